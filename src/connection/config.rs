@@ -1,0 +1,117 @@
+//! [`Config`]: limits and deadlines of a connection.
+
+use core::time::Duration;
+
+/// Limits and deadlines, the same for both roles; every limit is inclusive: what is as large as the limit passes.
+///
+/// ```
+/// use core::time::Duration;
+/// let config = sansocket::Config::default()
+///     .max_message(1 << 20)
+///     .ping_interval(Some(Duration::from_secs(30)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    pub(crate) max_head: usize,
+    pub(crate) max_headers: usize,
+    pub(crate) max_frame: u64,
+    pub(crate) max_message: u64,
+    pub(crate) max_fragments: u32,
+    pub(crate) max_output: usize,
+    pub(crate) high_water: usize,
+    pub(crate) ping_interval: Option<Duration>,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) close_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_head: 32 * 1024,
+            max_headers: 128,
+            max_frame: 16 << 20,
+            max_message: 16 << 20,
+            max_fragments: 16 * 1024,
+            max_output: 64 << 20,
+            high_water: 64 * 1024,
+            ping_interval: None,
+            pong_timeout: Duration::from_secs(20),
+            idle_timeout: None,
+            close_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// The most bytes of the peer's handshake head (request or status line, headers, blank line). Default: 32 KiB.
+    #[must_use]
+    pub fn max_head(self, bytes: usize) -> Self {
+        Self { max_head: bytes, ..self }
+    }
+
+    /// The most header lines in the peer's handshake head. Default: 128.
+    #[must_use]
+    pub fn max_headers(self, lines: usize) -> Self {
+        Self { max_headers: lines, ..self }
+    }
+
+    /// The most payload bytes of one received frame. Default: 16 MiB.
+    #[must_use]
+    pub fn max_frame(self, bytes: u64) -> Self {
+        Self { max_frame: bytes, ..self }
+    }
+
+    /// The most payload bytes of one received message, over all its fragments. Default: 16 MiB.
+    #[must_use]
+    pub fn max_message(self, bytes: u64) -> Self {
+        Self { max_message: bytes, ..self }
+    }
+
+    /// How many fragments one received message may have beyond one for every 16 payload bytes. Default: 16384.
+    ///
+    /// It bounds the work of endless empty or tiny fragments, and never meets a message in frames of a fair size.
+    #[must_use]
+    pub fn max_fragments(self, fragments: u32) -> Self {
+        Self { max_fragments: fragments, ..self }
+    }
+
+    /// The most bytes that may wait in the output; a send beyond it is refused with
+    /// [`SendError::OutputFull`](crate::SendError::OutputFull) and changes nothing. Default: 64 MiB.
+    #[must_use]
+    pub fn max_output(self, bytes: usize) -> Self {
+        Self { max_output: bytes, ..self }
+    }
+
+    /// While more bytes than this wait in the output, [`wants_read`](crate::Connection::wants_read) is false, so that
+    /// a peer that does not read is not read from either. Default: 64 KiB.
+    #[must_use]
+    pub fn high_water(self, bytes: usize) -> Self {
+        Self { high_water: bytes, ..self }
+    }
+
+    /// Sends a Ping whenever nothing was received for this long. Default: `None`, no pings.
+    #[must_use]
+    pub fn ping_interval(self, interval: Option<Duration>) -> Self {
+        Self { ping_interval: interval, ..self }
+    }
+
+    /// How long after such a Ping anything at all must arrive; otherwise the connection is lost. Default: 20 s.
+    #[must_use]
+    pub fn pong_timeout(self, timeout: Duration) -> Self {
+        Self { pong_timeout: timeout, ..self }
+    }
+
+    /// Closes the connection (1001) when no message was sent or received for this long. Default: `None`, never.
+    #[must_use]
+    pub fn idle_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { idle_timeout: timeout, ..self }
+    }
+
+    /// How long the peer has, from our Close on, to finish the closing handshake and end the transport.
+    /// Default: 10 s.
+    #[must_use]
+    pub fn close_timeout(self, timeout: Duration) -> Self {
+        Self { close_timeout: timeout, ..self }
+    }
+}

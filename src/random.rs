@@ -1,0 +1,42 @@
+//! [`Random`]: where masking keys and nonces come from.
+
+/// A source of random bytes, for the masking keys and the nonce of a client.
+///
+/// RFC 6455 §5.3: "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a strong
+/// source of entropy". A generator that is good enough for simulations is not good enough here. With the feature
+/// `getrandom`, `OsRandom` asks the operating system.
+///
+/// Every `FnMut(&mut [u8])` is a `Random`:
+///
+/// ```
+/// # use sansocket::Random;
+/// let mut zeros = |bytes: &mut [u8]| bytes.fill(0); // for tests only
+/// let mut nonce = [1; 16];
+/// zeros.fill(&mut nonce);
+/// assert_eq!(nonce, [0; 16]);
+/// ```
+pub trait Random {
+    /// Fills all of `bytes`.
+    fn fill(&mut self, bytes: &mut [u8]);
+}
+
+impl<F: FnMut(&mut [u8])> Random for F {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self(bytes);
+    }
+}
+
+/// The operating system's entropy.
+#[cfg(feature = "getrandom")]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsRandom;
+
+#[cfg(feature = "getrandom")]
+impl Random for OsRandom {
+    /// # Panics
+    /// When the operating system has no entropy to give: sending predictable masks would be worse.
+    #[expect(clippy::expect_used, reason = "there is no safe way on without entropy; no peer and no caller can cause it")]
+    fn fill(&mut self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the operating system gives random bytes");
+    }
+}
