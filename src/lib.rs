@@ -1,21 +1,28 @@
 //! WebSocket without sockets.
 #![no_std]
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 #[cfg(feature = "alloc")]
 mod connection;
+mod error;
 mod input;
 mod random;
 
+pub mod frame;
 pub mod handshake;
 
 #[cfg(feature = "alloc")]
-pub use connection::{Config, Connection};
+pub use connection::{
+    Chunk, Config, Connection, EncodedMessage, Event, Message, Receiver, Reply, Sender, State,
+};
+pub use error::{ProtocolError, SendError};
+pub use frame::CloseCode;
 pub use input::Input;
 #[cfg(feature = "getrandom")]
 pub use random::OsRandom;

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::frame::Limits;
+
 /// Limits and deadlines, the same for both roles; every limit is inclusive: what is as large as the limit passes.
 ///
 /// ```
@@ -44,6 +46,10 @@ impl Default for Config {
 }
 
 impl Config {
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits { max_frame: self.max_frame, max_message: self.max_message, max_fragments: self.max_fragments }
+    }
+
     /// The most bytes of the peer's handshake head (request or status line, headers, blank line). Default: 32 KiB.
     #[must_use]
     pub fn max_head(self, bytes: usize) -> Self {
@@ -83,8 +89,8 @@ impl Config {
         Self { max_output: bytes, ..self }
     }
 
-    /// While more bytes than this wait in the output, [`wants_read`](crate::Connection::wants_read) is false, so that
-    /// a peer that does not read is not read from either. Default: 64 KiB.
+    /// While more bytes than this wait in a server's output, [`wants_read`](crate::Connection::wants_read) is false, so
+    /// that a peer that does not read is not read from either. Default: 64 KiB.
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }

@@ -1,42 +1,357 @@
 //! [`Connection`]: the protocol after the opening handshake.
 
 mod config;
-
-pub use config::Config;
+mod keepalive;
+mod masks;
+mod message;
+mod output;
+mod receiver;
+mod sender;
+mod state;
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
+pub use config::Config;
+pub use message::{EncodedMessage, Message};
+pub use receiver::{Chunk, Event, Receiver};
+pub use sender::{Reply, Sender};
+pub use state::State;
+
+use crate::error::SendError;
+use crate::frame::{CloseCode, Kind, Mask};
+use crate::input::Input;
 use crate::random::Random;
 
-/// An open WebSocket connection, as a state machine.
+/// An open WebSocket connection, as a state machine: bytes in, events out, bytes out.
+///
+/// It comes from a [handshake](crate::handshake), or from [`server`](Self::server) and [`client`](Self::client) when somebody
+/// else did the handshake. Its methods come in families:
+///
+/// * **Receiving**: [`recv`](Self::recv) or [`recv_chunk`](Self::recv_chunk), and [`recv_eof`](Self::recv_eof).
+/// * **Sending**: [`send`](Self::send), [`send_text`](Self::send_text), [`send_binary`](Self::send_binary),
+///   [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded), [`send_header`](Self::send_header),
+///   [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close). They append to the output; an error changes nothing.
+/// * **Output**: [`output`](Self::output) and [`output_written`](Self::output_written), or
+///   [`take_output`](Self::take_output).
+/// * **Advice** for the event loop: [`wants_read`](Self::wants_read), [`wants_write`](Self::wants_write),
+///   [`should_shutdown`](Self::should_shutdown), [`is_ended`](Self::is_ended), [`state`](Self::state).
+/// * **Time**: [`next_timeout`](Self::next_timeout) and [`handle_timeout`](Self::handle_timeout).
+///
+/// Nothing the peer does makes any of them panic or return an error: when it breaks a rule, the Close frame that says so is in
+/// the output, [`Event::Failed`] says why, and whatever else it sends is dropped.
 #[derive(Debug)]
 pub struct Connection {
-    config: Config,
-    output: Vec<u8>,
+    receiver: Receiver,
+    sender: Sender,
 }
 
 impl Connection {
     /// The server's end of a connection whose opening handshake is over.
     #[must_use]
     pub fn server(config: Config) -> Self {
-        Self { config, output: Vec::new() }
+        Self { receiver: Receiver::server(&config), sender: Sender::server(&config) }
     }
 
     /// The client's end of a connection whose opening handshake is over. `random` gives the masking keys.
     #[must_use]
     pub fn client(config: Config, random: impl Random + Send + 'static) -> Self {
-        let _ = random;
-        Self { config, output: Vec::new() }
+        Self { receiver: Receiver::client(&config), sender: Sender::client(&config, random) }
     }
 
     /// Puts the bytes of the opening handshake in front of all output.
     pub(crate) fn with_output(self, output: Vec<u8>) -> Self {
-        Self { output, ..self }
+        Self { sender: self.sender.with_output(output), ..self }
     }
 
-    /// All bytes to write.
+    /// The two halves, for two threads or tasks. What the receiver's events ask for has to be carried to the sender:
+    ///
+    /// ```
+    /// use sansocket::{Config, Connection, Input};
+    /// let (mut receiver, mut sender) = Connection::server(Config::default()).split();
+    /// let mut bytes = *b"\x89\x80\0\0\0\0"; // a Ping
+    /// let event = receiver.recv(&mut Input::new(&mut bytes)).unwrap();
+    /// if let Some(reply) = event.reply() {
+    ///     sender.reply(reply); // `Reply` is `Copy + Send`: any channel will do
+    /// }
+    /// assert_eq!(sender.output(), b"\x8A\x00");
+    /// ```
     #[must_use]
-    pub fn output(&mut self) -> &[u8] {
-        &self.output
+    pub fn split(self) -> (Receiver, Sender) {
+        (self.receiver, self.sender)
+    }
+
+    /// Puts two halves together again. They have to be of the same connection.
+    #[must_use]
+    pub fn reunite(receiver: Receiver, sender: Sender) -> Self {
+        Self { receiver, sender }
+    }
+
+    /// The next event. `None`: `input` is used up, read more.
+    ///
+    /// Messages come whole: borrowed from the input if their payload lies whole in it, otherwise put together and owned.
+    ///
+    /// ```
+    /// use sansocket::{Config, Connection, Event, Input, Message};
+    /// let mut connection = Connection::server(Config::default());
+    /// let mut received = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // RFC 6455 §5.7
+    /// let mut input = Input::new(&mut received);
+    /// while let Some(event) = connection.recv(&mut input) {
+    ///     if let Event::Message(message) = event {
+    ///         connection.send(&message)?; // while holding it
+    ///     }
+    /// }
+    /// assert_eq!(connection.output(), b"\x81\x05Hello");
+    /// # Ok::<(), sansocket::SendError>(())
+    /// ```
+    #[inline]
+    pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let event = self.receiver.recv(input);
+        self.note(event.as_ref());
+        event
+    }
+
+    /// The next event, with data piece by piece as it arrives: messages of any size in constant memory.
+    ///
+    /// [`Config::max_message`] bounds these messages too. After [`recv`](Self::recv) in the middle of a message the first piece
+    /// is what had arrived; the other way round, `recv` returns the rest.
+    #[inline]
+    pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let event = self.receiver.recv_chunk(input);
+        self.note(event.as_ref());
+        event
+    }
+
+    /// Nothing more will arrive: the transport has ended. `None` after a closing handshake or a failure, otherwise
+    /// [`Event::Failed`] for an abnormal closure, which §7.1.5 calls 1006.
+    ///
+    /// What waits in the output may still be written, if the transport can.
+    pub fn recv_eof(&mut self) -> Option<Event<'static>> {
+        let event = self.receiver.recv_eof();
+        self.note(event.as_ref());
+        self.sender.recv_eof();
+        event
+    }
+
+    #[inline]
+    fn note(&mut self, event: Option<&Event<'_>>) {
+        self.sender.heard(matches!(event, Some(Event::Message(_) | Event::Chunk(_))));
+        if let Some(reply) = event.and_then(Event::reply) {
+            self.sender.reply(reply);
+        }
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull), [`InFragments`](SendError::InFragments),
+    /// [`PayloadOwed`](SendError::PayloadOwed).
+    #[inline]
+    pub fn send(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.sender.send(message)
+    }
+
+    /// Sends a text message.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    #[inline]
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.sender.send_text(text)
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    #[inline]
+    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.sender.send_binary(bytes)
+    }
+
+    /// Sends a message that was encoded before; on a client, with a mask of its own.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_encoded(&mut self, message: &EncodedMessage) -> Result<(), SendError> {
+        self.sender.send_encoded(message)
+    }
+
+    /// Sends a message in fragments whose number need not be known (§5.4); `last` ends it. Control frames may be sent in
+    /// between, other messages may not.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send), and [`MixedFragments`](SendError::MixedFragments) if this one is text and those before
+    /// were binary, or the other way round.
+    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
+        self.sender.send_fragment(fragment, last)
+    }
+
+    /// Sends a message whose payload the caller writes itself, without a copy: right behind the output, in order.
+    ///
+    /// Only the header goes to the output. A mask that is returned has to be applied to the payload first. How much of the
+    /// payload was written is told with [`output_written`](Self::output_written), which counts the output and then the payload;
+    /// [`payload_owed`](Self::payload_owed) tells how much is left. Until it is 0 nothing else can be sent, and automatic
+    /// replies wait.
+    ///
+    /// ```
+    /// use sansocket::{Config, Connection, frame::Kind};
+    /// let mut connection = Connection::server(Config::default());
+    /// let payload = [7; 100_000];
+    /// let mask = connection.send_header(Kind::Binary, payload.len())?;
+    /// assert!(mask.is_none()); // a server's frames are not masked
+    /// // one vectored write of both ...
+    /// let wire = [connection.output(), &payload].concat();
+    /// connection.output_written(wire.len());
+    /// assert_eq!(connection.payload_owed(), 0);
+    /// # Ok::<(), sansocket::SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
+        self.sender.send_header(kind, payload_len)
+    }
+
+    /// How many payload bytes the caller still has to write; see [`send_header`](Self::send_header).
+    #[inline]
+    #[must_use]
+    pub fn payload_owed(&self) -> u64 {
+        self.sender.payload_owed()
+    }
+
+    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it.
+    pub fn buffer_payload(&mut self, payload: &[u8]) {
+        self.sender.buffer_payload(payload);
+    }
+
+    /// Sends a Ping with at most 125 bytes of payload (§5.5.2).
+    ///
+    /// # Errors
+    /// [`ControlTooLong`](SendError::ControlTooLong), [`Closed`](SendError::Closed),
+    /// [`OutputFull`](SendError::OutputFull), [`PayloadOwed`](SendError::PayloadOwed).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sender.ping(payload)
+    }
+
+    /// Sends a Pong that nobody asked for, a heartbeat (§5.5.3). Pings are answered without it.
+    ///
+    /// # Errors
+    /// See [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sender.pong(payload)
+    }
+
+    /// Starts the closing handshake (§7.1.2). A reason of more than 123 bytes is cut.
+    ///
+    /// Messages may still arrive until the peer's Close. It may be called in the middle of a message in fragments.
+    ///
+    /// # Errors
+    /// [`Closed`](SendError::Closed) if the connection is closing already.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.sender.close(code, reason)
+    }
+
+    /// All bytes to write now, in order, automatic replies included.
+    #[inline]
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.sender.output()
+    }
+
+    /// The first `n` bytes of the output have been written.
+    #[inline]
+    pub fn output_written(&mut self, n: usize) {
+        self.sender.output_written(n);
+    }
+
+    /// Takes all of the output as a buffer of its own, as for `io_uring`; it counts as written.
+    #[must_use]
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.sender.take_output()
+    }
+
+    /// Whether there is output to write.
+    #[inline]
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        self.sender.wants_write()
+    }
+
+    /// Whether to read: until the transport has ended, but on a server not while more than [`Config::high_water`] waits in the
+    /// output.
+    ///
+    /// After a failure or a closing handshake it stays true, and what arrives is dropped: closing a socket with unread input
+    /// would reset the connection and could destroy the Close frame on its way.
+    #[inline]
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        self.sender.wants_read()
+    }
+
+    /// Whether to shut down the transport's writing side: everything has been said. After a closing handshake the server does
+    /// so first, and a client when the server has (§7.1.1).
+    ///
+    /// Then read on until the end of the stream, or until [`is_ended`](Self::is_ended).
+    #[inline]
+    #[must_use]
+    pub fn should_shutdown(&self) -> bool {
+        self.sender.should_shutdown()
+    }
+
+    /// Whether the transport can be dropped: it has ended, or the peer took too long.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.sender.is_ended()
+    }
+
+    /// Where the connection is in its life.
+    #[inline]
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.sender.state()
+    }
+
+    /// Frees the output's buffer if it is empty, as when a connection goes quiet. An idle server connection then holds no
+    /// heap memory at all.
+    pub fn shrink(&mut self) {
+        self.sender.shrink();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale.
+    ///
+    /// It may change with every call of any other method; a time in the past means now.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.sender.next_timeout()
+    }
+
+    /// Tells the time, on any monotonic scale of the caller's, such as the time since the program started; sends pings and
+    /// watches deadlines. Returns [`Event::Failed`] when the peer is lost.
+    ///
+    /// Call it once at the beginning, after reading, and at [`next_timeout`](Self::next_timeout). What happened since the last
+    /// call counts as having happened now, so calling it more often makes the timers more exact, and nothing else.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use sansocket::{Config, Connection, Event, ProtocolError};
+    /// let config = Config::default()
+    ///     .ping_interval(Some(Duration::from_secs(30)))
+    ///     .pong_timeout(Duration::from_secs(10));
+    /// let mut connection = Connection::server(config);
+    /// connection.handle_timeout(Duration::from_secs(100));
+    /// assert_eq!(connection.next_timeout(), Some(Duration::from_secs(130)));
+    /// connection.handle_timeout(Duration::from_secs(130));
+    /// assert_eq!(connection.output(), b"\x89\x00"); // a Ping
+    /// let lost = connection.handle_timeout(Duration::from_secs(140));
+    /// assert_eq!(lost, Some(Event::Failed(ProtocolError::PongTimeout)));
+    /// assert!(connection.is_ended());
+    /// ```
+    pub fn handle_timeout(&mut self, now: Duration) -> Option<Event<'static>> {
+        let lost = self.sender.handle_timeout(now);
+        if lost.is_some() {
+            self.receiver.finish();
+        }
+        lost
     }
 }

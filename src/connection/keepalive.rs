@@ -1,0 +1,125 @@
+//! [`Timers`]: pings and deadlines, without a clock.
+//!
+//! The core learns the time only in [`Connection::handle_timeout`](super::Connection::handle_timeout). What happened between
+//! two such calls counts as having happened at the later one.
+
+use core::mem;
+use core::time::Duration;
+
+use super::config::Config;
+use super::state::State;
+
+#[derive(Debug)]
+pub(crate) struct Timers {
+    ping_interval: Option<Duration>,
+    pong_timeout: Duration,
+    idle_timeout: Option<Duration>,
+    close_timeout: Duration,
+    /// Whether bytes arrived, and whether a message was sent or received, since the last call. At the beginning both are
+    /// set, so that the first call starts the timers.
+    heard: bool,
+    active: bool,
+    last_heard: Duration,
+    last_active: Duration,
+    /// Since when a Ping waits for a sign of life.
+    ping_sent: Option<Duration>,
+    /// Since when the peer is to finish the closing handshake.
+    closing: Option<Duration>,
+    now: Duration,
+}
+
+impl Timers {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            ping_interval: config.ping_interval,
+            pong_timeout: config.pong_timeout,
+            idle_timeout: config.idle_timeout,
+            close_timeout: config.close_timeout,
+            heard: true,
+            active: true,
+            last_heard: Duration::ZERO,
+            last_active: Duration::ZERO,
+            ping_sent: None,
+            closing: None,
+            now: Duration::ZERO,
+        }
+    }
+
+    /// Bytes have arrived.
+    #[inline]
+    pub(crate) fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// A message, or a piece of one, was sent or received.
+    #[inline]
+    pub(crate) fn active(&mut self) {
+        self.active = true;
+    }
+
+    /// When [`handle`](Self::handle) is to be called at the latest.
+    pub(crate) fn next(&self, state: State) -> Option<Duration> {
+        match state {
+            State::Open => {
+                let ping = match self.ping_sent {
+                    Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
+                    None => self.ping_interval.map(|interval| self.last_heard.saturating_add(interval)),
+                };
+                let idle = self.idle_timeout.map(|timeout| self.last_active.saturating_add(timeout));
+                ping.into_iter().chain(idle).min()
+            }
+            State::CloseSent | State::Closed | State::Failed => {
+                Some(self.closing.map_or(self.now, |since| since.saturating_add(self.close_timeout)))
+            }
+            State::Ended => None,
+        }
+    }
+
+    /// What is due at `now`.
+    pub(crate) fn handle(&mut self, now: Duration, state: State) -> Due {
+        self.now = self.now.max(now);
+        let now = self.now;
+        if mem::take(&mut self.heard) {
+            self.last_heard = now;
+            self.ping_sent = None;
+        }
+        if mem::take(&mut self.active) {
+            self.last_active = now;
+        }
+        let due = |since: Duration, timeout| now >= since.saturating_add(timeout);
+        match (state, self.ping_sent, self.closing) {
+            (State::Open, _, _)
+                if self.idle_timeout.is_some_and(|timeout| due(self.last_active, timeout)) =>
+            {
+                Due::Idle
+            }
+            (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
+            (State::Open, None, _)
+                if self.ping_interval.is_some_and(|interval| due(self.last_heard, interval)) =>
+            {
+                self.ping_sent = Some(now);
+                Due::Ping
+            }
+            (State::Open | State::Ended, _, _) => Due::Nothing,
+            (_, _, None) => {
+                self.closing = Some(now);
+                Due::Nothing
+            }
+            (_, _, Some(since)) if due(since, self.close_timeout) => Due::CloseTimeout,
+            _ => Due::Nothing,
+        }
+    }
+}
+
+/// What [`Timers::handle`] found to be due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    Ping,
+    /// No message for too long: close.
+    Idle,
+    /// No sign of life after a Ping: the peer is lost.
+    PongTimeout,
+    /// The peer did not finish the closing handshake.
+    CloseTimeout,
+}

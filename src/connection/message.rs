@@ -1,0 +1,210 @@
+//! [`Message`] and [`EncodedMessage`], and how a message is assembled from pieces.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::frame::{Header, InvalidUtf8, Kind, Utf8};
+
+/// A message, or a piece of one: borrowed where it lies whole in one buffer, otherwise owned.
+///
+/// ```
+/// use sansocket::Message;
+/// let message = Message::from("Hello");
+/// assert_eq!(message.as_bytes(), b"Hello");
+/// assert_eq!(message.as_text(), Some("Hello"));
+/// let owned: Message<'static> = message.into_owned();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Message<'b> {
+    /// Text; always valid UTF-8.
+    Text(Cow<'b, str>),
+    /// Any bytes.
+    Binary(Cow<'b, [u8]>),
+}
+
+impl Message<'_> {
+    /// Whether it is text or binary.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
+    /// The payload, of either kind.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The text, if it is text.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// The same message, borrowing nothing: copied unless it is owned already.
+    #[must_use]
+    pub fn into_owned(self) -> Message<'static> {
+        match self {
+            Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
+            Self::Binary(bytes) => Message::Binary(Cow::Owned(bytes.into_owned())),
+        }
+    }
+}
+
+impl<'b> From<&'b str> for Message<'b> {
+    fn from(text: &'b str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Message<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<'b> From<&'b [u8]> for Message<'b> {
+    fn from(bytes: &'b [u8]) -> Self {
+        Self::Binary(Cow::Borrowed(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Message<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(Cow::Owned(bytes))
+    }
+}
+
+/// A message encoded once, to be sent on many connections of a server; clones share the bytes.
+///
+/// ```
+/// use sansocket::{Config, Connection, EncodedMessage, Message};
+/// let news = EncodedMessage::new(&Message::from("news"));
+/// let mut connections = [Connection::server(Config::default()), Connection::server(Config::default())];
+/// for connection in &mut connections {
+///     connection.send_encoded(&news)?;
+///     assert_eq!(connection.output(), b"\x81\x04news");
+/// }
+/// # Ok::<(), sansocket::SendError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedMessage {
+    kind: Kind,
+    header_len: usize,
+    frame: Arc<[u8]>,
+}
+
+impl EncodedMessage {
+    /// Encodes `message` as one frame, as a server sends it.
+    #[must_use]
+    pub fn new(message: &Message<'_>) -> Self {
+        let (kind, payload) = (message.kind(), message.as_bytes());
+        let header = Header {
+            fin: true,
+            rsv1: false,
+            opcode: kind.opcode(),
+            mask: None,
+            payload_len: payload.len() as u64,
+        };
+        let header = header.encode();
+        Self { kind, header_len: header.len(), frame: [&header, payload].concat().into() }
+    }
+
+    /// Whether it is text or binary.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The frame, as a server sends it.
+    #[must_use]
+    pub fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.frame[self.header_len..]
+    }
+}
+
+/// A message that is being put together from pieces.
+#[derive(Debug)]
+pub(crate) enum Assembly {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Assembly {
+    pub(crate) const fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text(String::new()),
+            Kind::Binary => Self::Binary(Vec::new()),
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Binary(bytes) => bytes.is_empty(),
+        }
+    }
+
+    /// Appends `payload`, behind which at most `to_come` bytes of the message are still to come.
+    pub(crate) fn push(&mut self, payload: &[u8], to_come: u64, utf8: &mut Utf8) -> Result<(), InvalidUtf8> {
+        match self {
+            Self::Text(text) => {
+                let valid = utf8.push(payload)?;
+                let more = valid.text.len() + valid.carried.map_or(0, char::len_utf8);
+                text.reserve_exact(growth(text.len(), text.capacity(), more, to_come));
+                text.extend(valid.carried);
+                text.push_str(valid.text);
+            }
+            Self::Binary(bytes) => {
+                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), payload.len(), to_come));
+                bytes.extend_from_slice(payload);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<Assembly> for Message<'_> {
+    fn from(assembly: Assembly) -> Self {
+        match assembly {
+            Assembly::Text(text) => Self::from(text),
+            Assembly::Binary(bytes) => Self::from(bytes),
+        }
+    }
+}
+
+/// How much to reserve for `more` behind `len` bytes: at most double of what has really arrived, whatever was announced, and
+/// no more than the message can still need.
+fn growth(len: usize, capacity: usize, more: usize, to_come: u64) -> usize {
+    let needed = len.saturating_add(more);
+    if needed <= capacity {
+        return 0;
+    }
+    let whole = needed.saturating_add(usize::try_from(to_come).unwrap_or(usize::MAX));
+    capacity.saturating_mul(2).min(whole).max(needed) - len
+}

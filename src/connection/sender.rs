@@ -1,0 +1,501 @@
+//! [`Sender`]: the half of a connection that turns calls and replies into bytes.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::mem;
+use core::time::Duration;
+
+use super::config::Config;
+use super::keepalive::{Due, Timers};
+use super::masks::Masks;
+use super::message::{EncodedMessage, Message};
+use super::output::Output;
+use super::receiver::Event;
+use super::state::{State, Step};
+use crate::error::{ProtocolError, SendError};
+use crate::frame::{CloseCode, CloseFrame, ControlPayload, Header, Kind, Mask, Opcode};
+use crate::random::Random;
+
+/// What a [`Receiver`](super::Receiver) has the [`Sender`] do; see [`Event::reply`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Answer a Ping with this payload.
+    Pong(ControlPayload),
+    /// Answer a Close with this code.
+    Close(Option<CloseCode>),
+    /// Fail the connection (RFC 6455 §7.1.7).
+    Fail(ProtocolError),
+}
+
+/// The half of a [`Connection`](super::Connection) that turns what is to be sent into bytes.
+#[derive(Debug)]
+pub struct Sender {
+    /// The masking keys of a client; a server has none.
+    masks: Option<Box<Masks>>,
+    output: Output,
+    state: State,
+    /// The message that is being sent in fragments.
+    fragments: Option<Kind>,
+    /// Payload bytes that the caller writes itself, behind the output.
+    owed: u64,
+    pongs: Pongs,
+    /// A Close that has to wait for the payload owed.
+    deferred_close: Option<Box<ControlPayload>>,
+    /// Bytes written so far, since the beginning.
+    written: u64,
+    max_output: usize,
+    high_water: usize,
+    timers: Timers,
+}
+
+/// Automatic Pongs: answered one by one while few are waiting, then only the latest.
+///
+/// "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping frame(s), the endpoint
+/// MAY elect to send a Pong frame for only the most recently processed Ping frame" (RFC 6455 §5.5.3).
+#[derive(Debug, Default)]
+struct Pongs {
+    /// How many are in the output, and where the last one ends, in bytes since the beginning.
+    waiting: u8,
+    end: u64,
+    /// The latest one that was not put into the output.
+    latest: Option<Box<ControlPayload>>,
+}
+
+impl Sender {
+    pub(crate) fn server(config: &Config) -> Self {
+        Self::new(config, None)
+    }
+
+    pub(crate) fn client(config: &Config, random: impl Random + Send + 'static) -> Self {
+        Self::new(config, Some(Masks::new(random)))
+    }
+
+    fn new(config: &Config, masks: Option<Box<Masks>>) -> Self {
+        Self {
+            masks,
+            output: Output::default(),
+            state: State::Open,
+            fragments: None,
+            owed: 0,
+            pongs: Pongs::default(),
+            deferred_close: None,
+            written: 0,
+            max_output: config.max_output,
+            high_water: config.high_water,
+            timers: Timers::new(config),
+        }
+    }
+
+    pub(crate) fn with_output(self, bytes: Vec<u8>) -> Self {
+        Self { output: Output::new(bytes), ..self }
+    }
+
+    // ---- what is sent ----
+
+    /// See [`Connection::send`](super::Connection::send).
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.send_whole(message.kind(), message.as_bytes())
+    }
+
+    /// See [`Connection::send_text`](super::Connection::send_text).
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.send_whole(Kind::Text, text.as_bytes())
+    }
+
+    /// See [`Connection::send_binary`](super::Connection::send_binary).
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_whole(Kind::Binary, bytes)
+    }
+
+    #[inline]
+    fn send_whole(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
+        let header = self.message_header(kind, payload.len())?;
+        self.push(header, payload);
+        Ok(())
+    }
+
+    /// See [`Connection::send_encoded`](super::Connection::send_encoded).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_encoded(&mut self, message: &EncodedMessage) -> Result<(), SendError> {
+        let header = self.message_header(message.kind(), message.payload().len())?;
+        match header.mask {
+            None => self.output.append(message.frame()),
+            Some(_) => self.push(header, message.payload()),
+        }
+        Ok(())
+    }
+
+    /// See [`Connection::send_fragment`](super::Connection::send_fragment).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
+        let (kind, payload) = (fragment.kind(), fragment.as_bytes());
+        let opcode = match self.fragments {
+            None => kind.opcode(),
+            Some(first) if first == kind => Opcode::Continuation,
+            Some(_) => return Err(SendError::MixedFragments),
+        };
+        let header = self.header(opcode, last, payload.len())?;
+        self.timers.active();
+        self.fragments = if last { None } else { Some(kind) };
+        self.push(header, payload);
+        Ok(())
+    }
+
+    /// See [`Connection::send_header`](super::Connection::send_header).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
+        // The payload does not go through the output: only the header has to fit.
+        let header = self.message_header(kind, 0)?;
+        let header = Header { payload_len: payload_len as u64, ..header };
+        self.push(header, &[]);
+        self.owed = header.payload_len;
+        Ok(header.mask.map(Mask::new))
+    }
+
+    /// See [`Connection::payload_owed`](super::Connection::payload_owed).
+    #[inline]
+    #[must_use]
+    pub fn payload_owed(&self) -> u64 {
+        self.owed
+    }
+
+    /// See [`Connection::buffer_payload`](super::Connection::buffer_payload).
+    pub fn buffer_payload(&mut self, payload: &[u8]) {
+        let len = usize::try_from(self.owed).unwrap_or(usize::MAX).min(payload.len());
+        self.output.append(&payload[..len]);
+        self.owed -= len as u64;
+        self.send_deferred();
+    }
+
+    /// See [`Connection::ping`](super::Connection::ping).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.send_control(Opcode::Ping, payload)
+    }
+
+    /// See [`Connection::pong`](super::Connection::pong).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.send_control(Opcode::Pong, payload)
+    }
+
+    fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > ControlPayload::MAX_LEN {
+            return Err(SendError::ControlTooLong);
+        }
+        let header = self.header(opcode, true, payload.len())?;
+        self.push(header, payload);
+        Ok(())
+    }
+
+    /// See [`Connection::close`](super::Connection::close).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        if self.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        self.state = self.state.after(Step::SendClose);
+        self.push_close(CloseFrame::new(code, reason).as_bytes());
+        Ok(())
+    }
+
+    // ---- what the receiver says ----
+
+    /// Carries out what an event asks for; see [`Event::reply`].
+    pub fn reply(&mut self, reply: Reply) {
+        match reply {
+            // "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a
+            // Close frame" (§5.5.2).
+            Reply::Pong(payload) => {
+                if matches!(self.state, State::Open | State::CloseSent) {
+                    if self.may_push_pong() {
+                        self.push_pong(&payload);
+                    } else {
+                        self.pongs.latest = Some(Box::new(payload));
+                    }
+                }
+            }
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close
+            // frame in response. (When sending a Close frame in response, the endpoint typically echos the status code it
+            // received.)" (§5.5.1)
+            Reply::Close(code) => {
+                let before = self.conclude(Step::ReceiveClose);
+                if before == State::Open {
+                    let frame = code.map(|code| CloseFrame::new(code, ""));
+                    self.push_close(frame.as_ref().map_or(&[], CloseFrame::as_bytes));
+                }
+            }
+            // "the endpoint SHOULD send a Close frame with an appropriate status code before proceeding to _Close the
+            // WebSocket Connection_" (§7.1.7).
+            Reply::Fail(error) => {
+                let before = self.conclude(Step::Fail);
+                match error.close_code() {
+                    Some(code) if before == State::Open => {
+                        self.push_close(CloseFrame::new(code, &error.to_string()).as_bytes());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The transport has ended: nothing more will be received.
+    pub fn recv_eof(&mut self) {
+        self.conclude(Step::End);
+    }
+
+    /// Bytes have arrived: the peer is alive. `message`: they brought a message, or a piece of one.
+    #[inline]
+    pub fn heard(&mut self, message: bool) {
+        self.timers.heard();
+        if message {
+            self.timers.active();
+        }
+    }
+
+    // ---- output ----
+
+    /// See [`Connection::output`](super::Connection::output).
+    #[inline]
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.output.waiting()
+    }
+
+    /// See [`Connection::output_written`](super::Connection::output_written).
+    #[inline]
+    pub fn output_written(&mut self, n: usize) {
+        let buffered = n.min(self.output.len());
+        self.output.written(buffered);
+        self.written += buffered as u64;
+        self.owed = self.owed.saturating_sub((n - buffered) as u64);
+        self.send_deferred();
+    }
+
+    /// See [`Connection::take_output`](super::Connection::take_output).
+    #[must_use]
+    pub fn take_output(&mut self) -> Vec<u8> {
+        let bytes = self.output.take();
+        self.written += bytes.len() as u64;
+        self.send_deferred();
+        bytes
+    }
+
+    /// See [`Connection::wants_write`](super::Connection::wants_write).
+    #[inline]
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// See [`Connection::wants_read`](super::Connection::wants_read).
+    #[inline]
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        // If both ends waited for the other to read, neither would ever go on: only a server waits.
+        self.state != State::Ended && (self.masks.is_some() || self.output.len() <= self.high_water)
+    }
+
+    /// See [`Connection::should_shutdown`](super::Connection::should_shutdown).
+    #[inline]
+    #[must_use]
+    pub fn should_shutdown(&self) -> bool {
+        let over = match self.state {
+            State::Open | State::CloseSent => false,
+            // "the underlying TCP connection, in most normal cases, SHOULD be closed first by the server" (§7.1.1).
+            State::Closed => self.masks.is_none(),
+            State::Failed | State::Ended => true,
+        };
+        over && self.output.is_empty() && self.owed == 0
+    }
+
+    /// See [`Connection::is_ended`](super::Connection::is_ended).
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.state == State::Ended && self.output.is_empty()
+    }
+
+    /// See [`Connection::state`](super::Connection::state).
+    #[inline]
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// See [`Connection::shrink`](super::Connection::shrink).
+    pub fn shrink(&mut self) {
+        self.output.shrink();
+    }
+
+    // ---- time ----
+
+    /// See [`Connection::next_timeout`](super::Connection::next_timeout).
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.timers.next(self.state)
+    }
+
+    /// See [`Connection::handle_timeout`](super::Connection::handle_timeout).
+    pub fn handle_timeout(&mut self, now: Duration) -> Option<Event<'static>> {
+        match self.timers.handle(now, self.state) {
+            Due::Nothing => {}
+            Due::Ping => {
+                self.shrink();
+                // A full output is a reason not to ping, and the deadline stands: a peer that reads nothing is lost.
+                let _ = self.ping(&[]);
+            }
+            Due::Idle => {
+                let _ = self.close(CloseCode::GOING_AWAY, "idle");
+                // This starts the closing deadline.
+                self.timers.handle(now, self.state);
+            }
+            Due::PongTimeout => return self.give_up(ProtocolError::PongTimeout),
+            Due::CloseTimeout => return self.give_up(ProtocolError::CloseTimeout),
+        }
+        None
+    }
+
+    /// There is nobody left to write to. It is an event unless the connection was over anyway.
+    fn give_up(&mut self, error: ProtocolError) -> Option<Event<'static>> {
+        self.output = Output::default();
+        self.owed = 0;
+        self.deferred_close = None;
+        let before = self.conclude(Step::End);
+        matches!(before, State::Open | State::CloseSent).then_some(Event::Failed(error))
+    }
+
+    // ---- frames ----
+
+    /// Moves on by a step of the peer's, after which it wants no more Pongs, and tells the state before.
+    fn conclude(&mut self, step: Step) -> State {
+        self.pongs.latest = None;
+        let after = self.state.after(step);
+        mem::replace(&mut self.state, after)
+    }
+
+    /// The header of a whole message, if it may be sent now.
+    #[inline]
+    fn message_header(&mut self, kind: Kind, len: usize) -> Result<Header, SendError> {
+        if self.fragments.is_some() {
+            return Err(SendError::InFragments);
+        }
+        let header = self.header(kind.opcode(), true, len)?;
+        self.timers.active();
+        Ok(header)
+    }
+
+    /// The header of a frame, if it may be sent now.
+    #[inline]
+    fn header(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Header, SendError> {
+        // "The application MUST NOT send any more data frames after sending a Close frame" (§5.5.1).
+        if self.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        if self.owed > 0 {
+            return Err(SendError::PayloadOwed);
+        }
+        let mask = self.masks.as_ref().map(|_| [0; 4]);
+        let header = Header { fin, rsv1: false, opcode, mask, payload_len: len as u64 };
+        if len.saturating_add(header.len()) > self.max_output.saturating_sub(self.output.len()) {
+            return Err(SendError::OutputFull);
+        }
+        Ok(self.masked(header))
+    }
+
+    /// The header with a fresh masking key, if this is a client: "A client MUST mask all frames that it sends" (§5.1).
+    #[inline]
+    fn masked(&mut self, header: Header) -> Header {
+        Header { mask: self.masks.as_mut().map(|masks| masks.next()), ..header }
+    }
+
+    /// Appends a frame to the output.
+    #[inline]
+    fn push(&mut self, header: Header, payload: &[u8]) {
+        let head = header.encode();
+        let room = self.output.room(Header::MAX_LEN + payload.len());
+        room[..Header::MAX_LEN].copy_from_slice(&head.bytes);
+        let body = &mut room[head.len..head.len + payload.len()];
+        match header.mask {
+            None => body.copy_from_slice(payload),
+            Some(key) => Mask::new(key).copy(payload, body),
+        }
+        self.output.appended(head.len + payload.len());
+    }
+
+    /// Appends a control frame whatever the limits are: there are never more of these than a few.
+    fn push_control(&mut self, opcode: Opcode, payload: &[u8]) {
+        let header = Header { fin: true, rsv1: false, opcode, mask: None, payload_len: payload.len() as u64 };
+        let header = self.masked(header);
+        self.push(header, payload);
+    }
+
+    fn push_close(&mut self, payload: &[u8]) {
+        if self.owed == 0 {
+            self.push_control(Opcode::Close, payload);
+        } else {
+            self.deferred_close = ControlPayload::new(payload).map(Box::new);
+        }
+    }
+
+    /// Whether an automatic Pong may be put into the output, or only the latest one is remembered.
+    fn may_push_pong(&self) -> bool {
+        self.owed == 0 && (self.pongs.waiting < MAX_PONGS || self.written >= self.pongs.end)
+    }
+
+    fn push_pong(&mut self, payload: &[u8]) {
+        self.push_control(Opcode::Pong, payload);
+        self.pongs.waiting = if self.written >= self.pongs.end { 1 } else { self.pongs.waiting + 1 };
+        self.pongs.end = self.written + self.output.len() as u64;
+    }
+
+    /// Sends what had to wait, if it need not wait any longer.
+    #[inline]
+    fn send_deferred(&mut self) {
+        if self.deferred_close.is_some() || self.pongs.latest.is_some() {
+            self.send_deferred_now();
+        }
+    }
+
+    #[cold]
+    fn send_deferred_now(&mut self) {
+        if self.may_push_pong()
+            && let Some(payload) = self.pongs.latest.take()
+        {
+            self.push_pong(&payload);
+        }
+        if self.owed == 0
+            && let Some(payload) = self.deferred_close.take()
+        {
+            self.push_close(&payload);
+        }
+    }
+}
+
+/// How many automatic Pongs may wait in the output at a time.
+const MAX_PONGS: u8 = 16;

@@ -1,0 +1,173 @@
+//! [`ProtocolError`], the peer's fault, and [`SendError`], the caller's.
+
+use core::fmt;
+
+use crate::frame::CloseCode;
+
+/// How the peer broke the protocol, or how the connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reserved bit is set for which no extension was negotiated.
+    ReservedBits,
+    /// This opcode is reserved.
+    ReservedOpcode(u8),
+    /// A control frame without FIN.
+    FragmentedControl,
+    /// A control frame of more than 125 bytes.
+    ControlTooLong,
+    /// A client's frame without a masking key.
+    UnmaskedFrame,
+    /// A server's frame with a masking key.
+    MaskedFrame,
+    /// A length that fits a shorter form.
+    NonMinimalLength,
+    /// A length whose most significant bit is set.
+    LengthTooLarge,
+    /// A continuation of no message.
+    UnexpectedContinuation,
+    /// A new message inside a fragmented one.
+    ExpectedContinuation,
+    /// A Close frame with one byte of payload.
+    CloseTooShort,
+    /// A Close frame with a code that must not be in one.
+    InvalidCloseCode(u16),
+    /// A text message or a close reason that is not UTF-8.
+    InvalidUtf8,
+    /// A frame over [`max_frame`](crate::Config::max_frame).
+    FrameTooLarge,
+    /// A message over [`max_message`](crate::Config::max_message).
+    MessageTooLarge,
+    /// A message of more, and smaller, fragments than [`max_fragments`](crate::Config::max_fragments) allows.
+    TooManyFragments,
+    /// The transport ended without a closing handshake.
+    UnexpectedEof,
+    /// Nothing arrived within [`pong_timeout`](crate::Config::pong_timeout) of a Ping.
+    PongTimeout,
+    /// The peer did not answer our Close within [`close_timeout`](crate::Config::close_timeout).
+    CloseTimeout,
+}
+
+impl ProtocolError {
+    /// The code of the Close frame that tells the peer (RFC 6455 §7.4.1); `None` if there is nobody left to tell, which
+    /// is what 1006 stands for.
+    #[must_use]
+    pub const fn close_code(self) -> Option<CloseCode> {
+        Some(match self {
+            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => CloseCode::TOO_BIG,
+            Self::UnexpectedEof | Self::PongTimeout | Self::CloseTimeout => return None,
+            _ => CloseCode::PROTOCOL_ERROR,
+        })
+    }
+
+    /// The section of RFC 6455 whose rule was broken.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::ReservedBits | Self::ReservedOpcode(_) | Self::NonMinimalLength | Self::LengthTooLarge => {
+                "5.2"
+            }
+            Self::UnmaskedFrame | Self::MaskedFrame => "5.1",
+            Self::FragmentedControl | Self::ControlTooLong => "5.5",
+            Self::UnexpectedContinuation | Self::ExpectedContinuation => "5.4",
+            Self::CloseTooShort => "5.5.1",
+            Self::InvalidCloseCode(_) => "7.4",
+            Self::InvalidUtf8 => "8.1",
+            Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => "10.4",
+            Self::UnexpectedEof | Self::PongTimeout | Self::CloseTimeout => "7.2",
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits => {
+                f.write_str("a reserved bit is set, but no extension that uses it was negotiated")
+            }
+            Self::ReservedOpcode(opcode) => write!(f, "opcode {opcode:#x} is reserved"),
+            Self::FragmentedControl => f.write_str("a control frame is fragmented"),
+            Self::ControlTooLong => f.write_str("a control frame is longer than 125 bytes"),
+            Self::UnmaskedFrame => f.write_str("a frame from the client is not masked"),
+            Self::MaskedFrame => f.write_str("a frame from the server is masked"),
+            Self::NonMinimalLength => f.write_str("a payload length is not in its shortest form"),
+            Self::LengthTooLarge => f.write_str("a payload length is 2^63 or more"),
+            Self::UnexpectedContinuation => {
+                f.write_str("a continuation frame arrived outside a fragmented message")
+            }
+            Self::ExpectedContinuation => f.write_str("a new message began inside a fragmented one"),
+            Self::CloseTooShort => f.write_str("a Close frame has one byte of payload: a code has two"),
+            Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be in a Close frame"),
+            Self::InvalidUtf8 => f.write_str("a text is not valid UTF-8"),
+            Self::FrameTooLarge => f.write_str("a frame is larger than the configured limit"),
+            Self::MessageTooLarge => f.write_str("a message is larger than the configured limit"),
+            Self::TooManyFragments => {
+                f.write_str("a message has more tiny fragments than the configured limit")
+            }
+            Self::UnexpectedEof => f.write_str("the transport ended without a closing handshake"),
+            Self::PongTimeout => f.write_str("nothing arrived in time after a Ping"),
+            Self::CloseTimeout => f.write_str("the peer did not answer the Close in time"),
+        }?;
+        write!(f, " (RFC 6455 section {})", self.section())
+    }
+}
+
+impl core::error::Error for ProtocolError {}
+
+/// Why something cannot be sent. It changed nothing: the connection is as it was before the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A Close frame was sent or received, or the connection failed: nothing more may be sent.
+    Closed,
+    /// The output would be larger than [`max_output`](crate::Config::max_output): write it first.
+    OutputFull,
+    /// The payload of a Ping or Pong is longer than 125 bytes.
+    ControlTooLong,
+    /// A message of fragments is under way: finish it first. Control frames may be sent.
+    InFragments,
+    /// The fragments of one message are all text or all binary.
+    MixedFragments,
+    /// The payload of a message announced before has not been written yet.
+    PayloadOwed,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the connection is closing or closed",
+            Self::OutputFull => "the output is full: write what is waiting first",
+            Self::ControlTooLong => "the payload of a control frame is longer than 125 bytes",
+            Self::InFragments => "a message in fragments is under way",
+            Self::MixedFragments => "the fragments of a message are not all text or all binary",
+            Self::PayloadOwed => "the payload of the message before has not been written yet",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+#[cfg(feature = "std")]
+impl From<ProtocolError> for std::io::Error {
+    fn from(error: ProtocolError) -> Self {
+        let kind = match error {
+            ProtocolError::UnexpectedEof => std::io::ErrorKind::UnexpectedEof,
+            ProtocolError::PongTimeout | ProtocolError::CloseTimeout => std::io::ErrorKind::TimedOut,
+            _ => std::io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<SendError> for std::io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::Closed => std::io::ErrorKind::NotConnected,
+            SendError::OutputFull => std::io::ErrorKind::WouldBlock,
+            _ => std::io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,63 @@
+//! [`ControlPayload`]: what a Ping or a Pong carries.
+
+use core::fmt;
+use core::ops::Deref;
+
+/// The payload of a control frame, at most 125 bytes, by value (RFC 6455 §5.5). It dereferences to its bytes.
+#[derive(Clone, Copy)]
+pub struct ControlPayload {
+    bytes: [u8; Self::MAX_LEN],
+    len: u8,
+}
+
+impl ControlPayload {
+    /// The most bytes that the payload of a control frame may have.
+    pub const MAX_LEN: usize = 125;
+
+    /// No payload.
+    pub const EMPTY: Self = Self { bytes: [0; Self::MAX_LEN], len: 0 };
+
+    /// A copy of `bytes`; `None` if they are more than 125.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut payload = Self::EMPTY;
+        payload.push(bytes).then_some(payload)
+    }
+
+    /// Appends `bytes` if they fit, and tells whether they did.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+        let start = usize::from(self.len);
+        let Some(to) = self.bytes.get_mut(start..start + bytes.len()) else { return false };
+        to.copy_from_slice(bytes);
+        self.len += bytes.len() as u8;
+        true
+    }
+}
+
+impl Deref for ControlPayload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl AsRef<[u8]> for ControlPayload {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq for ControlPayload {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for ControlPayload {}
+
+impl fmt::Debug for ControlPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.escape_ascii())
+    }
+}

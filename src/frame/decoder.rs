@@ -1,0 +1,273 @@
+//! [`Decoder`]: bytes to frames, without `alloc`.
+//!
+//! ```text
+//! input   │ header │ payload ............ │ header │ payl          cut anywhere
+//!             │         │ unmasked in place    │       │
+//!             ▼         ▼ and lent             ▼       ▼
+//!         partial     Chunk { start, end }  partial  Chunk { start }, later Chunk { end }
+//!         (only if the header is cut)
+//! ```
+
+use super::header::{Header, Kind, Opcode, Rules};
+use super::mask::Mask;
+use crate::error::ProtocolError;
+use crate::input::Input;
+
+/// The most that may be received; each limit is inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Payload bytes of a data frame.
+    pub max_frame: u64,
+    /// Payload bytes of a message, over all its fragments.
+    pub max_message: u64,
+    /// Fragments of a message beyond one for every 16 payload bytes.
+    pub max_fragments: u32,
+}
+
+/// A piece of a frame, its payload unmasked in the buffer that it was received in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Chunk<'b> {
+    /// The header of the frame that this is a piece of.
+    pub header: Header,
+    /// Whether this is the first piece of its frame.
+    pub start: bool,
+    /// Whether this is the last piece of its frame.
+    pub end: bool,
+    /// The payload bytes that have arrived.
+    pub payload: &'b mut [u8],
+}
+
+/// Turns received bytes into pieces of frames, and checks every rule of RFC 6455 §5 that concerns frames: headers, masks,
+/// the order of fragments, and limits.
+///
+/// Each rule is checked at the byte that breaks it. What a payload means (UTF-8, close codes) is not its subject.
+///
+/// ```
+/// use sansocket::Input;
+/// use sansocket::frame::{Decoder, Limits};
+/// let limits = Limits { max_frame: 1024, max_message: 1024, max_fragments: 16 };
+/// let mut decoder = Decoder::client(limits); // what a server sent
+/// let mut bytes = *b"\x81\x05Hello";
+/// let mut input = Input::new(&mut bytes);
+/// let chunk = decoder.next(&mut input)?.unwrap();
+/// assert_eq!(chunk.payload, b"Hello");
+/// assert!(chunk.start && chunk.end);
+/// assert_eq!(decoder.next(&mut input)?, None);
+/// # Ok::<(), sansocket::ProtocolError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    state: State,
+    /// Whether a fragmented message is under way.
+    in_message: bool,
+    /// Whether the peer is a client, whose frames are masked.
+    masked: bool,
+    /// Whether an extension that uses RSV1 was negotiated.
+    rsv1: bool,
+    limits: Limits,
+    /// Payload bytes of the message under way, as announced by its frames so far.
+    message_len: u64,
+    /// Frames of the message under way.
+    fragments: u32,
+    /// The beginning of a header that was cut.
+    partial: [u8; Header::MAX_LEN],
+    /// The frame under way, in `State::Payload`.
+    header: Header,
+    mask: Mask,
+    /// Payload bytes that the frame under way still lacks.
+    left: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// In a header; `have` bytes of it are in `partial`.
+    Header { have: u8 },
+    /// In the payload of `header`, whose first piece was handed out.
+    Payload,
+    /// Broken for good.
+    Failed(ProtocolError),
+}
+
+impl Decoder {
+    /// For what a client receives: frames without a mask.
+    #[must_use]
+    pub const fn client(limits: Limits) -> Self {
+        Self::new(false, limits)
+    }
+
+    /// For what a server receives: masked frames.
+    #[must_use]
+    pub const fn server(limits: Limits) -> Self {
+        Self::new(true, limits)
+    }
+
+    const fn new(masked: bool, limits: Limits) -> Self {
+        Self {
+            state: State::Header { have: 0 },
+            in_message: false,
+            masked,
+            rsv1: false,
+            limits,
+            message_len: 0,
+            fragments: 0,
+            partial: [0; Header::MAX_LEN],
+            header: Header { fin: true, rsv1: false, opcode: Opcode::Pong, mask: None, payload_len: 0 },
+            mask: Mask::new([0; 4]),
+            left: 0,
+        }
+    }
+
+    /// The next piece of a frame; `None`: the input is used up.
+    ///
+    /// A frame whose payload has not begun to arrive yields an empty first piece at once, so that its header is known.
+    ///
+    /// # Errors
+    /// At the first byte that breaks a rule; the same error again on every later call.
+    pub fn next<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Chunk<'b>>, ProtocolError> {
+        self.next_up_to(input, usize::MAX)
+    }
+
+    /// The same, with at most `max` bytes of payload.
+    pub(crate) fn next_up_to<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        max: usize,
+    ) -> Result<Option<Chunk<'b>>, ProtocolError> {
+        let start = match self.state {
+            State::Header { have } => match self.read_header(have, input) {
+                Ok(true) => true,
+                Ok(false) => return Ok(None),
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    return Err(error);
+                }
+            },
+            State::Payload if input.is_empty() => return Ok(None),
+            State::Payload => false,
+            State::Failed(error) => return Err(error),
+        };
+        let payload = input.take(usize::try_from(self.left).unwrap_or(usize::MAX).min(max));
+        self.mask.apply(payload);
+        self.left -= payload.len() as u64;
+        let end = self.left == 0;
+        self.state = if end { State::Header { have: 0 } } else { State::Payload };
+        Ok(Some(Chunk { header: self.header, start, end, payload }))
+    }
+
+    /// How many payload bytes the frame under way still lacks.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The whole message at the front of `input`, if it lies there in one plain frame, and its unmasked payload.
+    /// Anything else is left for [`next`](Self::next), which has all the rules.
+    #[inline]
+    pub(crate) fn next_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
+        let whole = self.peek_whole(input.as_slice())?;
+        let (_, payload) = input.take(whole.header_len + whole.payload_len).split_at_mut(whole.header_len);
+        if self.masked {
+            Mask::new(whole.key).apply(payload);
+        }
+        Some((whole.kind, payload))
+    }
+
+    /// Where in `bytes` the message is that [`next_whole`](Self::next_whole) would return.
+    #[inline]
+    pub(crate) fn peek_whole(&self, bytes: &[u8]) -> Option<Whole> {
+        if self.state != (State::Header { have: 0 }) || self.in_message {
+            return None;
+        }
+        let (&[first, second], rest) = bytes.split_first_chunk()?;
+        let kind = match first {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return None,
+        };
+        if (second & 0x80 != 0) != self.masked {
+            return None;
+        }
+        let (len, shortest, rest) = match second & 0x7F {
+            126 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                (u64::from(u16::from_be_bytes(*len)), 126, rest)
+            }
+            127 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                (u64::from_be_bytes(*len), 0x1_0000, rest)
+            }
+            short => (u64::from(short), 0, rest),
+        };
+        let (key, payload) = if self.masked { rest.split_first_chunk()? } else { (&[0; 4], rest) };
+        let payload_len = usize::try_from(len).ok()?;
+        if len < shortest
+            || len > self.limits.max_frame.min(self.limits.max_message)
+            || payload_len > payload.len()
+        {
+            return None;
+        }
+        Some(Whole { kind, key: *key, header_len: bytes.len() - payload.len(), payload_len })
+    }
+
+    /// Reads the header of the next frame, of which `have` bytes came before; `false` if it is still cut.
+    fn read_header(&mut self, have: u8, input: &mut Input<'_>) -> Result<bool, ProtocolError> {
+        let rules = Rules {
+            masked: Some(self.masked),
+            rsv1: self.rsv1,
+            in_message: Some(self.in_message),
+            max_frame: self.limits.max_frame,
+            max_message: self.limits.max_message - self.message_len,
+        };
+        let have = usize::from(have);
+        let bytes = input.as_slice();
+        let more = bytes.len().min(Header::MAX_LEN - have);
+        // A header that lies whole in the input, as nearly all do, is parsed there.
+        let parsed = if have == 0 {
+            Header::parse_by(&rules, bytes)?
+        } else {
+            self.partial[have..have + more].copy_from_slice(&bytes[..more]);
+            Header::parse_by(&rules, &self.partial[..have + more])?
+        };
+        let Some((header, len)) = parsed else {
+            self.partial[have..have + more].copy_from_slice(input.take(more));
+            self.state = State::Header { have: (have + more) as u8 };
+            return Ok(false);
+        };
+        input.take(len - have);
+        if !header.opcode.is_control() {
+            self.count_fragment(&header)?;
+        }
+        self.header = header;
+        self.mask = Mask::new(header.mask.unwrap_or_default());
+        self.left = header.payload_len;
+        Ok(true)
+    }
+
+    /// "A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0, followed by zero
+    /// or more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set
+    /// and an opcode of 0" (§5.4).
+    fn count_fragment(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        if header.fin {
+            (self.in_message, self.message_len, self.fragments) = (false, 0, 0);
+            return Ok(());
+        }
+        self.in_message = true;
+        self.message_len += header.payload_len;
+        self.fragments = self.fragments.saturating_add(1);
+        if u64::from(self.fragments)
+            > u64::from(self.limits.max_fragments).saturating_add(self.message_len / 16)
+        {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        Ok(())
+    }
+}
+
+/// Where a whole message lies in the input.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    kind: Kind,
+    key: [u8; 4],
+    header_len: usize,
+    payload_len: usize,
+}

@@ -1,0 +1,219 @@
+//! [`Utf8`]: validation of text that arrives in pieces (RFC 6455 §8.1).
+
+use core::str;
+
+/// Validates text piece by piece; a piece may end inside a code point.
+///
+/// It holds at most the three bytes of a cut code point, and fails at the first byte that no valid text could have in its
+/// place: the surrogates, overlong forms and code points over U+10FFFF at their second byte.
+///
+/// ```
+/// use sansocket::frame::Utf8;
+/// let mut utf8 = Utf8::new();
+/// assert_eq!(utf8.push(b"gr\xC3")?.text, "gr");
+/// let next = utf8.push(b"\xBCn")?;
+/// assert_eq!((next.carried, next.text), (Some('ü'), "n"));
+/// assert!(utf8.is_complete());
+/// # Ok::<(), sansocket::frame::InvalidUtf8>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Utf8 {
+    /// The beginning of a code point whose other bytes are yet to come.
+    cut: [u8; 4],
+    len: u8,
+}
+
+/// The text that a piece of bytes completed; see [`Utf8::push`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ValidText<'a> {
+    /// The code point that was cut when the piece before ended, and is complete now.
+    pub carried: Option<char>,
+    /// The text behind it, up to the end of the last code point that is complete.
+    pub text: &'a str,
+}
+
+/// A byte that cannot be part of UTF-8 text in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidUtf8 {
+    /// How many bytes of this piece belong to valid code points before it. A code point that was cut by the end of the
+    /// piece before, and is the invalid one itself, counts none.
+    pub valid_up_to: usize,
+}
+
+impl Utf8 {
+    /// At the beginning of a text.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { cut: [0; 4], len: 0 }
+    }
+
+    /// Whether the text may end here: no code point is cut.
+    #[inline]
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes the cut code point still needs; 0 if there is none.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        if self.is_complete() { 0 } else { width(self.cut[0]) - usize::from(self.len) }
+    }
+
+    /// Validates the next bytes of the text.
+    ///
+    /// # Errors
+    /// At the first byte that no valid text could have there.
+    pub fn push<'a>(&mut self, bytes: &'a [u8]) -> Result<ValidText<'a>, InvalidUtf8> {
+        let (carried, taken) = self.complete(bytes)?;
+        let (whole, cut) = split_cut(&bytes[taken..]);
+        let text = str::from_utf8(whole).map_err(|e| InvalidUtf8 { valid_up_to: taken + e.valid_up_to() })?;
+        if !cut.is_empty() {
+            if !is_beginning(cut) {
+                return Err(InvalidUtf8 { valid_up_to: taken + whole.len() });
+            }
+            self.cut[..cut.len()].copy_from_slice(cut);
+            self.len = cut.len() as u8;
+        }
+        Ok(ValidText { carried, text })
+    }
+
+    /// Takes from the front of `bytes` what the cut code point is missing, and tells how much that was.
+    fn complete(&mut self, bytes: &[u8]) -> Result<(Option<char>, usize), InvalidUtf8> {
+        let taken = self.missing().min(bytes.len());
+        if taken == 0 {
+            return Ok((None, 0));
+        }
+        let len = usize::from(self.len) + taken;
+        self.cut[usize::from(self.len)..len].copy_from_slice(&bytes[..taken]);
+        let point = &self.cut[..len];
+        match str::from_utf8(point) {
+            Ok(text) => {
+                self.len = 0;
+                Ok((text.chars().next(), taken))
+            }
+            Err(_) if is_beginning(point) => {
+                self.len = len as u8;
+                Ok((None, taken))
+            }
+            Err(_) => Err(InvalidUtf8 { valid_up_to: 0 }),
+        }
+    }
+}
+
+/// Splits off the last bytes if their lead byte announces more bytes than are there.
+fn split_cut(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let lead = bytes.iter().rev().take(3).position(|byte| !is_continuation(*byte));
+    match lead {
+        Some(behind) if width(bytes[bytes.len() - 1 - behind]) > behind + 1 => {
+            bytes.split_at(bytes.len() - 1 - behind)
+        }
+        _ => (bytes, &[]),
+    }
+}
+
+/// Whether `bytes` is a code point that merely lacks its end.
+fn is_beginning(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none())
+}
+
+const fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
+}
+
+/// How many bytes the code point with this lead byte has, valid or not.
+const fn width(lead: u8) -> usize {
+    match lead {
+        0xF0.. => 4,
+        0xE0.. => 3,
+        0xC0.. => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the first bad byte is, by trying every prefix with the standard library.
+    fn first_bad(bytes: &[u8]) -> Option<usize> {
+        (1..=bytes.len())
+            .find(|end| str::from_utf8(&bytes[..*end]).is_err_and(|e| e.error_len().is_some()))
+            .map(|end| end - 1)
+    }
+
+    fn push_all<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> (Result<Utf8, usize>, std::string::String) {
+        let (mut utf8, mut text, mut at) = (Utf8::new(), std::string::String::new(), 0);
+        for piece in pieces {
+            match utf8.push(piece) {
+                Ok(valid) => {
+                    text.extend(valid.carried);
+                    text.push_str(valid.text);
+                }
+                Err(_) => return (Err(at), text),
+            }
+            at += piece.len();
+        }
+        (Ok(utf8), text)
+    }
+
+    #[test]
+    fn equals_the_standard_library_at_every_cut() {
+        const SAMPLES: [&[u8]; 19] = [
+            b"",
+            b"plain",
+            "κόσμε, 水, 🦀 and \u{10FFFF}\u{0}".as_bytes(),
+            b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xED\xA0\x80\x65\x64\x69\x74\x65\x64", // Autobahn 6.3
+            b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xF4\x90\x80\x80\x65\x64\x69\x74\x65\x64", // Autobahn 6.4
+            b"a\x80",
+            b"a\xC0\x80",
+            b"a\xC1\xBF",
+            b"a\xE0\x9F\xBF",
+            b"a\xED\xBF\xBF",
+            b"a\xF0\x8F\xBF\xBF",
+            b"a\xF5\x80\x80\x80",
+            b"a\xFF\xFE",
+            b"a\xC3",
+            b"a\xE2\x82",
+            b"a\xF0\x9F\xA6",
+            b"\xE2\x82\x28",
+            b"\xF0\x9F\x28\x80",
+            b"\x80\x80\x80\x80\x80",
+        ];
+        for sample in SAMPLES {
+            let bad = first_bad(sample);
+            for a in 0..=sample.len() {
+                for b in a..=sample.len() {
+                    let (result, text) = push_all([&sample[..a], &sample[a..b], &sample[b..]]);
+                    assert_eq!(result.is_err(), bad.is_some(), "{sample:02x?} cut at {a} and {b}");
+                    match result {
+                        Ok(utf8) if utf8.is_complete() => assert_eq!(text.as_bytes(), sample),
+                        Ok(_) => assert!(sample.starts_with(text.as_bytes())),
+                        Err(_) => {}
+                    }
+                }
+            }
+            let (result, _) = push_all(sample.chunks(1));
+            assert_eq!(result.err(), bad, "{sample:02x?} byte by byte");
+        }
+    }
+
+    /// Every sequence of a lead byte and the edges of what may follow it, against the standard library.
+    #[test]
+    fn every_lead_byte() {
+        const EDGES: [u8; 10] = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF];
+        for lead in 0..=0xFF {
+            for second in EDGES {
+                for third in EDGES {
+                    let bytes = [lead, second, third, 0x80];
+                    let (whole, _) = push_all([&bytes[..]]);
+                    let (single, _) = push_all(bytes.chunks(1));
+                    assert_eq!(whole.is_err(), first_bad(&bytes).is_some(), "{bytes:02x?}");
+                    assert_eq!(single.err(), first_bad(&bytes), "{bytes:02x?}");
+                }
+            }
+        }
+    }
+}
