@@ -35,7 +35,10 @@ pub struct OsRandom;
 impl Random for OsRandom {
     /// # Panics
     /// When the operating system has no entropy to give: sending predictable masks would be worse.
-    #[expect(clippy::expect_used, reason = "there is no safe way on without entropy; no peer and no caller can cause it")]
+    #[expect(
+        clippy::expect_used,
+        reason = "there is no safe way on without entropy; no peer and no caller can cause it"
+    )]
     fn fill(&mut self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
