@@ -1,7 +1,6 @@
 //! [`Extension`]: the grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1) as data.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use core::fmt;
 
 use super::error::HandshakeError;
@@ -163,7 +162,7 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
     use super::*;

@@ -273,17 +273,22 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<bool, HandshakeError> {
     }
     check_version(head)?;
     check_key(head.only(Field::Key, E::MissingKey, E::RepeatedKey)?)?;
-    if head.count(Field::Origin) > 1 {
-        return Err(E::RepeatedOrigin);
-    }
     // A proxy that believes in a body would not see the frames where we see them.
     let mut lengths = head.values(Field::ContentLength);
     if head.count(Field::TransferEncoding) > 0 || lengths.any(|length| length != b"0") {
         return Err(E::RequestBody);
     }
-    check_subprotocols(head)?;
-    extensions::check(head)?;
+    check_offers(head)?;
     Ok(true)
+}
+
+/// What does not depend on the version of HTTP.
+pub(super) fn check_offers(head: &Head<RequestLine>) -> Result<(), HandshakeError> {
+    if head.count(Field::Origin) > 1 {
+        return Err(HandshakeError::RepeatedOrigin);
+    }
+    check_subprotocols(head)?;
+    extensions::check(head)
 }
 
 /// §4.2.1-6: "A |Sec-WebSocket-Version| header field, with a value of 13."
@@ -311,7 +316,7 @@ fn check_key(key: &[u8]) -> Result<(), HandshakeError> {
 }
 
 /// §4.1-10: "The elements that comprise this value MUST be non-empty strings […] and MUST all be unique strings."
-pub(super) fn check_subprotocols(head: &Head<RequestLine>) -> Result<(), HandshakeError> {
+fn check_subprotocols(head: &Head<RequestLine>) -> Result<(), HandshakeError> {
     if head.count(Field::Protocol) == 0 {
         return Ok(());
     }
