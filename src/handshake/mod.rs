@@ -1,1 +1,123 @@
-//! The opening handshake (RFC 6455 §4).
+//! The opening handshake (RFC 6455 §4): bytes in, a [`Connection`](crate::Connection) out.
+//!
+//! # Server
+//!
+//! [`ServerHandshake`] takes bytes until the request is whole. What follows the head stays in the
+//! [`Input`](crate::Input): it belongs to the connection.
+//!
+#![cfg_attr(feature = "alloc", doc = "```")]
+#![cfg_attr(not(feature = "alloc"), doc = "```ignore")]
+//! use sansocket::handshake::{ServerHandshake, ServerProgress};
+//! use sansocket::{Config, Input};
+//!
+//! let mut received = *b"GET /chat HTTP/1.1\r\n\
+//!     Host: server.example.com\r\n\
+//!     Upgrade: websocket\r\n\
+//!     Connection: Upgrade\r\n\
+//!     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+//!     Sec-WebSocket-Protocol: chat, superchat\r\n\
+//!     Sec-WebSocket-Version: 13\r\n\r\n";
+//! let mut input = Input::new(&mut received);
+//!
+//! let handshake = ServerHandshake::new(Config::default());
+//! match handshake.recv(&mut input) {
+//!     ServerProgress::Incomplete(_handshake) => { /* read more, then recv again */ }
+//!     ServerProgress::Upgrade(mut request) => {
+//!         assert_eq!(request.path(), "/chat");
+//!         request.choose_supported(&["superchat"]);
+//!         let mut connection = request.accept();
+//!         assert!(connection.output().starts_with(b"HTTP/1.1 101 ")); // write it, then go on with `input`
+//!     }
+//!     ServerProgress::Http(_request) => { /* serve a page with `respond` */ }
+//!     ServerProgress::Refused(_refusal) => { /* write `response`, close */ }
+//! }
+//! ```
+//!
+//! Before accepting, a server that trusts cookies asks its [`OriginPolicy`].
+//!
+//! # Client
+//!
+#![cfg_attr(feature = "alloc", doc = "```")]
+#![cfg_attr(not(feature = "alloc"), doc = "```ignore")]
+//! use sansocket::handshake::{ClientHandshake, ClientProgress, ClientRequest};
+//! use sansocket::{Config, Input};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let request = ClientRequest::new("ws://server.example.com/chat")?.subprotocol("chat")?;
+//! let random = |bytes: &mut [u8]| bytes.copy_from_slice(&b"the sample nonce"[..bytes.len()]); // use `OsRandom`
+//! let mut handshake = ClientHandshake::new(request, Config::default(), random);
+//! let written = handshake.output().len(); // write it to the host and port of the URL
+//! handshake.output_written(written);
+//!
+//! let mut received = *b"HTTP/1.1 101 Switching Protocols\r\n\
+//!     Upgrade: websocket\r\n\
+//!     Connection: Upgrade\r\n\
+//!     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+//!     Sec-WebSocket-Protocol: chat\r\n\r\n";
+//! match handshake.recv(&mut Input::new(&mut received)) {
+//!     ClientProgress::Incomplete(_handshake) => { /* read more, then recv again; at the end, recv_eof */ }
+//!     ClientProgress::Connected(_connection, established) => {
+//!         assert_eq!(established.subprotocol(), Some("chat"));
+//!     }
+//!     ClientProgress::Refused(response) => return Err(format!("status {}", response.status()).into()),
+//!     ClientProgress::Failed(error) => return Err(error.into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Inside other HTTP libraries
+//!
+//! When somebody else reads and writes HTTP, the same checks work on name-value pairs:
+//! [`UpgradeRequest::from_parts`] and [`UpgradeRequest::accept_parts`], [`ClientHandshake::headers`] and
+//! [`ClientHandshake::recv_parts`]; for HTTP/2 and HTTP/3 [`ConnectRequest`] and [`ConnectHandshake`].
+
+mod accept_key;
+#[cfg(feature = "alloc")]
+mod client;
+#[cfg(feature = "alloc")]
+mod connect;
+#[cfg(feature = "alloc")]
+mod error;
+#[cfg(feature = "alloc")]
+mod extensions;
+#[cfg(feature = "alloc")]
+mod grammar;
+#[cfg(feature = "alloc")]
+mod head;
+#[cfg(feature = "alloc")]
+mod origin;
+#[cfg(feature = "alloc")]
+mod request;
+#[cfg(feature = "alloc")]
+mod response;
+#[cfg(feature = "alloc")]
+mod server;
+#[cfg(feature = "alloc")]
+mod start_line;
+#[cfg(feature = "alloc")]
+mod url;
+
+pub use accept_key::accept_key;
+#[cfg(feature = "alloc")]
+pub use client::{
+    ClientFailure, ClientHandshake, ClientProgress, ClientRequest, Established, RefusedResponse,
+};
+#[cfg(feature = "alloc")]
+pub use connect::{ConnectHandshake, ConnectRequest, PseudoHeaders};
+#[cfg(feature = "alloc")]
+pub use error::{ArgumentError, HandshakeError, UrlError};
+#[cfg(feature = "alloc")]
+pub use extensions::Extension;
+#[cfg(feature = "alloc")]
+pub use head::Headers;
+#[cfg(feature = "alloc")]
+pub use origin::OriginPolicy;
+#[cfg(feature = "alloc")]
+pub use request::{Accepted, UpgradeRequest};
+#[cfg(feature = "alloc")]
+pub use response::Response;
+#[cfg(feature = "alloc")]
+pub use server::{HttpRequest, Refusal, ServerHandshake, ServerProgress};
+#[cfg(feature = "alloc")]
+pub use url::Url;

@@ -1,0 +1,445 @@
+//! [`ClientRequest`] and [`ClientHandshake`]: the client's side of the opening handshake (RFC 6455 §4.1).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::accept_key::accept_key;
+use super::error::{ArgumentError, HandshakeError, UrlError};
+use super::extensions;
+use super::grammar::{is_token, list, push_header, push_line, text};
+use super::head::{Field, Head, HeadReader, Headers};
+use super::request::contains;
+use super::start_line::StatusLine;
+use super::url::Url;
+use crate::{Config, Connection, Input, Random};
+
+/// What a client asks for.
+///
+/// ```
+/// use sansocket::handshake::ClientRequest;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = ClientRequest::new("wss://example.com/chat")?
+///     .subprotocol("v2.chat")?
+///     .subprotocol("v1.chat")?
+///     .header("Origin", "https://example.com")?;
+/// assert_eq!((request.url().host(), request.url().port()), ("example.com", 443)); // connect there
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ClientRequest {
+    pub(super) url: Url,
+    /// `a, b`
+    pub(super) subprotocols: String,
+    lines: Vec<u8>,
+}
+
+impl ClientRequest {
+    /// A request for this URL. A user name and password in it become `Authorization: Basic` (RFC 7617).
+    ///
+    /// # Errors
+    /// Those of [`Url::parse`].
+    pub fn new(url: &str) -> Result<Self, UrlError> {
+        Ok(Self { url: Url::parse(url)?, subprotocols: String::new(), lines: Vec::new() })
+    }
+
+    /// Where to connect, and whether with TLS.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Offers a subprotocol, after those already offered: the favourite comes first.
+    ///
+    /// # Errors
+    /// [`ArgumentError::InvalidSubprotocol`] for what is no token, [`ArgumentError::DuplicateSubprotocol`]: "The elements
+    /// […] MUST all be unique strings" (RFC 6455 §4.1).
+    pub fn subprotocol(mut self, subprotocol: &str) -> Result<Self, ArgumentError> {
+        if !is_token(subprotocol.as_bytes()) {
+            return Err(ArgumentError::InvalidSubprotocol);
+        }
+        if is_offered(&self.subprotocols, subprotocol.as_bytes()) {
+            return Err(ArgumentError::DuplicateSubprotocol);
+        }
+        if !self.subprotocols.is_empty() {
+            self.subprotocols.push_str(", ");
+        }
+        self.subprotocols.push_str(subprotocol);
+        Ok(self)
+    }
+
+    /// Adds a header, for example `Origin`, `Cookie` or `User-Agent`. An `Authorization` takes the place of the one from
+    /// the URL.
+    ///
+    /// # Errors
+    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one line;
+    /// [`ArgumentError::ReservedHeader`] for Host (it comes from the URL), Connection, Upgrade, Content-Length,
+    /// Transfer-Encoding and Sec-WebSocket-*.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, ArgumentError> {
+        push_header(&mut self.lines, name.as_bytes(), value.as_ref())?;
+        if name.eq_ignore_ascii_case("Authorization") {
+            self.url.authorization = None;
+        }
+        Ok(self)
+    }
+
+    /// The lines that do not depend on the version of HTTP, and the end of the head.
+    pub(super) fn push_offers(&self, head: &mut Vec<u8>) {
+        // §4.1-9: "The value of this header field MUST be 13."
+        push_line(head, b"Sec-WebSocket-Version", b"13");
+        if !self.subprotocols.is_empty() {
+            push_line(head, b"Sec-WebSocket-Protocol", self.subprotocols.as_bytes());
+        }
+        if let Some(authorization) = &self.url.authorization {
+            push_line(head, b"Authorization", authorization.as_bytes());
+        }
+        head.extend_from_slice(&self.lines);
+        head.extend_from_slice(b"\r\n");
+    }
+}
+
+impl fmt::Debug for ClientRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientRequest").field(&self.url).finish()
+    }
+}
+
+/// The client's side of the opening handshake, until the answer is judged.
+///
+/// Write [`output`](Self::output), then give what is received to [`recv`](Self::recv).
+#[must_use]
+pub struct ClientHandshake {
+    output: Vec<u8>,
+    written: usize,
+    /// What the server must answer to our key.
+    accept: [u8; 28],
+    subprotocols: String,
+    connection: Connection,
+    config: Config,
+    reader: HeadReader<StatusLine>,
+    informational: u8,
+    /// A refusal whose body is still coming.
+    refused: Option<RefusedResponse>,
+}
+
+impl ClientHandshake {
+    /// Writes the request. `random` gives its nonce, and later the masking keys of the connection.
+    pub fn new(request: ClientRequest, config: Config, mut random: impl Random + Send + 'static) -> Self {
+        // §4.1-7: "The nonce MUST be selected randomly for each connection."
+        let mut nonce = [0; 16];
+        random.fill(&mut nonce);
+        let mut key = [0; 24];
+        // 16 bytes are always 24 characters: it cannot fail.
+        let _ = STANDARD.encode_slice(nonce, &mut key);
+
+        let url = &request.url;
+        let mut output =
+            format!("GET {} HTTP/1.1\r\nHost: {}\r\n", url.resource(), url.host_header()).into_bytes();
+        push_line(&mut output, b"Upgrade", b"websocket");
+        push_line(&mut output, b"Connection", b"Upgrade");
+        push_line(&mut output, b"Sec-WebSocket-Key", &key);
+        request.push_offers(&mut output);
+        Self {
+            output,
+            written: 0,
+            accept: accept_key(&key),
+            subprotocols: request.subprotocols,
+            connection: Connection::client(config, random),
+            config,
+            reader: HeadReader::new(config),
+            informational: 0,
+            refused: None,
+        }
+    }
+
+    /// What is still to be written.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.output.get(self.written..).unwrap_or_default()
+    }
+
+    /// The first `n` bytes of the output were written.
+    pub fn output_written(&mut self, n: usize) {
+        self.written = self.written.saturating_add(n).min(self.output.len());
+    }
+
+    /// The headers of the request, for an HTTP library that writes it itself; its method is GET, its target
+    /// [`Url::resource`].
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::of(&self.output)
+    }
+
+    /// Takes received bytes. Those behind the head of a 101 stay in `input`: they are the first frames.
+    pub fn recv(mut self, input: &mut Input<'_>) -> ClientProgress {
+        if let Some(refused) = self.refused.take() {
+            return self.collect(refused, input);
+        }
+        loop {
+            let head = match self.reader.recv(input) {
+                Ok(Some(head)) => head,
+                Ok(None) => return ClientProgress::Incomplete(self),
+                Err(error) => return ClientProgress::Failed(error),
+            };
+            match head.start.code {
+                101 => {
+                    // Nothing of the request is lost if a server answers before it has read everything.
+                    let unwritten = self.output.split_off(self.written);
+                    return match self.establish(head) {
+                        Ok((connection, established)) => {
+                            ClientProgress::Connected(connection.with_output(unwritten), established)
+                        }
+                        Err(error) => ClientProgress::Failed(error),
+                    };
+                }
+                // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to a final
+                // response, even if the client does not expect one."
+                100..=199 if self.informational == MAX_INFORMATIONAL => {
+                    return ClientProgress::Failed(HandshakeError::TooManyInformational);
+                }
+                100..=199 => {
+                    self.informational += 1;
+                    self.reader = HeadReader::new(self.config);
+                }
+                // §4.1-1: "If the status code received from the server is not 101, the client handles the response per
+                // HTTP [RFC2616] procedures."
+                _ => {
+                    let refused = RefusedResponse::new(head, input.len());
+                    return self.collect(refused, input);
+                }
+            }
+        }
+    }
+
+    /// The stream ended. The refusal, if one was being received.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Truncated`] if not even its head was whole.
+    pub fn recv_eof(self) -> Result<RefusedResponse, HandshakeError> {
+        self.refused.ok_or(HandshakeError::Truncated)
+    }
+
+    /// Takes a response that an HTTP library received and parsed. The connection's output is empty.
+    ///
+    /// # Errors
+    /// A status other than 101, or a broken rule.
+    pub fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        self,
+        status: u16,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<(Connection, Established), ClientFailure> {
+        let head = response_head(status, headers, self.config)?;
+        if status != 101 {
+            return Err(ClientFailure::Refused(RefusedResponse::new(head, 0)));
+        }
+        Ok(self.establish(head)?)
+    }
+
+    fn collect(mut self, mut refused: RefusedResponse, input: &mut Input<'_>) -> ClientProgress {
+        let missing = refused.wanted.saturating_sub(refused.body.len());
+        refused.body.extend_from_slice(input.take(missing));
+        if refused.body.len() == refused.wanted {
+            return ClientProgress::Refused(refused);
+        }
+        self.refused = Some(refused);
+        ClientProgress::Incomplete(self)
+    }
+
+    /// "The client MUST validate the server's response as follows" (§4.1). A body that the head announces is ignored: a
+    /// 101 has none.
+    fn establish(self, head: Head<StatusLine>) -> Result<(Connection, Established), HandshakeError> {
+        use HandshakeError as E;
+        if head.start.minor == 0 {
+            return Err(E::UnsupportedHttpVersion);
+        }
+        // 2: "a value that is not an ASCII case-insensitive match for the value "websocket""
+        if !head.only(Field::Upgrade, E::WrongUpgrade, E::WrongUpgrade)?.eq_ignore_ascii_case(b"websocket") {
+            return Err(E::WrongUpgrade);
+        }
+        // 3: "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
+        if !contains(&head, Field::Connection, b"upgrade") {
+            return Err(E::WrongConnection);
+        }
+        // 4: "the base64-encoded SHA-1 of the concatenation […] ignoring any leading and trailing whitespace"
+        if head.only(Field::Accept, E::MissingAccept, E::MissingAccept)? != self.accept {
+            return Err(E::WrongAccept);
+        }
+        check_choices(&head, &self.subprotocols)?;
+        Ok((self.connection, Established { head }))
+    }
+}
+
+impl fmt::Debug for ClientHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientHandshake").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}
+
+/// What has come of the received bytes.
+#[derive(Debug)]
+#[must_use]
+pub enum ClientProgress {
+    /// The answer is not whole yet: all bytes are taken, read more.
+    Incomplete(ClientHandshake),
+    /// The connection is open.
+    Connected(Connection, Established),
+    /// The server answered in HTTP: a redirect, a request for credentials, an error.
+    Refused(RefusedResponse),
+    /// The server's answer breaks a rule: close the transport.
+    Failed(HandshakeError),
+}
+
+/// Why a response that an HTTP library parsed opens no connection.
+#[derive(Debug)]
+pub enum ClientFailure {
+    /// The server answered in HTTP: a redirect, a request for credentials, an error. The body is left to the library.
+    Refused(RefusedResponse),
+    /// The server's answer breaks a rule.
+    Failed(HandshakeError),
+}
+
+impl From<HandshakeError> for ClientFailure {
+    fn from(error: HandshakeError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl fmt::Display for ClientFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(response) => write!(f, "the server refused with status {}", response.status()),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ClientFailure {}
+
+/// What the server said when it opened the connection.
+#[derive(Debug)]
+pub struct Established {
+    pub(super) head: Head<StatusLine>,
+}
+
+impl Established {
+    /// The subprotocol that the server chose among those offered, if it chose one.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.head.value(Field::Protocol).map(text)
+    }
+
+    /// All headers, in order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        self.head.headers()
+    }
+
+    /// The value of the first header of this name, without regard to case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers().value(name)
+    }
+}
+
+/// An HTTP response that is not the one hoped for, with the beginning of its body.
+#[derive(Debug)]
+pub struct RefusedResponse {
+    head: Head<StatusLine>,
+    body: Vec<u8>,
+    /// How long the body is to become.
+    wanted: usize,
+}
+
+impl RefusedResponse {
+    /// Without a known length, what has arrived (`available` bytes) is all of the body that is waited for.
+    pub(super) fn new(head: Head<StatusLine>, available: usize) -> Self {
+        let wanted = body_length(&head).unwrap_or(available).min(MAX_BODY);
+        Self { head, body: Vec::new(), wanted }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.head.start.code
+    }
+
+    /// The reason phrase, often empty.
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        self.head.reason()
+    }
+
+    /// All headers, in order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        self.head.headers()
+    }
+
+    /// The value of the first header of this name, without regard to case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers().value(name)
+    }
+
+    /// The beginning of the body as it came, at most 8 KiB: up to `Content-Length`, or without one what arrived
+    /// together with the head.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+/// RFC 9112 §6.3, as far as it gives a number.
+fn body_length(head: &Head<StatusLine>) -> Option<usize> {
+    if matches!(head.start.code, 204 | 304) {
+        return Some(0);
+    }
+    if head.count(Field::TransferEncoding) > 0 || head.count(Field::ContentLength) > 1 {
+        return None;
+    }
+    let digits = head.value(Field::ContentLength).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    match text(digits).parse() {
+        Ok(length) => Some(length),
+        // All digits: it is too large for a number, or empty.
+        Err(_) => (!digits.is_empty()).then_some(usize::MAX),
+    }
+}
+
+/// What does not depend on the version of HTTP.
+pub(super) fn check_choices(head: &Head<StatusLine>, offered: &str) -> Result<(), HandshakeError> {
+    // 5: "this header field indicates the use of an extension that was not present in the client's handshake". None is
+    // offered.
+    extensions::check(head)?;
+    if head.count(Field::Extensions) > 0 {
+        return Err(HandshakeError::UnofferedExtension);
+    }
+    // 6: "this header field indicates the use of a subprotocol that was not present in the client's handshake"
+    match head.count(Field::Protocol) {
+        0 => Ok(()),
+        1 if head.value(Field::Protocol).is_some_and(|chosen| is_offered(offered, chosen)) => Ok(()),
+        _ => Err(HandshakeError::UnofferedSubprotocol),
+    }
+}
+
+pub(super) fn response_head<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    status: u16,
+    headers: impl IntoIterator<Item = (N, V)>,
+    config: Config,
+) -> Result<Head<StatusLine>, HandshakeError> {
+    Head::from_pairs(format!("HTTP/1.1 {status} ").as_bytes(), headers, config)
+}
+
+fn is_offered(subprotocols: &str, subprotocol: &[u8]) -> bool {
+    list(subprotocols.as_bytes()).any(|offered| offered == subprotocol)
+}
+
+/// How many 1xx responses may come before the real one.
+const MAX_INFORMATIONAL: u8 = 8;
+/// How much of a refusal's body is collected.
+const MAX_BODY: usize = 8 * 1024;

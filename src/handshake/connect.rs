@@ -1,0 +1,179 @@
+//! Extended CONNECT: a WebSocket on one stream of HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220).
+//!
+//! An HTTP library carries the stream, frames its data and tells the peer that extended CONNECT is understood. The
+//! headers come and go as pairs, the pseudo-headers beside them; the rest is a [`Connection`] as ever, masks included.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+
+use super::client::{
+    ClientFailure, ClientRequest, Established, RefusedResponse, check_choices, response_head,
+};
+use super::error::HandshakeError;
+use super::head::{Field, Head, Headers};
+use super::request::{Accepted, UpgradeRequest, check_offers, check_version};
+use super::url::{Url, split_port};
+use crate::{Config, Connection, Random};
+
+/// The pseudo-headers of an extended CONNECT (RFC 8441 §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PseudoHeaders<'a> {
+    /// `:method`
+    pub method: Option<&'a str>,
+    /// `:protocol`
+    pub protocol: Option<&'a str>,
+    /// `:scheme`
+    pub scheme: Option<&'a str>,
+    /// `:authority`
+    pub authority: Option<&'a str>,
+    /// `:path`
+    pub path: Option<&'a str>,
+}
+
+/// A client asks for a WebSocket by extended CONNECT; everything of [`UpgradeRequest`] but its own answers.
+///
+/// ```
+/// use sansocket::Config;
+/// use sansocket::handshake::{ConnectRequest, PseudoHeaders};
+/// let pseudo = PseudoHeaders {
+///     method: Some("CONNECT"),
+///     protocol: Some("websocket"),
+///     scheme: Some("https"),
+///     authority: Some("example.com"),
+///     path: Some("/chat"),
+/// };
+/// let request =
+///     ConnectRequest::from_parts(pseudo, [("sec-websocket-version", "13")], Config::default()).unwrap();
+/// assert_eq!((request.host(), request.path()), ("example.com", "/chat"));
+/// let (response, connection) = request.accept_parts();
+/// assert_eq!(response.status(), 200);
+/// # drop(connection);
+/// ```
+#[derive(Debug)]
+#[must_use = "the client waits for an answer"]
+pub struct ConnectRequest(UpgradeRequest);
+
+impl ConnectRequest {
+    /// Checks a request whose parts an HTTP library parsed. Its target becomes the absolute URI.
+    ///
+    /// # Errors
+    /// The rule that is broken; answer with its [`status`](HandshakeError::status), and if it is about the version with
+    /// `Sec-WebSocket-Version: 13`.
+    pub fn from_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        pseudo: PseudoHeaders<'_>,
+        headers: impl IntoIterator<Item = (N, V)>,
+        config: Config,
+    ) -> Result<Self, HandshakeError> {
+        use HandshakeError as E;
+        // RFC 9220 §3: "If a server receives an Extended CONNECT request with a :protocol pseudo-header value that is
+        // unknown or is not supported, the server SHOULD respond to the request with a 501 (Not Implemented) status code".
+        let (Some("CONNECT"), Some(protocol)) = (pseudo.method, pseudo.protocol) else {
+            return Err(E::InvalidPseudoHeader);
+        };
+        if protocol != "websocket" {
+            return Err(E::UnsupportedProtocol);
+        }
+        // RFC 8441 §4: "the :scheme and :path pseudo-header fields of the target URI […] MUST also be included".
+        let (Some(scheme @ ("https" | "http")), Some(authority), Some(path)) =
+            (pseudo.scheme, pseudo.authority, pseudo.path)
+        else {
+            return Err(E::InvalidPseudoHeader);
+        };
+        if split_port(authority).is_err() || !path.starts_with('/') {
+            return Err(E::InvalidPseudoHeader);
+        }
+        let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
+        let head = Head::from_pairs(line.as_bytes(), headers, config)?;
+        // RFC 8441 §5: "Implementations using this extended CONNECT […] do not include the Sec-WebSocket-Key and
+        // Sec-WebSocket-Accept header fields"; HTTP/2 knows no header of one connection.
+        let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];
+        if http1.iter().any(|&field| head.count(field) > 0) {
+            return Err(E::ForbiddenHeader);
+        }
+        check_version(&head)?;
+        check_offers(&head)?;
+        Ok(Self(UpgradeRequest::new(head, config)))
+    }
+
+    /// Opens the connection and gives the answer to the HTTP library that writes it.
+    #[must_use]
+    pub fn accept_parts(self) -> (Accepted, Connection) {
+        self.0.accept_connect()
+    }
+}
+
+impl Deref for ConnectRequest {
+    type Target = UpgradeRequest;
+
+    fn deref(&self) -> &UpgradeRequest {
+        &self.0
+    }
+}
+
+impl DerefMut for ConnectRequest {
+    fn deref_mut(&mut self) -> &mut UpgradeRequest {
+        &mut self.0
+    }
+}
+
+/// A client's extended CONNECT, until the answer is judged.
+#[derive(Debug)]
+#[must_use]
+pub struct ConnectHandshake {
+    url: Url,
+    authority: String,
+    head: Vec<u8>,
+    subprotocols: String,
+    connection: Connection,
+    config: Config,
+}
+
+impl ConnectHandshake {
+    /// Prepares the request. `random` gives the masking keys of the connection.
+    pub fn new(request: ClientRequest, config: Config, random: impl Random + Send + 'static) -> Self {
+        let mut head = b"\n".to_vec();
+        request.push_offers(&mut head);
+        let connection = Connection::client(config, random);
+        let authority = request.url.host_header();
+        Self { url: request.url, authority, head, subprotocols: request.subprotocols, connection, config }
+    }
+
+    /// The pseudo-headers to send.
+    #[must_use]
+    pub fn pseudo_headers(&self) -> PseudoHeaders<'_> {
+        PseudoHeaders {
+            method: Some("CONNECT"),
+            protocol: Some("websocket"),
+            // RFC 8441 §5: "The scheme of the target URI MUST be "https" for "wss"-schemed WebSockets and "http" for
+            // "ws"-schemed WebSockets."
+            scheme: Some(if self.url.is_secure() { "https" } else { "http" }),
+            authority: Some(&self.authority),
+            path: Some(self.url.resource()),
+        }
+    }
+
+    /// The headers to send. Their names have capitals, which HTTP/2 libraries change to small letters themselves.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::of(&self.head)
+    }
+
+    /// Takes the response that the HTTP library received.
+    ///
+    /// # Errors
+    /// A status other than 2xx, or a broken rule.
+    pub fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        self,
+        status: u16,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<(Connection, Established), ClientFailure> {
+        let head = response_head(status, headers, self.config)?;
+        // RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender […] will switch to tunnel mode".
+        if !(200..300).contains(&status) {
+            return Err(ClientFailure::Refused(RefusedResponse::new(head, 0)));
+        }
+        check_choices(&head, &self.subprotocols)?;
+        Ok((self.connection, Established { head }))
+    }
+}

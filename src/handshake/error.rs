@@ -1,0 +1,255 @@
+//! What can go wrong in the opening handshake: [`HandshakeError`], [`ArgumentError`], [`UrlError`].
+
+use core::error::Error;
+use core::fmt;
+
+/// The peer broke a rule of the opening handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The head is longer than [`Config::max_head`](crate::Config::max_head).
+    HeadTooLarge,
+    /// The head has more lines than [`Config::max_headers`](crate::Config::max_headers).
+    TooManyHeaders,
+    /// The stream ended before the head did.
+    Truncated,
+    /// A line ends in LF without CR.
+    BareLineFeed,
+    /// The first line is not `method target HTTP/1.1`.
+    InvalidRequestLine,
+    /// The request target is empty, or holds a space, a fragment, or a character that is not visible ASCII; or it is
+    /// neither a path nor an absolute http, https, ws or wss URI.
+    InvalidTarget,
+    /// The first line is not `HTTP/1.1 status reason`.
+    InvalidStatusLine,
+    /// The version of HTTP cannot carry this handshake: 1.1 can.
+    UnsupportedHttpVersion,
+    /// A header line has no colon, an empty name, whitespace before the colon or a character that no name has.
+    InvalidHeaderName,
+    /// A header value has a control character (also: a CR that is not followed by LF).
+    InvalidHeaderValue,
+    /// A header line starts with whitespace: the obsolete folding of lines.
+    FoldedHeader,
+
+    /// There is no `Host`.
+    MissingHost,
+    /// There is more than one `Host`.
+    RepeatedHost,
+    /// `Host` is not a host with an optional port.
+    InvalidHost,
+    /// WebSocket headers, but no `Upgrade: websocket`.
+    MissingUpgrade,
+    /// The method is not GET.
+    MethodNotGet,
+    /// `Connection` lacks the token `Upgrade`.
+    MissingConnectionUpgrade,
+    /// There is no `Sec-WebSocket-Version`.
+    MissingVersion,
+    /// `Sec-WebSocket-Version` is repeated, or no version number at all.
+    InvalidVersion,
+    /// `Sec-WebSocket-Version` is not 13.
+    UnsupportedVersion,
+    /// There is no `Sec-WebSocket-Key`.
+    MissingKey,
+    /// There is more than one `Sec-WebSocket-Key`.
+    RepeatedKey,
+    /// `Sec-WebSocket-Key` is not the base64 of 16 bytes.
+    InvalidKey,
+    /// There is more than one `Origin`.
+    RepeatedOrigin,
+    /// The request announces a body: two parties could disagree about where the frames begin.
+    RequestBody,
+    /// `Sec-WebSocket-Protocol` is not a list of tokens.
+    InvalidSubprotocol,
+    /// `Sec-WebSocket-Protocol` names a subprotocol twice.
+    DuplicateSubprotocol,
+    /// `Sec-WebSocket-Extensions` does not follow its grammar.
+    InvalidExtensions,
+
+    /// Endless 1xx answers before the real one.
+    TooManyInformational,
+    /// The response's `Upgrade` is not `websocket`.
+    WrongUpgrade,
+    /// The response's `Connection` lacks the token `Upgrade`.
+    WrongConnection,
+    /// The response has no `Sec-WebSocket-Accept`, or more than one.
+    MissingAccept,
+    /// `Sec-WebSocket-Accept` does not belong to our key.
+    WrongAccept,
+    /// The server chose a subprotocol that was not offered, or several.
+    UnofferedSubprotocol,
+    /// The server chose an extension that was not offered.
+    UnofferedExtension,
+
+    /// Extended CONNECT: `:protocol` is not `websocket`.
+    UnsupportedProtocol,
+    /// Extended CONNECT: a pseudo-header is missing or wrong.
+    InvalidPseudoHeader,
+    /// Extended CONNECT: a header that belongs to HTTP/1.1 alone.
+    ForbiddenHeader,
+}
+
+impl HandshakeError {
+    /// The HTTP status to answer a request with that has this fault. In a response there is nothing to answer.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        self.facts().0
+    }
+
+    /// The section that the peer did not follow.
+    #[must_use]
+    pub fn section(self) -> &'static str {
+        self.facts().1
+    }
+
+    const fn facts(self) -> (u16, &'static str, &'static str) {
+        use HandshakeError as E;
+        match self {
+            E::HeadTooLarge => (431, "RFC 6585 §5", "the head is longer than the limit"),
+            E::TooManyHeaders => (431, "RFC 6585 §5", "the head has more header lines than the limit"),
+            E::Truncated => (400, "RFC 9112 §8", "the stream ended inside the head"),
+            E::BareLineFeed => (400, "RFC 9112 §2.2", "a line ends in LF, expected CRLF"),
+            E::InvalidRequestLine => {
+                (400, "RFC 9112 §3", "expected a request line: method, target, HTTP/1.1")
+            }
+            E::InvalidTarget => {
+                (400, "RFC 6455 §4.2.1", "expected a request target: visible ASCII without fragment")
+            }
+            E::InvalidStatusLine => (400, "RFC 9112 §4", "expected a status line: HTTP/1.1, status, reason"),
+            E::UnsupportedHttpVersion => {
+                (505, "RFC 6455 §4.2.1", "unsupported version of HTTP, expected HTTP/1.1")
+            }
+            E::InvalidHeaderName => (400, "RFC 9112 §5", "expected a header: name, colon, value"),
+            E::InvalidHeaderValue => (400, "RFC 9110 §5.5", "a header value has a control character"),
+            E::FoldedHeader => (400, "RFC 9112 §5.2", "a header line starts with whitespace"),
+            E::MissingHost => (400, "RFC 9112 §3.2", "the request has no Host"),
+            E::RepeatedHost => (400, "RFC 9112 §3.2", "the request has several Hosts, expected one"),
+            E::InvalidHost => {
+                (400, "RFC 9112 §3.2", "Host is invalid, expected a host with an optional port")
+            }
+            E::MissingUpgrade => (426, "RFC 6455 §4.2.1", "the request has no Upgrade: websocket"),
+            E::MethodNotGet => (405, "RFC 6455 §4.2.1", "the method is not GET"),
+            E::MissingConnectionUpgrade => (400, "RFC 6455 §4.2.1", "Connection lacks the token Upgrade"),
+            E::MissingVersion => {
+                (400, "RFC 6455 §4.2.1", "the request has no Sec-WebSocket-Version, expected 13")
+            }
+            E::InvalidVersion => (400, "RFC 6455 §4.3", "Sec-WebSocket-Version is invalid, expected 13"),
+            E::UnsupportedVersion => (426, "RFC 6455 §4.4", "unsupported Sec-WebSocket-Version, expected 13"),
+            E::MissingKey => (400, "RFC 6455 §4.2.1", "the request has no Sec-WebSocket-Key"),
+            E::RepeatedKey => {
+                (400, "RFC 6455 §11.3.1", "the request has several Sec-WebSocket-Keys, expected one")
+            }
+            E::InvalidKey => {
+                (400, "RFC 6455 §4.2.1", "Sec-WebSocket-Key is invalid, expected base64 of 16 bytes")
+            }
+            E::RepeatedOrigin => {
+                (400, "RFC 6454 §7", "the request has several Origins, expected at most one")
+            }
+            E::RequestBody => (400, "RFC 9110 §9.3.1", "an upgrade request must have no body"),
+            E::InvalidSubprotocol => {
+                (400, "RFC 6455 §4.1", "Sec-WebSocket-Protocol is invalid, expected tokens")
+            }
+            E::DuplicateSubprotocol => {
+                (400, "RFC 6455 §4.1", "Sec-WebSocket-Protocol names one subprotocol twice")
+            }
+            E::InvalidExtensions => {
+                (400, "RFC 6455 §9.1", "Sec-WebSocket-Extensions does not follow its grammar")
+            }
+            E::TooManyInformational => {
+                (502, "RFC 9110 §15.2", "too many 1xx responses, expected a final one")
+            }
+            E::WrongUpgrade => (502, "RFC 6455 §4.1", "the response's Upgrade is not websocket"),
+            E::WrongConnection => (502, "RFC 6455 §4.1", "the response's Connection lacks the token Upgrade"),
+            E::MissingAccept => {
+                (502, "RFC 6455 §4.1", "the response does not have exactly one Sec-WebSocket-Accept")
+            }
+            E::WrongAccept => (502, "RFC 6455 §4.1", "Sec-WebSocket-Accept does not belong to the key"),
+            E::UnofferedSubprotocol => {
+                (502, "RFC 6455 §4.1", "the server did not choose one of the subprotocols")
+            }
+            E::UnofferedExtension => {
+                (502, "RFC 6455 §4.1", "the server chose an extension that was not offered")
+            }
+            E::UnsupportedProtocol => (501, "RFC 9220 §3", "unsupported :protocol, expected websocket"),
+            E::InvalidPseudoHeader => (400, "RFC 8441 §4", "a pseudo-header is missing or invalid"),
+            E::ForbiddenHeader => {
+                (400, "RFC 8441 §5", "a header of the HTTP/1.1 handshake in an extended CONNECT")
+            }
+        }
+    }
+}
+
+/// The caller asked for what must not be sent. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ArgumentError {
+    /// The header name is not a token (RFC 9110 §5.1).
+    InvalidHeaderName,
+    /// The header value has a control character (RFC 9110 §5.5).
+    InvalidHeaderValue,
+    /// This header is written by the handshake itself.
+    ReservedHeader,
+    /// The status is not one of a final response, 200 to 599 (RFC 9110 §15).
+    InvalidStatus,
+    /// The subprotocol is not a token (RFC 6455 §4.1).
+    InvalidSubprotocol,
+    /// The subprotocol is already offered (RFC 6455 §4.1).
+    DuplicateSubprotocol,
+    /// The client did not offer this subprotocol (RFC 6455 §4.2.2).
+    SubprotocolNotOffered,
+}
+
+/// The text is not a WebSocket URL (RFC 6455 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It does not start with `ws://` or `wss://`.
+    Scheme,
+    /// The user name or password is not percent-encoded text that HTTP Basic authentication can carry.
+    UserInfo,
+    /// The host is missing or not a name, an IPv4 address or an IPv6 address in brackets.
+    Host,
+    /// The port is not a number from 1 to 65535.
+    Port,
+    /// It has a fragment; in a WebSocket URL `#` is written `%23`.
+    Fragment,
+    /// It has a space, a control character or one outside ASCII, which must be percent-encoded.
+    Character,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.facts().2)
+    }
+}
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidHeaderName => "the header name is not a token",
+            Self::InvalidHeaderValue => "the header value has a control character",
+            Self::ReservedHeader => "the handshake writes this header itself",
+            Self::InvalidStatus => "the status is not from 200 to 599",
+            Self::InvalidSubprotocol => "the subprotocol is not a token",
+            Self::DuplicateSubprotocol => "the subprotocol is already offered",
+            Self::SubprotocolNotOffered => "the client did not offer this subprotocol",
+        })
+    }
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "expected a URL that starts with ws:// or wss://",
+            Self::UserInfo => "the user name or password is invalid",
+            Self::Host => "expected a host name, an IPv4 address or an IPv6 address in brackets",
+            Self::Port => "expected a port from 1 to 65535",
+            Self::Fragment => "a WebSocket URL has no fragment, expected %23 for #",
+            Self::Character => "expected visible ASCII, everything else percent-encoded",
+        })
+    }
+}
+
+impl Error for HandshakeError {}
+impl Error for ArgumentError {}
+impl Error for UrlError {}

@@ -1,0 +1,145 @@
+//! The words of HTTP headers (RFC 9110 §5.5, §5.6): tokens, values, lists.
+
+use alloc::vec::Vec;
+
+use super::error::ArgumentError;
+
+/// How many bytes at the start of `bytes` are token characters.
+pub(super) fn token_len(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| !TCHAR[usize::from(byte)]).unwrap_or(bytes.len())
+}
+
+/// RFC 9110 §5.6.2: "token = 1*tchar".
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && token_len(bytes) == bytes.len()
+}
+
+/// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous". No control character
+/// but HTAB has a use in a value, so none passes.
+pub(super) fn is_value(bytes: &[u8]) -> bool {
+    // No early exit: this loop is vectorised.
+    let bad = |byte: u8| ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F);
+    !bytes.iter().fold(false, |any, &byte| any | bad(byte))
+}
+
+/// Visible ASCII, at least one character.
+pub(super) fn is_visible(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+/// The elements of a comma-separated list. RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable number of
+/// empty list elements".
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// Text that was checked to be ASCII.
+pub(super) fn text(ascii: &[u8]) -> &str {
+    core::str::from_utf8(ascii).unwrap_or_default()
+}
+
+/// Appends a header line of the caller's.
+///
+/// The names that decide what the handshake says or where the head ends belong to this crate alone.
+pub(super) fn push_header(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
+    if !is_token(name) {
+        return Err(ArgumentError::InvalidHeaderName);
+    }
+    let prefix = name.get(..WEBSOCKET_PREFIX.len()).unwrap_or_default();
+    if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
+        || prefix.eq_ignore_ascii_case(WEBSOCKET_PREFIX)
+    {
+        return Err(ArgumentError::ReservedHeader);
+    }
+    if !is_value(value) {
+        return Err(ArgumentError::InvalidHeaderValue);
+    }
+    push_line(lines, name, value);
+    Ok(())
+}
+
+/// Appends a header line that is known to be valid.
+pub(super) fn push_line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    for part in [name, b": ", value, b"\r\n"] {
+        lines.extend_from_slice(part);
+    }
+}
+
+const WEBSOCKET_PREFIX: &[u8] = b"Sec-WebSocket-";
+const RESERVED: [&[u8]; 5] = [b"Host", b"Upgrade", b"Connection", b"Content-Length", b"Transfer-Encoding"];
+
+/// RFC 9110 §5.6.2: the characters of a token.
+const TCHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let symbols = b"!#$%&'*+-.^_`|~";
+    let mut i = 0;
+    while i < symbols.len() {
+        table[symbols[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_what_the_abnf_says() {
+        let delimiters = b"\"(),/:;<=>?@[\\]{}";
+        for byte in 0..=u8::MAX {
+            let expected = byte.is_ascii_graphic() && !delimiters.contains(&byte);
+            assert_eq!(is_token(&[byte]), expected, "{byte:#04x}");
+        }
+        assert!(!is_token(b""));
+    }
+
+    #[test]
+    fn values_hold_no_control_character_but_htab() {
+        for byte in 0..=u8::MAX {
+            let expected = byte == b'\t' || !byte.is_ascii_control();
+            assert_eq!(is_value(&[b'a', byte, b'b']), expected, "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn lists_skip_empty_elements() {
+        let elements: Vec<_> = list(b" ,a,, b c\t,").collect();
+        assert_eq!(elements, [&b"a"[..], b"b c"]);
+    }
+
+    #[test]
+    fn trap_21_caller_headers_cannot_break_out_of_their_line() {
+        let mut lines = Vec::new();
+        for value in ["a\r\nb: c", "a\rb", "a\nb", "a\0b"] {
+            assert_eq!(
+                push_header(&mut lines, b"x", value.as_bytes()),
+                Err(ArgumentError::InvalidHeaderValue)
+            );
+            assert_eq!(
+                push_header(&mut lines, value.as_bytes(), b"x"),
+                Err(ArgumentError::InvalidHeaderName)
+            );
+        }
+        for name in ["", "a b", "a:"] {
+            assert_eq!(push_header(&mut lines, name.as_bytes(), b"x"), Err(ArgumentError::InvalidHeaderName));
+        }
+        for name in
+            ["host", "UPGRADE", "connection", "content-length", "transfer-encoding", "sec-websocket-anything"]
+        {
+            assert_eq!(
+                push_header(&mut lines, name.as_bytes(), b"x"),
+                Err(ArgumentError::ReservedHeader),
+                "{name}"
+            );
+        }
+        assert!(lines.is_empty());
+        assert_eq!(push_header(&mut lines, b"Sec-WebSocke", b"x"), Ok(()));
+        assert_eq!(lines, b"Sec-WebSocke: x\r\n");
+    }
+}

@@ -1,0 +1,468 @@
+//! [`Head`]: the head of an HTTP/1.1 message (RFC 9112), kept as the bytes that came.
+//!
+//! ```text
+//!  Input   GET / HTTP/1.1␍␊Host: a␍␊X: y␍␊␍␊ frames…
+//!          └──────── moved to `bytes` ─────┘ └ stay
+//!  bytes   GET / HTTP/1.1␍␊Host: a␍␊X: y␍␊␍␊
+//!                                  ↑ line  ↑ scanned: no line end between them is known yet
+//! ```
+//!
+//! One pass: each line is checked when its end arrives, and the first place of every header that the handshake asks for
+//! is noted then. Nothing is searched twice, however the bytes are cut.
+
+use alloc::vec::Vec;
+use core::{fmt, mem};
+
+use memchr::memchr;
+
+use super::error::HandshakeError;
+use super::grammar::{is_token, is_value, push_line, text, token_len};
+use super::start_line::StartLine;
+use crate::{Config, Input};
+
+/// A whole head whose lines were all checked.
+pub(super) struct Head<S> {
+    bytes: Vec<u8>,
+    /// Where the start line and the first header line start.
+    start_line: usize,
+    headers: usize,
+    places: [Place; Field::COUNT],
+    pub(super) start: S,
+}
+
+impl<S: StartLine> Head<S> {
+    /// A head from what somebody else parsed, as strictly checked as if it had arrived in bytes.
+    pub(super) fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        start_line: &[u8],
+        pairs: impl IntoIterator<Item = (N, V)>,
+        config: Config,
+    ) -> Result<Self, HandshakeError> {
+        if !is_value(start_line) {
+            return Err(HandshakeError::InvalidTarget);
+        }
+        let mut bytes = [start_line, b"\r\n"].concat();
+        for (name, value) in pairs {
+            if !is_token(name.as_ref()) {
+                return Err(HandshakeError::InvalidHeaderName);
+            }
+            if !is_value(value.as_ref()) {
+                return Err(HandshakeError::InvalidHeaderValue);
+            }
+            push_line(&mut bytes, name.as_ref(), value.as_ref());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        let head = HeadReader::new(config).recv(&mut Input::new(&mut bytes))?;
+        head.ok_or(HandshakeError::HeadTooLarge)
+    }
+}
+
+impl<S> Head<S> {
+    /// The bytes from the start line on.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.start_line..).unwrap_or_default()
+    }
+
+    pub(super) fn headers(&self) -> Headers<'_> {
+        Headers { lines: self.bytes.get(self.headers..).unwrap_or_default() }
+    }
+
+    /// How many lines the field has.
+    pub(super) fn count(&self, field: Field) -> usize {
+        self.places[field as usize].count as usize
+    }
+
+    /// The values of the field's lines, in order.
+    pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        let place = self.places[field as usize];
+        Headers { lines: self.bytes.get(place.first as usize..).unwrap_or_default() }
+            .filter(move |(name, _)| name.eq_ignore_ascii_case(field.name()))
+            .map(|(_, value)| value)
+            .take(place.count as usize)
+    }
+
+    /// The value of the field's first line.
+    pub(super) fn value(&self, field: Field) -> Option<&[u8]> {
+        self.values(field).next()
+    }
+
+    /// The value of a field that has exactly one line.
+    pub(super) fn only(
+        &self,
+        field: Field,
+        missing: HandshakeError,
+        repeated: HandshakeError,
+    ) -> Result<&[u8], HandshakeError> {
+        if self.count(field) > 1 {
+            return Err(repeated);
+        }
+        self.value(field).ok_or(missing)
+    }
+}
+
+/// Without the headers, which may hold secrets.
+impl<S: fmt::Debug> fmt::Debug for Head<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("start", &self.start)
+            .field("len", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The headers of a message in order: an iterator of names, as they were written, and values without the whitespace
+/// around them.
+#[derive(Clone)]
+pub struct Headers<'a> {
+    lines: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    /// The headers of a head that this crate wrote.
+    pub(super) fn of(head: &'a [u8]) -> Self {
+        let first = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
+        Self { lines: &head[first..] }
+    }
+
+    /// The value of the first header of this name; names are compared without regard to case.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&'a [u8]> {
+        self.clone().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (line, rest) = self.lines.split_at(memchr(b'\n', self.lines)? + 1);
+        // The blank line has no colon and is the last one.
+        let (name, value) = line.split_at(memchr(b':', line)?);
+        self.lines = rest;
+        Some((text(name), value[1..].trim_ascii()))
+    }
+}
+
+/// Names alone: values may be secrets.
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone().map(|(name, _)| name)).finish()
+    }
+}
+
+/// Takes bytes until a head is whole.
+pub(super) struct HeadReader<S> {
+    bytes: Vec<u8>,
+    /// Where the unfinished line starts.
+    line: usize,
+    /// Up to where the unfinished line was searched for its end.
+    scanned: usize,
+    start: Option<S>,
+    start_line: usize,
+    headers: usize,
+    header_lines: usize,
+    places: [Place; Field::COUNT],
+    max_head: usize,
+    max_headers: usize,
+    #[cfg(test)]
+    work: usize,
+}
+
+impl<S: StartLine> HeadReader<S> {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            bytes: Vec::new(),
+            line: 0,
+            scanned: 0,
+            start: None,
+            start_line: 0,
+            headers: 0,
+            header_lines: 0,
+            places: [Place::default(); Field::COUNT],
+            max_head: config.max_head.min(u32::MAX as usize),
+            max_headers: config.max_headers,
+            #[cfg(test)]
+            work: 0,
+        }
+    }
+
+    /// Consumes the bytes of the head and none behind it. `None`: more are needed.
+    pub(super) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
+        let before = self.bytes.len();
+        let offered = input.len().min(self.max_head - before);
+        self.bytes.extend_from_slice(&input.as_slice()[..offered]);
+        while let Some(end) = self.line_end() {
+            if self.finish_line(end)? {
+                self.bytes.truncate(end + 1);
+                input.take(end + 1 - before);
+                let bytes = mem::take(&mut self.bytes);
+                let Self { start_line, headers, places, .. } = *self;
+                return Ok(self.start.take().map(|start| Head { bytes, start_line, headers, places, start }));
+            }
+            self.line = end + 1;
+        }
+        input.take(offered);
+        if input.is_empty() { Ok(None) } else { Err(HandshakeError::HeadTooLarge) }
+    }
+
+    /// Where the next LF is; everything up to it is never searched again.
+    fn line_end(&mut self) -> Option<usize> {
+        let unseen = &self.bytes[self.scanned..];
+        let found = memchr(b'\n', unseen);
+        let searched = found.map_or(unseen.len(), |at| at + 1);
+        #[cfg(test)]
+        {
+            self.work += searched;
+        }
+        self.scanned += searched;
+        found.map(|_| self.scanned - 1)
+    }
+
+    /// Checks the line that ends with the LF at `end`. True: it was the blank line behind the headers.
+    fn finish_line(&mut self, end: usize) -> Result<bool, HandshakeError> {
+        let Some(line) = self.bytes[self.line..end].strip_suffix(b"\r") else {
+            return Err(HandshakeError::BareLineFeed);
+        };
+        if self.start.is_none() {
+            // RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one
+            // empty line (CRLF) received prior to the request-line".
+            if S::AFTER_EMPTY_LINE && self.line == 0 && line.is_empty() {
+                return Ok(false);
+            }
+            self.start = Some(S::parse(line)?);
+            (self.start_line, self.headers) = (self.line, end + 1);
+            return Ok(false);
+        }
+        if line.is_empty() {
+            return Ok(true);
+        }
+        if self.header_lines == self.max_headers {
+            return Err(HandshakeError::TooManyHeaders);
+        }
+        self.header_lines += 1;
+        let name = check_header(line)?;
+        if let Some(field) = Field::named(name) {
+            let place = &mut self.places[field as usize];
+            if place.count == 0 {
+                place.first = self.line as u32;
+            }
+            place.count += 1;
+        }
+        Ok(false)
+    }
+}
+
+impl<S> fmt::Debug for HeadReader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeadReader").field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// Checks `name: value` and returns the name.
+fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
+    // RFC 9112 §5.2: "A server that receives an obs-fold in a request message […] MUST either reject the message".
+    if line.starts_with(b" ") || line.starts_with(b"\t") {
+        return Err(HandshakeError::FoldedHeader);
+    }
+    // RFC 9112 §5.1: "No whitespace is allowed between the field name and colon."
+    let (name, rest) = line.split_at(token_len(line));
+    match rest {
+        [b':', value @ ..] if !name.is_empty() && is_value(value) => Ok(name),
+        [b':', ..] if !name.is_empty() => Err(HandshakeError::InvalidHeaderValue),
+        _ => Err(HandshakeError::InvalidHeaderName),
+    }
+}
+
+/// Where a field's first line is, and how many lines it has.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    first: u32,
+    count: u32,
+}
+
+/// The headers that the handshake itself asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Host,
+    Origin,
+    Upgrade,
+    Connection,
+    Key,
+    Accept,
+    Version,
+    Protocol,
+    Extensions,
+    ContentLength,
+    TransferEncoding,
+}
+
+impl Field {
+    const COUNT: usize = Self::TransferEncoding as usize + 1;
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "Host",
+            Self::Origin => "Origin",
+            Self::Upgrade => "Upgrade",
+            Self::Connection => "Connection",
+            Self::Key => "Sec-WebSocket-Key",
+            Self::Accept => "Sec-WebSocket-Accept",
+            Self::Version => "Sec-WebSocket-Version",
+            Self::Protocol => "Sec-WebSocket-Protocol",
+            Self::Extensions => "Sec-WebSocket-Extensions",
+            Self::ContentLength => "Content-Length",
+            Self::TransferEncoding => "Transfer-Encoding",
+        }
+    }
+
+    /// By length first: most headers of a request are none of these.
+    fn named(name: &[u8]) -> Option<Self> {
+        let field = match name.len() {
+            4 => Self::Host,
+            6 => Self::Origin,
+            7 => Self::Upgrade,
+            10 => Self::Connection,
+            14 => Self::ContentLength,
+            17 if name.starts_with(b"T") || name.starts_with(b"t") => Self::TransferEncoding,
+            17 => Self::Key,
+            20 => Self::Accept,
+            21 => Self::Version,
+            22 => Self::Protocol,
+            24 => Self::Extensions,
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(field.name().as_bytes()).then_some(field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::handshake::start_line::RequestLine;
+
+    const HEAD: &[u8] =
+        b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: a\r\nX:\tb c \r\nconnection: d\r\nE:\r\n\r\n";
+
+    fn read(bytes: &[u8], chunk: usize, config: Config) -> Result<Option<Head<RequestLine>>, HandshakeError> {
+        let mut reader = HeadReader::new(config);
+        for chunk in bytes.to_vec().chunks_mut(chunk) {
+            let mut input = Input::new(chunk);
+            if let Some(head) = reader.recv(&mut input)? {
+                return Ok(Some(head));
+            }
+            assert!(input.is_empty());
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn headers_are_walked_in_order_and_trimmed() {
+        let head = read(HEAD, HEAD.len(), Config::default()).unwrap().unwrap();
+        let pairs: Vec<_> = head.headers().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
+        let expected = [("Host", "h"), ("Connection", "a"), ("X", "b c"), ("connection", "d"), ("E", "")];
+        assert_eq!(pairs, expected.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())));
+        assert_eq!(head.values(Field::Connection).collect::<Vec<_>>(), [b"a", b"d"]);
+        assert_eq!(head.count(Field::Connection), 2);
+        assert_eq!(head.value(Field::Upgrade), None);
+        assert_eq!(head.headers().value("x"), Some(&b"b c"[..]));
+    }
+
+    #[test]
+    fn every_field_is_found_by_its_name() {
+        for i in 0..Field::COUNT {
+            let found = [
+                Field::Host,
+                Field::Origin,
+                Field::Upgrade,
+                Field::Connection,
+                Field::Key,
+                Field::Accept,
+                Field::Version,
+                Field::Protocol,
+                Field::Extensions,
+                Field::ContentLength,
+                Field::TransferEncoding,
+            ][i];
+            assert_eq!(found as usize, i);
+            assert_eq!(Field::named(found.name().as_bytes()), Some(found));
+            assert_eq!(Field::named(found.name().to_ascii_uppercase().as_bytes()), Some(found));
+            assert_eq!(Field::named("?".repeat(found.name().len()).as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn cve_2023_43669_each_byte_is_searched_once() {
+        let mut endless = b"GET / HTTP/1.1\r\nX: ".to_vec();
+        endless.resize(100_000, b'a');
+        for chunk in [1, 2, 4096, 100_000] {
+            let mut reader = HeadReader::<RequestLine>::new(Config::default());
+            let mut given = 0;
+            let error = endless.clone().chunks_mut(chunk).find_map(|chunk| {
+                given += chunk.len();
+                reader.recv(&mut Input::new(chunk)).err()
+            });
+            assert_eq!(error, Some(HandshakeError::HeadTooLarge));
+            assert_eq!(
+                given,
+                (32 * 1024 + 1usize).next_multiple_of(chunk).min(endless.len()),
+                "error at the limit"
+            );
+            assert_eq!(reader.work, 32 * 1024, "in chunks of {chunk}");
+        }
+    }
+
+    #[test]
+    fn limits_are_inclusive_and_do_not_depend_on_the_cuts() {
+        for chunk in 1..=HEAD.len() {
+            let config = Config::default().max_head(HEAD.len()).max_headers(5);
+            assert!(read(HEAD, chunk, config).unwrap().is_some());
+            let error = read(HEAD, chunk, config.max_head(HEAD.len() - 1)).err();
+            assert_eq!(error, Some(HandshakeError::HeadTooLarge), "in chunks of {chunk}");
+            let error = read(HEAD, chunk, config.max_headers(4)).err();
+            assert_eq!(error, Some(HandshakeError::TooManyHeaders), "in chunks of {chunk}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused() {
+        use HandshakeError as E;
+        let cases: [(&[u8], HandshakeError); 17] = [
+            (b"X: a\nY: b\r\n", E::BareLineFeed),
+            (b"X: a\n", E::BareLineFeed),
+            (b"\n", E::BareLineFeed),
+            (b"X: a\rb\r\n", E::InvalidHeaderValue),
+            (b"X: a\r\r\n", E::InvalidHeaderValue),
+            (b"X: \0\r\n", E::InvalidHeaderValue),
+            (b"X: \x7F\r\n", E::InvalidHeaderValue),
+            (b"X: \x0B\r\n", E::InvalidHeaderValue),
+            (b"X: a\r\n b\r\n", E::FoldedHeader),
+            (b"X: a\r\n\tb\r\n", E::FoldedHeader),
+            (b"X : a\r\n", E::InvalidHeaderName),
+            (b"X\t: a\r\n", E::InvalidHeaderName),
+            (b": a\r\n", E::InvalidHeaderName),
+            (b"X\r\n", E::InvalidHeaderName),
+            (b"X\0: a\r\n", E::InvalidHeaderName),
+            (b"X(y): a\r\n", E::InvalidHeaderName),
+            (b"\xC3\xA9: a\r\n", E::InvalidHeaderName),
+        ];
+        for (lines, expected) in cases {
+            let bytes = [b"GET / HTTP/1.1\r\nHost: h\r\n", lines, b"\r\n"].concat();
+            for chunk in 1..=bytes.len() {
+                assert_eq!(read(&bytes, chunk, Config::default()).err(), Some(expected), "{lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_cannot_smuggle_lines() {
+        let build = |line: &str, name: &str, value: &str| {
+            Head::<RequestLine>::from_pairs(line.as_bytes(), [(name, value)], Config::default()).err()
+        };
+        assert_eq!(build("GET / HTTP/1.1", "a", " b "), None);
+        assert_eq!(build("GET /\r\nx: y HTTP/1.1", "a", "b"), Some(HandshakeError::InvalidTarget));
+        assert_eq!(build("GET / HTTP/1.1", "a: b\r\nc", "b"), Some(HandshakeError::InvalidHeaderName));
+        assert_eq!(build("GET / HTTP/1.1", "a", "b\r\n\r\n"), Some(HandshakeError::InvalidHeaderValue));
+        assert_eq!(build("GET / HTTP/1.1", "", "b"), Some(HandshakeError::InvalidHeaderName));
+    }
+}

@@ -1,0 +1,183 @@
+//! [`OriginPolicy`]: which web pages may connect.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::request::UpgradeRequest;
+use super::url::split_port;
+
+/// Which web pages may connect.
+///
+/// A browser lets any page open a WebSocket to any server, and sends the user's cookies along. A server that trusts
+/// cookies must therefore look at `Origin`, or every page that the user visits can act in the user's name (cross-site
+/// WebSocket hijacking, RFC 6455 §10.2). Programs that are no browsers may send any origin or none: this is no
+/// protection against them.
+///
+/// The default is [`same_origin`](Self::same_origin).
+///
+/// ```
+/// use sansocket::handshake::{OriginPolicy, Response, UpgradeRequest};
+/// fn answer(request: UpgradeRequest) {
+///     if OriginPolicy::default().check(&request) {
+///         let connection = request.accept();
+///         // …
+/// #       drop(connection);
+///     } else {
+///         let response = Response::new(403).map(|response| request.reject(&response));
+///         // …
+/// #       drop(response);
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OriginPolicy {
+    rule: Rule,
+    required: bool,
+}
+
+impl OriginPolicy {
+    /// Only pages that come from the host and port which the request goes to.
+    ///
+    /// The schemes are not compared, since TLS may end before this server; a `Host` without port means the default port of
+    /// the origin's scheme.
+    #[must_use]
+    pub fn same_origin() -> Self {
+        Self::default()
+    }
+
+    /// Only pages of these origins, each as a browser writes it: `https://example.com`, `http://localhost:8080`. Case
+    /// does not matter.
+    #[must_use]
+    pub fn allow<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Self {
+        let origins = origins.into_iter().map(|origin| origin.as_ref().to_owned()).collect();
+        Self { rule: Rule::Listed(origins), required: false }
+    }
+
+    /// Every page: for servers that trust no cookie, no client certificate and no network address.
+    #[must_use]
+    pub fn any() -> Self {
+        Self { rule: Rule::Any, required: false }
+    }
+
+    /// Refuses requests without `Origin` too.
+    ///
+    /// They pass otherwise: "A connection attempt lacking this header field SHOULD NOT be interpreted as coming from a
+    /// browser client" (RFC 6455 §4.2.1).
+    #[must_use]
+    pub fn require_origin(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// Whether the request may become a connection; if not, RFC 6455 §4.2.2 wants a 403.
+    #[must_use]
+    pub fn check(&self, request: &UpgradeRequest) -> bool {
+        let Some(origin) = request.origin() else {
+            return !self.required;
+        };
+        match &self.rule {
+            Rule::Any => true,
+            Rule::Listed(origins) => {
+                origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin))
+            }
+            Rule::Same => core::str::from_utf8(origin).is_ok_and(|origin| is_same(origin, request.host())),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Rule {
+    #[default]
+    Same,
+    Listed(Vec<String>),
+    Any,
+}
+
+/// RFC 6454 §6.2: an origin is `scheme "://" host [ ":" port ]`, or `null`.
+fn is_same(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let default = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return false,
+    };
+    match (split_port(authority), split_port(host)) {
+        (Ok((origin, origin_port)), Ok((host, port))) => {
+            origin.eq_ignore_ascii_case(host) && origin_port.unwrap_or(default) == port.unwrap_or(default)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    fn check(policy: &OriginPolicy, origin: Option<&str>, host: &str) -> bool {
+        let headers = [
+            ("Host", host),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("Sec-WebSocket-Version", "13"),
+        ];
+        let headers = headers.into_iter().chain(origin.map(|origin| ("Origin", origin)));
+        policy.check(&UpgradeRequest::from_parts("GET", "/", headers, Config::default()).unwrap())
+    }
+
+    #[test]
+    fn cswsh_pages_of_other_origins_are_refused_by_default() {
+        let cases = [
+            ("https://example.com", "example.com", true),
+            ("http://example.com", "example.com", true),
+            ("https://EXAMPLE.com", "Example.com", true),
+            ("https://example.com", "example.com:443", true),
+            ("https://example.com:8443", "example.com:8443", true),
+            ("http://[::1]:80", "[::1]", true),
+            ("https://example.com", "example.com:80", false),
+            ("https://example.com:8443", "example.com", false),
+            ("https://example.com.evil.com", "example.com", false),
+            ("https://evil.com", "example.com", false),
+            ("https://evil-example.com", "example.com", false),
+            ("https://example.com@evil.com", "example.com", false),
+            ("https://example.com/", "example.com", false),
+            ("ftp://example.com", "example.com", false),
+            ("example.com", "example.com", false),
+            ("null", "example.com", false),
+            ("", "example.com", false),
+            ("\u{e9}", "example.com", false),
+        ];
+        for (origin, host, expected) in cases {
+            assert_eq!(check(&OriginPolicy::default(), Some(origin), host), expected, "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn a_missing_origin_is_an_explicit_choice() {
+        for policy in [OriginPolicy::default(), OriginPolicy::any(), OriginPolicy::allow(["https://a"])] {
+            assert!(check(&policy, None, "h"));
+            assert!(!check(&policy.require_origin(), None, "h"));
+        }
+    }
+
+    #[test]
+    fn listed_origins_and_no_others() {
+        let policy = OriginPolicy::allow(["https://a.example", "http://localhost:8080"]);
+        assert!(check(&policy, Some("https://A.example"), "h"));
+        assert!(check(&policy, Some("http://localhost:8080"), "h"));
+        for origin in [
+            "http://a.example",
+            "https://a.example:443",
+            "https://b.a.example",
+            "http://localhost",
+            "null",
+            "h",
+        ] {
+            assert!(!check(&policy, Some(origin), "h"), "{origin}");
+        }
+        assert!(check(&OriginPolicy::any(), Some("null"), "h"));
+    }
+}

@@ -1,0 +1,154 @@
+//! [`ServerHandshake`]: from received bytes to a request, and its refusal if it must be refused (RFC 6455 §4.2).
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::error::HandshakeError;
+use super::head::{Head, HeadReader, Headers};
+use super::request::{self, UpgradeRequest};
+use super::response::Response;
+use super::start_line::RequestLine;
+use crate::{Config, Input};
+
+/// The server's side of the opening handshake, until the head of the request is whole.
+#[derive(Debug)]
+#[must_use]
+pub struct ServerHandshake {
+    reader: HeadReader<RequestLine>,
+    config: Config,
+}
+
+impl ServerHandshake {
+    /// Waits for a request. The limits for the head, and later for the connection, are those of `config`.
+    pub fn new(config: Config) -> Self {
+        Self { reader: HeadReader::new(config), config }
+    }
+
+    /// Takes received bytes. Those behind the head stay in `input`: they are the first frames, or the body of an
+    /// ordinary request.
+    pub fn recv(mut self, input: &mut Input<'_>) -> ServerProgress {
+        match self.reader.recv(input) {
+            Ok(None) => ServerProgress::Incomplete(self),
+            Ok(Some(head)) => match request::check(&head) {
+                Ok(true) => ServerProgress::Upgrade(UpgradeRequest::new(head, self.config)),
+                Ok(false) => ServerProgress::Http(HttpRequest { head }),
+                Err(error) => ServerProgress::Refused(Refusal::to(&head, error)),
+            },
+            Err(error) => ServerProgress::Refused(Refusal::new(error)),
+        }
+    }
+}
+
+/// What has come of the received bytes.
+#[derive(Debug)]
+#[must_use]
+pub enum ServerProgress {
+    /// The head is not whole yet: all bytes are taken, read more.
+    Incomplete(ServerHandshake),
+    /// A client asks for a WebSocket.
+    Upgrade(UpgradeRequest),
+    /// A valid request that has nothing to do with WebSocket: serve a page on the same port, or send a 404.
+    Http(HttpRequest),
+    /// The request breaks a rule: write the response and close the transport.
+    Refused(Refusal),
+}
+
+/// An ordinary HTTP request.
+#[derive(Debug)]
+#[must_use = "the client waits for a response"]
+pub struct HttpRequest {
+    head: Head<RequestLine>,
+}
+
+impl HttpRequest {
+    /// The method, in the case it was sent in.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.head.method()
+    }
+
+    /// The request target as it was sent.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.head.target()
+    }
+
+    /// The version of HTTP, (1, 0) or (1, 1).
+    #[must_use]
+    pub fn version(&self) -> (u8, u8) {
+        (1, self.head.start.minor)
+    }
+
+    /// All headers, in order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        self.head.headers()
+    }
+
+    /// The value of the first header of this name, without regard to case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers().value(name)
+    }
+
+    /// The bytes of the response, without its body if the method is HEAD. After them the transport is to be closed.
+    #[must_use]
+    pub fn respond(self, response: &Response) -> Vec<u8> {
+        encode_for(self.method(), response)
+    }
+}
+
+/// A request that breaks a rule, and the response that says so.
+#[derive(Debug, Clone)]
+#[must_use = "the client waits for the response"]
+pub struct Refusal {
+    error: HandshakeError,
+    response: Vec<u8>,
+}
+
+impl Refusal {
+    /// To a request whose head is not even a head.
+    pub(super) fn new(error: HandshakeError) -> Self {
+        Self { error, response: refusal(error).encode() }
+    }
+
+    pub(super) fn to(head: &Head<RequestLine>, error: HandshakeError) -> Self {
+        Self { error, response: encode_for(head.method(), &refusal(error)) }
+    }
+
+    /// Which rule was broken.
+    #[must_use]
+    pub fn error(&self) -> HandshakeError {
+        self.error
+    }
+
+    /// The whole response: write it and close the transport.
+    #[must_use]
+    pub fn response(&self) -> &[u8] {
+        &self.response
+    }
+
+    /// The headers of the response, for an HTTP library to write; the status is that of the error.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::of(&self.response)
+    }
+}
+
+fn refusal(error: HandshakeError) -> Response {
+    use HandshakeError as E;
+    let response = Response::known(error.status()).body(error.to_string()).line("Content-Type", "text/plain");
+    match error {
+        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
+        E::MethodNotGet => response.line("Allow", "GET"),
+        // RFC 6455 §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field […] containing all versions it is
+        // willing to use." Every 426 has it anyway.
+        E::MissingVersion | E::InvalidVersion => response.line("Sec-WebSocket-Version", "13"),
+        _ => response,
+    }
+}
+
+/// RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
+fn encode_for(method: &str, response: &Response) -> Vec<u8> {
+    if method == "HEAD" { response.encode_head() } else { response.encode() }
+}

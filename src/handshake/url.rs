@@ -1,0 +1,264 @@
+//! [`Url`]: `ws://` and `wss://` (RFC 6455 §3).
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv6Addr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::UrlError;
+
+/// A WebSocket URL.
+///
+/// ```
+/// use sansocket::handshake::Url;
+/// # fn main() -> Result<(), sansocket::handshake::UrlError> {
+/// let url = Url::parse("wss://[::1]:8443/chat?room=1")?;
+/// assert!(url.is_secure());
+/// assert_eq!((url.host(), url.port()), ("::1", 8443)); // connect there
+/// assert_eq!(url.host_header(), "[::1]:8443");
+/// assert_eq!(url.resource(), "/chat?room=1");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    secure: bool,
+    /// An IPv6 address has its brackets.
+    host: String,
+    port: u16,
+    resource: String,
+    /// The value of `Authorization`.
+    pub(super) authorization: Option<String>,
+}
+
+impl Url {
+    /// Parses a URL. A user name and password become [`Authorization: Basic`](super::ClientRequest::new).
+    ///
+    /// # Errors
+    /// One [`UrlError`] for each part that can be wrong. What is not visible ASCII must come percent-encoded, and
+    /// international names as Punycode: nothing is guessed.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UrlError::Character);
+        }
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+        // "The URI is called "secure" […] if the scheme component matches "wss" case-insensitively."
+        let secure = scheme.eq_ignore_ascii_case("wss");
+        if !secure && !scheme.eq_ignore_ascii_case("ws") {
+            return Err(UrlError::Scheme);
+        }
+        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on these URIs."
+        if rest.contains('#') {
+            return Err(UrlError::Fragment);
+        }
+        let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (authorization, authority) = match authority.split_once('@') {
+            Some((user_info, authority)) => (Some(basic(user_info)?), authority),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(authority)?;
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        // The resource name is ""/" if the path component is empty", then the path, then the query.
+        let slash = if resource.starts_with('/') { "" } else { "/" };
+        Ok(Self {
+            secure,
+            host: host.to_owned(),
+            port,
+            resource: format!("{slash}{resource}"),
+            authorization,
+        })
+    }
+
+    /// Whether it is `wss`: TLS comes first.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The host to connect to, an IPv6 address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port to connect to, 80 or 443 by default.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The resource name: path and query.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The value of `Host`: with the port "when not using the default port" (RFC 6455 §4.1).
+    #[must_use]
+    pub fn host_header(&self) -> String {
+        match (self.secure, self.port) {
+            (false, 80) | (true, 443) => self.host.clone(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+}
+
+/// Without user name and password.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        write!(f, "Url({scheme}://{}{})", self.host_header(), self.resource)
+    }
+}
+
+/// `host [ ":" port ]`, as in a URL, a `Host` or an `Origin`. The brackets of an IPv6 address stay.
+pub(super) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
+    let host_end = match authority.find(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(host_end);
+    if !is_host(host) {
+        return Err(UrlError::Host);
+    }
+    let port = match (port, port.strip_prefix(':')) {
+        // RFC 3986 §3.2.3: "port = *DIGIT"; an empty one is the default.
+        ("" | ":", _) => None,
+        (_, Some(digits)) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+            Some(digits.parse().ok().filter(|&port| port > 0).ok_or(UrlError::Port)?)
+        }
+        _ => return Err(UrlError::Port),
+    };
+    Ok((host, port))
+}
+
+/// The authority of an absolute http, https, ws or wss URI, and what is behind it.
+pub(super) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    known.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
+}
+
+/// RFC 3986 §3.2.2: "host = IP-literal / IPv4address / reg-name", and not the empty name.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
+    !host.is_empty() && host.bytes().all(name) && percent_decode(host).is_some()
+}
+
+/// RFC 7617 §2: "the user-id and password MUST NOT contain any control characters", and a user-id no colon.
+fn basic(user_info: &str) -> Result<String, UrlError> {
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let user = percent_decode(user).filter(|user| !user.contains(&b':')).ok_or(UrlError::UserInfo)?;
+    let password = percent_decode(password).ok_or(UrlError::UserInfo)?;
+    let pair = [&user[..], b":", &password[..]].concat();
+    if pair.iter().any(u8::is_ascii_control) {
+        return Err(UrlError::UserInfo);
+    }
+    let mut encoded = vec![0; pair.len().div_ceil(3) * 4];
+    // The buffer has the exact size: it cannot fail.
+    let _ = STANDARD.encode_slice(pair, &mut encoded);
+    Ok(format!("Basic {}", super::grammar::text(&encoded)))
+}
+
+/// RFC 3986 §2.1: "pct-encoded = "%" HEXDIG HEXDIG".
+fn percent_decode(encoded: &str) -> Option<Vec<u8>> {
+    let mut parts = encoded.split('%');
+    let mut decoded = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        let hex = |at: usize| char::from(digits.as_bytes()[at]).to_digit(16);
+        decoded.push((hex(0)? * 16 + hex(1)?) as u8);
+        decoded.extend_from_slice(rest.as_bytes());
+    }
+    Some(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trap_18_and_20_urls() {
+        // url, host, port, Host, resource
+        let cases = [
+            ("ws://example.com", "example.com", 80, "example.com", "/"),
+            ("wss://example.com", "example.com", 443, "example.com", "/"),
+            ("WsS://Example.com:443/", "Example.com", 443, "Example.com", "/"),
+            ("ws://example.com:443/a", "example.com", 443, "example.com:443", "/a"),
+            ("wss://example.com:80", "example.com", 80, "example.com:80", "/"),
+            ("ws://h:65535/?", "h", 65535, "h:65535", "/?"),
+            ("ws://h:/a", "h", 80, "h", "/a"),
+            ("ws://h?q", "h", 80, "h", "/?q"),
+            ("ws://h/a/b?c=/d?e", "h", 80, "h", "/a/b?c=/d?e"),
+            ("ws://h//a", "h", 80, "h", "//a"),
+            ("ws://h/%23?%0D", "h", 80, "h", "/%23?%0D"),
+            ("ws://127.0.0.1:81/", "127.0.0.1", 81, "127.0.0.1:81", "/"),
+            ("ws://[::1]/", "::1", 80, "[::1]", "/"),
+            ("wss://[2001:db8::1]:8443?x", "2001:db8::1", 8443, "[2001:db8::1]:8443", "/?x"),
+            ("ws://user:pass@h/@", "h", 80, "h", "/@"),
+        ];
+        for (url, host, port, host_header, resource) in cases {
+            let parsed = Url::parse(url).unwrap();
+            assert_eq!((parsed.host(), parsed.port(), parsed.resource()), (host, port, resource), "{url}");
+            assert_eq!(parsed.host_header(), host_header, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_websocket_url_is_refused() {
+        let cases = [
+            ("", UrlError::Scheme),
+            ("example.com", UrlError::Scheme),
+            ("http://h/", UrlError::Scheme),
+            ("ws:/h/", UrlError::Scheme),
+            ("ws://", UrlError::Host),
+            ("ws:///a", UrlError::Host),
+            ("ws://:80/", UrlError::Host),
+            ("ws://a@b@c/", UrlError::Host),
+            ("ws://h\\a/", UrlError::Host),
+            ("ws://[::1/", UrlError::Host),
+            ("ws://::1]/", UrlError::Host),
+            ("ws://[::1%25eth0]/", UrlError::Host),
+            ("ws://[h]/", UrlError::Host),
+            ("ws://%zz/", UrlError::Host),
+            ("ws://h:0/", UrlError::Port),
+            ("ws://h:65536/", UrlError::Port),
+            ("ws://h:+80/", UrlError::Port),
+            ("ws://h:8a/", UrlError::Port),
+            ("ws://h:1:2/", UrlError::Port),
+            ("ws://[::1]80/", UrlError::Port),
+            ("ws://h/#a", UrlError::Fragment),
+            ("ws://h#", UrlError::Fragment),
+            ("ws://h/a b", UrlError::Character),
+            ("ws://h/\r\nX: y", UrlError::Character),
+            ("ws://h/\0", UrlError::Character),
+            ("ws://h/\u{e9}", UrlError::Character),
+            (" ws://h/", UrlError::Character),
+            ("ws://a%3Ab@h/", UrlError::UserInfo),
+            ("ws://a:%0d%0a@h/", UrlError::UserInfo),
+            ("ws://a:%1@h/", UrlError::UserInfo),
+            ("ws://a:%+1@h/", UrlError::UserInfo),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(Url::parse(url), Err(expected), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn user_and_password_become_basic_authentication_and_stay_secret() {
+        let url = Url::parse("ws://Aladdin:open%20sesame@h/").unwrap();
+        assert_eq!(url.authorization.as_deref(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert_eq!(format!("{url:?}"), "Url(ws://h/)");
+        let url = Url::parse("ws://user@h/").unwrap();
+        assert_eq!(url.authorization.as_deref(), Some("Basic dXNlcjo="));
+    }
+}
