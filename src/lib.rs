@@ -1,6 +1,9 @@
 //! WebSocket without sockets.
 #![no_std]
 #![forbid(unsafe_code)]
+// What could panic is written so that it cannot; and nothing comes from `std` that is in `core`.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![deny(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "alloc")]
@@ -16,6 +19,9 @@ mod random;
 
 pub mod frame;
 pub mod handshake;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub mod net;
 
 #[cfg(feature = "alloc")]
 pub use connection::{

@@ -173,7 +173,7 @@ fn answer_chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Answered, V
                 handshake = next;
                 continue;
             }
-            ClientProgress::Connected(mut connection, established) => {
+            ClientProgress::Connected(connection, established) => {
                 assert_eq!(connection.output(), b"");
                 Answered::Connected(
                     established.subprotocol().map(str::to_owned),
@@ -258,7 +258,7 @@ fn a_request_travels_to_another_thread() {
     fn travels<T: Send + 'static>(_: &T) {}
     let request = upgrade(REQUEST.as_bytes());
     travels(&request);
-    let mut connection = std::thread::spawn(move || request.accept()).join().unwrap();
+    let connection = std::thread::spawn(move || request.accept()).join().unwrap();
     assert!(connection.output().starts_with(b"HTTP/1.1 101 "));
 }
 
@@ -680,7 +680,7 @@ fn an_answer_before_the_whole_request_was_written_loses_nothing() {
     let rest = handshake.output().to_vec();
     let mut bytes = edit(RESPONSE, "Sec-WebSocket-Protocol: chat\r\n", "");
     match handshake.recv(&mut Input::new(&mut bytes)) {
-        ClientProgress::Connected(mut connection, _) => assert_eq!(connection.output(), rest),
+        ClientProgress::Connected(connection, _) => assert_eq!(connection.output(), rest),
         other => panic!("{other:?}"),
     }
 }
@@ -964,7 +964,7 @@ fn an_accepted_request_with_headers() {
     let expected = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\
         Set-Cookie: a=b\r\nSet-Cookie: c=\xFF\r\n\r\n";
-    let mut connection = request.accept();
+    let connection = request.accept();
     assert_eq!(connection.output(), expected);
     assert!(connected(connection.output()), "the client reads what the server writes");
     let response = Response::new(403).unwrap();
@@ -988,7 +988,7 @@ fn pairs_pass_the_same_checks_as_bytes() {
         UpgradeRequest::from_parts("GET", "/chat?room=1", pairs(REQUEST), Config::default()).unwrap();
     request.choose_subprotocol("chat").unwrap();
     request.add_header("X", "y").unwrap();
-    let (accepted, mut connection) = request.accept_parts();
+    let (accepted, connection) = request.accept_parts();
     assert_eq!(connection.output(), b"");
     assert_eq!(accepted.status(), 101);
     let headers: Vec<_> =
@@ -1057,7 +1057,7 @@ fn trap_67_extended_connect() {
     let mut request = ConnectRequest::from_parts(CONNECT, headers, Config::default()).unwrap();
     assert_eq!((request.host(), request.path(), request.query()), ("example.com:8443", "/chat", Some("a")));
     request.choose_subprotocol("chat").unwrap();
-    let (accepted, mut connection) = request.accept_parts();
+    let (accepted, connection) = request.accept_parts();
     assert_eq!((accepted.status(), connection.output()), (200, &b""[..]));
     assert_eq!(accepted.headers().collect::<Vec<_>>(), [("Sec-WebSocket-Protocol", &b"chat"[..])]);
 
@@ -1258,7 +1258,7 @@ fn mutated_responses_never_depend_on_the_cuts() {
 fn a_connection_comes_from_both_sides() {
     let request = ClientRequest::new("ws://h/").unwrap();
     let handshake = ClientHandshake::new(request, Config::default(), nonce);
-    let mut server: Connection = upgrade(handshake.output()).accept();
+    let server: Connection = upgrade(handshake.output()).accept();
     let mut answer = server.output().to_vec();
     assert!(matches!(handshake.recv(&mut Input::new(&mut answer)), ClientProgress::Connected(..)));
 }

@@ -21,6 +21,8 @@ pub struct Config {
     pub(crate) max_fragments: u32,
     pub(crate) max_output: usize,
     pub(crate) high_water: usize,
+    #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "for the adapters"))]
+    pub(crate) handshake_timeout: Duration,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) pong_timeout: Duration,
     pub(crate) idle_timeout: Option<Duration>,
@@ -37,6 +39,7 @@ impl Default for Config {
             max_fragments: 16 * 1024,
             max_output: 64 << 20,
             high_water: 64 * 1024,
+            handshake_timeout: Duration::from_secs(10),
             ping_interval: None,
             pong_timeout: Duration::from_secs(20),
             idle_timeout: None,
@@ -94,6 +97,12 @@ impl Config {
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }
+    }
+
+    /// How long an adapter lets the opening handshake take. The core's own handshakes have no clock. Default: 10 s.
+    #[must_use]
+    pub fn handshake_timeout(self, timeout: Duration) -> Self {
+        Self { handshake_timeout: timeout, ..self }
     }
 
     /// Sends a Ping whenever nothing was received for this long. Default: `None`, no pings.

@@ -81,6 +81,18 @@ impl Connection {
         (self.receiver, self.sender)
     }
 
+    /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
+        self.receiver.is_whole(bytes)
+    }
+
+    /// Whether this is the client's end.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_client(&self) -> bool {
+        self.sender.is_client()
+    }
+
     /// Puts two halves together again. They have to be of the same connection.
     #[must_use]
     pub fn reunite(receiver: Receiver, sender: Sender) -> Self {

@@ -60,6 +60,21 @@ impl Event<'_> {
         }
     }
 
+    /// The same event, borrowing nothing; see [`Message::into_owned`].
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Self::Message(message) => Event::Message(message.into_owned()),
+            Self::Chunk(Chunk { first, last, data }) => {
+                Event::Chunk(Chunk { first, last, data: data.into_owned() })
+            }
+            Self::Ping(payload) => Event::Ping(payload),
+            Self::Pong(payload) => Event::Pong(payload),
+            Self::Close(frame) => Event::Close(frame),
+            Self::Failed(error) => Event::Failed(error),
+        }
+    }
+
     /// What the [`Sender`](super::Sender) has to be told about this event. A [`Connection`](super::Connection) does so by
     /// itself; with two halves it is up to you.
     #[inline]

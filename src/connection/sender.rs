@@ -92,6 +92,11 @@ impl Sender {
         Self { output: Output::new(bytes), ..self }
     }
 
+    #[cfg(feature = "net")]
+    pub(crate) fn is_client(&self) -> bool {
+        self.masks.is_some()
+    }
+
     // ---- what is sent ----
 
     /// See [`Connection::send`](super::Connection::send).

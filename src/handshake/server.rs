@@ -109,11 +109,11 @@ pub struct Refusal {
 impl Refusal {
     /// To a request whose head is not even a head.
     pub(super) fn new(error: HandshakeError) -> Self {
-        Self { error, response: refusal(error).encode() }
+        Self { error, response: Response::from(error).encode() }
     }
 
     pub(super) fn to(head: &Head<RequestLine>, error: HandshakeError) -> Self {
-        Self { error, response: encode_for(head.method(), &refusal(error)) }
+        Self { error, response: encode_for(head.method(), &error.into()) }
     }
 
     /// Which rule was broken.
@@ -135,16 +135,19 @@ impl Refusal {
     }
 }
 
-fn refusal(error: HandshakeError) -> Response {
-    use HandshakeError as E;
-    let response = Response::known(error.status()).body(error.to_string()).line("Content-Type", "text/plain");
-    match error {
-        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
-        E::MethodNotGet => response.line("Allow", "GET"),
-        // RFC 6455 §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field […] containing all versions it is
-        // willing to use." Every 426 has it anyway.
-        E::MissingVersion | E::InvalidVersion => response.line("Sec-WebSocket-Version", "13"),
-        _ => response,
+impl From<HandshakeError> for Response {
+    /// The response to a request that is refused for this reason.
+    fn from(error: HandshakeError) -> Self {
+        use HandshakeError as E;
+        let response = Self::known(error.status()).body(error.to_string()).line("Content-Type", "text/plain");
+        match error {
+            // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
+            E::MethodNotGet => response.line("Allow", "GET"),
+            // RFC 6455 §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field […] containing all versions it is
+            // willing to use." Every 426 has it anyway.
+            E::MissingVersion | E::InvalidVersion => response.line("Sec-WebSocket-Version", "13"),
+            _ => response,
+        }
     }
 }
 

@@ -1,0 +1,124 @@
+//! A client for the command line: lines from standard input go out as text messages, what arrives is printed.
+//!
+//! ```text
+//! cargo run --release --features net --example client -- URL [--protocol P]... [--header 'NAME: VALUE']...
+//! ```
+//!
+//! It ends with a closing handshake at the end of the input. Exit status: 0 after a closing handshake, 1 otherwise.
+
+use std::io::{self, BufRead, ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::thread;
+use std::time::Duration;
+
+use sansocket::handshake::ClientRequest;
+use sansocket::net;
+use sansocket::{CloseCode, Config, Event, Message, State};
+
+const USAGE: &str = "usage: client URL [--protocol P]... [--header 'NAME: VALUE']... [--deflate]";
+
+fn main() -> ExitCode {
+    match request(std::env::args().skip(1)) {
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
+            ExitCode::FAILURE
+        }
+        Ok(request) => match talk(request) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("{why}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn request(mut args: impl Iterator<Item = String>) -> Result<ClientRequest, String> {
+    let (mut url, mut protocols, mut headers) = (None, vec![], vec![]);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--protocol" => protocols.push(value()?),
+            "--header" => headers.push(value()?),
+            // Takes effect when the library can compress.
+            "--deflate" => {}
+            _ if arg.starts_with('-') || url.is_some() => return Err(format!("unknown option {arg}")),
+            _ => url = Some(arg),
+        }
+    }
+    let url = url.ok_or("no URL")?;
+    let mut request = ClientRequest::new(&url).map_err(|e| format!("{url}: {e}"))?;
+    for protocol in protocols {
+        request = request.subprotocol(&protocol).map_err(|e| format!("--protocol {protocol}: {e}"))?;
+    }
+    for header in headers {
+        let (name, value) =
+            header.split_once(':').ok_or(format!("--header {header}: expected 'NAME: VALUE'"))?;
+        request = request.header(name, value.trim()).map_err(|e| format!("--header {header}: {e}"))?;
+    }
+    Ok(request)
+}
+
+fn talk(request: ClientRequest) -> Result<(), String> {
+    let config = Config::default().close_timeout(Duration::from_secs(3));
+    let (mut ws, established) = net::connect_with(request, config).map_err(|e| e.to_string())?;
+    if let Some(subprotocol) = established.subprotocol() {
+        eprintln!("connected, subprotocol {subprotocol}");
+    } else {
+        eprintln!("connected");
+    }
+
+    let lines = read_lines();
+    // Two things to wait for, and one thread: look at the keyboard every now and then.
+    ws.set_read_timeout(Some(Duration::from_millis(10)));
+    let mut result = Err("the connection ended without a closing handshake".into());
+    loop {
+        while ws.connection().state() == State::Open {
+            match lines.try_recv() {
+                Ok(line) => ws.send_text(&line).map_err(|e| e.to_string())?,
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    ws.close(CloseCode::NORMAL, "").map_err(|e| e.to_string())?
+                }
+            }
+        }
+        match ws.recv() {
+            Ok(Some(Event::Message(message))) => print(&message).map_err(|e| e.to_string())?,
+            Ok(Some(Event::Close(frame))) => {
+                match frame {
+                    Some(frame) => eprintln!("closed: {} {}", frame.code(), frame.reason()),
+                    None => eprintln!("closed: 1005 (no code was given)"),
+                }
+                result = Ok(());
+            }
+            Ok(Some(Event::Failed(error))) => result = Err(format!("closed: 1006, {error}")),
+            Ok(Some(_)) => {}
+            Ok(None) => return result,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// The lines of standard input, read by a thread of its own.
+fn read_lines() -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+fn print(message: &Message<'_>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match message {
+        Message::Text(text) => writeln!(out, "{text}")?,
+        Message::Binary(bytes) => writeln!(out, "binary, {} bytes: {}", bytes.len(), bytes.escape_ascii())?,
+    }
+    out.flush()
+}

@@ -1,0 +1,415 @@
+//! The opening handshake over a stream: [`Accepting`] and [`Connecting`].
+
+use core::fmt;
+use core::time::Duration;
+use std::boxed::Box;
+use std::format;
+use std::io::{self, ErrorKind};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Instant;
+use std::vec;
+use std::vec::Vec;
+
+use super::{READ_BUFFER, Transport, WebSocket, is_later, later_is_fine, written};
+use crate::connection::{Config, Connection};
+use crate::handshake::{
+    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest,
+    RefusedResponse, Response, ServerHandshake, ServerProgress, UpgradeRequest, UrlError,
+};
+use crate::input::Input;
+use crate::random::OsRandom;
+
+/// Connects to a `ws://` URL over TCP, with the default configuration.
+///
+/// ```no_run
+/// use sansocket::{Event, net};
+/// let mut ws = net::connect("ws://127.0.0.1:9001/")?;
+/// ws.send_text("Hello")?;
+/// while let Some(event) = ws.recv()? {
+///     if let Event::Message(message) = event {
+///         println!("{message:?}");
+///         ws.close(sansocket::CloseCode::NORMAL, "")?;
+///     }
+/// }
+/// # Ok::<(), net::Error>(())
+/// ```
+///
+/// # Errors
+/// See [`Error`].
+pub fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
+    let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default())?;
+    Ok(ws)
+}
+
+/// Connects over TCP with subprotocols, headers and limits of your own, and returns what the server said as well.
+///
+/// # Errors
+/// See [`Error`].
+pub fn connect_with(
+    request: ClientRequest,
+    config: Config,
+) -> Result<(WebSocket<TcpStream>, Established), Error> {
+    let url = request.url();
+    if url.is_secure() {
+        let why = "wss:// needs a TLS stream: make one and hand it to `net::client`";
+        return Err(Error::Io(io::Error::new(ErrorKind::Unsupported, why)));
+    }
+    let mut last = io::Error::new(ErrorKind::NotFound, format!("{} has no address", url.host()));
+    let host = url.host().trim_start_matches('[').trim_end_matches(']');
+    for address in (host, url.port()).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, config.handshake_timeout) {
+            Ok(stream) => {
+                // What is written is whole messages: waiting to fill packets only costs time.
+                stream.set_nodelay(true)?;
+                return client(stream, request, config);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last.into())
+}
+
+/// Opens a connection as a client over a stream that is connected already, such as TLS.
+///
+/// # Errors
+/// See [`Error`].
+pub fn client<S: Transport>(
+    stream: S,
+    request: ClientRequest,
+    config: Config,
+) -> Result<(WebSocket<S>, Established), Error> {
+    match Connecting::new(stream, request, config).advance()? {
+        Step::Done(done) => Ok(done),
+        Step::Blocked(_) => Err(timed_out()),
+    }
+}
+
+/// Accepts a connection as a server: any target, no subprotocol. [`Accepting`] leaves the decision to you.
+///
+/// A request that is not for a WebSocket is answered with 426.
+///
+/// ```no_run
+/// use std::net::TcpListener;
+/// use sansocket::{Event, net};
+/// let listener = TcpListener::bind("127.0.0.1:9001")?;
+/// for stream in listener.incoming() {
+///     let mut ws = net::accept(stream?)?;
+///     while let Some(event) = ws.recv()? {
+///         if let Event::Message(message) = event {
+///             println!("{message:?}");
+///         }
+///     }
+/// }
+/// # Ok::<(), net::Error>(())
+/// ```
+///
+/// # Errors
+/// See [`Error`].
+pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
+    match Accepting::new(stream, Config::default()).advance()? {
+        Step::Done(Incoming::Upgrade(upgrade)) => Ok(upgrade.accept()?),
+        Step::Done(Incoming::Http(http)) => {
+            let refusal = HandshakeError::MissingUpgrade;
+            http.respond(&Response::from(refusal))?;
+            Err(refusal.into())
+        }
+        Step::Blocked(_) => Err(timed_out()),
+    }
+}
+
+/// A server's opening handshake over a stream, which reads the request.
+///
+/// ```no_run
+/// use std::net::TcpListener;
+/// use sansocket::{Config, handshake::Response, net::{Accepting, Incoming, Step}};
+/// let (stream, _) = TcpListener::bind("127.0.0.1:9001")?.accept()?;
+/// match Accepting::new(stream, Config::default()).advance()? {
+///     Step::Done(Incoming::Upgrade(mut upgrade)) => {
+///         upgrade.request.choose_supported(&["chat"]);
+///         let mut ws = upgrade.accept()?;
+///     }
+///     Step::Done(Incoming::Http(http)) => http.respond(&Response::new(404).unwrap())?,
+///     Step::Blocked(_accepting) => { /* the stream does not block: advance again when it is readable */ }
+/// }
+/// # Ok::<(), sansocket::net::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Accepting<S> {
+    reader: Reader<S>,
+    handshake: ServerHandshake,
+}
+
+impl<S: Transport> Accepting<S> {
+    /// Waits for a request on `stream`, at most for [`Config::handshake_timeout`].
+    pub fn new(stream: S, config: Config) -> Self {
+        Self { reader: Reader::new(stream, &config), handshake: ServerHandshake::new(config) }
+    }
+
+    /// Reads on, until the request is whole or the stream has nothing more to read now.
+    ///
+    /// A bad request is answered before its error is returned.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn advance(mut self) -> Result<Step<Incoming<S>, Self>, Error> {
+        loop {
+            let Some(mut input) = self.reader.read()? else { return Ok(Step::Blocked(self)) };
+            match self.handshake.recv(&mut input) {
+                ServerProgress::Incomplete(handshake) => self.handshake = handshake,
+                ServerProgress::Upgrade(request) => {
+                    let unread = input.len();
+                    return Ok(Step::Done(Incoming::Upgrade(Upgrade {
+                        request,
+                        reader: self.reader,
+                        unread,
+                    })));
+                }
+                ServerProgress::Http(request) => {
+                    return Ok(Step::Done(Incoming::Http(Http { request, stream: self.reader.stream })));
+                }
+                ServerProgress::Refused(refusal) => {
+                    // The peer's fault is worth more to the caller than a stream that cannot take the answer.
+                    let _ = say_and_hang_up(self.reader.stream, refusal.response());
+                    return Err(refusal.error().into());
+                }
+            }
+        }
+    }
+}
+
+/// A client's opening handshake over a stream.
+#[derive(Debug)]
+pub struct Connecting<S> {
+    reader: Reader<S>,
+    handshake: ClientHandshake,
+}
+
+impl<S: Transport> Connecting<S> {
+    /// Sends `request` over `stream`, and waits for the answer, at most for [`Config::handshake_timeout`].
+    pub fn new(stream: S, request: ClientRequest, config: Config) -> Self {
+        let handshake = ClientHandshake::new(request, config, OsRandom);
+        Self { reader: Reader::new(stream, &config), handshake }
+    }
+
+    /// Writes and reads on, until the answer is whole or the stream can do no more now.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn advance(mut self) -> Result<Step<(WebSocket<S>, Established), Self>, Error> {
+        loop {
+            while !self.handshake.output().is_empty() {
+                match written(self.reader.stream.write(self.handshake.output())) {
+                    Ok(n) => self.handshake.output_written(n),
+                    Err(error) if is_later(&error) => return Ok(Step::Blocked(self)),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            later_is_fine(self.reader.stream.flush())?;
+            let mut input = match self.reader.read() {
+                Ok(Some(input)) => input,
+                Ok(None) => return Ok(Step::Blocked(self)),
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    let refused = self.handshake.recv_eof()?;
+                    return Err(Error::Refused(Box::new(refused)));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match self.handshake.recv(&mut input) {
+                ClientProgress::Incomplete(handshake) => self.handshake = handshake,
+                ClientProgress::Connected(connection, established) => {
+                    let unread = input.len();
+                    return Ok(Step::Done((self.reader.into_web_socket(connection, unread)?, established)));
+                }
+                ClientProgress::Refused(refused) => return Err(Error::Refused(Box::new(refused))),
+                ClientProgress::Failed(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// How far a handshake has come.
+#[derive(Debug)]
+#[must_use]
+pub enum Step<T, H> {
+    /// It is over.
+    Done(T),
+    /// The stream can do no more now: advance again when it can.
+    Blocked(H),
+}
+
+/// What a client has asked for.
+#[derive(Debug)]
+pub enum Incoming<S> {
+    /// A WebSocket.
+    Upgrade(Upgrade<S>),
+    /// Something else, such as a page.
+    Http(Http<S>),
+}
+
+/// A client waits for its request to be accepted or rejected.
+#[derive(Debug)]
+pub struct Upgrade<S> {
+    /// The request, where subprotocol and headers of the answer are chosen.
+    pub request: UpgradeRequest,
+    reader: Reader<S>,
+    unread: usize,
+}
+
+impl<S: Transport> Upgrade<S> {
+    /// Opens the connection.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn accept(self) -> io::Result<WebSocket<S>> {
+        self.reader.into_web_socket(self.request.accept(), self.unread)
+    }
+
+    /// Answers with `response` and ends the transport.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn reject(self, response: &Response) -> io::Result<()> {
+        say_and_hang_up(self.reader.stream, &self.request.reject(response))
+    }
+}
+
+/// A client waits for the answer to an ordinary HTTP request.
+#[derive(Debug)]
+pub struct Http<S> {
+    /// The request.
+    pub request: HttpRequest,
+    stream: S,
+}
+
+impl<S: Transport> Http<S> {
+    /// Answers with `response` and ends the transport.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn respond(self, response: &Response) -> io::Result<()> {
+        say_and_hang_up(self.stream, &self.request.respond(response))
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stream failed, or the handshake took too long (`TimedOut`).
+    Io(io::Error),
+    /// The URL is no WebSocket URL.
+    Url(UrlError),
+    /// The peer broke a rule of the handshake. A client was told so.
+    Handshake(HandshakeError),
+    /// The server answered something else than 101: a redirect, a request for credentials, an error.
+    Refused(Box<RefusedResponse>),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Url(error) => error.fmt(f),
+            Self::Handshake(error) => error.fmt(f),
+            Self::Refused(response) => {
+                let reason = alloc::string::String::from_utf8_lossy(response.reason());
+                write!(f, "the server refused the connection: {} {reason}", response.status())
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Url(error) => Some(error),
+            Self::Handshake(error) => Some(error),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl From<HandshakeError> for Error {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+/// A stream that is read until a deadline.
+#[derive(Debug)]
+struct Reader<S> {
+    stream: S,
+    buf: Vec<u8>,
+    /// How much of `buf` was read.
+    end: usize,
+    began: Instant,
+    timeout: Duration,
+}
+
+impl<S: Transport> Reader<S> {
+    fn new(stream: S, config: &Config) -> Self {
+        let (began, timeout) = (Instant::now(), config.handshake_timeout);
+        Self { stream, buf: vec![0; READ_BUFFER], end: 0, began, timeout }
+    }
+
+    /// What one read brings; `None`: nothing now.
+    fn read(&mut self) -> io::Result<Option<Input<'_>>> {
+        loop {
+            let left = self.timeout.saturating_sub(self.began.elapsed());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            match self.stream.read(&mut self.buf) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    self.end = n;
+                    return Ok(Some(Input::new(&mut self.buf[..n])));
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The last `unread` bytes that were read belong to the connection.
+    fn into_web_socket(mut self, connection: Connection, unread: usize) -> io::Result<WebSocket<S>> {
+        self.stream.set_read_timeout(None)?;
+        let mut ws = WebSocket::new(self.stream, connection, self.buf, self.end - unread, self.end);
+        ws.flush_now()?;
+        Ok(ws)
+    }
+}
+
+/// Writes an answer, and waits a moment for the peer to close: closing with unread input would reset the connection and could
+/// destroy the answer on its way.
+fn say_and_hang_up<S: Transport>(mut stream: S, answer: &[u8]) -> io::Result<()> {
+    stream.write_all(answer)?;
+    stream.flush()?;
+    stream.shutdown_write()?;
+    stream.set_read_timeout(Some(LINGER))?;
+    let (began, mut dropped) = (Instant::now(), [0; 4096]);
+    while began.elapsed() < LINGER && stream.read(&mut dropped).is_ok_and(|n| n > 0) {}
+    Ok(())
+}
+
+fn timed_out() -> Error {
+    Error::Io(ErrorKind::TimedOut.into())
+}
+
+/// How long a peer that was answered has to close.
+const LINGER: Duration = Duration::from_secs(2);

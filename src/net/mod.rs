@@ -1,0 +1,425 @@
+//! WebSockets over the standard library's streams (feature `net`).
+//!
+//! A thin adapter: it moves bytes between a stream and a [`Connection`], and no rule of the protocol lives in it.
+
+mod handshake;
+mod transport;
+
+use core::time::Duration;
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Instant;
+use std::vec::Vec;
+
+pub use handshake::{
+    Accepting, Connecting, Error, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
+};
+pub use transport::{Stream, Transport};
+
+use crate::connection::{Connection, EncodedMessage, Event, Message, State};
+use crate::error::SendError;
+use crate::frame::CloseCode;
+use crate::input::Input;
+
+/// A WebSocket over a stream, blocking or not.
+///
+/// * [`recv`](Self::recv) returns one event at a time; a message is borrowed from the read buffer where possible.
+/// * [`read`](Self::read) returns all that one read brought, to be answered with one write: the fastest way.
+/// * [`send`](Self::send) writes at once; [`feed`](Self::feed) leaves that to the next `flush`, `recv` or `read`.
+///
+/// Both ways of reading also write what is waiting, answer pings, send pings in time, and end the transport in the right order
+/// once the connection is over: go on until they return `None`.
+///
+/// What a peer does wrong is never an error of these methods but an [`Event::Failed`].
+///
+/// On a stream that does not block, `WouldBlock` is an error of [`recv`](Self::recv), [`read`](Self::read) and
+/// [`flush`](Self::flush) that means "later" and loses nothing; a message that was sent is queued whatever the stream does.
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    stream: S,
+    connection: Connection,
+    /// What was read: `buf[start..end]` has not been given to the connection yet.
+    buf: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Zero on the scale of the connection's timers.
+    began: Instant,
+    /// The caller's own, and what the stream was last told.
+    read_timeout: Option<Duration>,
+    stream_timeout: Option<Duration>,
+    shut_down: bool,
+}
+
+impl<S: Transport> WebSocket<S> {
+    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read behind it.
+    ///
+    /// The other way round: [`into_parts`](Self::into_parts).
+    pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
+        let end = unread.len();
+        let mut buf = unread;
+        buf.resize(end.max(READ_BUFFER), 0);
+        Self::new(stream, connection, buf, 0, end)
+    }
+
+    fn new(stream: S, connection: Connection, buf: Vec<u8>, start: usize, end: usize) -> Self {
+        Self {
+            stream,
+            connection,
+            buf,
+            start,
+            end,
+            began: Instant::now(),
+            read_timeout: None,
+            stream_timeout: None,
+            shut_down: false,
+        }
+    }
+
+    /// The stream, the connection with its output, and what was read but not yet looked at.
+    pub fn into_parts(mut self) -> (S, Connection, Vec<u8>) {
+        self.buf.truncate(self.end);
+        self.buf.drain(..self.start);
+        (self.stream, self.connection, self.buf)
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// The connection.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Sets how many bytes are read at a time. Default: 16 KiB.
+    pub fn set_read_buffer(&mut self, bytes: usize) {
+        self.buf.resize(bytes.max(self.end).max(1), 0);
+    }
+
+    /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they return `WouldBlock`.
+    /// Default: forever. (A timeout for writing is the stream's own.)
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout;
+    }
+
+    /// The next event; `None` when the connection is over and the transport ended.
+    ///
+    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written.
+    ///
+    /// # Errors
+    /// The stream's. `WouldBlock` loses nothing.
+    pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
+        // Only a message that lies whole in the buffer is borrowed; that is known before, as a loop cannot return a borrow.
+        while !self.connection.is_whole(&self.buf[self.start..self.end]) {
+            let mut input = Input::new(&mut self.buf[self.start..self.end]);
+            let event = self.connection.recv(&mut input).map(Event::into_owned);
+            self.start = self.end - input.len();
+            let event = match event {
+                Some(event) => event,
+                None => match self.fill()? {
+                    Filled::Bytes => continue,
+                    Filled::Event(event) => event,
+                    Filled::Over => return Ok(None),
+                },
+            };
+            if event.close_code().is_some() {
+                // Nobody who stops here may cost the peer our Close. A stream that is broken will say so again.
+                let _ = self.flush();
+            }
+            return Ok(Some(event));
+        }
+        let mut input = Input::new(&mut self.buf[self.start..self.end]);
+        let event = self.connection.recv(&mut input);
+        self.start = self.end - input.len();
+        Ok(event)
+    }
+
+    /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the connection is over and
+    /// the transport ended.
+    ///
+    /// ```no_run
+    /// # fn echo(mut ws: sansocket::net::WebSocket<std::net::TcpStream>) -> std::io::Result<()> {
+    /// use sansocket::Event;
+    /// while let Some(mut batch) = ws.read()? {
+    ///     while let Some(event) = batch.recv() {
+    ///         if let Event::Message(message) = event {
+    ///             batch.feed(&message)?; // holding the message while sending is fine
+    ///         }
+    ///     }
+    /// } // all answers are written at once, by the next `read`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The stream's. `WouldBlock` loses nothing.
+    pub fn read(&mut self) -> io::Result<Option<Batch<'_>>> {
+        let mut event = None;
+        if self.start == self.end {
+            match self.fill()? {
+                Filled::Bytes => {}
+                Filled::Event(last) => event = Some(last),
+                Filled::Over => return Ok(None),
+            }
+        }
+        let input = Input::new(&mut self.buf[self.start..self.end]);
+        Ok(Some(Batch {
+            connection: &mut self.connection,
+            input,
+            start: &mut self.start,
+            end: self.end,
+            event,
+        }))
+    }
+
+    /// Sends a message and writes it, or as much of it as the stream takes now; the rest goes with the next call.
+    ///
+    /// A server's large payload is written from where it is, without a copy.
+    ///
+    /// # Errors
+    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never `WouldBlock`.
+    pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
+        let payload = message.as_bytes();
+        if payload.len() < DIRECT_FROM || self.connection.is_client() {
+            self.feed(message)?;
+            return self.flush_now();
+        }
+        self.connection.send_header(message.kind(), payload.len())?;
+        self.write_owed(payload)
+    }
+
+    /// Sends a text message; see [`send`](Self::send).
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
+        self.send(&Message::from(text))
+    }
+
+    /// Sends a binary message; see [`send`](Self::send).
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.send(&Message::from(bytes))
+    }
+
+    /// Sends a message that was encoded before; see [`Connection::send_encoded`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
+        self.connection.send_encoded(message)?;
+        self.flush_now()
+    }
+
+    /// Sends a fragment of a message; see [`Connection::send_fragment`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> io::Result<()> {
+        self.connection.send_fragment(fragment, last)?;
+        self.flush_now()
+    }
+
+    /// Sends a Ping; see [`Connection::ping`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.connection.ping(payload)?;
+        self.flush_now()
+    }
+
+    /// Starts the closing handshake. Then receive on until `None`: messages may still be on their way.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
+        self.connection.close(code, reason)?;
+        self.flush_now()
+    }
+
+    /// Queues a message without writing it.
+    ///
+    /// # Errors
+    /// [`SendError`], if the message cannot be sent.
+    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.connection.send(message)
+    }
+
+    /// Writes all that is waiting.
+    ///
+    /// # Errors
+    /// The stream's. `WouldBlock` loses nothing.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.write_output()?;
+        self.stream.flush()
+    }
+
+    fn write_output(&mut self) -> io::Result<()> {
+        while self.connection.wants_write() {
+            let n = written(self.stream.write(self.connection.output()))?;
+            self.connection.output_written(n);
+        }
+        Ok(())
+    }
+
+    /// Writes what the stream takes now.
+    fn flush_now(&mut self) -> io::Result<()> {
+        later_is_fine(self.flush())
+    }
+
+    /// Writes a payload from where it is, behind the output; what the stream does not take now is copied.
+    fn write_owed(&mut self, payload: &[u8]) -> io::Result<()> {
+        loop {
+            let owed = usize::try_from(self.connection.payload_owed()).unwrap_or(0).min(payload.len());
+            if owed == 0 {
+                return self.flush_now();
+            }
+            let rest = &payload[payload.len() - owed..];
+            let bufs = [IoSlice::new(self.connection.output()), IoSlice::new(rest)];
+            match written(self.stream.write_vectored(&bufs)) {
+                Ok(n) => self.connection.output_written(n),
+                Err(error) => {
+                    self.connection.buffer_payload(rest);
+                    return later_is_fine(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Writes what is waiting and reads until there is something to report; ends the transport when that is all.
+    fn fill(&mut self) -> io::Result<Filled> {
+        while !self.connection.is_ended() {
+            match self.flush() {
+                // While too much is waiting to be written, nothing is read.
+                Err(error) if is_later(&error) && !self.connection.wants_read() => return Err(error),
+                result => later_is_fine(result).or_else(|error| self.lost(error))?,
+            }
+            if self.connection.should_shutdown() && !self.shut_down {
+                self.shut_down = true;
+                self.stream.shutdown_write().or_else(|error| self.lost(error))?;
+            }
+            if let Some(event) = self.tick()? {
+                return Ok(Filled::Event(event));
+            }
+            match self.stream.read(&mut self.buf) {
+                Ok(0) => {
+                    if let Some(event) = self.connection.recv_eof() {
+                        return Ok(Filled::Event(event));
+                    }
+                }
+                Ok(n) => {
+                    (self.start, self.end) = (0, n);
+                    return Ok(Filled::Bytes);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // One of the connection's own deadlines may have ended the wait.
+                Err(error) if is_later(&error) => match self.connection.next_timeout() {
+                    Some(due) if due <= self.began.elapsed() => {}
+                    _ => return Err(error),
+                },
+                Err(error) => self.lost(error)?,
+            }
+        }
+        Ok(Filled::Over)
+    }
+
+    /// The stream is broken: an error, unless everything had been said.
+    fn lost(&mut self, error: io::Error) -> io::Result<()> {
+        let over = matches!(self.connection.state(), State::Closed | State::Failed);
+        self.connection.recv_eof();
+        self.connection.output_written(usize::MAX);
+        if over { Ok(()) } else { Err(error) }
+    }
+
+    /// Tells the connection the time, and the stream how long it may wait.
+    fn tick(&mut self) -> io::Result<Option<Event<'static>>> {
+        let mut timeout = self.read_timeout;
+        if self.connection.next_timeout().is_some() {
+            let now = self.began.elapsed();
+            if let Some(lost) = self.connection.handle_timeout(now) {
+                return Ok(Some(lost));
+            }
+            later_is_fine(self.write_output())?;
+            if let Some(due) = self.connection.next_timeout() {
+                // A little later is in time; a little earlier would be for nothing.
+                let wait = due.saturating_sub(now) + Duration::from_millis(1);
+                timeout = Some(timeout.map_or(wait, |timeout| timeout.min(wait)));
+            }
+        }
+        if timeout != self.stream_timeout {
+            self.stream.set_read_timeout(timeout)?;
+            self.stream_timeout = timeout;
+        }
+        Ok(None)
+    }
+}
+
+/// What one read brought; see [`WebSocket::read`]. Everything that a [`Connection`] can do it can do as well: what is sent is
+/// written by the next call of the WebSocket.
+#[derive(Debug)]
+pub struct Batch<'b> {
+    connection: &'b mut Connection,
+    input: Input<'b>,
+    start: &'b mut usize,
+    end: usize,
+    /// What happened instead of bytes.
+    event: Option<Event<'static>>,
+}
+
+impl<'b> Batch<'b> {
+    /// The next event, borrowing from the read buffer; `None`: that was all.
+    #[inline]
+    pub fn recv(&mut self) -> Option<Event<'b>> {
+        let event = self.connection.recv(&mut self.input);
+        *self.start = self.end - self.input.len();
+        event.or_else(|| self.event.take())
+    }
+
+    /// Queues a message; the next call of the WebSocket writes it.
+    ///
+    /// # Errors
+    /// See [`Connection::send`].
+    #[inline]
+    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.connection.send(message)
+    }
+
+    /// The connection, for everything else.
+    pub fn connection(&mut self) -> &mut Connection {
+        self.connection
+    }
+}
+
+/// What [`WebSocket::fill`] came back with.
+enum Filled {
+    Bytes,
+    Event(Event<'static>),
+    Over,
+}
+
+/// How much was written, of a stream's answer.
+fn written(result: io::Result<usize>) -> io::Result<usize> {
+    match result {
+        Ok(0) => Err(ErrorKind::WriteZero.into()),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+        result => result,
+    }
+}
+
+fn later_is_fine(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if is_later(&error) { Ok(()) } else { Err(error) })
+}
+
+/// Whether a stream says "not now": `TimedOut` is what some systems call a timeout of a blocking stream.
+fn is_later(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// How many bytes are read at a time.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// From this size on, a server's payload is written from where it is.
+const DIRECT_FROM: usize = 16 * 1024;
