@@ -14,8 +14,8 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && token_len(bytes) == bytes.len()
 }
 
-/// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous". No control character
-/// but HTAB has a use in a value, so none passes.
+/// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous". No control
+/// character but HTAB has a use in a value, so none passes.
 pub(super) fn is_value(bytes: &[u8]) -> bool {
     // No early exit: this loop is vectorised.
     let bad = |byte: u8| ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F);
@@ -27,8 +27,8 @@ pub(super) fn is_visible(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
 }
 
-/// The elements of a comma-separated list. RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable number of
-/// empty list elements".
+/// The elements of a comma-separated list. RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable
+/// number of empty list elements".
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }

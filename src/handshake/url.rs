@@ -41,8 +41,8 @@ impl Url {
     /// Parses a URL. A user name and password become [`Authorization: Basic`](super::ClientRequest::new).
     ///
     /// # Errors
-    /// One [`UrlError`] for each part that can be wrong. What is not visible ASCII must come percent-encoded, and
-    /// international names as Punycode: nothing is guessed.
+    /// One [`UrlError`] for each part that can be wrong. What is not visible ASCII must come percent-encoded,
+    /// and international names as Punycode: nothing is guessed.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UrlError::Character);
@@ -53,7 +53,8 @@ impl Url {
         if !secure && !scheme.eq_ignore_ascii_case("ws") {
             return Err(UrlError::Scheme);
         }
-        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on these URIs."
+        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on
+        // these URIs."
         if rest.contains('#') {
             return Err(UrlError::Fragment);
         }
