@@ -48,15 +48,20 @@ impl<S> Head<S> {
     /// The values of the field's lines, in order.
     pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &[u8]> {
         let place = self.places[field as usize];
-        Headers { lines: self.bytes.get(place.first as usize..).unwrap_or_default() }
+        let others = Headers { lines: self.bytes.get(place.next as usize..).unwrap_or_default() }
             .filter(move |(name, _)| name.eq_ignore_ascii_case(field.name()))
             .map(|(_, value)| value)
-            .take(place.count as usize)
+            .take(place.count.saturating_sub(1) as usize);
+        self.value(field).into_iter().chain(others)
     }
 
     /// The value of the field's first line.
     pub(super) fn value(&self, field: Field) -> Option<&[u8]> {
-        self.values(field).next()
+        let place = self.places[field as usize];
+        self.bytes
+            .get(place.value as usize..place.next as usize)
+            .map(<[u8]>::trim_ascii)
+            .filter(|_| place.count > 0)
     }
 
     /// The value of a field that has exactly one line.
@@ -249,7 +254,7 @@ impl<S: StartLine> HeadReader<S> {
         if let Some(field) = Field::named(name) {
             let place = &mut self.places[field as usize];
             if place.count == 0 {
-                place.first = self.line as u32;
+                (place.value, place.next) = ((self.line + name.len() + 1) as u32, end as u32 + 1);
             }
             place.count += 1;
         }
@@ -279,10 +284,11 @@ fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
     }
 }
 
-/// Where a field's first line is, and how many lines it has.
+/// Where the value of a field's first line is, where the next line starts, and how many lines the field has.
 #[derive(Clone, Copy, Default)]
 struct Place {
-    first: u32,
+    value: u32,
+    next: u32,
     count: u32,
 }
 

@@ -342,7 +342,9 @@ fn subprotocols(head: &Head<RequestLine>) -> impl Iterator<Item = &[u8]> {
 
 /// Whether one of the field's lists has the element, without regard to case.
 pub(super) fn contains<S>(head: &Head<S>, field: Field, element: &[u8]) -> bool {
-    head.values(field).flat_map(list).any(|other| other.eq_ignore_ascii_case(element))
+    let is_it = |other: &[u8]| other.eq_ignore_ascii_case(element);
+    // Most often it stands alone.
+    head.value(field).is_some_and(is_it) || head.values(field).flat_map(list).any(is_it)
 }
 
 const SWITCHING_PROTOCOLS: &[u8] =
