@@ -261,7 +261,7 @@ impl ClientHandshake {
             return Err(E::WrongUpgrade);
         }
         // 3: "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
-        if !contains(&head, Field::Connection, b"upgrade") {
+        if !contains(&head, Field::Connection, b"Upgrade") {
             return Err(E::WrongConnection);
         }
         // 4: "the base64-encoded SHA-1 of the concatenation […] ignoring any leading and trailing whitespace"

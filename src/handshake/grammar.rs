@@ -11,7 +11,13 @@ pub(super) fn token_len(bytes: &[u8]) -> usize {
 
 /// RFC 9110 §5.6.2: "token = 1*tchar".
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && token_len(bytes) == bytes.len()
+    // Without early exit, because nearly all are good.
+    !bytes.is_empty() && bytes.iter().fold(true, |all, &byte| all & TCHAR[usize::from(byte)])
+}
+
+/// Whether they are equal but for the case of letters. Most often they are equal.
+pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a == b || a.eq_ignore_ascii_case(b)
 }
 
 /// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous". No control

@@ -16,7 +16,7 @@ use core::{fmt, mem};
 use memchr::memchr;
 
 use super::error::HandshakeError;
-use super::grammar::{is_token, is_value, push_line, text, token_len};
+use super::grammar::{is_same, is_token, is_value, push_line, text};
 use super::start_line::StartLine;
 use crate::{Config, Input};
 
@@ -276,12 +276,11 @@ fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
         return Err(HandshakeError::FoldedHeader);
     }
     // RFC 9112 §5.1: "No whitespace is allowed between the field name and colon."
-    let (name, rest) = line.split_at(token_len(line));
-    match rest {
-        [b':', value @ ..] if !name.is_empty() && is_value(value) => Ok(name),
-        [b':', ..] if !name.is_empty() => Err(HandshakeError::InvalidHeaderValue),
-        _ => Err(HandshakeError::InvalidHeaderName),
+    let (name, value) = line.split_at(memchr(b':', line).ok_or(HandshakeError::InvalidHeaderName)?);
+    if !is_token(name) {
+        return Err(HandshakeError::InvalidHeaderName);
     }
+    if is_value(&value[1..]) { Ok(name) } else { Err(HandshakeError::InvalidHeaderValue) }
 }
 
 /// Where the value of a field's first line is, where the next line starts, and how many lines the field has.
@@ -343,7 +342,7 @@ impl Field {
             24 => Self::Extensions,
             _ => return None,
         };
-        name.eq_ignore_ascii_case(field.name().as_bytes()).then_some(field)
+        is_same(name, field.name().as_bytes()).then_some(field)
     }
 }
 

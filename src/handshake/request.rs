@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::accept_key::accept_key;
 use super::error::{ArgumentError, HandshakeError};
 use super::extensions::{self, Extension};
-use super::grammar::{is_token, list, push_header, push_line, text};
+use super::grammar::{is_same, is_token, list, push_header, push_line, text};
 use super::head::{Field, Head, HeadReader, Headers};
 use super::response::Response;
 use super::server::Refusal;
@@ -265,14 +265,15 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<bool, HandshakeError> {
     if head.method() != "GET" {
         return Err(E::MethodNotGet);
     }
-    match split_absolute(head.target()) {
+    let target = head.target();
+    match split_absolute(target) {
         Some((authority, _)) if split_port(authority).is_err() => return Err(E::InvalidTarget),
-        None if !head.target().starts_with('/') => return Err(E::InvalidTarget),
+        None if !target.starts_with('/') => return Err(E::InvalidTarget),
         _ => {}
     }
     // §4.2.1-4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."
-    if !contains(head, Field::Connection, b"upgrade") {
+    if !contains(head, Field::Connection, b"Upgrade") {
         return Err(E::MissingConnectionUpgrade);
     }
     check_version(head)?;
@@ -342,7 +343,7 @@ fn subprotocols(head: &Head<RequestLine>) -> impl Iterator<Item = &[u8]> {
 
 /// Whether one of the field's lists has the element, without regard to case.
 pub(super) fn contains<S>(head: &Head<S>, field: Field, element: &[u8]) -> bool {
-    let is_it = |other: &[u8]| other.eq_ignore_ascii_case(element);
+    let is_it = |other: &[u8]| is_same(other, element);
     // Most often it stands alone.
     head.value(field).is_some_and(is_it) || head.values(field).flat_map(list).any(is_it)
 }
