@@ -21,7 +21,6 @@ pub struct Config {
     pub(crate) max_fragments: u32,
     pub(crate) max_output: usize,
     pub(crate) high_water: usize,
-    #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "for the adapters"))]
     pub(crate) handshake_timeout: Duration,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) pong_timeout: Duration,

@@ -160,10 +160,11 @@ impl Decoder {
         self.left
     }
 
-    /// The whole message at the front of `input`, if it lies there in one plain frame, and its unmasked payload.
-    /// Anything else is left for [`next`](Self::next), which has all the rules.
+    /// The whole message at the front of `input`, if it lies there in one plain frame, and its unmasked payload; the fast way
+    /// for what most messages are. `None` says nothing about anything else: that is for [`next`](Self::next), which has all
+    /// the rules.
     #[inline]
-    pub(crate) fn next_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
+    pub fn next_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
         let whole = self.peek_whole(input.as_slice())?;
         let (_, payload) = input.take(whole.header_len + whole.payload_len).split_at_mut(whole.header_len);
         if self.masked {

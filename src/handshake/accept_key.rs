@@ -23,8 +23,8 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
     accept
 }
 
-/// RFC 6455 §1.3: "a Globally Unique Identifier […] that is unlikely to be used by network endpoints that do not
-/// understand the WebSocket Protocol".
+/// RFC 6455 §1.3: "a Globally Unique Identifier […] that is unlikely to be used by network endpoints that do
+/// not understand the WebSocket Protocol".
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! [`ClientRequest`] and [`ClientHandshake`]: the client's side of the opening handshake (RFC 6455 §4.1).
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::error::Error;
 use core::fmt;
 
 use base64::Engine as _;
@@ -58,8 +58,8 @@ impl ClientRequest {
     /// Offers a subprotocol, after those already offered: the favourite comes first.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidSubprotocol`] for what is no token, [`ArgumentError::DuplicateSubprotocol`]: "The elements
-    /// […] MUST all be unique strings" (RFC 6455 §4.1).
+    /// [`ArgumentError::InvalidSubprotocol`] for what is no token, [`ArgumentError::DuplicateSubprotocol`]:
+    /// "The elements […] MUST all be unique strings" (RFC 6455 §4.1).
     pub fn subprotocol(mut self, subprotocol: &str) -> Result<Self, ArgumentError> {
         if !is_token(subprotocol.as_bytes()) {
             return Err(ArgumentError::InvalidSubprotocol);
@@ -74,13 +74,13 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// Adds a header, for example `Origin`, `Cookie` or `User-Agent`. An `Authorization` takes the place of the one from
-    /// the URL.
+    /// Adds a header, for example `Origin`, `Cookie` or `User-Agent`. An `Authorization` takes the place of
+    /// the one from the URL.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one line;
-    /// [`ArgumentError::ReservedHeader`] for Host (it comes from the URL), Connection, Upgrade, Content-Length,
-    /// Transfer-Encoding and Sec-WebSocket-*.
+    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one
+    /// line; [`ArgumentError::ReservedHeader`] for Host (it comes from the URL), Connection, Upgrade,
+    /// Content-Length, Transfer-Encoding and Sec-WebSocket-*.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, ArgumentError> {
         push_header(&mut self.lines, name.as_bytes(), value.as_ref())?;
         if name.eq_ignore_ascii_case("Authorization") {
@@ -121,11 +121,10 @@ pub struct ClientHandshake {
     accept: [u8; 28],
     subprotocols: String,
     connection: Connection,
-    config: Config,
     reader: HeadReader<StatusLine>,
     informational: u8,
     /// A refusal whose body is still coming.
-    refused: Option<RefusedResponse>,
+    refused: Option<Box<RefusedResponse>>,
 }
 
 impl ClientHandshake {
@@ -151,7 +150,6 @@ impl ClientHandshake {
             accept: accept_key(&key),
             subprotocols: request.subprotocols,
             connection: Connection::client(config, random),
-            config,
             reader: HeadReader::new(config),
             informational: 0,
             refused: None,
@@ -179,7 +177,7 @@ impl ClientHandshake {
     /// Takes received bytes. Those behind the head of a 101 stay in `input`: they are the first frames.
     pub fn recv(mut self, input: &mut Input<'_>) -> ClientProgress {
         if let Some(refused) = self.refused.take() {
-            return self.collect(refused, input);
+            return self.collect(*refused, input);
         }
         loop {
             let head = match self.reader.recv(input) {
@@ -198,17 +196,17 @@ impl ClientHandshake {
                         Err(error) => ClientProgress::Failed(error),
                     };
                 }
-                // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to a final
-                // response, even if the client does not expect one."
+                // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to
+                // a final response, even if the client does not expect one."
                 100..=199 if self.informational == MAX_INFORMATIONAL => {
                     return ClientProgress::Failed(HandshakeError::TooManyInformational);
                 }
                 100..=199 => {
                     self.informational += 1;
-                    self.reader = HeadReader::new(self.config);
+                    self.reader.restart();
                 }
-                // §4.1-1: "If the status code received from the server is not 101, the client handles the response per
-                // HTTP [RFC2616] procedures."
+                // §4.1-1: "If the status code received from the server is not 101, the client handles the
+                // response per HTTP [RFC2616] procedures."
                 _ => {
                     let refused = RefusedResponse::new(head, input.len());
                     return self.collect(refused, input);
@@ -222,23 +220,23 @@ impl ClientHandshake {
     /// # Errors
     /// [`HandshakeError::Truncated`] if not even its head was whole.
     pub fn recv_eof(self) -> Result<RefusedResponse, HandshakeError> {
-        self.refused.ok_or(HandshakeError::Truncated)
+        self.refused.map(|refused| *refused).ok_or(HandshakeError::Truncated)
     }
 
     /// Takes a response that an HTTP library received and parsed. The connection's output is empty.
     ///
     /// # Errors
-    /// A status other than 101, or a broken rule.
+    /// [`HandshakeError::OtherStatus`] for a status other than 101, or the rule that is broken.
     pub fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        self,
+        mut self,
         status: u16,
         headers: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<(Connection, Established), ClientFailure> {
-        let head = response_head(status, headers, self.config)?;
+    ) -> Result<(Connection, Established), HandshakeError> {
         if status != 101 {
-            return Err(ClientFailure::Refused(RefusedResponse::new(head, 0)));
+            return Err(HandshakeError::OtherStatus);
         }
-        Ok(self.establish(head)?)
+        let head = self.reader.recv_pairs(&status_line(status), headers)?;
+        self.establish(head)
     }
 
     fn collect(mut self, mut refused: RefusedResponse, input: &mut Input<'_>) -> ClientProgress {
@@ -247,12 +245,12 @@ impl ClientHandshake {
         if refused.body.len() == refused.wanted {
             return ClientProgress::Refused(refused);
         }
-        self.refused = Some(refused);
+        self.refused = Some(Box::new(refused));
         ClientProgress::Incomplete(self)
     }
 
-    /// "The client MUST validate the server's response as follows" (§4.1). A body that the head announces is ignored: a
-    /// 101 has none.
+    /// "The client MUST validate the server's response as follows" (§4.1). A body that the head announces is
+    /// ignored: a 101 has none.
     fn establish(self, head: Head<StatusLine>) -> Result<(Connection, Established), HandshakeError> {
         use HandshakeError as E;
         if head.start.minor == 0 {
@@ -263,7 +261,7 @@ impl ClientHandshake {
             return Err(E::WrongUpgrade);
         }
         // 3: "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
-        if !contains(&head, Field::Connection, b"upgrade") {
+        if !contains(&head, Field::Connection, b"Upgrade") {
             return Err(E::WrongConnection);
         }
         // 4: "the base64-encoded SHA-1 of the concatenation […] ignoring any leading and trailing whitespace"
@@ -294,32 +292,6 @@ pub enum ClientProgress {
     /// The server's answer breaks a rule: close the transport.
     Failed(HandshakeError),
 }
-
-/// Why a response that an HTTP library parsed opens no connection.
-#[derive(Debug)]
-pub enum ClientFailure {
-    /// The server answered in HTTP: a redirect, a request for credentials, an error. The body is left to the library.
-    Refused(RefusedResponse),
-    /// The server's answer breaks a rule.
-    Failed(HandshakeError),
-}
-
-impl From<HandshakeError> for ClientFailure {
-    fn from(error: HandshakeError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl fmt::Display for ClientFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(response) => write!(f, "the server refused with status {}", response.status()),
-            Self::Failed(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for ClientFailure {}
 
 /// What the server said when it opened the connection.
 #[derive(Debug)]
@@ -358,7 +330,7 @@ pub struct RefusedResponse {
 
 impl RefusedResponse {
     /// Without a known length, what has arrived (`available` bytes) is all of the body that is waited for.
-    pub(super) fn new(head: Head<StatusLine>, available: usize) -> Self {
+    fn new(head: Head<StatusLine>, available: usize) -> Self {
         let wanted = body_length(&head).unwrap_or(available).min(MAX_BODY);
         Self { head, body: Vec::new(), wanted }
     }
@@ -387,8 +359,8 @@ impl RefusedResponse {
         self.headers().value(name)
     }
 
-    /// The beginning of the body as it came, at most 8 KiB: up to `Content-Length`, or without one what arrived
-    /// together with the head.
+    /// The beginning of the body as it came, at most 8 KiB: up to `Content-Length`, or without one what
+    /// arrived together with the head.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -413,13 +385,14 @@ fn body_length(head: &Head<StatusLine>) -> Option<usize> {
 
 /// What does not depend on the version of HTTP.
 pub(super) fn check_choices(head: &Head<StatusLine>, offered: &str) -> Result<(), HandshakeError> {
-    // 5: "this header field indicates the use of an extension that was not present in the client's handshake". None is
-    // offered.
+    // 5: "this header field indicates the use of an extension that was not present in the client's
+    // handshake". None is offered.
     extensions::check(head)?;
     if head.count(Field::Extensions) > 0 {
         return Err(HandshakeError::UnofferedExtension);
     }
-    // 6: "this header field indicates the use of a subprotocol that was not present in the client's handshake"
+    // 6: "this header field indicates the use of a subprotocol that was not present in the client's
+    // handshake"
     match head.count(Field::Protocol) {
         0 => Ok(()),
         1 if head.value(Field::Protocol).is_some_and(|chosen| is_offered(offered, chosen)) => Ok(()),
@@ -427,12 +400,8 @@ pub(super) fn check_choices(head: &Head<StatusLine>, offered: &str) -> Result<()
     }
 }
 
-pub(super) fn response_head<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-    status: u16,
-    headers: impl IntoIterator<Item = (N, V)>,
-    config: Config,
-) -> Result<Head<StatusLine>, HandshakeError> {
-    Head::from_pairs(format!("HTTP/1.1 {status} ").as_bytes(), headers, config)
+pub(super) fn status_line(status: u16) -> Vec<u8> {
+    format!("HTTP/1.1 {status} ").into_bytes()
 }
 
 fn is_offered(subprotocols: &str, subprotocol: &[u8]) -> bool {

@@ -1,17 +1,16 @@
 //! Extended CONNECT: a WebSocket on one stream of HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220).
 //!
-//! An HTTP library carries the stream, frames its data and tells the peer that extended CONNECT is understood. The
-//! headers come and go as pairs, the pseudo-headers beside them; the rest is a [`Connection`] as ever, masks included.
+//! An HTTP library carries the stream, frames its data and tells the peer that extended CONNECT is
+//! understood. The headers come and go as pairs, the pseudo-headers beside them; the rest is a [`Connection`]
+//! as ever, masks included.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-use super::client::{
-    ClientFailure, ClientRequest, Established, RefusedResponse, check_choices, response_head,
-};
+use super::client::{ClientRequest, Established, check_choices, status_line};
 use super::error::HandshakeError;
-use super::head::{Field, Head, Headers};
+use super::head::{Field, HeadReader, Headers};
 use super::request::{Accepted, UpgradeRequest, check_offers, check_version};
 use super::url::{Url, split_port};
 use crate::{Config, Connection, Random};
@@ -58,23 +57,22 @@ impl ConnectRequest {
     /// Checks a request whose parts an HTTP library parsed. Its target becomes the absolute URI.
     ///
     /// # Errors
-    /// The rule that is broken; answer with its [`status`](HandshakeError::status), and if it is about the version with
-    /// `Sec-WebSocket-Version: 13`.
+    /// The rule that is broken; answer with its [`status`](HandshakeError::status), and if it is about the
+    /// version with `Sec-WebSocket-Version: 13`.
     pub fn from_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         pseudo: PseudoHeaders<'_>,
         headers: impl IntoIterator<Item = (N, V)>,
         config: Config,
     ) -> Result<Self, HandshakeError> {
         use HandshakeError as E;
-        // RFC 9220 §3: "If a server receives an Extended CONNECT request with a :protocol pseudo-header value that is
-        // unknown or is not supported, the server SHOULD respond to the request with a 501 (Not Implemented) status code".
+        // RFC 9220 §3: a :protocol that is unknown or not supported is answered with 501.
         let (Some("CONNECT"), Some(protocol)) = (pseudo.method, pseudo.protocol) else {
             return Err(E::InvalidPseudoHeader);
         };
         if protocol != "websocket" {
             return Err(E::UnsupportedProtocol);
         }
-        // RFC 8441 §4: "the :scheme and :path pseudo-header fields of the target URI […] MUST also be included".
+        // RFC 8441 §4: unlike in other CONNECTs, :scheme and :path are there too.
         let (Some(scheme @ ("https" | "http")), Some(authority), Some(path)) =
             (pseudo.scheme, pseudo.authority, pseudo.path)
         else {
@@ -84,9 +82,9 @@ impl ConnectRequest {
             return Err(E::InvalidPseudoHeader);
         }
         let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
-        let head = Head::from_pairs(line.as_bytes(), headers, config)?;
-        // RFC 8441 §5: "Implementations using this extended CONNECT […] do not include the Sec-WebSocket-Key and
-        // Sec-WebSocket-Accept header fields"; HTTP/2 knows no header of one connection.
+        let head = HeadReader::new(config).recv_pairs(line.as_bytes(), headers)?;
+        // RFC 8441 §5: :protocol has taken the place of the key, and HTTP/2 knows no header of one
+        // connection.
         let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];
         if http1.iter().any(|&field| head.count(field) > 0) {
             return Err(E::ForbiddenHeader);
@@ -145,15 +143,15 @@ impl ConnectHandshake {
         PseudoHeaders {
             method: Some("CONNECT"),
             protocol: Some("websocket"),
-            // RFC 8441 §5: "The scheme of the target URI MUST be "https" for "wss"-schemed WebSockets and "http" for
-            // "ws"-schemed WebSockets."
+            // RFC 8441 §5: the scheme is "https" for wss and "http" for ws.
             scheme: Some(if self.url.is_secure() { "https" } else { "http" }),
             authority: Some(&self.authority),
             path: Some(self.url.resource()),
         }
     }
 
-    /// The headers to send. Their names have capitals, which HTTP/2 libraries change to small letters themselves.
+    /// The headers to send. Their names have capitals, which HTTP/2 libraries change to small letters
+    /// themselves.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.head)
@@ -162,17 +160,18 @@ impl ConnectHandshake {
     /// Takes the response that the HTTP library received.
     ///
     /// # Errors
-    /// A status other than 2xx, or a broken rule.
+    /// [`HandshakeError::OtherStatus`] for a status other than 2xx, or the rule that is broken.
     pub fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         self,
         status: u16,
         headers: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<(Connection, Established), ClientFailure> {
-        let head = response_head(status, headers, self.config)?;
-        // RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender […] will switch to tunnel mode".
+    ) -> Result<(Connection, Established), HandshakeError> {
+        // RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender […] will switch to tunnel
+        // mode".
         if !(200..300).contains(&status) {
-            return Err(ClientFailure::Refused(RefusedResponse::new(head, 0)));
+            return Err(HandshakeError::OtherStatus);
         }
+        let head = HeadReader::new(self.config).recv_pairs(&status_line(status), headers)?;
         check_choices(&head, &self.subprotocols)?;
         Ok((self.connection, Established { head }))
     }

@@ -17,14 +17,15 @@ pub enum HandshakeError {
     BareLineFeed,
     /// The first line is not `method target HTTP/1.1`.
     InvalidRequestLine,
-    /// The request target is empty, or holds a space, a fragment, or a character that is not visible ASCII; or it is
-    /// neither a path nor an absolute http, https, ws or wss URI.
+    /// The request target is empty, or holds a space, a fragment, or a character that is not visible ASCII;
+    /// or it is neither a path nor an absolute http, https, ws or wss URI.
     InvalidTarget,
     /// The first line is not `HTTP/1.1 status reason`.
     InvalidStatusLine,
     /// The version of HTTP cannot carry this handshake: 1.1 can.
     UnsupportedHttpVersion,
-    /// A header line has no colon, an empty name, whitespace before the colon or a character that no name has.
+    /// A header line has no colon, an empty name, whitespace before the colon or a character that no name
+    /// has.
     InvalidHeaderName,
     /// A header value has a control character (also: a CR that is not followed by LF).
     InvalidHeaderValue,
@@ -68,6 +69,9 @@ pub enum HandshakeError {
 
     /// Endless 1xx answers before the real one.
     TooManyInformational,
+    /// The server answered with a status that opens no connection (only where an HTTP library received it;
+    /// otherwise it comes as [`RefusedResponse`](super::RefusedResponse)).
+    OtherStatus,
     /// The response's `Upgrade` is not `websocket`.
     WrongUpgrade,
     /// The response's `Connection` lacks the token `Upgrade`.
@@ -90,7 +94,8 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The HTTP status to answer a request with that has this fault. In a response there is nothing to answer.
+    /// The HTTP status to answer a request with that has this fault. In a response there is nothing to
+    /// answer.
     #[must_use]
     pub fn status(self) -> u16 {
         self.facts().0
@@ -157,6 +162,9 @@ impl HandshakeError {
             }
             E::TooManyInformational => {
                 (502, "RFC 9110 §15.2", "too many 1xx responses, expected a final one")
+            }
+            E::OtherStatus => {
+                (502, "RFC 6455 §4.1", "the server answered with a status that opens no connection")
             }
             E::WrongUpgrade => (502, "RFC 6455 §4.1", "the response's Upgrade is not websocket"),
             E::WrongConnection => (502, "RFC 6455 §4.1", "the response's Connection lacks the token Upgrade"),

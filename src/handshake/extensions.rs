@@ -7,8 +7,8 @@ use super::error::HandshakeError;
 use super::grammar::{text, token_len};
 use super::head::{Field, Head};
 
-/// One extension that the peer offers or accepts, with its parameters. [`Display`](fmt::Display) writes it as it goes
-/// into the header.
+/// One extension that the peer offers or accepts, with its parameters. [`Display`](fmt::Display) writes it as
+/// it goes into the header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Extension<'a> {
     name: &'a str,
@@ -53,8 +53,8 @@ pub(super) fn extensions<S>(head: &Head<S>) -> impl Iterator<Item = Extension<'_
     head.values(Field::Extensions).flat_map(parse).map_while(Result::ok)
 }
 
-/// RFC 6455 §9.1: "If a value is received […] that does not conform to the ABNF below, the recipient of such malformed
-/// data MUST immediately _Fail the WebSocket Connection_."
+/// RFC 6455 §9.1: "If a value is received […] that does not conform to the ABNF below, the recipient of such
+/// malformed data MUST immediately _Fail the WebSocket Connection_."
 pub(super) fn check<S>(head: &Head<S>) -> Result<(), HandshakeError> {
     let mut count = 0;
     for extension in head.values(Field::Extensions).flat_map(parse) {
@@ -108,8 +108,8 @@ impl<'a> Cursor<'a> {
         Some((name, value))
     }
 
-    /// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the
-    /// 'token' ABNF."
+    /// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to
+    /// the 'token' ABNF."
     fn value(&mut self) -> Option<Cow<'a, str>> {
         if !self.eat(b'"') {
             return self.token().map(Cow::Borrowed);

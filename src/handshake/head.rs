@@ -7,8 +7,8 @@
 //!                                  ↑ line  ↑ scanned: no line end between them is known yet
 //! ```
 //!
-//! One pass: each line is checked when its end arrives, and the first place of every header that the handshake asks for
-//! is noted then. Nothing is searched twice, however the bytes are cut.
+//! One pass: each line is checked when its end arrives, and the first place of every header that the
+//! handshake asks for is noted then. Nothing is searched twice, however the bytes are cut.
 
 use alloc::vec::Vec;
 use core::{fmt, mem};
@@ -16,7 +16,7 @@ use core::{fmt, mem};
 use memchr::memchr;
 
 use super::error::HandshakeError;
-use super::grammar::{is_token, is_value, push_line, text, token_len};
+use super::grammar::{is_same, is_token, is_value, push_line, text};
 use super::start_line::StartLine;
 use crate::{Config, Input};
 
@@ -28,32 +28,6 @@ pub(super) struct Head<S> {
     headers: usize,
     places: [Place; Field::COUNT],
     pub(super) start: S,
-}
-
-impl<S: StartLine> Head<S> {
-    /// A head from what somebody else parsed, as strictly checked as if it had arrived in bytes.
-    pub(super) fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        start_line: &[u8],
-        pairs: impl IntoIterator<Item = (N, V)>,
-        config: Config,
-    ) -> Result<Self, HandshakeError> {
-        if !is_value(start_line) {
-            return Err(HandshakeError::InvalidTarget);
-        }
-        let mut bytes = [start_line, b"\r\n"].concat();
-        for (name, value) in pairs {
-            if !is_token(name.as_ref()) {
-                return Err(HandshakeError::InvalidHeaderName);
-            }
-            if !is_value(value.as_ref()) {
-                return Err(HandshakeError::InvalidHeaderValue);
-            }
-            push_line(&mut bytes, name.as_ref(), value.as_ref());
-        }
-        bytes.extend_from_slice(b"\r\n");
-        let head = HeadReader::new(config).recv(&mut Input::new(&mut bytes))?;
-        head.ok_or(HandshakeError::HeadTooLarge)
-    }
 }
 
 impl<S> Head<S> {
@@ -74,15 +48,20 @@ impl<S> Head<S> {
     /// The values of the field's lines, in order.
     pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &[u8]> {
         let place = self.places[field as usize];
-        Headers { lines: self.bytes.get(place.first as usize..).unwrap_or_default() }
+        let others = Headers { lines: self.bytes.get(place.next as usize..).unwrap_or_default() }
             .filter(move |(name, _)| name.eq_ignore_ascii_case(field.name()))
             .map(|(_, value)| value)
-            .take(place.count as usize)
+            .take(place.count.saturating_sub(1) as usize);
+        self.value(field).into_iter().chain(others)
     }
 
     /// The value of the field's first line.
     pub(super) fn value(&self, field: Field) -> Option<&[u8]> {
-        self.values(field).next()
+        let place = self.places[field as usize];
+        self.bytes
+            .get(place.value as usize..place.next as usize)
+            .map(<[u8]>::trim_ascii)
+            .filter(|_| place.count > 0)
     }
 
     /// The value of a field that has exactly one line.
@@ -109,8 +88,8 @@ impl<S: fmt::Debug> fmt::Debug for Head<S> {
     }
 }
 
-/// The headers of a message in order: an iterator of names, as they were written, and values without the whitespace
-/// around them.
+/// The headers of a message in order: an iterator of names, as they were written, and values without the
+/// whitespace around them.
 #[derive(Clone)]
 pub struct Headers<'a> {
     lines: &'a [u8],
@@ -169,6 +148,15 @@ pub(super) struct HeadReader<S> {
 
 impl<S: StartLine> HeadReader<S> {
     pub(super) fn new(config: Config) -> Self {
+        Self::with_limits(config.max_head.min(u32::MAX as usize), config.max_headers)
+    }
+
+    /// Waits for another head within the same limits.
+    pub(super) fn restart(&mut self) {
+        *self = Self::with_limits(self.max_head, self.max_headers);
+    }
+
+    fn with_limits(max_head: usize, max_headers: usize) -> Self {
         Self {
             bytes: Vec::new(),
             line: 0,
@@ -178,8 +166,8 @@ impl<S: StartLine> HeadReader<S> {
             headers: 0,
             header_lines: 0,
             places: [Place::default(); Field::COUNT],
-            max_head: config.max_head.min(u32::MAX as usize),
-            max_headers: config.max_headers,
+            max_head,
+            max_headers,
             #[cfg(test)]
             work: 0,
         }
@@ -204,6 +192,29 @@ impl<S: StartLine> HeadReader<S> {
         if input.is_empty() { Ok(None) } else { Err(HandshakeError::HeadTooLarge) }
     }
 
+    /// A head from what somebody else parsed, as strictly checked as if it had arrived in bytes.
+    pub(super) fn recv_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        start_line: &[u8],
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Head<S>, HandshakeError> {
+        if !is_value(start_line) {
+            return Err(HandshakeError::InvalidTarget);
+        }
+        let mut bytes = [start_line, b"\r\n"].concat();
+        for (name, value) in pairs {
+            if !is_token(name.as_ref()) {
+                return Err(HandshakeError::InvalidHeaderName);
+            }
+            if !is_value(value.as_ref()) {
+                return Err(HandshakeError::InvalidHeaderValue);
+            }
+            push_line(&mut bytes, name.as_ref(), value.as_ref());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        self.recv(&mut Input::new(&mut bytes))?.ok_or(HandshakeError::Truncated)
+    }
+
     /// Where the next LF is; everything up to it is never searched again.
     fn line_end(&mut self) -> Option<usize> {
         let unseen = &self.bytes[self.scanned..];
@@ -223,8 +234,8 @@ impl<S: StartLine> HeadReader<S> {
             return Err(HandshakeError::BareLineFeed);
         };
         if self.start.is_none() {
-            // RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one
-            // empty line (CRLF) received prior to the request-line".
+            // RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
+            // least one empty line (CRLF) received prior to the request-line".
             if S::AFTER_EMPTY_LINE && self.line == 0 && line.is_empty() {
                 return Ok(false);
             }
@@ -243,7 +254,7 @@ impl<S: StartLine> HeadReader<S> {
         if let Some(field) = Field::named(name) {
             let place = &mut self.places[field as usize];
             if place.count == 0 {
-                place.first = self.line as u32;
+                (place.value, place.next) = ((self.line + name.len() + 1) as u32, end as u32 + 1);
             }
             place.count += 1;
         }
@@ -259,23 +270,24 @@ impl<S> fmt::Debug for HeadReader<S> {
 
 /// Checks `name: value` and returns the name.
 fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
-    // RFC 9112 §5.2: "A server that receives an obs-fold in a request message […] MUST either reject the message".
+    // RFC 9112 §5.2: "A server that receives an obs-fold in a request message […] MUST either reject the
+    // message".
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         return Err(HandshakeError::FoldedHeader);
     }
     // RFC 9112 §5.1: "No whitespace is allowed between the field name and colon."
-    let (name, rest) = line.split_at(token_len(line));
-    match rest {
-        [b':', value @ ..] if !name.is_empty() && is_value(value) => Ok(name),
-        [b':', ..] if !name.is_empty() => Err(HandshakeError::InvalidHeaderValue),
-        _ => Err(HandshakeError::InvalidHeaderName),
+    let (name, value) = line.split_at(memchr(b':', line).ok_or(HandshakeError::InvalidHeaderName)?);
+    if !is_token(name) {
+        return Err(HandshakeError::InvalidHeaderName);
     }
+    if is_value(&value[1..]) { Ok(name) } else { Err(HandshakeError::InvalidHeaderValue) }
 }
 
-/// Where a field's first line is, and how many lines it has.
+/// Where the value of a field's first line is, where the next line starts, and how many lines the field has.
 #[derive(Clone, Copy, Default)]
 struct Place {
-    first: u32,
+    value: u32,
+    next: u32,
     count: u32,
 }
 
@@ -330,7 +342,7 @@ impl Field {
             24 => Self::Extensions,
             _ => return None,
         };
-        name.eq_ignore_ascii_case(field.name().as_bytes()).then_some(field)
+        is_same(name, field.name().as_bytes()).then_some(field)
     }
 }
 
@@ -457,7 +469,9 @@ mod tests {
     #[test]
     fn pairs_cannot_smuggle_lines() {
         let build = |line: &str, name: &str, value: &str| {
-            Head::<RequestLine>::from_pairs(line.as_bytes(), [(name, value)], Config::default()).err()
+            HeadReader::<RequestLine>::new(Config::default())
+                .recv_pairs(line.as_bytes(), [(name, value)])
+                .err()
         };
         assert_eq!(build("GET / HTTP/1.1", "a", " b "), None);
         assert_eq!(build("GET /\r\nx: y HTTP/1.1", "a", "b"), Some(HandshakeError::InvalidTarget));

@@ -44,7 +44,8 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let request = ClientRequest::new("ws://server.example.com/chat")?.subprotocol("chat")?;
-//! let random = |bytes: &mut [u8]| bytes.copy_from_slice(&b"the sample nonce"[..bytes.len()]); // use `OsRandom`
+//! // For real, `OsRandom`.
+//! let random = |bytes: &mut [u8]| bytes.copy_from_slice(&b"the sample nonce"[..bytes.len()]);
 //! let mut handshake = ClientHandshake::new(request, Config::default(), random);
 //! let written = handshake.output().len(); // write it to the host and port of the URL
 //! handshake.output_written(written);
@@ -100,9 +101,7 @@ mod url;
 
 pub use accept_key::accept_key;
 #[cfg(feature = "alloc")]
-pub use client::{
-    ClientFailure, ClientHandshake, ClientProgress, ClientRequest, Established, RefusedResponse,
-};
+pub use client::{ClientHandshake, ClientProgress, ClientRequest, Established, RefusedResponse};
 #[cfg(feature = "alloc")]
 pub use connect::{ConnectHandshake, ConnectRequest, PseudoHeaders};
 #[cfg(feature = "alloc")]

@@ -9,10 +9,10 @@ use super::url::split_port;
 
 /// Which web pages may connect.
 ///
-/// A browser lets any page open a WebSocket to any server, and sends the user's cookies along. A server that trusts
-/// cookies must therefore look at `Origin`, or every page that the user visits can act in the user's name (cross-site
-/// WebSocket hijacking, RFC 6455 §10.2). Programs that are no browsers may send any origin or none: this is no
-/// protection against them.
+/// A browser lets any page open a WebSocket to any server, and sends the user's cookies along. A server that
+/// trusts cookies must therefore look at `Origin`, or every page that the user visits can act in the user's
+/// name (cross-site WebSocket hijacking, RFC 6455 §10.2). Programs that are no browsers may send any origin
+/// or none: this is no protection against them.
 ///
 /// The default is [`same_origin`](Self::same_origin).
 ///
@@ -39,15 +39,15 @@ pub struct OriginPolicy {
 impl OriginPolicy {
     /// Only pages that come from the host and port which the request goes to.
     ///
-    /// The schemes are not compared, since TLS may end before this server; a `Host` without port means the default port of
-    /// the origin's scheme.
+    /// The schemes are not compared, since TLS may end before this server; a `Host` without port means the
+    /// default port of the origin's scheme.
     #[must_use]
     pub fn same_origin() -> Self {
         Self::default()
     }
 
-    /// Only pages of these origins, each as a browser writes it: `https://example.com`, `http://localhost:8080`. Case
-    /// does not matter.
+    /// Only pages of these origins, each as a browser writes it: `https://example.com`,
+    /// `http://localhost:8080`. Case does not matter.
     #[must_use]
     pub fn allow<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Self {
         let origins = origins.into_iter().map(|origin| origin.as_ref().to_owned()).collect();
@@ -62,8 +62,8 @@ impl OriginPolicy {
 
     /// Refuses requests without `Origin` too.
     ///
-    /// They pass otherwise: "A connection attempt lacking this header field SHOULD NOT be interpreted as coming from a
-    /// browser client" (RFC 6455 §4.2.1).
+    /// They pass otherwise: "A connection attempt lacking this header field SHOULD NOT be interpreted as
+    /// coming from a browser client" (RFC 6455 §4.2.1).
     #[must_use]
     pub fn require_origin(self) -> Self {
         Self { required: true, ..self }

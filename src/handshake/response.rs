@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use super::error::ArgumentError;
 use super::grammar::{push_header, push_line};
 
-/// An ordinary HTTP response. The length, the end of the connection, and what a 426 needs are written by themselves.
+/// An ordinary HTTP response. The length, the end of the connection, and what a 426 needs are written by
+/// themselves.
 ///
 /// ```
 /// use sansocket::handshake::Response;
@@ -14,7 +15,8 @@ use super::grammar::{push_header, push_line};
 /// let response = Response::new(404)?.header("Content-Type", "text/plain")?.body("no such room");
 /// assert_eq!(
 ///     response.encode(),
-///     b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\nno such room",
+///     b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+///       Content-Length: 12\r\n\r\nno such room",
 /// );
 /// # Ok(())
 /// # }
@@ -46,9 +48,9 @@ impl Response {
     /// Adds a header.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one line;
-    /// [`ArgumentError::ReservedHeader`] for Connection, Upgrade, Content-Length, Transfer-Encoding, Host and
-    /// Sec-WebSocket-*.
+    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one
+    /// line; [`ArgumentError::ReservedHeader`] for Connection, Upgrade, Content-Length, Transfer-Encoding,
+    /// Host and Sec-WebSocket-*.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, ArgumentError> {
         push_header(&mut self.lines, name.as_bytes(), value.as_ref())?;
         Ok(self)
@@ -86,8 +88,8 @@ impl Response {
     #[must_use]
     pub fn encode_head(&self) -> Vec<u8> {
         let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
-        // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response". §7.8: "A sender of Upgrade
-        // MUST also send an "Upgrade" connection option".
+        // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response". §7.8: "A
+        // sender of Upgrade MUST also send an "Upgrade" connection option".
         let connection = if self.status == 426 {
             push_line(&mut bytes, b"Upgrade", b"websocket");
             push_line(&mut bytes, b"Sec-WebSocket-Version", b"13");
@@ -104,14 +106,16 @@ impl Response {
         bytes
     }
 
-    /// RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx
-    /// (Informational) or 204 (No Content)". A 205 has no body either, and a 304 speaks of the length of another response.
+    /// RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a status
+    /// code of 1xx (Informational) or 204 (No Content)". A 205 has no body either, and a 304 speaks of the
+    /// length of another response.
     fn has_body(&self) -> bool {
         !matches!(self.status, 204 | 205 | 304)
     }
 }
 
-/// The reason phrase of the status codes in RFC 9110 §15 and RFC 6585; nothing for others, as RFC 9112 §4 allows.
+/// The reason phrase of the status codes in RFC 9110 §15 and RFC 6585; nothing for others, as RFC 9112 §4
+/// allows.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,4 +1,5 @@
-//! [`ServerHandshake`]: from received bytes to a request, and its refusal if it must be refused (RFC 6455 §4.2).
+//! [`ServerHandshake`]: from received bytes to a request, and its refusal if it must be refused (RFC 6455
+//! §4.2).
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -24,8 +25,8 @@ impl ServerHandshake {
         Self { reader: HeadReader::new(config), config }
     }
 
-    /// Takes received bytes. Those behind the head stay in `input`: they are the first frames, or the body of an
-    /// ordinary request.
+    /// Takes received bytes. Those behind the head stay in `input`: they are the first frames, or the body of
+    /// an ordinary request.
     pub fn recv(mut self, input: &mut Input<'_>) -> ServerProgress {
         match self.reader.recv(input) {
             Ok(None) => ServerProgress::Incomplete(self),
@@ -91,7 +92,8 @@ impl HttpRequest {
         self.headers().value(name)
     }
 
-    /// The bytes of the response, without its body if the method is HEAD. After them the transport is to be closed.
+    /// The bytes of the response, without its body if the method is HEAD. After them the transport is to be
+    /// closed.
     #[must_use]
     pub fn respond(self, response: &Response) -> Vec<u8> {
         encode_for(self.method(), response)

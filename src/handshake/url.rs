@@ -41,8 +41,8 @@ impl Url {
     /// Parses a URL. A user name and password become [`Authorization: Basic`](super::ClientRequest::new).
     ///
     /// # Errors
-    /// One [`UrlError`] for each part that can be wrong. What is not visible ASCII must come percent-encoded, and
-    /// international names as Punycode: nothing is guessed.
+    /// One [`UrlError`] for each part that can be wrong. What is not visible ASCII must come percent-encoded,
+    /// and international names as Punycode: nothing is guessed.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UrlError::Character);
@@ -53,7 +53,8 @@ impl Url {
         if !secure && !scheme.eq_ignore_ascii_case("ws") {
             return Err(UrlError::Scheme);
         }
-        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on these URIs."
+        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on
+        // these URIs."
         if rest.contains('#') {
             return Err(UrlError::Fragment);
         }
@@ -119,9 +120,9 @@ impl fmt::Debug for Url {
 
 /// `host [ ":" port ]`, as in a URL, a `Host` or an `Origin`. The brackets of an IPv6 address stay.
 pub(super) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
-    let host_end = match authority.find(']') {
-        Some(bracket) => bracket + 1,
-        None => authority.find(':').unwrap_or(authority.len()),
+    let host_end = match authority.strip_prefix('[').and_then(|authority| authority.find(']')) {
+        Some(bracket) => bracket + 2,
+        None => authority.bytes().position(|byte| byte == b':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(host_end);
     if !is_host(host) {
@@ -140,7 +141,8 @@ pub(super) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlErro
 
 /// The authority of an absolute http, https, ws or wss URI, and what is behind it.
 pub(super) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = uri.split_once("://")?;
+    // The usual target is a path.
+    let (scheme, rest) = if uri.starts_with('/') { None } else { uri.split_once("://") }?;
     let known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     known.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
 }
@@ -151,7 +153,7 @@ fn is_host(host: &str) -> bool {
         return address.parse::<Ipv6Addr>().is_ok();
     }
     let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
-    !host.is_empty() && host.bytes().all(name) && percent_decode(host).is_some()
+    !host.is_empty() && host.bytes().all(name) && (!host.contains('%') || percent_decode(host).is_some())
 }
 
 /// RFC 7617 §2: "the user-id and password MUST NOT contain any control characters", and a user-id no colon.
