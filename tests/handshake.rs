@@ -3,7 +3,7 @@
 #![cfg(feature = "alloc")]
 #![cfg(test)]
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use sansocket::handshake::{
     ArgumentError, ClientHandshake, ClientProgress, ClientRequest, ConnectHandshake, ConnectRequest,
@@ -1000,7 +1000,7 @@ fn pairs_pass_the_same_checks_as_bytes() {
     assert_eq!(connection.output(), b"");
     assert_eq!(accepted.status(), 101);
     let headers: Vec<_> =
-        accepted.headers().map(|(name, value)| (name, std::str::from_utf8(value).unwrap())).collect();
+        accepted.headers().map(|(name, value)| (name, core::str::from_utf8(value).unwrap())).collect();
     let expected = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
@@ -1251,7 +1251,7 @@ fn mutated_responses_never_depend_on_the_cuts() {
             }
             // How much of an unannounced body comes with the head is up to the cut.
             Answered::Refused(status, ..) => {
-                assert!(matches!(cut, Answered::Refused(other, ..) if other == status))
+                assert!(matches!(cut, Answered::Refused(other, ..) if other == status));
             }
             Answered::Failed(_) | Answered::Incomplete => {
                 failures += 1;
