@@ -1,7 +1,7 @@
 //! A client for the command line: lines from standard input go out as text messages, what arrives is printed.
 //!
 //! ```text
-//! cargo run --release --features net --example client -- URL [--protocol P]... [--header 'NAME: VALUE']...
+//! cargo run --release --features net --example client -- URL [--protocol P]... [--header 'NAME: VALUE']... [--deflate]
 //! ```
 //!
 //! It ends with a closing handshake at the end of the input. Exit status: 0 after a closing handshake, 1 otherwise.
@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
+use sansocket::deflate::Deflate;
 use sansocket::handshake::ClientRequest;
 use sansocket::net;
 use sansocket::{CloseCode, Config, Event, Message, State};
@@ -19,12 +20,12 @@ use sansocket::{CloseCode, Config, Event, Message, State};
 const USAGE: &str = "usage: client URL [--protocol P]... [--header 'NAME: VALUE']... [--deflate]";
 
 fn main() -> ExitCode {
-    match request(std::env::args().skip(1)) {
+    match options(std::env::args().skip(1)) {
         Err(why) => {
             eprintln!("{why}\n{USAGE}");
             ExitCode::FAILURE
         }
-        Ok(request) => match talk(request) {
+        Ok((request, config)) => match talk(request, config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 eprintln!("{why}");
@@ -34,15 +35,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn request(mut args: impl Iterator<Item = String>) -> Result<ClientRequest, String> {
+fn options(mut args: impl Iterator<Item = String>) -> Result<(ClientRequest, Config), String> {
     let (mut url, mut protocols, mut headers) = (None, vec![], vec![]);
+    let mut config = Config::default().close_timeout(Duration::from_secs(3));
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
             "--protocol" => protocols.push(value()?),
             "--header" => headers.push(value()?),
-            // Takes effect when the library can compress.
-            "--deflate" => {}
+            "--deflate" => config = config.deflate(Some(Deflate::default())),
             _ if arg.starts_with('-') || url.is_some() => return Err(format!("unknown option {arg}")),
             _ => url = Some(arg),
         }
@@ -57,11 +58,10 @@ fn request(mut args: impl Iterator<Item = String>) -> Result<ClientRequest, Stri
             header.split_once(':').ok_or(format!("--header {header}: expected 'NAME: VALUE'"))?;
         request = request.header(name, value.trim()).map_err(|e| format!("--header {header}: {e}"))?;
     }
-    Ok(request)
+    Ok((request, config))
 }
 
-fn talk(request: ClientRequest) -> Result<(), String> {
-    let config = Config::default().close_timeout(Duration::from_secs(3));
+fn talk(request: ClientRequest, config: Config) -> Result<(), String> {
     let (mut ws, established) = net::connect_with(request, config).map_err(|e| e.to_string())?;
     if let Some(subprotocol) = established.subprotocol() {
         eprintln!("connected, subprotocol {subprotocol}");

@@ -11,6 +11,7 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use sansocket::deflate::Deflate;
 use sansocket::handshake::ClientRequest;
 use sansocket::net::{self, WebSocket};
 use sansocket::{Config, Event, Message};
@@ -50,14 +51,13 @@ struct Options {
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut url, mut agent, mut max_message) = (None, None, 16 << 20);
+        let (mut url, mut agent, mut max_message, mut deflate) = (None, None, 16 << 20, None);
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or(format!("{arg} needs a value"));
             match arg.as_str() {
                 "--agent" => agent = Some(value()?),
                 "--max-message" => max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?,
-                // Takes effect when the library can compress.
-                "--deflate" => {}
+                "--deflate" => deflate = Some(Deflate::default()),
                 _ if arg.starts_with('-') || url.is_some() => return Err(format!("unknown option {arg}")),
                 _ => url = Some(arg),
             }
@@ -66,6 +66,7 @@ impl Options {
             .max_frame(max_message)
             .max_message(max_message)
             .max_output(usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
+            .deflate(deflate)
             .close_timeout(Duration::from_secs(2));
         Ok(Self { url: url.ok_or("no URL")?, agent, config })
     }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sansocket::deflate::Deflate;
 use sansocket::handshake::Response;
 use sansocket::net::{self, Accepting, Incoming, Step, WebSocket};
 use sansocket::{CloseCode, Config, Event, SendError, State};
@@ -36,11 +37,12 @@ fn fail(why: &str) -> ExitCode {
 struct Options {
     listen: String,
     max_message: u64,
+    deflate: bool,
 }
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { listen: "127.0.0.1:9001".into(), max_message: 16 << 20 };
+        let mut options = Self { listen: "127.0.0.1:9001".into(), max_message: 16 << 20, deflate: false };
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or(format!("{arg} needs a value"));
             match arg.as_str() {
@@ -48,8 +50,7 @@ impl Options {
                 "--max-message" => {
                     options.max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?
                 }
-                // Takes effect when the library can compress.
-                "--deflate" => {}
+                "--deflate" => options.deflate = true,
                 _ => return Err(format!("unknown option {arg}")),
             }
         }
@@ -69,6 +70,7 @@ fn serve(options: Options) -> io::Result<()> {
         .max_frame(options.max_message)
         .max_message(options.max_message)
         .max_output(usize::try_from(options.max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
+        .deflate(options.deflate.then(Deflate::default))
         .ping_interval(Some(Duration::from_secs(30)));
     let listener = TcpListener::bind(&options.listen).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen))

@@ -34,6 +34,8 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// A text message or a close reason that is not UTF-8.
     InvalidUtf8,
+    /// A compressed message that is not valid DEFLATE, or is cut short.
+    InvalidDeflate,
     /// A frame over [`max_frame`](crate::Config::max_frame).
     FrameTooLarge,
     /// A message over [`max_message`](crate::Config::max_message).
@@ -54,14 +56,14 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(self) -> Option<CloseCode> {
         Some(match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => CloseCode::TOO_BIG,
             Self::UnexpectedEof | Self::PongTimeout | Self::CloseTimeout => return None,
             _ => CloseCode::PROTOCOL_ERROR,
         })
     }
 
-    /// The section of RFC 6455 whose rule was broken.
+    /// The section of RFC 6455 whose rule was broken; of a compressed message, the one that its data does not fit its type.
     #[must_use]
     pub const fn section(self) -> &'static str {
         match self {
@@ -74,6 +76,7 @@ impl ProtocolError {
             Self::CloseTooShort => "5.5.1",
             Self::InvalidCloseCode(_) => "7.4",
             Self::InvalidUtf8 => "8.1",
+            Self::InvalidDeflate => "7.4.1",
             Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => "10.4",
             Self::UnexpectedEof | Self::PongTimeout | Self::CloseTimeout => "7.2",
         }
@@ -100,6 +103,7 @@ impl fmt::Display for ProtocolError {
             Self::CloseTooShort => f.write_str("a Close frame has one byte of payload: a code has two"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be in a Close frame"),
             Self::InvalidUtf8 => f.write_str("a text is not valid UTF-8"),
+            Self::InvalidDeflate => f.write_str("a compressed message is not valid DEFLATE, or is cut short"),
             Self::FrameTooLarge => f.write_str("a frame is larger than the configured limit"),
             Self::MessageTooLarge => f.write_str("a message is larger than the configured limit"),
             Self::TooManyFragments => {
@@ -131,6 +135,8 @@ pub enum SendError {
     MixedFragments,
     /// The payload of a message announced before has not been written yet.
     PayloadOwed,
+    /// The codec failed to compress the message.
+    Compression,
 }
 
 impl fmt::Display for SendError {
@@ -142,6 +148,7 @@ impl fmt::Display for SendError {
             Self::InFragments => "a message in fragments is under way",
             Self::MixedFragments => "the fragments of a message are not all text or all binary",
             Self::PayloadOwed => "the payload of the message before has not been written yet",
+            Self::Compression => "the codec failed to compress the message",
         })
     }
 }

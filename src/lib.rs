@@ -17,6 +17,8 @@ mod error;
 mod input;
 mod random;
 
+#[cfg(feature = "alloc")]
+pub mod deflate;
 pub mod frame;
 pub mod handshake;
 #[cfg(feature = "net")]

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::deflate::Deflate;
 use crate::frame::Limits;
 
 /// Limits and deadlines, the same for both roles; every limit is inclusive: what is as large as the limit passes.
@@ -12,7 +13,7 @@ use crate::frame::Limits;
 ///     .max_message(1 << 20)
 ///     .ping_interval(Some(Duration::from_secs(30)));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Config {
     pub(crate) max_head: usize,
     pub(crate) max_headers: usize,
@@ -21,6 +22,8 @@ pub struct Config {
     pub(crate) max_fragments: u32,
     pub(crate) max_output: usize,
     pub(crate) high_water: usize,
+    pub(crate) deflate: Option<Deflate>,
+    #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "the core's handshakes have no clock"))]
     pub(crate) handshake_timeout: Duration,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) pong_timeout: Duration,
@@ -38,6 +41,7 @@ impl Default for Config {
             max_fragments: 16 * 1024,
             max_output: 64 << 20,
             high_water: 64 * 1024,
+            deflate: None,
             handshake_timeout: Duration::from_secs(10),
             ping_interval: None,
             pong_timeout: Duration::from_secs(20),
@@ -70,7 +74,7 @@ impl Config {
         Self { max_frame: bytes, ..self }
     }
 
-    /// The most payload bytes of one received message, over all its fragments. Default: 16 MiB.
+    /// The most payload bytes of one received message, over all its fragments and decompressed. Default: 16 MiB.
     #[must_use]
     pub fn max_message(self, bytes: u64) -> Self {
         Self { max_message: bytes, ..self }
@@ -96,6 +100,12 @@ impl Config {
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }
+    }
+
+    /// Negotiates compression in the opening handshake (RFC 7692). Default: `None`, none.
+    #[must_use]
+    pub fn deflate(self, deflate: Option<Deflate>) -> Self {
+        Self { deflate, ..self }
     }
 
     /// How long an adapter lets the opening handshake take. The core's own handshakes have no clock. Default: 10 s.

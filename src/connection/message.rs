@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::frame::{Header, InvalidUtf8, Kind, Utf8};
+use crate::deflate::{Deflate, Deflater};
+use crate::error::ProtocolError;
+use crate::frame::{Header, Kind, Utf8, ValidText};
 
 /// A message, or a piece of one: borrowed where it lies whole in one buffer, otherwise owned.
 ///
@@ -81,6 +83,16 @@ impl<'b> From<&'b [u8]> for Message<'b> {
     }
 }
 
+impl<'b> From<ValidText<'b>> for Message<'b> {
+    /// Owned only if it begins with a code point that was cut.
+    fn from(valid: ValidText<'b>) -> Self {
+        match valid.carried {
+            None => Self::from(valid.text),
+            Some(carried) => Self::from(String::from(carried) + valid.text),
+        }
+    }
+}
+
 impl From<Vec<u8>> for Message<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Binary(Cow::Owned(bytes))
@@ -104,6 +116,14 @@ pub struct EncodedMessage {
     kind: Kind,
     header_len: usize,
     frame: Arc<[u8]>,
+    deflated: Option<Deflated>,
+}
+
+/// The same message compressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Deflated {
+    window_bits: u8,
+    frame: Arc<[u8]>,
 }
 
 impl EncodedMessage {
@@ -111,15 +131,25 @@ impl EncodedMessage {
     #[must_use]
     pub fn new(message: &Message<'_>) -> Self {
         let (kind, payload) = (message.kind(), message.as_bytes());
-        let header = Header {
-            fin: true,
-            rsv1: false,
-            opcode: kind.opcode(),
-            mask: None,
-            payload_len: payload.len() as u64,
-        };
-        let header = header.encode();
-        Self { kind, header_len: header.len(), frame: [&header, payload].concat().into() }
+        let (header_len, frame) = encode(kind, false, payload);
+        Self { kind, header_len, frame, deflated: None }
+    }
+
+    /// The same, and compressed once for all connections that have agreed on at least the window that `deflate` asks for; the others
+    /// get it as it is. If it does not get smaller, all do.
+    #[must_use]
+    pub fn compressed(message: &Message<'_>, deflate: &Deflate) -> Self {
+        let mut encoded = Self::new(message);
+        let mut params = deflate.wanted();
+        params.server_no_context_takeover = true;
+        if let Some(mut deflater) = Deflater::new(deflate, &params, false)
+            && let Ok(payload) = deflater.deflate(message.as_bytes(), true)
+            && payload.len() < message.as_bytes().len()
+        {
+            let (_, frame) = encode(message.kind(), true, payload);
+            encoded.deflated = Some(Deflated { window_bits: params.server_max_window_bits, frame });
+        }
+        encoded
     }
 
     /// Whether it is text or binary.
@@ -128,10 +158,19 @@ impl EncodedMessage {
         self.kind
     }
 
-    /// The frame, as a server sends it.
+    /// The frame, as a server sends it without compression.
     #[must_use]
     pub fn frame(&self) -> &[u8] {
         &self.frame
+    }
+
+    /// The compressed frame, if there is one that a window of 2^`window_bits` bytes can decompress.
+    #[must_use]
+    pub fn compressed_frame(&self, window_bits: u8) -> Option<&[u8]> {
+        self.deflated
+            .as_ref()
+            .filter(|deflated| deflated.window_bits <= window_bits)
+            .map(|deflated| &*deflated.frame)
     }
 
     /// The payload.
@@ -139,6 +178,14 @@ impl EncodedMessage {
     pub fn payload(&self) -> &[u8] {
         &self.frame[self.header_len..]
     }
+}
+
+/// One frame without a mask, and the length of its header.
+fn encode(kind: Kind, rsv1: bool, payload: &[u8]) -> (usize, Arc<[u8]>) {
+    let header =
+        Header { fin: true, rsv1, opcode: kind.opcode(), mask: None, payload_len: payload.len() as u64 };
+    let header = header.encode();
+    (header.len(), [&header, payload].concat().into())
 }
 
 /// A message that is being put together from pieces.
@@ -171,21 +218,31 @@ impl Assembly {
     }
 
     /// Appends `payload`, behind which at most `to_come` bytes of the message are still to come.
-    pub(crate) fn push(&mut self, payload: &[u8], to_come: u64, utf8: &mut Utf8) -> Result<(), InvalidUtf8> {
+    ///
+    /// # Errors
+    /// If text is not valid; what is valid before that is appended.
+    pub(crate) fn push(
+        &mut self,
+        payload: &[u8],
+        to_come: u64,
+        utf8: &mut Utf8,
+    ) -> Result<(), ProtocolError> {
         match self {
             Self::Text(text) => {
-                let valid = utf8.push(payload)?;
+                let pushed = utf8.push(payload);
+                let valid = pushed.unwrap_or_else(|invalid| invalid.valid);
                 let more = valid.text.len() + valid.carried.map_or(0, char::len_utf8);
                 text.reserve_exact(growth(text.len(), text.capacity(), more, to_come));
                 text.extend(valid.carried);
                 text.push_str(valid.text);
+                pushed.map(drop).map_err(|_| ProtocolError::InvalidUtf8)
             }
             Self::Binary(bytes) => {
                 bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), payload.len(), to_come));
                 bytes.extend_from_slice(payload);
+                Ok(())
             }
         }
-        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ pub use receiver::{Chunk, Event, Receiver};
 pub use sender::{Reply, Sender};
 pub use state::State;
 
+use crate::deflate::{Deflate, Deflater, Inflater, Params};
 use crate::error::SendError;
 use crate::frame::{CloseCode, Kind, Mask};
 use crate::input::Input;
@@ -59,6 +60,18 @@ impl Connection {
         Self { receiver: Receiver::client(&config), sender: Sender::client(&config, random) }
     }
 
+    /// The same connection with compression (RFC 7692), as its opening handshake has agreed on. A
+    /// [handshake](crate::handshake) of this crate does so by itself.
+    #[must_use]
+    pub fn with_deflate(self, deflate: &Deflate, params: &Params) -> Self {
+        let is_client = self.sender.is_client();
+        let inflater = Inflater::new(deflate, params, !is_client, self.receiver.max_message());
+        Self {
+            receiver: self.receiver.with_inflater(inflater),
+            sender: self.sender.with_deflater(Deflater::new(deflate, params, is_client)),
+        }
+    }
+
     /// Puts the bytes of the opening handshake in front of all output.
     pub(crate) fn with_output(self, output: Vec<u8>) -> Self {
         Self { sender: self.sender.with_output(output), ..self }
@@ -87,10 +100,10 @@ impl Connection {
         self.receiver.is_whole(bytes)
     }
 
-    /// Whether this is the client's end.
+    /// Whether a payload of this length may be sent by the caller itself without a copy: not compressed and not masked.
     #[cfg(feature = "net")]
-    pub(crate) fn is_client(&self) -> bool {
-        self.sender.is_client()
+    pub(crate) fn sends_as_is(&self, len: usize) -> bool {
+        !self.sender.is_client() && !self.sender.compresses(len)
     }
 
     /// Puts two halves together again. They have to be of the same connection.
@@ -235,6 +248,13 @@ impl Connection {
     /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it.
     pub fn buffer_payload(&mut self, payload: &[u8]) {
         self.sender.buffer_payload(payload);
+    }
+
+    /// Whether messages that begin from now on are compressed, if compression was negotiated. Default: true.
+    ///
+    /// Turn it off for messages that mix a secret with what somebody else can choose: the length of what is sent would tell.
+    pub fn compress(&mut self, enabled: bool) {
+        self.sender.compress(enabled);
     }
 
     /// Sends a Ping with at most 125 bytes of payload (§5.5.2).

@@ -7,13 +7,14 @@
 //!             └─▶ control  ─▶ ControlPayload ─▶ Ping, Pong, Close      by value
 //! ```
 
-use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use core::mem;
 use core::str;
 
 use super::config::Config;
 use super::message::{Assembly, Message};
 use super::sender::Reply;
+use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{self, CloseFrame, ControlPayload, Decoder, Kind, Opcode, Utf8};
 use crate::input::Input;
@@ -93,6 +94,8 @@ impl Event<'_> {
 #[derive(Debug)]
 pub struct Receiver {
     decoder: Decoder,
+    /// Decompresses, if that was negotiated.
+    inflater: Option<Box<Inflater>>,
     /// The data message under way.
     message: Option<Partial>,
     /// The cut code point of a text message.
@@ -129,7 +132,22 @@ impl Receiver {
     }
 
     fn new(decoder: Decoder) -> Self {
-        Self { decoder, message: None, utf8: Utf8::new(), control: ControlPayload::EMPTY, state: State::Open }
+        Self {
+            decoder,
+            inflater: None,
+            message: None,
+            utf8: Utf8::new(),
+            control: ControlPayload::EMPTY,
+            state: State::Open,
+        }
+    }
+
+    pub(crate) fn max_message(&self) -> u64 {
+        self.decoder.limits().max_message
+    }
+
+    pub(crate) fn with_inflater(self, inflater: Box<Inflater>) -> Self {
+        Self { decoder: self.decoder.with_rsv1(), inflater: Some(inflater), ..self }
     }
 
     /// See [`Connection::recv`](super::Connection::recv).
@@ -163,7 +181,8 @@ impl Receiver {
                 data,
             }));
         }
-        self.events(input, Self::chunk)
+        // A little compressed data can become a lot: it is decompressed in small steps, each an event.
+        self.events(input, COMPRESSED_STEP, Self::chunk)
     }
 
     /// See [`Connection::recv_eof`](super::Connection::recv_eof).
@@ -177,14 +196,16 @@ impl Receiver {
 
     #[inline(never)]
     fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        self.events(input, Self::assemble)
+        self.events(input, usize::MAX, Self::assemble)
     }
 
-    /// The next event; `data` makes one of a piece of a data frame, if it is time.
+    /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed messages have at most
+    /// `compressed_step` bytes.
     #[inline]
     fn events<'b>(
         &mut self,
         input: &mut Input<'b>,
+        compressed_step: usize,
         data: impl Fn(&mut Self, frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError>,
     ) -> Option<Event<'b>> {
         loop {
@@ -198,6 +219,7 @@ impl Receiver {
             }
             // Completing a cut code point is a step of its own, so that only this code point has to be owned.
             let max = match self.utf8.missing() {
+                _ if self.decoder.is_compressed() => compressed_step,
                 0 => usize::MAX,
                 missing => missing,
             };
@@ -254,16 +276,19 @@ impl Receiver {
     fn assemble<'b>(&mut self, frame: frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
         let last = frame.end && frame.header.fin;
         let partial = self.message.get_or_insert_with(|| Partial::new(frame.header.opcode));
-        if last && partial.assembly.is_empty() && self.utf8.is_complete() {
+        if let Some(inflater) = &mut self.inflater
+            && self.decoder.is_compressed()
+        {
+            let push = |piece: &[u8]| partial.assembly.push(piece, u64::MAX, &mut self.utf8);
+            inflater.inflate(frame.payload, last, push)?;
+        } else if last && partial.assembly.is_empty() && self.utf8.is_complete() {
             let kind = partial.assembly.kind();
             self.message = None;
             return self.whole(kind, frame.payload).map(Some);
+        } else {
+            let to_come = if frame.header.fin { self.decoder.left() } else { u64::MAX };
+            partial.assembly.push(frame.payload, to_come, &mut self.utf8)?;
         }
-        let to_come = if frame.header.fin { self.decoder.left() } else { u64::MAX };
-        partial
-            .assembly
-            .push(frame.payload, to_come, &mut self.utf8)
-            .map_err(|_| ProtocolError::InvalidUtf8)?;
         if !last {
             return Ok(None);
         }
@@ -287,29 +312,27 @@ impl Receiver {
         let mut last = frame.end && frame.header.fin;
         let payload = &*frame.payload;
         let partial = self.message.get_or_insert_with(|| Partial::new(frame.header.opcode));
-        let data = match partial.assembly.kind() {
-            Kind::Binary => Message::from(payload),
-            Kind::Text => {
-                let (text, valid) = match self.utf8.push(payload) {
-                    Ok(valid) => match valid.carried {
-                        Some(carried) => (Cow::Owned(carried.into()), true),
-                        None => (Cow::Borrowed(valid.text), true),
-                    },
-                    // "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in
-                    // fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (§8.1); what came
-                    // before the bad byte is handed out, as it is when it comes alone.
-                    Err(invalid) => {
-                        let valid = str::from_utf8(&payload[..invalid.valid_up_to]).unwrap_or_default();
-                        (Cow::Borrowed(valid), false)
-                    }
-                };
-                if !valid || last && !self.utf8.is_complete() {
-                    self.state = State::Failing(ProtocolError::InvalidUtf8);
-                    last = false;
-                }
-                Message::Text(text)
+        let (data, mut result) = match (&mut self.inflater, partial.assembly.kind()) {
+            (Some(inflater), kind) if self.decoder.is_compressed() => {
+                let mut data = Assembly::new(kind);
+                let result =
+                    inflater.inflate(payload, last, |piece| data.push(piece, u64::MAX, &mut self.utf8));
+                (data.into(), result)
             }
+            (_, Kind::Binary) => (Message::from(payload), Ok(())),
+            (_, Kind::Text) => match self.utf8.push(payload) {
+                Ok(valid) => (valid.into(), Ok(())),
+                Err(invalid) => (invalid.valid.into(), Err(ProtocolError::InvalidUtf8)),
+            },
         };
+        if last && result.is_ok() && !self.utf8.is_complete() {
+            result = Err(ProtocolError::InvalidUtf8);
+        }
+        // What came before the bad byte is handed out first, as it is when it comes alone.
+        if let Err(error) = result {
+            self.state = State::Failing(error);
+            last = false;
+        }
         if data.as_bytes().is_empty() && !last {
             return Ok(None);
         }
@@ -328,3 +351,6 @@ impl Partial {
         Self { assembly: Assembly::new(kind), begun: false }
     }
 }
+
+/// How many compressed bytes at a time become a chunk: even at the best possible ratio, of about 1000, no more than half a megabyte.
+const COMPRESSED_STEP: usize = 512;

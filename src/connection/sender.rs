@@ -13,6 +13,7 @@ use super::message::{EncodedMessage, Message};
 use super::output::Output;
 use super::receiver::Event;
 use super::state::{State, Step};
+use crate::deflate::Deflater;
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, Header, Kind, Mask, Opcode};
 use crate::random::Random;
@@ -36,8 +37,10 @@ pub struct Sender {
     masks: Option<Box<Masks>>,
     output: Output,
     state: State,
+    /// Compresses, if that was negotiated.
+    deflater: Option<Box<Deflater>>,
     /// The message that is being sent in fragments.
-    fragments: Option<Kind>,
+    fragments: Option<Fragments>,
     /// Payload bytes that the caller writes itself, behind the output.
     owed: u64,
     pongs: Pongs,
@@ -48,6 +51,12 @@ pub struct Sender {
     max_output: usize,
     high_water: usize,
     timers: Timers,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Fragments {
+    kind: Kind,
+    compressed: bool,
 }
 
 /// Automatic Pongs: answered one by one while few are waiting, then only the latest.
@@ -77,6 +86,7 @@ impl Sender {
             masks,
             output: Output::default(),
             state: State::Open,
+            deflater: None,
             fragments: None,
             owed: 0,
             pongs: Pongs::default(),
@@ -88,11 +98,14 @@ impl Sender {
         }
     }
 
+    pub(crate) fn with_deflater(self, deflater: Option<Box<Deflater>>) -> Self {
+        Self { deflater, ..self }
+    }
+
     pub(crate) fn with_output(self, bytes: Vec<u8>) -> Self {
         Self { output: Output::new(bytes), ..self }
     }
 
-    #[cfg(feature = "net")]
     pub(crate) fn is_client(&self) -> bool {
         self.masks.is_some()
     }
@@ -128,9 +141,32 @@ impl Sender {
 
     #[inline]
     fn send_whole(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
+        if self.compresses(payload.len()) {
+            return self.send_compressed(kind, payload);
+        }
         let header = self.message_header(kind, payload.len())?;
         self.push(header, payload);
         Ok(())
+    }
+
+    #[inline(never)]
+    fn send_compressed(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
+        // Whether it fits has to be known before: what was compressed has to be sent.
+        let header = self.message_header(kind, Deflater::bound(payload.len()))?;
+        self.push_compressed(header, payload)
+    }
+
+    /// Whether a message of `len` bytes is going to be compressed.
+    #[inline]
+    pub(crate) fn compresses(&self, len: usize) -> bool {
+        self.deflater.as_ref().is_some_and(|deflater| deflater.wants(len))
+    }
+
+    /// See [`Connection::compress`](super::Connection::compress).
+    pub fn compress(&mut self, enabled: bool) {
+        if let Some(deflater) = &mut self.deflater {
+            deflater.enabled = enabled;
+        }
     }
 
     /// See [`Connection::send_encoded`](super::Connection::send_encoded).
@@ -139,10 +175,16 @@ impl Sender {
     /// As there.
     pub fn send_encoded(&mut self, message: &EncodedMessage) -> Result<(), SendError> {
         let header = self.message_header(message.kind(), message.payload().len())?;
-        match header.mask {
-            None => self.output.append(message.frame()),
-            Some(_) => self.push(header, message.payload()),
+        if header.mask.is_some() {
+            self.push(header, message.payload());
+            return Ok(());
         }
+        let deflater = self.deflater.as_mut().filter(|deflater| deflater.enabled);
+        let compressed = match deflater {
+            Some(deflater) => message.compressed_frame(deflater.window_bits()).inspect(|_| deflater.forget()),
+            None => None,
+        };
+        self.output.append(compressed.unwrap_or(message.frame()));
         Ok(())
     }
 
@@ -152,15 +194,20 @@ impl Sender {
     /// As there.
     pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
         let (kind, payload) = (fragment.kind(), fragment.as_bytes());
-        let opcode = match self.fragments {
-            None => kind.opcode(),
-            Some(first) if first == kind => Opcode::Continuation,
+        let (opcode, compressed) = match self.fragments {
+            None => (kind.opcode(), self.compresses(usize::MAX)),
+            Some(first) if first.kind == kind => (Opcode::Continuation, first.compressed),
             Some(_) => return Err(SendError::MixedFragments),
         };
-        let header = self.header(opcode, last, payload.len())?;
+        if compressed {
+            let header = self.header(opcode, last, Deflater::bound(payload.len()))?;
+            self.push_compressed(header, payload)?;
+        } else {
+            let header = self.header(opcode, last, payload.len())?;
+            self.push(header, payload);
+        }
         self.timers.active();
-        self.fragments = if last { None } else { Some(kind) };
-        self.push(header, payload);
+        self.fragments = if last { None } else { Some(Fragments { kind, compressed }) };
         Ok(())
     }
 
@@ -451,6 +498,19 @@ impl Sender {
             Some(key) => Mask::new(key).copy(payload, body),
         }
         self.output.appended(head.len + payload.len());
+    }
+
+    /// Appends a frame of a compressed message, whose header has everything but the length and RSV1.
+    fn push_compressed(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
+        let Some(mut deflater) = self.deflater.take() else { return Err(SendError::Compression) };
+        let result = deflater.deflate(payload, header.fin).map(|data| {
+            // "the "Per-Message Compressed" bit [...] MUST NOT be set [...] [on] non-first fragments" (RFC 7692 §6.1).
+            let rsv1 = header.opcode != Opcode::Continuation;
+            self.push(Header { rsv1, payload_len: data.len() as u64, ..header }, data);
+        });
+        deflater.sent();
+        self.deflater = Some(deflater);
+        result.map_err(|_| SendError::Compression)
     }
 
     /// Appends a control frame whatever the limits are: there are never more of these than a few.

@@ -64,6 +64,8 @@ pub struct Decoder {
     masked: bool,
     /// Whether an extension that uses RSV1 was negotiated.
     rsv1: bool,
+    /// Whether the message under way has RSV1.
+    compressed: bool,
     limits: Limits,
     /// Payload bytes of the message under way, as announced by its frames so far.
     message_len: u64,
@@ -107,6 +109,7 @@ impl Decoder {
             in_message: false,
             masked,
             rsv1: false,
+            compressed: false,
             limits,
             message_len: 0,
             fragments: 0,
@@ -115,6 +118,14 @@ impl Decoder {
             mask: Mask::new([0; 4]),
             left: 0,
         }
+    }
+
+    /// Allows RSV1 on the first frame of a message, as permessage-deflate uses it (RFC 7692 §6). The limit of a message is then for
+    /// whoever decompresses it.
+    #[must_use]
+    pub const fn with_rsv1(mut self) -> Self {
+        self.rsv1 = true;
+        self
     }
 
     /// The next piece of a frame; `None`: the input is used up.
@@ -152,6 +163,17 @@ impl Decoder {
         let end = self.left == 0;
         self.state = if end { State::Header { have: 0 } } else { State::Payload };
         Ok(Some(Chunk { header: self.header, start, end, payload }))
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether the message whose frame came last is compressed.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// How many payload bytes the frame under way still lacks.
@@ -216,8 +238,9 @@ impl Decoder {
             masked: Some(self.masked),
             rsv1: self.rsv1,
             in_message: Some(self.in_message),
+            compressed: self.compressed,
             max_frame: self.limits.max_frame,
-            max_message: self.limits.max_message - self.message_len,
+            max_message: self.limits.max_message.saturating_sub(self.message_len),
         };
         let have = usize::from(have);
         let bytes = input.as_slice();
@@ -237,6 +260,8 @@ impl Decoder {
         input.take(len - have);
         if !header.opcode.is_control() {
             self.count_fragment(&header)?;
+            self.compressed =
+                if header.opcode == Opcode::Continuation { self.compressed } else { header.rsv1 };
         }
         self.header = header;
         self.mask = Mask::new(header.mask.unwrap_or_default());

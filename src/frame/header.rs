@@ -168,7 +168,8 @@ impl Header {
             short => (u64::from(short), 0),
         };
         if !opcode.is_control() {
-            rules.check_length(payload_len)?;
+            let compressed = if starts { rsv1 } else { rules.compressed };
+            rules.check_length(payload_len, compressed)?;
         }
 
         let after_length = &length[length_len..];
@@ -250,20 +251,28 @@ pub(crate) struct Rules {
     pub(crate) rsv1: bool,
     /// Whether a fragmented message is under way; `None` if that is not known.
     pub(crate) in_message: Option<bool>,
+    /// Whether that message is compressed.
+    pub(crate) compressed: bool,
     /// The most payload bytes of a data frame.
     pub(crate) max_frame: u64,
-    /// The most payload bytes that this frame may add to its message.
+    /// The most payload bytes that this frame may add to its message, unless that is compressed: then only what it becomes counts.
     pub(crate) max_message: u64,
 }
 
 impl Rules {
-    const ANY: Self =
-        Self { masked: None, rsv1: true, in_message: None, max_frame: u64::MAX, max_message: u64::MAX };
+    const ANY: Self = Self {
+        masked: None,
+        rsv1: true,
+        in_message: None,
+        compressed: false,
+        max_frame: u64::MAX,
+        max_message: u64::MAX,
+    };
 
-    fn check_length(&self, len: u64) -> Result<(), ProtocolError> {
+    fn check_length(&self, len: u64, compressed: bool) -> Result<(), ProtocolError> {
         if len > self.max_frame {
             Err(ProtocolError::FrameTooLarge)
-        } else if len > self.max_message {
+        } else if len > self.max_message && !compressed {
             Err(ProtocolError::MessageTooLarge)
         } else {
             Ok(())

@@ -14,7 +14,7 @@ use core::str;
 /// let next = utf8.push(b"\xBCn")?;
 /// assert_eq!((next.carried, next.text), (Some('ü'), "n"));
 /// assert!(utf8.is_complete());
-/// # Ok::<(), sansocket::frame::InvalidUtf8>(())
+/// # Ok::<(), sansocket::frame::InvalidUtf8<'_>>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Utf8 {
@@ -34,10 +34,9 @@ pub struct ValidText<'a> {
 
 /// A byte that cannot be part of UTF-8 text in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidUtf8 {
-    /// How many bytes of this piece belong to valid code points before it. A code point that was cut by the end of the
-    /// piece before, and is the invalid one itself, counts none.
-    pub valid_up_to: usize,
+pub struct InvalidUtf8<'a> {
+    /// The text before it.
+    pub valid: ValidText<'a>,
 }
 
 impl Utf8 {
@@ -64,25 +63,31 @@ impl Utf8 {
     ///
     /// # Errors
     /// At the first byte that no valid text could have there.
-    pub fn push<'a>(&mut self, bytes: &'a [u8]) -> Result<ValidText<'a>, InvalidUtf8> {
-        let (carried, taken) = self.complete(bytes)?;
+    pub fn push<'a>(&mut self, bytes: &'a [u8]) -> Result<ValidText<'a>, InvalidUtf8<'a>> {
+        let Some((carried, taken)) = self.complete(bytes) else {
+            return Err(InvalidUtf8 { valid: ValidText::default() });
+        };
         let (whole, cut) = split_cut(&bytes[taken..]);
-        let text = str::from_utf8(whole).map_err(|e| InvalidUtf8 { valid_up_to: taken + e.valid_up_to() })?;
+        let (text, valid) = match str::from_utf8(whole) {
+            Ok(text) => (text, cut.is_empty() || is_beginning(cut)),
+            Err(e) => (str::from_utf8(&whole[..e.valid_up_to()]).unwrap_or_default(), false),
+        };
+        let text = ValidText { carried, text };
+        if !valid {
+            return Err(InvalidUtf8 { valid: text });
+        }
         if !cut.is_empty() {
-            if !is_beginning(cut) {
-                return Err(InvalidUtf8 { valid_up_to: taken + whole.len() });
-            }
             self.cut[..cut.len()].copy_from_slice(cut);
             self.len = cut.len() as u8;
         }
-        Ok(ValidText { carried, text })
+        Ok(text)
     }
 
-    /// Takes from the front of `bytes` what the cut code point is missing, and tells how much that was.
-    fn complete(&mut self, bytes: &[u8]) -> Result<(Option<char>, usize), InvalidUtf8> {
+    /// Takes from the front of `bytes` what the cut code point is missing, and tells how much that was; `None` if it is invalid.
+    fn complete(&mut self, bytes: &[u8]) -> Option<(Option<char>, usize)> {
         let taken = self.missing().min(bytes.len());
         if taken == 0 {
-            return Ok((None, 0));
+            return Some((None, 0));
         }
         let len = usize::from(self.len) + taken;
         self.cut[usize::from(self.len)..len].copy_from_slice(&bytes[..taken]);
@@ -90,13 +95,13 @@ impl Utf8 {
         match str::from_utf8(point) {
             Ok(text) => {
                 self.len = 0;
-                Ok((text.chars().next(), taken))
+                Some((text.chars().next(), taken))
             }
             Err(_) if is_beginning(point) => {
                 self.len = len as u8;
-                Ok((None, taken))
+                Some((None, taken))
             }
-            Err(_) => Err(InvalidUtf8 { valid_up_to: 0 }),
+            Err(_) => None,
         }
     }
 }
@@ -142,6 +147,10 @@ mod tests {
             .map(|end| end - 1)
     }
 
+    fn valid_prefix(bytes: &[u8]) -> &[u8] {
+        &bytes[..str::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len)]
+    }
+
     fn push_all<'a>(
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> (Result<Utf8, usize>, std::string::String) {
@@ -152,7 +161,11 @@ mod tests {
                     text.extend(valid.carried);
                     text.push_str(valid.text);
                 }
-                Err(_) => return (Err(at), text),
+                Err(invalid) => {
+                    text.extend(invalid.valid.carried);
+                    text.push_str(invalid.valid.text);
+                    return (Err(at), text);
+                }
             }
             at += piece.len();
         }
@@ -191,7 +204,7 @@ mod tests {
                     match result {
                         Ok(utf8) if utf8.is_complete() => assert_eq!(text.as_bytes(), sample),
                         Ok(_) => assert!(sample.starts_with(text.as_bytes())),
-                        Err(_) => {}
+                        Err(_) => assert_eq!(text.as_bytes(), valid_prefix(sample)),
                     }
                 }
             }

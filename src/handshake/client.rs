@@ -17,6 +17,7 @@ use super::head::{Field, Head, HeadReader, Headers};
 use super::request::contains;
 use super::start_line::StatusLine;
 use super::url::Url;
+use crate::deflate::Deflate;
 use crate::{Config, Connection, Input, Random};
 
 /// What a client asks for.
@@ -90,11 +91,14 @@ impl ClientRequest {
     }
 
     /// The lines that do not depend on the version of HTTP, and the end of the head.
-    pub(super) fn push_offers(&self, head: &mut Vec<u8>) {
+    pub(super) fn push_offers(&self, head: &mut Vec<u8>, deflate: Option<&Deflate>) {
         // §4.1-9: "The value of this header field MUST be 13."
         push_line(head, b"Sec-WebSocket-Version", b"13");
         if !self.subprotocols.is_empty() {
             push_line(head, b"Sec-WebSocket-Protocol", self.subprotocols.as_bytes());
+        }
+        if let Some(deflate) = deflate {
+            push_line(head, b"Sec-WebSocket-Extensions", deflate.offer().as_bytes());
         }
         if let Some(authorization) = &self.url.authorization {
             push_line(head, b"Authorization", authorization.as_bytes());
@@ -120,6 +124,7 @@ pub struct ClientHandshake {
     /// What the server must answer to our key.
     accept: [u8; 28],
     subprotocols: String,
+    deflate: Option<Deflate>,
     connection: Connection,
     reader: HeadReader<StatusLine>,
     informational: u8,
@@ -143,12 +148,13 @@ impl ClientHandshake {
         push_line(&mut output, b"Upgrade", b"websocket");
         push_line(&mut output, b"Connection", b"Upgrade");
         push_line(&mut output, b"Sec-WebSocket-Key", &key);
-        request.push_offers(&mut output);
+        request.push_offers(&mut output, config.deflate.as_ref());
         Self {
             output,
             written: 0,
             accept: accept_key(&key),
             subprotocols: request.subprotocols,
+            deflate: config.deflate,
             connection: Connection::client(config, random),
             reader: HeadReader::new(config),
             informational: 0,
@@ -268,8 +274,7 @@ impl ClientHandshake {
         if head.only(Field::Accept, E::MissingAccept, E::MissingAccept)? != self.accept {
             return Err(E::WrongAccept);
         }
-        check_choices(&head, &self.subprotocols)?;
-        Ok((self.connection, Established { head }))
+        establish(self.connection, head, &self.subprotocols, self.deflate.as_ref())
     }
 }
 
@@ -383,21 +388,33 @@ fn body_length(head: &Head<StatusLine>) -> Option<usize> {
     }
 }
 
-/// What does not depend on the version of HTTP.
-pub(super) fn check_choices(head: &Head<StatusLine>, offered: &str) -> Result<(), HandshakeError> {
+/// What does not depend on the version of HTTP: what the server has chosen of our offers.
+pub(super) fn establish(
+    connection: Connection,
+    head: Head<StatusLine>,
+    subprotocols: &str,
+    deflate: Option<&Deflate>,
+) -> Result<(Connection, Established), HandshakeError> {
     // 5: "this header field indicates the use of an extension that was not present in the client's
-    // handshake". None is offered.
-    extensions::check(head)?;
-    if head.count(Field::Extensions) > 0 {
-        return Err(HandshakeError::UnofferedExtension);
-    }
+    // handshake"
+    extensions::check(&head)?;
+    let params = match deflate {
+        Some(deflate) => deflate.agree(extensions::extensions(&head))?.map(|params| (deflate, params)),
+        None if head.count(Field::Extensions) > 0 => return Err(HandshakeError::UnofferedExtension),
+        None => None,
+    };
     // 6: "this header field indicates the use of a subprotocol that was not present in the client's
     // handshake"
     match head.count(Field::Protocol) {
-        0 => Ok(()),
-        1 if head.value(Field::Protocol).is_some_and(|chosen| is_offered(offered, chosen)) => Ok(()),
-        _ => Err(HandshakeError::UnofferedSubprotocol),
+        0 => {}
+        1 if head.value(Field::Protocol).is_some_and(|chosen| is_offered(subprotocols, chosen)) => {}
+        _ => return Err(HandshakeError::UnofferedSubprotocol),
     }
+    let connection = match params {
+        Some((deflate, params)) => connection.with_deflate(deflate, &params),
+        None => connection,
+    };
+    Ok((connection, Established { head }))
 }
 
 pub(super) fn status_line(status: u16) -> Vec<u8> {

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-use super::client::{ClientRequest, Established, check_choices, status_line};
+use super::client::{ClientRequest, Established, establish, status_line};
 use super::error::HandshakeError;
 use super::head::{Field, HeadReader, Headers};
 use super::request::{Accepted, UpgradeRequest, check_offers, check_version};
@@ -131,7 +131,7 @@ impl ConnectHandshake {
     /// Prepares the request. `random` gives the masking keys of the connection.
     pub fn new(request: ClientRequest, config: Config, random: impl Random + Send + 'static) -> Self {
         let mut head = b"\n".to_vec();
-        request.push_offers(&mut head);
+        request.push_offers(&mut head, config.deflate.as_ref());
         let connection = Connection::client(config, random);
         let authority = request.url.host_header();
         Self { url: request.url, authority, head, subprotocols: request.subprotocols, connection, config }
@@ -172,7 +172,6 @@ impl ConnectHandshake {
             return Err(HandshakeError::OtherStatus);
         }
         let head = HeadReader::new(self.config).recv_pairs(&status_line(status), headers)?;
-        check_choices(&head, &self.subprotocols)?;
-        Ok((self.connection, Established { head }))
+        establish(self.connection, head, &self.subprotocols, self.config.deflate.as_ref())
     }
 }

@@ -84,6 +84,8 @@ pub enum HandshakeError {
     UnofferedSubprotocol,
     /// The server chose an extension that was not offered.
     UnofferedExtension,
+    /// The server's parameters of permessage-deflate are malformed, not offered, or less than was asked for.
+    InvalidDeflate,
 
     /// Extended CONNECT: `:protocol` is not `websocket`.
     UnsupportedProtocol,
@@ -178,6 +180,11 @@ impl HandshakeError {
             E::UnofferedExtension => {
                 (502, "RFC 6455 §4.1", "the server chose an extension that was not offered")
             }
+            E::InvalidDeflate => (
+                502,
+                "RFC 7692 §7.1",
+                "the server's parameters of permessage-deflate are not what was offered",
+            ),
             E::UnsupportedProtocol => (501, "RFC 9220 §3", "unsupported :protocol, expected websocket"),
             E::InvalidPseudoHeader => (400, "RFC 8441 §4", "a pseudo-header is missing or invalid"),
             E::ForbiddenHeader => {

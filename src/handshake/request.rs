@@ -1,5 +1,6 @@
 //! [`UpgradeRequest`]: a request that passed every check of RFC 6455 §4.2.1, and the answer to it.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::accept_key::accept_key;
@@ -174,13 +175,15 @@ impl UpgradeRequest {
     /// Opens the connection. The 101 comes first in its output.
     #[must_use]
     pub fn accept(self) -> Connection {
-        Connection::server(self.config).with_output(self.switching_protocols())
+        let (head, connection) = self.switching_protocols();
+        connection.with_output(head)
     }
 
     /// Opens the connection and gives the answer to whoever writes it; the connection's output is empty.
     #[must_use]
     pub fn accept_parts(self) -> (Accepted, Connection) {
-        (Accepted { status: 101, head: self.switching_protocols() }, Connection::server(self.config))
+        let (head, connection) = self.switching_protocols();
+        (Accepted { status: 101, head }, connection)
     }
 
     /// Refuses with any HTTP response. The bytes are to be written, and the transport closed.
@@ -190,29 +193,37 @@ impl UpgradeRequest {
     }
 
     /// RFC 6455 §4.2.2: the server "MUST reply with a valid HTTP response indicating the following."
-    fn switching_protocols(&self) -> Vec<u8> {
+    fn switching_protocols(&self) -> (Vec<u8>, Connection) {
         let key = self.head.value(Field::Key).unwrap_or_default();
         let mut head = Vec::with_capacity(SWITCHING_PROTOCOLS.len() + 64 + self.added.len());
         head.extend_from_slice(SWITCHING_PROTOCOLS);
         push_line(&mut head, b"Sec-WebSocket-Accept", &accept_key(key));
-        self.finish_answer(&mut head);
-        head
+        let connection = self.finish_answer(&mut head);
+        (head, connection)
     }
 
-    /// What an answer says apart from the upgrade itself.
-    fn finish_answer(&self, head: &mut Vec<u8>) {
+    /// What an answer says apart from the upgrade itself, and the connection that keeps to it.
+    fn finish_answer(&self, head: &mut Vec<u8>) -> Connection {
+        let mut connection = Connection::server(self.config);
         if let Some(subprotocol) = self.subprotocol() {
             push_line(head, b"Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
+        if let Some(deflate) = &self.config.deflate
+            && let Some(params) = deflate.accept(self.extensions())
+        {
+            push_line(head, b"Sec-WebSocket-Extensions", params.to_string().as_bytes());
+            connection = connection.with_deflate(deflate, &params);
+        }
         head.extend_from_slice(&self.added);
         head.extend_from_slice(b"\r\n");
+        connection
     }
 
     /// The answer to an extended CONNECT, which has no key.
     pub(super) fn accept_connect(self) -> (Accepted, Connection) {
         let mut head = b"HTTP/2 200\r\n".to_vec();
-        self.finish_answer(&mut head);
-        (Accepted { status: 200, head }, Connection::server(self.config))
+        let connection = self.finish_answer(&mut head);
+        (Accepted { status: 200, head }, connection)
     }
 }
 

@@ -180,7 +180,7 @@ impl<S: Transport> WebSocket<S> {
     /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         let payload = message.as_bytes();
-        if payload.len() < DIRECT_FROM || self.connection.is_client() {
+        if payload.len() < DIRECT_FROM || !self.connection.sends_as_is(payload.len()) {
             self.feed(message)?;
             return self.flush_now();
         }

@@ -1,0 +1,74 @@
+//! [`Codec`]: what compresses and decompresses.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A source of raw DEFLATE (RFC 1951) compressors and decompressors, shared by any number of connections.
+pub trait Codec: fmt::Debug + Send + Sync {
+    /// A compressor with a window of 2^`window_bits` bytes, 9 to 15, at a level from 1, the fastest, to 9, the smallest.
+    fn compressor(&self, window_bits: u8, level: u8) -> Box<dyn Compressor>;
+
+    /// A decompressor with a window of 2^`window_bits` bytes, 8 to 15.
+    fn decompressor(&self, window_bits: u8) -> Box<dyn Decompressor>;
+
+    /// Takes back a compressor whose last message was compressed to be forgotten.
+    fn recycle_compressor(&self, _window_bits: u8, _level: u8, _compressor: Box<dyn Compressor>) {}
+
+    /// Takes back a decompressor that has forgotten everything.
+    fn recycle_decompressor(&self, _window_bits: u8, _decompressor: Box<dyn Decompressor>) {}
+}
+
+/// Compresses messages one after the other.
+pub trait Compressor: Send {
+    /// Appends `data` to `out`, compressed and flushed to an empty block without compression, so that what is appended ends with
+    /// `00 00 FF FF`; or appends nothing if there is nothing to flush.
+    ///
+    /// `forget`: nothing that is compressed later refers to this or to anything before it.
+    ///
+    /// # Errors
+    /// If the codec fails, for whatever reason of its own.
+    fn compress(&mut self, data: &[u8], forget: bool, out: &mut Vec<u8>) -> Result<(), CodecError>;
+}
+
+/// Decompresses messages one after the other.
+pub trait Decompressor: Send {
+    /// Decompresses from `input` into `output` until one of them is used up, across blocks that are marked as final.
+    ///
+    /// # Errors
+    /// If `input` is not valid, or refers to data from before the beginning.
+    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Inflated, CodecError>;
+
+    /// Appends `00 00 FF FF`, the end of every message, of which all output has been taken.
+    ///
+    /// # Errors
+    /// If that does not end a block: the message was cut short.
+    fn end_message(&mut self) -> Result<(), CodecError>;
+
+    /// Forgets everything, as if it were new.
+    fn forget(&mut self);
+}
+
+/// How far a call of [`Decompressor::decompress`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inflated {
+    /// Bytes taken from the input.
+    pub consumed: usize,
+    /// Bytes written to the output. Less than its length: there is no more to be had from this input.
+    pub produced: usize,
+}
+
+/// The codec cannot go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CodecError {
+    /// Bytes that were written to a decompressor's output before.
+    pub produced: usize,
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the data is not valid DEFLATE, or the codec failed")
+    }
+}
+
+impl core::error::Error for CodecError {}

@@ -1,0 +1,204 @@
+//! [`Inflater`] and [`Deflater`]: messages through a codec (RFC 7692 §7.2).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::codec::{Codec, CodecError, Compressor, Decompressor};
+use super::negotiation::{Deflate, Params};
+use crate::error::ProtocolError;
+
+/// Decompresses the messages of the peer.
+pub(crate) struct Inflater {
+    codec: &'static dyn Codec,
+    window_bits: u8,
+    no_context_takeover: bool,
+    max_message: u64,
+    /// Inflated bytes of the message under way.
+    message_len: u64,
+    state: Option<Box<dyn Decompressor>>,
+    /// Where each piece is inflated to; initialised.
+    piece: Vec<u8>,
+}
+
+impl Inflater {
+    /// Of the messages that a client, or a server, compresses.
+    pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool, max_message: u64) -> Box<Self> {
+        let (window_bits, no_context_takeover) = params.of(from_client);
+        Box::new(Self {
+            codec: deflate.codec,
+            window_bits,
+            no_context_takeover,
+            max_message,
+            message_len: 0,
+            state: None,
+            piece: Vec::new(),
+        })
+    }
+
+    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`.
+    pub(crate) fn inflate(
+        &mut self,
+        payload: &[u8],
+        last: bool,
+        mut sink: impl FnMut(&[u8]) -> Result<(), ProtocolError>,
+    ) -> Result<(), ProtocolError> {
+        if self.piece.is_empty() {
+            self.piece.resize(SMALL_PIECE, 0);
+        }
+        let state = self.state.get_or_insert_with(|| self.codec.decompressor(self.window_bits));
+        let mut payload = payload;
+        loop {
+            let step = state.decompress(payload, &mut self.piece);
+            let produced = step.map_or_else(|error| error.produced, |step| step.produced);
+            let left = self.max_message - self.message_len;
+            let within = usize::try_from(left).unwrap_or(usize::MAX).min(produced);
+            sink(&self.piece[..within])?;
+            if within < produced {
+                return Err(ProtocolError::MessageTooLarge);
+            }
+            self.message_len += produced as u64;
+            payload = &payload[step.map_err(|_| ProtocolError::InvalidDeflate)?.consumed..];
+            if produced < self.piece.len() {
+                break;
+            }
+            // A long message: from now on in longer steps.
+            self.piece.resize(LARGE_PIECE, 0);
+        }
+        if last {
+            state.end_message().map_err(|_| ProtocolError::InvalidDeflate)?;
+            self.message_len = 0;
+            self.piece.truncate(SMALL_PIECE);
+            self.piece.shrink_to_fit();
+            if self.no_context_takeover {
+                self.release();
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the state back, which holds nothing that a later message could refer to.
+    fn release(&mut self) {
+        if let Some(mut state) = self.state.take() {
+            state.forget();
+            self.codec.recycle_decompressor(self.window_bits, state);
+        }
+        self.piece = Vec::new();
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").field("window_bits", &self.window_bits).finish_non_exhaustive()
+    }
+}
+
+/// Compresses our messages.
+pub(crate) struct Deflater {
+    codec: &'static dyn Codec,
+    level: u8,
+    threshold: usize,
+    window_bits: u8,
+    no_context_takeover: bool,
+    /// Whether the caller wants messages compressed.
+    pub(crate) enabled: bool,
+    state: Option<Box<dyn Compressor>>,
+    out: Vec<u8>,
+}
+
+impl Deflater {
+    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as was agreed: then nothing is
+    /// compressed, as is always allowed.
+    pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool) -> Option<Box<Self>> {
+        let (window_bits, no_context_takeover) = params.of(from_client);
+        (window_bits > 8).then(|| {
+            Box::new(Self {
+                codec: deflate.codec,
+                level: deflate.level,
+                threshold: deflate.threshold,
+                window_bits,
+                no_context_takeover,
+                enabled: true,
+                state: None,
+                out: Vec::new(),
+            })
+        })
+    }
+
+    /// Whether a message of `len` bytes is worth compressing.
+    #[inline]
+    pub(crate) fn wants(&self, len: usize) -> bool {
+        self.enabled && len >= self.threshold
+    }
+
+    /// The most bytes that `len` bytes can take: blocks without compression, one flush, and what the end of a message may need.
+    pub(crate) fn bound(len: usize) -> usize {
+        len.saturating_add(len / 1024).saturating_add(64)
+    }
+
+    /// Compresses the next bytes of a message, `last` if it ends with them.
+    pub(crate) fn deflate(&mut self, data: &[u8], last: bool) -> Result<&[u8], CodecError> {
+        let state = self.state.get_or_insert_with(|| self.codec.compressor(self.window_bits, self.level));
+        self.out.clear();
+        if let Err(error) = state.compress(data, last && self.no_context_takeover, &mut self.out) {
+            // Whatever it has done: a new one refers to nothing.
+            self.state = None;
+            return Err(error);
+        }
+        if last {
+            // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an empty DEFLATE
+            // block with no compression to the tail end. Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" (§7.2.1).
+            // Where nothing was left to flush, what remains of such a block is this byte.
+            match self.out.len().checked_sub(4) {
+                Some(len) => self.out.truncate(len),
+                None => self.out.push(0x00),
+            }
+            if self.no_context_takeover {
+                self.forget();
+            }
+        }
+        Ok(&self.out)
+    }
+
+    /// The message has been sent: what only it needed is given back.
+    pub(crate) fn sent(&mut self) {
+        if self.state.is_none() || self.out.capacity() > KEPT_OUT {
+            self.out = Vec::new();
+        }
+    }
+
+    /// The next message refers to none before it: somebody else has compressed one in between.
+    pub(crate) fn forget(&mut self) {
+        let Some(state) = self.state.take() else { return };
+        if self.no_context_takeover {
+            self.codec.recycle_compressor(self.window_bits, self.level, state);
+        }
+    }
+
+    pub(crate) fn window_bits(&self) -> u8 {
+        self.window_bits
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater").field("window_bits", &self.window_bits).finish_non_exhaustive()
+    }
+}
+
+impl Params {
+    /// The window bits and whether there is no context takeover, of what the client, or the server, compresses.
+    fn of(&self, client: bool) -> (u8, bool) {
+        if client {
+            (self.client_max_window_bits, self.client_no_context_takeover)
+        } else {
+            (self.server_max_window_bits, self.server_no_context_takeover)
+        }
+    }
+}
+
+/// Long messages are inflated in longer steps than short ones, for which it is kept small.
+const SMALL_PIECE: usize = 4 * 1024;
+const LARGE_PIECE: usize = 32 * 1024;
+/// How much room for compressed data is kept between messages with context takeover.
+const KEPT_OUT: usize = 4 * 1024;
