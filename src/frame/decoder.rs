@@ -247,8 +247,7 @@ impl Decoder {
     /// or more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set
     /// and an opcode of 0" (§5.4).
     fn count_fragment(&mut self, header: &Header) -> Result<(), ProtocolError> {
-        if header.fin {
-            (self.in_message, self.message_len, self.fragments) = (false, 0, 0);
+        if header.fin && !self.in_message {
             return Ok(());
         }
         self.in_message = true;
@@ -258,6 +257,9 @@ impl Decoder {
             > u64::from(self.limits.max_fragments).saturating_add(self.message_len / 16)
         {
             return Err(ProtocolError::TooManyFragments);
+        }
+        if header.fin {
+            (self.in_message, self.message_len, self.fragments) = (false, 0, 0);
         }
         Ok(())
     }
