@@ -1,4 +1,5 @@
 //! Frames (RFC 6455 §5): what is legal, what is refused, and at which byte.
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 mod common;
 
@@ -78,7 +79,7 @@ fn decoder(role: Role, limits: Limits) -> Decoder {
 // ---- every combination ----
 
 /// What may come before the frame in question.
-const STATES: [&[(u8, &[u8])]; 5] = [
+const STATES: [Frames<'_>; 5] = [
     &[],
     &[(FIRST_TEXT, b"t")],
     &[(FIRST_BINARY, b"b"), (MIDDLE, b"")],
@@ -107,7 +108,7 @@ fn every_second_byte_of_every_opcode_equals_the_model() {
     for role in Role::BOTH {
         for first in [TEXT, BINARY, CLOSE, PING, PONG, FIRST_TEXT] {
             for second in 0..=0xFF {
-                for rest in [[0; 14], [1; 14], [0x7F; 14], [0x80; 14], [0xFF; 14]] {
+                for rest in [[0; 14], [0x7F; 14], [0x80; 14]] {
                     run_all_cuts(role, LIMITS, &[&[first, second], &rest[..]].concat());
                 }
             }
@@ -147,7 +148,7 @@ fn random_frames_legal_and_broken_equal_the_model() {
 
 /// `bytes` fail with `error` at the last of them, whole or byte by byte, in either role (the mask of the second byte is set
 /// for a server), and nothing that comes behind them makes a difference.
-fn refused_at_the_last_byte(before: &[(u8, &[u8])], bytes: &[u8], error: ProtocolError) {
+fn refused_at_the_last_byte(before: Frames<'_>, bytes: &[u8], error: ProtocolError) {
     for role in Role::BOTH {
         let mut broken = bytes.to_vec();
         if role == Role::Server
@@ -165,7 +166,7 @@ fn refused_at_the_last_byte(before: &[(u8, &[u8])], bytes: &[u8], error: Protoco
 #[test]
 fn every_illegal_header_is_refused_at_the_byte_that_breaks_it() {
     use ProtocolError::*;
-    let fragment: &[(u8, &[u8])] = &[(FIRST_BINARY, b"x")];
+    let fragment: Frames<'_> = &[(FIRST_BINARY, b"x")];
     for rsv in 1..=7 {
         for opcode in [0, 1, 2, 8, 9, 10] {
             let before = if opcode == 0 { fragment } else { &[] };
@@ -177,7 +178,7 @@ fn every_illegal_header_is_refused_at_the_byte_that_breaks_it() {
             refused_at_the_last_byte(&[], &[fin | opcode], ReservedOpcode(opcode));
         }
     }
-    let table: [(&[(u8, &[u8])], &[u8], ProtocolError); 20] = [
+    let table: [(Frames<'_>, &[u8], ProtocolError); 20] = [
         (&[], b"\x08", FragmentedControl),
         (&[], b"\x09", FragmentedControl),
         (fragment, b"\x0A", FragmentedControl),
@@ -263,7 +264,7 @@ fn trap_32_reserved_opcodes_fail_at_the_header() {
 
 #[test]
 fn trap_33_control_frames_pass_between_fragments_and_a_pong_needs_no_ping() {
-    let frames: &[(u8, &[u8])] = &[
+    let frames: Frames<'_> = &[
         (PONG, b"nobody asked"),
         (FIRST_TEXT, b"a"),
         (PING, &[7; 125]),
@@ -299,7 +300,7 @@ fn trap_34_35_fragments_out_of_order() {
 
 #[test]
 fn trap_36_empty_fragments_and_empty_messages_are_legal() {
-    let frames: &[(u8, &[u8])] = &[
+    let frames: Frames<'_> = &[
         (TEXT, b""),
         (BINARY, b""),
         (FIRST_TEXT, b""),

@@ -1,10 +1,7 @@
 //! What the tests share: a generator, frames of any bits, the reference model, and the helper that tries every cut.
-#![expect(clippy::allow_attributes, reason = "`expect` would be wrong in a test that uses all of it")]
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this module")]
 
 mod model;
-
-use core::iter;
 
 use sansocket::frame::{CloseFrame, Kind, Limits};
 use sansocket::{Config, Connection, Event, Input, Message};
@@ -70,12 +67,15 @@ impl Role {
     }
 
     /// Frames that this role may receive, as far as masking goes.
-    pub(crate) fn frames(self, frames: &[(u8, &[u8])]) -> Vec<u8> {
+    pub(crate) fn frames(self, frames: Frames<'_>) -> Vec<u8> {
         frames.iter().flat_map(|(first, payload)| self.frame(*first, payload)).collect()
     }
 }
 
 // ---- frames of any bits ----
+
+/// The first byte and the payload of each frame.
+pub(crate) type Frames<'a> = &'a [(u8, &'a [u8])];
 
 /// How the length of a header is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub(crate) fn header(first: u8, key: Option<[u8; 4]>, form: Form, len: u64) -> V
         Form::Two => (126, (len as u16).to_be_bytes().to_vec()),
         Form::Eight => (127, len.to_be_bytes().to_vec()),
     };
-    iter::chain([first, mask | short], length).chain(key.into_iter().flatten()).collect()
+    [first, mask | short].into_iter().chain(length).chain(key.into_iter().flatten()).collect()
 }
 
 pub(crate) fn frame(first: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
