@@ -208,7 +208,7 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// See [`send`](Self::send).
+    /// See [`send`](Self::send), and [`PayloadTooLong`](SendError::PayloadTooLong) if the length is 2^63 or more.
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
         self.sender.send_header(kind, payload_len)
     }

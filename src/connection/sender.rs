@@ -123,7 +123,7 @@ impl Sender {
 
     #[inline]
     fn send_whole(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
-        let header = self.message_header(kind, payload.len())?;
+        let header = self.message_header(kind, payload.len(), payload.len())?;
         self.push(header, payload);
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Sender {
     /// # Errors
     /// As there.
     pub fn send_encoded(&mut self, message: &EncodedMessage) -> Result<(), SendError> {
-        let header = self.message_header(message.kind(), message.payload().len())?;
+        let header = self.message_header(message.kind(), message.payload().len(), message.payload().len())?;
         match header.mask {
             None => self.output.append(message.frame()),
             Some(_) => self.push(header, message.payload()),
@@ -152,7 +152,7 @@ impl Sender {
             Some(first) if first == kind => Opcode::Continuation,
             Some(_) => return Err(SendError::MixedFragments),
         };
-        let header = self.header(opcode, last, payload.len())?;
+        let header = self.header(opcode, last, payload.len(), payload.len())?;
         self.timers.active();
         self.fragments = if last { None } else { Some(kind) };
         self.push(header, payload);
@@ -165,8 +165,7 @@ impl Sender {
     /// As there.
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
         // The payload does not go through the output: only the header has to fit.
-        let header = self.message_header(kind, 0)?;
-        let header = Header { payload_len: payload_len as u64, ..header };
+        let header = self.message_header(kind, payload_len, 0)?;
         self.push(header, &[]);
         self.owed = header.payload_len;
         Ok(header.mask.map(Mask::new))
@@ -207,7 +206,7 @@ impl Sender {
         if payload.len() > ControlPayload::MAX_LEN {
             return Err(SendError::ControlTooLong);
         }
-        let header = self.header(opcode, true, payload.len())?;
+        let header = self.header(opcode, true, payload.len(), payload.len())?;
         self.push(header, payload);
         Ok(())
     }
@@ -401,18 +400,24 @@ impl Sender {
 
     /// The header of a whole message, if it may be sent now.
     #[inline]
-    fn message_header(&mut self, kind: Kind, len: usize) -> Result<Header, SendError> {
+    fn message_header(&mut self, kind: Kind, len: usize, buffered: usize) -> Result<Header, SendError> {
         if self.fragments.is_some() {
             return Err(SendError::InFragments);
         }
-        let header = self.header(kind.opcode(), true, len)?;
+        let header = self.header(kind.opcode(), true, len, buffered)?;
         self.timers.active();
         Ok(header)
     }
 
-    /// The header of a frame, if it may be sent now.
+    /// The header of a frame, if it may be sent now. `buffered` bytes of its payload go through the output.
     #[inline]
-    fn header(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Header, SendError> {
+    fn header(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        len: usize,
+        buffered: usize,
+    ) -> Result<Header, SendError> {
         // "The application MUST NOT send any more data frames after sending a Close frame" (§5.5.1).
         if self.state != State::Open {
             return Err(SendError::Closed);
@@ -420,9 +425,14 @@ impl Sender {
         if self.owed > 0 {
             return Err(SendError::PayloadOwed);
         }
+        let payload_len = len as u64;
+        // "the most significant bit MUST be 0" (§5.2); no slice is that long, but a number that is announced may be.
+        if payload_len > u64::MAX >> 1 {
+            return Err(SendError::PayloadTooLong);
+        }
         let mask = self.masks.as_ref().map(|_| [0; 4]);
-        let header = Header { fin, rsv1: false, opcode, mask, payload_len: len as u64 };
-        if len.saturating_add(header.len()) > self.max_output.saturating_sub(self.output.len()) {
+        let header = Header { fin, rsv1: false, opcode, mask, payload_len };
+        if buffered.saturating_add(header.len()) > self.max_output.saturating_sub(self.output.len()) {
             return Err(SendError::OutputFull);
         }
         Ok(self.masked(header))
