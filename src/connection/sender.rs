@@ -146,6 +146,7 @@ impl Sender {
     /// # Errors
     /// As there.
     pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
+        self.may_send()?;
         let (kind, payload) = (fragment.kind(), fragment.as_bytes());
         let opcode = match self.fragments {
             None => kind.opcode(),
@@ -216,9 +217,7 @@ impl Sender {
     /// # Errors
     /// As there.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        if self.state != State::Open {
-            return Err(SendError::Closed);
-        }
+        self.may_send()?;
         self.state = self.state.after(Step::SendClose);
         self.push_close(CloseFrame::new(code, reason).as_bytes());
         Ok(())
@@ -398,9 +397,16 @@ impl Sender {
         mem::replace(&mut self.state, after)
     }
 
+    /// "The application MUST NOT send any more data frames after sending a Close frame" (§5.5.1).
+    #[inline]
+    fn may_send(&self) -> Result<(), SendError> {
+        if self.state == State::Open { Ok(()) } else { Err(SendError::Closed) }
+    }
+
     /// The header of a whole message, if it may be sent now.
     #[inline]
     fn message_header(&mut self, kind: Kind, len: usize, buffered: usize) -> Result<Header, SendError> {
+        self.may_send()?;
         if self.fragments.is_some() {
             return Err(SendError::InFragments);
         }
@@ -418,10 +424,7 @@ impl Sender {
         len: usize,
         buffered: usize,
     ) -> Result<Header, SendError> {
-        // "The application MUST NOT send any more data frames after sending a Close frame" (§5.5.1).
-        if self.state != State::Open {
-            return Err(SendError::Closed);
-        }
+        self.may_send()?;
         if self.owed > 0 {
             return Err(SendError::PayloadOwed);
         }
