@@ -241,6 +241,20 @@ pub(crate) fn events(connection: &mut Connection, bytes: &[u8]) -> Vec<Seen> {
     seen.events
 }
 
+pub(crate) fn open(role: Role) -> Connection {
+    role.connection(Config::default())
+}
+
+/// Writes all output, and tells its frames.
+pub(crate) fn written(connection: &mut Connection) -> Vec<(u8, Vec<u8>)> {
+    plain(&connection.take_output())
+}
+
+/// All events of `frames`.
+pub(crate) fn receive(connection: &mut Connection, role: Role, frames: Frames<'_>) -> Vec<Seen> {
+    events(connection, &role.frames(frames))
+}
+
 /// Receives `bytes` whole, byte by byte, cut in two at every place (or many places, if it is long) and with bytes behind it,
 /// as messages and as chunks, and compares all of it with the model: I1 to I6, I13, and I8 for what we answer.
 pub(crate) fn run_all_cuts(role: Role, limits: Limits, bytes: &[u8]) -> Outcome {
