@@ -8,6 +8,7 @@
 //! ```
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use core::mem;
 use core::str;
 
@@ -82,8 +83,8 @@ pub struct Receiver {
     message: Option<Partial>,
     /// The cut code point of a text message.
     utf8: Utf8,
-    /// The payload of a control frame that was cut.
-    control: ControlPayload,
+    /// The payload of a control frame that was cut; few are.
+    control: Option<Box<ControlPayload>>,
     state: State,
 }
 
@@ -114,7 +115,7 @@ impl Receiver {
     }
 
     fn new(decoder: Decoder) -> Self {
-        Self { decoder, message: None, utf8: Utf8::new(), control: ControlPayload::EMPTY, state: State::Open }
+        Self { decoder, message: None, utf8: Utf8::new(), control: None, state: State::Open }
     }
 
     /// See [`Connection::recv`](super::Connection::recv).
@@ -213,22 +214,21 @@ impl Receiver {
 
     /// A piece of a control frame: the event if it is the last one.
     fn control(&mut self, frame: frame::Chunk<'_>) -> Result<Option<Event<'static>>, ProtocolError> {
-        if frame.start {
-            self.control = ControlPayload::EMPTY;
-        }
+        let mut payload = self.control.take().map_or(ControlPayload::EMPTY, |begun| *begun);
         // The decoder has refused whatever would not fit.
-        self.control.push(frame.payload);
+        payload.push(frame.payload);
         if frame.header.opcode == Opcode::Close {
-            CloseFrame::check_prefix(&self.control)?;
+            CloseFrame::check_prefix(&payload)?;
         }
         if !frame.end {
+            self.control = Some(Box::new(payload));
             return Ok(None);
         }
         Ok(Some(match frame.header.opcode {
-            Opcode::Ping => Event::Ping(self.control),
-            Opcode::Pong => Event::Pong(self.control),
+            Opcode::Ping => Event::Ping(payload),
+            Opcode::Pong => Event::Pong(payload),
             _ => {
-                let close = CloseFrame::parse(&self.control)?;
+                let close = CloseFrame::parse(&payload)?;
                 self.finish();
                 Event::Close(close)
             }

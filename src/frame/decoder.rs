@@ -127,7 +127,7 @@ impl Decoder {
         self.next_up_to(input, usize::MAX)
     }
 
-    /// The same, with at most `max` bytes of payload.
+    /// The same, with at most `max` bytes of a data frame's payload.
     pub(crate) fn next_up_to<'b>(
         &mut self,
         input: &mut Input<'b>,
@@ -146,6 +146,7 @@ impl Decoder {
             State::Payload => false,
             State::Failed(error) => return Err(error),
         };
+        let max = if self.header.opcode.is_control() { usize::MAX } else { max };
         let payload = input.take(usize::try_from(self.left).unwrap_or(usize::MAX).min(max));
         self.mask.apply(payload);
         self.left -= payload.len() as u64;
