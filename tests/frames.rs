@@ -537,7 +537,11 @@ fn trap_37_text_is_checked_over_fragment_and_chunk_boundaries() {
 
 /// Every cut for one in a few inputs, some cuts for the others.
 fn run_some_cuts(role: Role, bytes: &[u8], n: usize) -> Outcome {
-    if n.is_multiple_of(7) { run_all_cuts(role, LIMITS, bytes) } else { run_few_cuts(role, LIMITS, bytes) }
+    if n.is_multiple_of(7) {
+        run_all_cuts(role, LIMITS, bytes)
+    } else {
+        run_cuts(role, LIMITS, bytes, &[bytes.len() / 2])
+    }
 }
 
 #[test]

@@ -209,7 +209,7 @@ impl Receiver {
     /// Nothing more is reported: whatever arrives is dropped.
     pub(crate) fn finish(&mut self) {
         self.state = State::Done;
-        self.message = None;
+        (self.message, self.control) = (None, None);
     }
 
     /// A piece of a control frame: the event if it is the last one.

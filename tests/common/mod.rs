@@ -287,13 +287,12 @@ pub(crate) fn run_all_cuts(role: Role, limits: Limits, bytes: &[u8]) -> Outcome 
     expected
 }
 
-/// The same with a few cuts only, where there are many inputs.
-pub(crate) fn run_few_cuts(role: Role, limits: Limits, bytes: &[u8]) -> Outcome {
+/// The same with these cuts only, where there are many inputs.
+pub(crate) fn run_cuts(role: Role, limits: Limits, bytes: &[u8], cuts: &[usize]) -> Outcome {
     let expected = model(role, limits, bytes);
     run(role, limits, bytes, &[], &expected);
     run(role, limits, bytes, &Vec::from_iter(1..bytes.len()), &expected);
-    let mut rng = Rng::new(bytes.len() as u64);
-    run(role, limits, bytes, &[rng.below(bytes.len())], &expected);
+    run(role, limits, bytes, cuts, &expected);
     expected
 }
 
