@@ -59,7 +59,7 @@ fn bye() -> Vec<u8> {
 // ---- closing ----
 
 #[test]
-fn we_close_first() {
+fn trap_45_we_close_first() {
     for role in Role::BOTH {
         let mut connection = open(role);
         connection.close(CloseCode::GOING_AWAY, "bye").expect("open");
