@@ -129,6 +129,8 @@ pub enum SendError {
     OutputFull,
     /// The payload of a Ping or Pong is longer than 125 bytes.
     ControlTooLong,
+    /// The length of a payload is 2^63 or more, which no frame can have.
+    PayloadTooLong,
     /// A message of fragments is under way: finish it first. Control frames may be sent.
     InFragments,
     /// The fragments of one message are all text or all binary.
@@ -145,6 +147,7 @@ impl fmt::Display for SendError {
             Self::Closed => "the connection is closing or closed",
             Self::OutputFull => "the output is full: write what is waiting first",
             Self::ControlTooLong => "the payload of a control frame is longer than 125 bytes",
+            Self::PayloadTooLong => "the payload of a frame is 2^63 bytes or longer",
             Self::InFragments => "a message in fragments is under way",
             Self::MixedFragments => "the fragments of a message are not all text or all binary",
             Self::PayloadOwed => "the payload of the message before has not been written yet",

@@ -131,8 +131,9 @@ impl Connection {
     /// ```
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let arrived = !input.is_empty();
         let event = self.receiver.recv(input);
-        self.note(event.as_ref());
+        self.note(arrived, event.as_ref());
         event
     }
 
@@ -142,8 +143,9 @@ impl Connection {
     /// is what had arrived; the other way round, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let arrived = !input.is_empty();
         let event = self.receiver.recv_chunk(input);
-        self.note(event.as_ref());
+        self.note(arrived, event.as_ref());
         event
     }
 
@@ -153,14 +155,16 @@ impl Connection {
     /// What waits in the output may still be written, if the transport can.
     pub fn recv_eof(&mut self) -> Option<Event<'static>> {
         let event = self.receiver.recv_eof();
-        self.note(event.as_ref());
+        self.note(false, event.as_ref());
         self.sender.recv_eof();
         event
     }
 
     #[inline]
-    fn note(&mut self, event: Option<&Event<'_>>) {
-        self.sender.heard(matches!(event, Some(Event::Message(_) | Event::Chunk(_))));
+    fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
+        if arrived {
+            self.sender.heard(matches!(event, Some(Event::Message(_) | Event::Chunk(_))));
+        }
         if let Some(reply) = event.and_then(Event::reply) {
             self.sender.reply(reply);
         }
@@ -233,7 +237,7 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// See [`send`](Self::send).
+    /// See [`send`](Self::send), and [`PayloadTooLong`](SendError::PayloadTooLong) if the length is 2^63 or more.
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
         self.sender.send_header(kind, payload_len)
     }

@@ -100,8 +100,8 @@ pub struct Receiver {
     message: Option<Partial>,
     /// The cut code point of a text message.
     utf8: Utf8,
-    /// The payload of a control frame that was cut.
-    control: ControlPayload,
+    /// The payload of a control frame that was cut; few are.
+    control: Option<Box<ControlPayload>>,
     state: State,
 }
 
@@ -132,14 +132,7 @@ impl Receiver {
     }
 
     fn new(decoder: Decoder) -> Self {
-        Self {
-            decoder,
-            inflater: None,
-            message: None,
-            utf8: Utf8::new(),
-            control: ControlPayload::EMPTY,
-            state: State::Open,
-        }
+        Self { decoder, inflater: None, message: None, utf8: Utf8::new(), control: None, state: State::Open }
     }
 
     pub(crate) fn max_message(&self) -> u64 {
@@ -245,27 +238,26 @@ impl Receiver {
     /// Nothing more is reported: whatever arrives is dropped.
     pub(crate) fn finish(&mut self) {
         self.state = State::Done;
-        self.message = None;
+        (self.message, self.control) = (None, None);
     }
 
     /// A piece of a control frame: the event if it is the last one.
     fn control(&mut self, frame: frame::Chunk<'_>) -> Result<Option<Event<'static>>, ProtocolError> {
-        if frame.start {
-            self.control = ControlPayload::EMPTY;
-        }
+        let mut payload = self.control.take().map_or(ControlPayload::EMPTY, |begun| *begun);
         // The decoder has refused whatever would not fit.
-        self.control.push(frame.payload);
+        payload.push(frame.payload);
         if frame.header.opcode == Opcode::Close {
-            CloseFrame::check_prefix(&self.control)?;
+            CloseFrame::check_prefix(&payload)?;
         }
         if !frame.end {
+            self.control = Some(Box::new(payload));
             return Ok(None);
         }
         Ok(Some(match frame.header.opcode {
-            Opcode::Ping => Event::Ping(self.control),
-            Opcode::Pong => Event::Pong(self.control),
+            Opcode::Ping => Event::Ping(payload),
+            Opcode::Pong => Event::Pong(payload),
             _ => {
-                let close = CloseFrame::parse(&self.control)?;
+                let close = CloseFrame::parse(&payload)?;
                 self.finish();
                 Event::Close(close)
             }

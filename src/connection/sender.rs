@@ -144,7 +144,7 @@ impl Sender {
         if self.compresses(payload.len()) {
             return self.send_compressed(kind, payload);
         }
-        let header = self.message_header(kind, payload.len())?;
+        let header = self.message_header(kind, payload.len(), payload.len())?;
         self.push(header, payload);
         Ok(())
     }
@@ -152,7 +152,8 @@ impl Sender {
     #[inline(never)]
     fn send_compressed(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
         // Whether it fits has to be known before: what was compressed has to be sent.
-        let header = self.message_header(kind, Deflater::bound(payload.len()))?;
+        let bound = Deflater::bound(payload.len());
+        let header = self.message_header(kind, bound, bound)?;
         self.push_compressed(header, payload)
     }
 
@@ -174,7 +175,7 @@ impl Sender {
     /// # Errors
     /// As there.
     pub fn send_encoded(&mut self, message: &EncodedMessage) -> Result<(), SendError> {
-        let header = self.message_header(message.kind(), message.payload().len())?;
+        let header = self.message_header(message.kind(), message.payload().len(), message.payload().len())?;
         if header.mask.is_some() {
             self.push(header, message.payload());
             return Ok(());
@@ -193,6 +194,7 @@ impl Sender {
     /// # Errors
     /// As there.
     pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
+        self.may_send()?;
         let (kind, payload) = (fragment.kind(), fragment.as_bytes());
         let (opcode, compressed) = match self.fragments {
             None => (kind.opcode(), self.compresses(usize::MAX)),
@@ -200,10 +202,11 @@ impl Sender {
             Some(_) => return Err(SendError::MixedFragments),
         };
         if compressed {
-            let header = self.header(opcode, last, Deflater::bound(payload.len()))?;
+            let bound = Deflater::bound(payload.len());
+            let header = self.header(opcode, last, bound, bound)?;
             self.push_compressed(header, payload)?;
         } else {
-            let header = self.header(opcode, last, payload.len())?;
+            let header = self.header(opcode, last, payload.len(), payload.len())?;
             self.push(header, payload);
         }
         self.timers.active();
@@ -217,8 +220,7 @@ impl Sender {
     /// As there.
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
         // The payload does not go through the output: only the header has to fit.
-        let header = self.message_header(kind, 0)?;
-        let header = Header { payload_len: payload_len as u64, ..header };
+        let header = self.message_header(kind, payload_len, 0)?;
         self.push(header, &[]);
         self.owed = header.payload_len;
         Ok(header.mask.map(Mask::new))
@@ -259,7 +261,7 @@ impl Sender {
         if payload.len() > ControlPayload::MAX_LEN {
             return Err(SendError::ControlTooLong);
         }
-        let header = self.header(opcode, true, payload.len())?;
+        let header = self.header(opcode, true, payload.len(), payload.len())?;
         self.push(header, payload);
         Ok(())
     }
@@ -269,9 +271,7 @@ impl Sender {
     /// # Errors
     /// As there.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        if self.state != State::Open {
-            return Err(SendError::Closed);
-        }
+        self.may_send()?;
         self.state = self.state.after(Step::SendClose);
         self.push_close(CloseFrame::new(code, reason).as_bytes());
         Ok(())
@@ -451,30 +451,45 @@ impl Sender {
         mem::replace(&mut self.state, after)
     }
 
+    /// "The application MUST NOT send any more data frames after sending a Close frame" (§5.5.1).
+    #[inline]
+    fn may_send(&self) -> Result<(), SendError> {
+        if self.state == State::Open { Ok(()) } else { Err(SendError::Closed) }
+    }
+
     /// The header of a whole message, if it may be sent now.
     #[inline]
-    fn message_header(&mut self, kind: Kind, len: usize) -> Result<Header, SendError> {
+    fn message_header(&mut self, kind: Kind, len: usize, buffered: usize) -> Result<Header, SendError> {
+        self.may_send()?;
         if self.fragments.is_some() {
             return Err(SendError::InFragments);
         }
-        let header = self.header(kind.opcode(), true, len)?;
+        let header = self.header(kind.opcode(), true, len, buffered)?;
         self.timers.active();
         Ok(header)
     }
 
-    /// The header of a frame, if it may be sent now.
+    /// The header of a frame, if it may be sent now. `buffered` bytes of its payload go through the output.
     #[inline]
-    fn header(&mut self, opcode: Opcode, fin: bool, len: usize) -> Result<Header, SendError> {
-        // "The application MUST NOT send any more data frames after sending a Close frame" (§5.5.1).
-        if self.state != State::Open {
-            return Err(SendError::Closed);
-        }
+    fn header(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        len: usize,
+        buffered: usize,
+    ) -> Result<Header, SendError> {
+        self.may_send()?;
         if self.owed > 0 {
             return Err(SendError::PayloadOwed);
         }
+        let payload_len = len as u64;
+        // "the most significant bit MUST be 0" (§5.2); no slice is that long, but a number that is announced may be.
+        if payload_len > u64::MAX >> 1 {
+            return Err(SendError::PayloadTooLong);
+        }
         let mask = self.masks.as_ref().map(|_| [0; 4]);
-        let header = Header { fin, rsv1: false, opcode, mask, payload_len: len as u64 };
-        if len.saturating_add(header.len()) > self.max_output.saturating_sub(self.output.len()) {
+        let header = Header { fin, rsv1: false, opcode, mask, payload_len };
+        if buffered.saturating_add(header.len()) > self.max_output.saturating_sub(self.output.len()) {
             return Err(SendError::OutputFull);
         }
         Ok(self.masked(header))

@@ -138,7 +138,7 @@ impl Decoder {
         self.next_up_to(input, usize::MAX)
     }
 
-    /// The same, with at most `max` bytes of payload.
+    /// The same, with at most `max` bytes of a data frame's payload.
     pub(crate) fn next_up_to<'b>(
         &mut self,
         input: &mut Input<'b>,
@@ -157,6 +157,7 @@ impl Decoder {
             State::Payload => false,
             State::Failed(error) => return Err(error),
         };
+        let max = if self.header.opcode.is_control() { usize::MAX } else { max };
         let payload = input.take(usize::try_from(self.left).unwrap_or(usize::MAX).min(max));
         self.mask.apply(payload);
         self.left -= payload.len() as u64;
@@ -273,8 +274,7 @@ impl Decoder {
     /// or more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set
     /// and an opcode of 0" (§5.4).
     fn count_fragment(&mut self, header: &Header) -> Result<(), ProtocolError> {
-        if header.fin {
-            (self.in_message, self.message_len, self.fragments) = (false, 0, 0);
+        if header.fin && !self.in_message {
             return Ok(());
         }
         self.in_message = true;
@@ -284,6 +284,9 @@ impl Decoder {
             > u64::from(self.limits.max_fragments).saturating_add(self.message_len / 16)
         {
             return Err(ProtocolError::TooManyFragments);
+        }
+        if header.fin {
+            (self.in_message, self.message_len, self.fragments) = (false, 0, 0);
         }
         Ok(())
     }

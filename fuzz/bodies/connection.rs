@@ -1,0 +1,160 @@
+//! Any calls in any order, and any bytes from the peer: nothing panics, what we write is legal, and there is never too much of
+//! it: I2, I3, I4, I8, I10, I11.
+
+use core::time::Duration;
+
+use sansocket::frame::Kind;
+use sansocket::{CloseCode, Connection, EncodedMessage, Message, SendError, State};
+
+use super::Tape;
+use crate::common::{CLOSE, Collector, LIMITS, Mode, NO_LIMITS, PING, PONG, Role, Seen, config, feed, model};
+
+/// `data`: role, timers, then one operation after the other.
+pub(crate) fn body(data: &[u8]) {
+    let mut tape = Tape::new(data);
+    let role = tape.pick(&Role::BOTH);
+    let timers = tape.pick(&[None, Some(Duration::from_secs(5))]);
+    let config = config(LIMITS)
+        .max_output(MAX_OUTPUT)
+        .high_water(100)
+        .ping_interval(timers)
+        .idle_timeout(timers.map(|time| time * 3))
+        .pong_timeout(Duration::from_secs(5))
+        .close_timeout(Duration::from_secs(5));
+    let mut fuzzed = Fuzzed {
+        role,
+        connection: role.connection(config),
+        seen: Collector::default(),
+        owed: Vec::new(),
+        buffered: 0,
+        written: Vec::new(),
+        now: Duration::ZERO,
+    };
+    while !tape.is_empty() {
+        fuzzed.step(&mut tape);
+        fuzzed.check();
+    }
+    fuzzed.finish();
+}
+
+struct Fuzzed {
+    role: Role,
+    connection: Connection,
+    seen: Collector,
+    /// Payload that we owe, masked.
+    owed: Vec<u8>,
+    /// How much of such payloads was put into the output, whatever its limit.
+    buffered: usize,
+    /// Everything that was written.
+    written: Vec<u8>,
+    now: Duration,
+}
+
+impl Fuzzed {
+    fn step(&mut self, tape: &mut Tape<'_>) {
+        let operation = tape.byte();
+        let n = usize::from(tape.byte());
+        let connection = &mut self.connection;
+        match operation % 20 {
+            // What the peer sends: any bytes, or a frame that may well be legal.
+            0..=2 => self.receive(operation, tape.take(n)),
+            3..=5 => {
+                let first = tape.pick(&[0x81, 0x82, 0x01, 0x02, 0x00, 0x80, PING, PING, PONG, CLOSE, 0xFF]);
+                let frame = self.role.frame(first, tape.take(n % 130));
+                self.receive(operation, &frame);
+            }
+            // What the caller does.
+            6 => self.send(|c| c.send_binary(tape.take(n))),
+            7 => self.send(|c| c.send_text(&String::from_utf8_lossy(tape.take(n)))),
+            8 => self.send(|c| c.send_encoded(&EncodedMessage::new(&Message::from(tape.take(n))))),
+            9 => self.send(|c| c.send_fragment(&Message::from(tape.take(n)), operation < 128)),
+            10 => self.send(|c| c.send_fragment(&Message::from("text"), operation < 128)),
+            11 => self.send(|c| c.ping(tape.take(n))),
+            12 => self.send(|c| c.pong(tape.take(n))),
+            13 => {
+                let code = tape.pick(&[CloseCode::NORMAL, CloseCode::TOO_BIG]);
+                self.send(|c| c.close(code, &"€".repeat(n)));
+            }
+            14 => {
+                let mut payload = tape.take(n).to_vec();
+                if let Ok(mask) = connection.send_header(Kind::Binary, payload.len()) {
+                    mask.into_iter().for_each(|mut mask| mask.apply(&mut payload));
+                    self.owed = payload;
+                }
+            }
+            15 => {
+                let part = Vec::from_iter(self.owed.drain(..n.min(self.owed.len())));
+                connection.buffer_payload(&part);
+                self.buffered += part.len();
+            }
+            16 => {
+                let mut bytes = [connection.output(), &self.owed].concat();
+                bytes.truncate(n);
+                let payload = bytes.len().saturating_sub(connection.output().len());
+                self.owed.drain(..payload);
+                connection.output_written(bytes.len());
+                self.written.extend(bytes);
+            }
+            17 => self.written.extend(connection.take_output()),
+            18 if n == 0 => {
+                let last = connection.recv_eof();
+                assert!(last.is_none() || !self.is_over(), "I4");
+                last.iter().for_each(|event| self.seen.push(event));
+            }
+            18 => connection.shrink(),
+            _ => {
+                self.now += Duration::from_secs(n as u64 % 8);
+                let lost = connection.handle_timeout(self.now);
+                assert!(lost.is_none() || !self.is_over(), "I4");
+                lost.iter().for_each(|event| self.seen.push(event));
+            }
+        }
+    }
+
+    fn receive(&mut self, operation: u8, bytes: &[u8]) {
+        let mode = if operation < 128 { Mode::Messages } else { Mode::Chunks };
+        feed(&mut self.connection, mode, bytes, &mut self.seen);
+    }
+
+    fn send(&mut self, call: impl FnOnce(&mut Connection) -> Result<(), SendError>) {
+        let before = self.connection.output().len();
+        let state = self.connection.state();
+        match call(&mut self.connection) {
+            Ok(()) => assert_eq!(state, State::Open, "I10"),
+            Err(_) => assert_eq!(self.connection.output().len(), before, "an error changes nothing"),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)))
+    }
+
+    fn check(&mut self) {
+        let connection = &self.connection;
+        assert!(connection.output().len() <= MAX_OUTPUT + REPLIES + self.buffered, "I11");
+        assert_eq!(connection.wants_write(), !connection.output().is_empty());
+        assert!(!connection.should_shutdown() || !connection.wants_write());
+        assert!(!self.is_over() || connection.state() != State::Open);
+        if connection.payload_owed() == 0 {
+            self.owed.clear(); // the connection was given up
+        }
+        assert_eq!(connection.payload_owed(), self.owed.len() as u64);
+    }
+
+    fn finish(mut self) {
+        while self.connection.wants_write() || !self.owed.is_empty() {
+            self.written.extend(self.connection.take_output());
+            self.connection.output_written(self.owed.len());
+            self.written.append(&mut self.owed);
+        }
+        let decoded = model(self.role.opposite(), NO_LIMITS, &self.written);
+        assert_eq!(decoded.error(), None, "I8");
+        let closes = decoded.events.iter().filter(|event| matches!(event, Seen::Close(_))).count();
+        let close_due = matches!(self.connection.state(), State::CloseSent | State::Closed | State::Failed);
+        assert!(closes == 1 || closes == 0 && !close_due, "I10: one Close, and always when one is due");
+    }
+}
+
+const MAX_OUTPUT: usize = 400;
+/// Sixteen Pongs, the latest one, and a Close.
+const REPLIES: usize = 18 * (2 + 4 + 125);

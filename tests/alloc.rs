@@ -1,0 +1,300 @@
+//! Memory: what is allocated, and when. A test program of its own, for its counting allocator.
+
+mod common;
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
+
+use common::*;
+use sansocket::frame::Limits;
+use sansocket::{Config, Connection, Event, Input, Message, ProtocolError};
+
+// ---- counting ----
+
+/// Counts for each thread by itself, so that tests may run at the same time.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<Count> = const { Cell::new(Count { calls: 0, held: 0, peak: 0 }) };
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    calls: usize,
+    held: isize,
+    peak: isize,
+}
+
+fn count(calls: usize, bytes: isize) {
+    let _ = COUNT.try_with(|count| {
+        let mut now = count.get();
+        now.calls += calls;
+        now.held += bytes;
+        now.peak = now.peak.max(now.held);
+        count.set(now);
+    });
+}
+
+// SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory of the caller's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, layout.size().cast_signed());
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        count(0, -layout.size().cast_signed());
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `work` allocates: calls, bytes at the peak, bytes that are held in the end; and what it returns.
+fn measure<T>(work: impl FnOnce() -> T) -> (Used, T) {
+    let start = COUNT.get();
+    COUNT.set(Count { peak: start.held, ..start });
+    let result = work();
+    let end = COUNT.get();
+    (
+        Used { calls: end.calls - start.calls, peak: end.peak - start.held, held: end.held - start.held },
+        result,
+    )
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    calls: usize,
+    peak: isize,
+    held: isize,
+}
+
+/// Receives without allocating anything of its own, and gives each event to `handle`.
+fn drain(connection: &mut Connection, bytes: &mut [u8], mut handle: impl FnMut(&mut Connection, Event<'_>)) {
+    let mut input = Input::new(bytes);
+    while let Some(event) = connection.recv(&mut input) {
+        handle(connection, event);
+    }
+}
+
+fn error(event: &Event<'_>) -> Option<ProtocolError> {
+    match event {
+        Event::Failed(error) => Some(*error),
+        _ => None,
+    }
+}
+
+// ---- small ----
+
+#[test]
+fn a_connection_is_at_most_512_bytes_and_an_idle_server_holds_no_heap() {
+    assert!(size_of::<Connection>() <= 512, "{}", size_of::<Connection>());
+    let (used, mut server) = measure(|| Connection::server(Config::default()));
+    assert_eq!(used.calls, 0);
+    let (used, ()) = measure(|| {
+        let mut bytes = Role::Server.frame(TEXT, b"Hello");
+        drain(&mut server, &mut bytes, |_, event| assert!(matches!(event, Event::Message(_))));
+        server.send_text("Hello").expect("open");
+        server.output_written(7);
+        server.shrink();
+    });
+    assert_eq!(used.held, 0, "idle again: {used:?}");
+}
+
+#[test]
+fn steady_traffic_allocates_nothing() {
+    for role in Role::BOTH {
+        for len in [16, 1024, 16 << 10] {
+            let mut connection = role.connection(Config::default());
+            let frame = role.frame(BINARY, &vec![7; len]);
+            let mut buffer = vec![0; frame.len() * 4];
+            let mut round = |connection: &mut Connection| {
+                buffer.chunks_mut(frame.len()).for_each(|chunk| chunk.copy_from_slice(&frame));
+                drain(connection, &mut buffer, |connection, event| match event {
+                    Event::Message(message) => connection.send(&message).expect("open"),
+                    event => assert_eq!(error(&event), None),
+                });
+                connection.output_written(usize::MAX);
+            };
+            (0..4).for_each(|_| round(&mut connection));
+            let (used, ()) = measure(|| (0..300).for_each(|_| round(&mut connection)));
+            assert_eq!(used.calls, 0, "{role:?} {len}: {used:?}");
+        }
+    }
+}
+
+#[test]
+fn a_big_message_leaves_nothing_behind() {
+    for role in Role::BOTH {
+        let (used, connection) = measure(|| {
+            let mut connection = role.connection(Config::default());
+            let mut bytes = role.frame(BINARY, &vec![7; 1 << 20]);
+            for half in bytes.chunks_mut(600_000) {
+                drain(&mut connection, half, |connection, event| match event {
+                    Event::Message(message) => connection.send(&message).expect("open"),
+                    event => assert_eq!(error(&event), None),
+                });
+            }
+            connection.output_written(usize::MAX);
+            connection
+        });
+        assert!(used.held <= 4096, "{role:?} {used:?}");
+        drop(connection);
+    }
+}
+
+// ---- what the peer announces ----
+
+#[test]
+fn cve_2022_35922_an_announced_length_allocates_nothing() {
+    for (limits, len) in [
+        (Config::default(), (1 << 63) - 1),
+        (config(NO_LIMITS), (1 << 63) - 1),
+        (config(Limits { max_frame: 1 << 30, max_message: 1 << 30, max_fragments: 1 }), 1 << 30),
+    ] {
+        for role in Role::BOTH {
+            for first in [TEXT, BINARY, FIRST_BINARY] {
+                let mut bytes = header(first, role.key(), Form::Eight, len);
+                let mut few = [role.key().map_or(b'x', |key| key[0] ^ b'x')];
+                let mut connection = role.connection(limits);
+                let (used, ()) = measure(|| {
+                    drain(&mut connection, &mut bytes, |_, _| {});
+                    drain(&mut connection, &mut few, |_, _| {});
+                });
+                assert!(used.peak < 1024, "{len:#x} {used:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_is_at_most_twice_what_arrived() {
+    for first in [TEXT, BINARY] {
+        let mut connection = Role::Client.connection(config(NO_LIMITS));
+        let mut head = header(first, None, Form::Eight, 1 << 40);
+        drain(&mut connection, &mut head, |_, _| {});
+        let (mut arrived, mut piece) = (0, vec![b'x'; 700]);
+        let (used, ()) = measure(|| {
+            while arrived < 1_000_000 {
+                drain(&mut connection, &mut piece, |_, _| {});
+                arrived += 700;
+            }
+        });
+        // While a buffer grows, the old one and the new one are there at the same time.
+        assert!(used.held <= 2 * arrived && used.peak <= 3 * arrived, "{used:?} after {arrived}");
+    }
+}
+
+#[test]
+fn a_whole_frame_is_never_held_twice() {
+    for role in Role::BOTH {
+        let mut bytes = role.frame(BINARY, &vec![7; 1 << 20]);
+        let mut connection = role.connection(Config::default());
+        let (used, ()) = measure(|| drain(&mut connection, &mut bytes, |_, _| {}));
+        assert_eq!(used.calls, 0, "borrowed");
+    }
+}
+
+#[test]
+fn chunks_of_a_huge_message_need_no_memory() {
+    let mut connection = Role::Server.connection(config(NO_LIMITS));
+    let mut head = header(TEXT, Some(KEY), Form::Eight, 1 << 40);
+    drain(&mut connection, &mut head, |_, _| {});
+    let text = "ä€🦀".repeat(1000);
+    let mut bytes = Vec::from_iter(masked(KEY, text.as_bytes()));
+    let (used, ()) = measure(|| {
+        for piece in bytes.chunks_mut(997) {
+            let mut input = Input::new(piece);
+            while connection.recv_chunk(&mut input).is_some() {}
+        }
+    });
+    assert!(used.peak < 16 && used.held == 0, "one cut code point at a time: {used:?}");
+}
+
+// ---- fragments ----
+
+/// Feeds `times` copies of `next` behind `first`, many at a time.
+fn flood(
+    role: Role,
+    config: Config,
+    first: &[u8],
+    next: &[u8],
+    times: usize,
+) -> (Used, Option<ProtocolError>) {
+    let mut connection = role.connection(config);
+    drain(&mut connection, &mut first.to_vec(), |_, _| {});
+    let block = next.repeat(10_000);
+    let mut buffer = block.clone();
+    measure(|| {
+        let mut failed = None;
+        for _ in 0..times / 10_000 {
+            buffer.copy_from_slice(&block);
+            drain(&mut connection, &mut buffer, |_, event| failed = failed.or(error(&event)));
+        }
+        failed
+    })
+}
+
+#[test]
+fn cve_2026_48779_ten_million_tiny_continuations_are_too_many() {
+    for role in Role::BOTH {
+        for payload in [b"".as_slice(), b"x"] {
+            let (first, next) = (role.frame(FIRST_TEXT, b""), role.frame(MIDDLE, payload));
+            let (used, failed) = flood(role, Config::default(), &first, &next, 10_000_000);
+            assert_eq!(failed, Some(ProtocolError::TooManyFragments));
+            assert!(used.peak <= 64 << 10, "{used:?}");
+        }
+    }
+}
+
+#[test]
+fn cve_2026_12151_memory_is_that_of_the_payload_whatever_the_fragments() {
+    let limits = Limits { max_frame: 1 << 20, max_message: 1 << 20, max_fragments: u32::MAX };
+    for (payload, most) in [(b"".as_slice(), 0), (b"x", 3 * 300_000)] {
+        let (first, next) = (Role::Client.frame(FIRST_BINARY, b""), Role::Client.frame(MIDDLE, payload));
+        let (used, failed) = flood(Role::Client, config(limits), &first, &next, 300_000);
+        assert_eq!(failed, None);
+        assert!(used.peak <= most, "{used:?}");
+    }
+}
+
+#[test]
+fn autobahn_9_3_1_four_mebibytes_in_frames_of_64_bytes_pass() {
+    for role in Role::BOTH {
+        let mut bytes = role.frame(FIRST_BINARY, &[7; 64]);
+        bytes.extend(role.frame(MIDDLE, &[7; 64]).repeat(65_534));
+        bytes.extend(role.frame(LAST, &[7; 64]));
+        let mut connection = role.connection(Config::default());
+        let mut whole = None;
+        drain(&mut connection, &mut bytes, |_, event| match event {
+            Event::Message(Message::Binary(bytes)) => whole = Some(bytes.into_owned()),
+            event => assert_eq!(error(&event), None),
+        });
+        assert!(whole.is_some_and(|bytes| bytes == vec![7; 4 << 20]));
+    }
+}
+
+#[test]
+fn cve_2014_0193_endless_continuations_hold_no_more_than_the_limit() {
+    for role in Role::BOTH {
+        let next = role.frame(MIDDLE, &[7; 1024]);
+        let limits = Limits { max_frame: 1 << 20, max_message: 1 << 20, max_fragments: 16 };
+        let (used, failed) = flood(role, config(limits), &role.frame(FIRST_BINARY, b""), &next, 20_000);
+        assert_eq!(failed, Some(ProtocolError::MessageTooLarge));
+        assert!(used.peak <= 3 << 20 && used.held <= 4096, "{used:?}");
+    }
+}
+
+#[test]
+fn cve_2020_35896_a_flood_of_pings_holds_a_few_kibibytes() {
+    for role in Role::BOTH {
+        let ping = role.frame(PING, &[7; 125]);
+        let (used, failed) = flood(role, Config::default(), &ping, &ping, 200_000);
+        assert_eq!(failed, None);
+        assert!(used.peak <= 8192, "{used:?}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Time: pings, pong deadlines, idle connections, and the deadline for closing.
+
+mod common;
+
+use core::time::Duration;
+
+use common::*;
+use sansocket::{CloseCode, Config, Connection, Event, ProtocolError, State};
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn timed() -> Config {
+    Config::default().ping_interval(Some(secs(30))).pong_timeout(secs(10)).close_timeout(secs(5))
+}
+
+fn at(connection: &mut Connection, now: u64) -> Option<ProtocolError> {
+    match connection.handle_timeout(secs(now)) {
+        Some(Event::Failed(error)) => Some(error),
+        event => {
+            assert_eq!(event, None, "the time brings failures only");
+            None
+        }
+    }
+}
+
+#[test]
+fn without_timers_nothing_is_ever_due() {
+    for role in Role::BOTH {
+        let mut connection = open(role);
+        for now in [0, 1, 1 << 40, u64::MAX] {
+            assert_eq!((at(&mut connection, now), connection.next_timeout()), (None, None));
+        }
+        assert!(!connection.wants_write());
+    }
+}
+
+#[test]
+fn trap_53_one_ping_after_silence_and_the_end_if_nothing_answers() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(timed());
+        assert_eq!(at(&mut connection, 100), None);
+        assert_eq!(connection.next_timeout(), Some(secs(130)));
+        assert_eq!((at(&mut connection, 129), connection.wants_write()), (None, false));
+        assert_eq!(at(&mut connection, 130), None);
+        assert_eq!(written(&mut connection), [(PING, vec![])]);
+        assert_eq!(connection.next_timeout(), Some(secs(140)));
+        assert_eq!((at(&mut connection, 139), connection.wants_write()), (None, false), "one at a time");
+        // Anything at all is a sign of life, even half a header.
+        events(&mut connection, &[0x81]);
+        assert_eq!(at(&mut connection, 141), None);
+        assert_eq!(connection.next_timeout(), Some(secs(171)));
+        assert_eq!(at(&mut connection, 171), None);
+        assert_eq!(written(&mut connection), [(PING, vec![])]);
+        connection.send_text("never written").expect("open");
+        assert_eq!(at(&mut connection, 181), Some(ProtocolError::PongTimeout));
+        assert_eq!((connection.state(), connection.next_timeout()), (State::Ended, None));
+        assert!(connection.is_ended() && connection.should_shutdown() && !connection.wants_read());
+        assert_eq!((at(&mut connection, 500), connection.recv_eof()), (None, None), "I4");
+    }
+}
+
+#[test]
+fn a_recv_of_no_bytes_is_no_sign_of_life() {
+    let mut connection = Role::Server.connection(timed());
+    at(&mut connection, 0);
+    at(&mut connection, 30);
+    events(&mut connection, b"");
+    assert_eq!(at(&mut connection, 40), Some(ProtocolError::PongTimeout));
+}
+
+#[test]
+fn the_pong_deadline_stands_when_the_output_is_full() {
+    let mut connection = Role::Server.connection(timed().max_output(10));
+    at(&mut connection, 0);
+    connection.send_binary(&[7; 8]).expect("fits");
+    at(&mut connection, 30);
+    assert_eq!(connection.output().len(), 10);
+    assert_eq!(at(&mut connection, 40), Some(ProtocolError::PongTimeout));
+}
+
+#[test]
+fn an_idle_connection_is_closed_with_1001() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(timed().idle_timeout(Some(secs(60))).ping_interval(None));
+        assert_eq!(at(&mut connection, 0), None);
+        // Control frames do not keep it open, messages in either direction do.
+        receive(&mut connection, role, &[(PING, b"")]);
+        assert_eq!((at(&mut connection, 50), connection.next_timeout()), (None, Some(secs(60))));
+        receive(&mut connection, role, &[(TEXT, b"")]);
+        assert_eq!((at(&mut connection, 59), connection.next_timeout()), (None, Some(secs(119))));
+        connection.send_text("").expect("open");
+        assert_eq!((at(&mut connection, 100), connection.next_timeout()), (None, Some(secs(160))));
+        let _ = connection.take_output();
+        assert_eq!(at(&mut connection, 160), None);
+        assert_eq!(connection.state(), State::CloseSent);
+        assert_eq!(&written(&mut connection)[0].1[..2], 1001_u16.to_be_bytes());
+        assert_eq!(connection.next_timeout(), Some(secs(165)));
+        assert_eq!(at(&mut connection, 165), Some(ProtocolError::CloseTimeout));
+        assert!(connection.is_ended());
+    }
+}
+
+#[test]
+fn the_peer_has_until_the_close_deadline() {
+    type Prepare = fn(&mut Connection, Role);
+    let table: [(Prepare, Option<ProtocolError>); 3] = [
+        (|c, _| assert_eq!(c.close(CloseCode::NORMAL, ""), Ok(())), Some(ProtocolError::CloseTimeout)),
+        (|c, role| assert_eq!(receive(c, role, &[(CLOSE, b"")]).len(), 1), None),
+        (|c, role| assert_eq!(receive(c, role, &[(0xFF, b"")]).len(), 1), None),
+    ];
+    for role in Role::BOTH {
+        for (prepare, error) in table {
+            let mut connection = role.connection(timed());
+            at(&mut connection, 10);
+            prepare(&mut connection, role);
+            assert!(connection.next_timeout().is_some_and(|due| due <= secs(10)), "now, to start the clock");
+            assert_eq!((at(&mut connection, 11), connection.next_timeout()), (None, Some(secs(16))));
+            events(&mut connection, &role.frame(PONG, b"bytes do not help"));
+            assert_eq!((at(&mut connection, 15), connection.is_ended()), (None, false));
+            assert_eq!((at(&mut connection, 16), connection.is_ended()), (error, true), "whatever waits");
+            assert_eq!((at(&mut connection, 99), connection.next_timeout()), (None, None));
+        }
+    }
+}
+
+#[test]
+fn time_that_jumps_or_goes_backwards_does_no_harm() {
+    let mut connection = Role::Server.connection(timed());
+    assert_eq!(at(&mut connection, 1000), None);
+    for now in [0, 999, 1029, 5] {
+        assert_eq!((at(&mut connection, now), connection.next_timeout()), (None, Some(secs(1030))));
+    }
+    // A jump, as after a suspended laptop: a Ping first, never the end at once.
+    assert_eq!(at(&mut connection, 1 << 40), None);
+    assert_eq!(written(&mut connection), [(PING, vec![])]);
+    assert_eq!(connection.next_timeout(), Some(secs((1 << 40) + 10)));
+    events(&mut connection, &Role::Server.frame(PONG, b""));
+    assert_eq!(connection.handle_timeout(Duration::MAX), None);
+    assert_eq!(connection.next_timeout(), Some(Duration::MAX), "no overflow");
+    for extreme in [Duration::ZERO, Duration::MAX] {
+        let config = Config::default()
+            .ping_interval(Some(extreme))
+            .pong_timeout(extreme)
+            .idle_timeout(Some(extreme))
+            .close_timeout(extreme);
+        let mut connection = Role::Client.connection(config);
+        for _ in 0..10 {
+            let now = connection.next_timeout().unwrap_or(secs(1));
+            let _ = connection.handle_timeout(now);
+        }
+        assert!(connection.is_ended());
+    }
+}
