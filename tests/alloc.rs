@@ -1,4 +1,5 @@
 //! Memory: what is allocated, and when. A test program of its own, for its counting allocator.
+#![cfg(feature = "alloc")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The connection: closing (RFC 6455 §7), control frames, sending, and limits of the output.
+#![cfg(feature = "alloc")]
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! Frames (RFC 6455 §5): what is legal, what is refused, and at which byte.
+#![cfg(feature = "alloc")]
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! The bodies of the fuzz targets, over their corpus and over mutations of it: what a fuzzer does, small and always the same.
+#![cfg(feature = "alloc")]
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 #[path = "../fuzz/bodies/mod.rs"]

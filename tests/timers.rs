@@ -1,4 +1,5 @@
 //! Time: pings, pong deadlines, idle connections, and the deadline for closing.
+#![cfg(feature = "alloc")]
 
 mod common;
 
@@ -132,6 +133,12 @@ fn time_that_jumps_or_goes_backwards_does_no_harm() {
     for now in [0, 999, 1029, 5] {
         assert_eq!((at(&mut connection, now), connection.next_timeout()), (None, Some(secs(1030))));
     }
+    events(&mut connection, &[0x81]);
+    assert_eq!(
+        (at(&mut connection, 5), connection.next_timeout()),
+        (None, Some(secs(1059))),
+        "heard at 1029"
+    );
     // A jump, as after a suspended laptop: a Ping first, never the end at once.
     assert_eq!(at(&mut connection, 1 << 40), None);
     assert_eq!(written(&mut connection), [(PING, vec![])]);
