@@ -106,7 +106,16 @@ impl Connection {
     /// ```
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let event = self.receiver.recv(input);
+        if let Some(message) = self.receiver.recv_whole(input) {
+            self.sender.heard(true);
+            return Some(Event::Message(message));
+        }
+        self.recv_any(input)
+    }
+
+    #[inline(never)]
+    fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let event = self.receiver.recv_any(input);
         self.note(event.as_ref());
         event
     }
