@@ -30,18 +30,23 @@ impl Mask {
     /// Masks or unmasks the next bytes of the payload in place.
     #[inline]
     pub fn apply(&mut self, payload: &mut [u8]) {
-        let after = self.after(payload.len());
-        // Long payloads are worth starting at a cache line: the loop then never straddles two.
-        if payload.len() >= ALIGN_FROM {
-            let head = payload.as_ptr().align_offset(CACHE_LINE).min(payload.len());
-            let (head, rest) = payload.split_at_mut(head);
-            xor(head, self.key);
-            *self = self.after(head.len());
-            xor(rest, self.key);
-        } else {
+        if payload.len() < ALIGN_FROM {
             xor(payload, self.key);
+            *self = self.after(payload.len());
+        } else {
+            self.apply_aligned(payload);
         }
-        *self = after;
+    }
+
+    /// Long payloads are worth starting at a cache line: the loop then never straddles two.
+    #[inline(never)]
+    fn apply_aligned(&mut self, payload: &mut [u8]) {
+        let head = payload.as_ptr().align_offset(CACHE_LINE).min(payload.len());
+        let (head, rest) = payload.split_at_mut(head);
+        for part in [head, rest] {
+            xor(part, self.key);
+            *self = self.after(part.len());
+        }
     }
 
     /// Copies the next bytes of the payload from `from` to `to`, masked or unmasked; as many as the shorter one holds.
