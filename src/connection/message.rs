@@ -255,13 +255,15 @@ impl From<Assembly> for Message<'_> {
     }
 }
 
-/// How much to reserve for `more` behind `len` bytes: at most double of what has really arrived, whatever was announced, and
-/// no more than the message can still need.
+/// How much to reserve for `more` behind `len` bytes: a few times what has really arrived, whatever was announced, and no more
+/// than the message can still need.
 fn growth(len: usize, capacity: usize, more: usize, to_come: u64) -> usize {
     let needed = len.saturating_add(more);
     if needed <= capacity {
         return 0;
     }
     let whole = needed.saturating_add(usize::try_from(to_come).unwrap_or(usize::MAX));
-    capacity.saturating_mul(2).min(whole).max(needed) - len
+    // Each step moves what is there, so few steps are worth some room, which is not touched before it is used.
+    let factor = if to_come == u64::MAX { 2 } else { 4 };
+    needed.saturating_mul(factor).min(whole) - len
 }

@@ -131,8 +131,17 @@ impl Connection {
     /// ```
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        if let Some(message) = self.receiver.recv_whole(input) {
+            self.sender.heard(true);
+            return Some(Event::Message(message));
+        }
+        self.recv_any(input)
+    }
+
+    #[inline(never)]
+    fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         let arrived = !input.is_empty();
-        let event = self.receiver.recv(input);
+        let event = self.receiver.recv_any(input);
         self.note(arrived, event.as_ref());
         event
     }

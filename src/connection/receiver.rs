@@ -146,12 +146,27 @@ impl Receiver {
     /// See [`Connection::recv`](super::Connection::recv).
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        if self.state == State::Open
-            && let Some((kind, payload)) = self.decoder.next_whole(input)
-        {
-            return Some(self.whole(kind, payload).unwrap_or_else(|error| self.fail(error)));
+        match self.recv_whole(input) {
+            Some(message) => Some(Event::Message(message)),
+            None => self.recv_any(input),
         }
-        self.recv_any(input)
+    }
+
+    /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
+    /// [`recv_any`](Self::recv_any), which knows all the rules.
+    ///
+    /// Always inlined, so that the event is made where the caller wants it: moving it there costs as much as all the rest.
+    #[inline(always)]
+    pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
+        if self.state != State::Open {
+            return None;
+        }
+        let (kind, payload) = self.decoder.next_whole(input)?;
+        let message = whole(kind, payload);
+        if let Err(error) = message {
+            self.state = State::Failing(error);
+        }
+        message.ok()
     }
 
     /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
@@ -188,7 +203,7 @@ impl Receiver {
     }
 
     #[inline(never)]
-    fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+    pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         self.events(input, usize::MAX, Self::assemble)
     }
 
@@ -276,7 +291,7 @@ impl Receiver {
         } else if last && partial.assembly.is_empty() && self.utf8.is_complete() {
             let kind = partial.assembly.kind();
             self.message = None;
-            return self.whole(kind, frame.payload).map(Some);
+            return whole(kind, frame.payload).map(|message| Some(Event::Message(message)));
         } else {
             let to_come = if frame.header.fin { self.decoder.left() } else { u64::MAX };
             partial.assembly.push(frame.payload, to_come, &mut self.utf8)?;
@@ -288,15 +303,6 @@ impl Receiver {
             return Err(ProtocolError::InvalidUtf8);
         }
         Ok(self.message.take().map(|partial| Event::Message(partial.assembly.into())))
-    }
-
-    /// A message whose whole payload lies in the input.
-    #[inline]
-    fn whole<'b>(&self, kind: Kind, payload: &'b mut [u8]) -> Result<Event<'b>, ProtocolError> {
-        Ok(Event::Message(match kind {
-            Kind::Text => Message::from(str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?),
-            Kind::Binary => Message::from(&*payload),
-        }))
     }
 
     /// A piece of a data frame, for `recv_chunk`.
@@ -342,6 +348,15 @@ impl Partial {
         let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
         Self { assembly: Assembly::new(kind), begun: false }
     }
+}
+
+/// A message whose whole payload lies in the input.
+#[inline]
+fn whole(kind: Kind, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
+    Ok(match kind {
+        Kind::Text => Message::from(str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?),
+        Kind::Binary => Message::from(payload),
+    })
 }
 
 /// How many compressed bytes at a time become a chunk: even at the best possible ratio, of about 1000, no more than half a megabyte.

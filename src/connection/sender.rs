@@ -504,15 +504,16 @@ impl Sender {
     /// Appends a frame to the output.
     #[inline]
     fn push(&mut self, header: Header, payload: &[u8]) {
-        let head = header.encode();
         let room = self.output.room(Header::MAX_LEN + payload.len());
-        room[..Header::MAX_LEN].copy_from_slice(&head.bytes);
-        let body = &mut room[head.len..head.len + payload.len()];
+        let Some(head) = room.first_chunk_mut() else { return };
+        let start = header.write(head);
+        let end = start + payload.len();
+        let body = &mut room[start..end];
         match header.mask {
             None => body.copy_from_slice(payload),
             Some(key) => Mask::new(key).copy(payload, body),
         }
-        self.output.appended(head.len + payload.len());
+        self.output.appended(end);
     }
 
     /// Appends a frame of a compressed message, whose header has everything but the length and RSV1.

@@ -199,6 +199,13 @@ impl Header {
     #[must_use]
     pub fn encode(&self) -> EncodedHeader {
         let mut bytes = [0; Self::MAX_LEN];
+        let len = self.write(&mut bytes);
+        EncodedHeader { bytes, len }
+    }
+
+    /// Writes the header's bytes to the front of `bytes` and tells how many they are.
+    #[inline]
+    pub(crate) fn write(&self, bytes: &mut [u8; Self::MAX_LEN]) -> usize {
         bytes[0] = if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 } | self.opcode as u8;
         let mut len = match self.payload_len {
             short @ 0..=125 => {
@@ -221,16 +228,15 @@ impl Header {
             bytes[len..len + 4].copy_from_slice(&key);
             len += 4;
         }
-        EncodedHeader { bytes, len }
+        len
     }
 }
 
 /// The bytes of a [`Header`]; it dereferences to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodedHeader {
-    /// All of it, so that it can be copied with a size that is known to the compiler.
-    pub(crate) bytes: [u8; Header::MAX_LEN],
-    pub(crate) len: usize,
+    bytes: [u8; Header::MAX_LEN],
+    len: usize,
 }
 
 impl Deref for EncodedHeader {

@@ -30,18 +30,15 @@ impl Mask {
     /// Masks or unmasks the next bytes of the payload in place.
     #[inline]
     pub fn apply(&mut self, payload: &mut [u8]) {
-        let after = self.after(payload.len());
-        // Long payloads are worth starting at a cache line: the loop then never straddles two.
-        if payload.len() >= ALIGN_FROM {
-            let head = payload.as_ptr().align_offset(CACHE_LINE).min(payload.len());
-            let (head, rest) = payload.split_at_mut(head);
-            xor(head, self.key);
-            *self = self.after(head.len());
-            xor(rest, self.key);
-        } else {
-            xor(payload, self.key);
+        let wide = self.wide();
+        let (words, rest) = payload.as_chunks_mut::<8>();
+        for word in words {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
         }
-        *self = after;
+        for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+            *byte ^= key;
+        }
+        *self = self.after(payload.len());
     }
 
     /// Copies the next bytes of the payload from `from` to `to`, masked or unmasked; as many as the shorter one holds.
@@ -49,14 +46,14 @@ impl Mask {
     pub fn copy(&mut self, from: &[u8], to: &mut [u8]) {
         let len = from.len().min(to.len());
         let (from, to) = (&from[..len], &mut to[..len]);
-        let (wide, key) = (self.wide(), self.key.to_ne_bytes());
+        let wide = self.wide();
         let (from_words, from_rest) = from.as_chunks::<8>();
         let (to_words, to_rest) = to.as_chunks_mut::<8>();
         for (from, to) in from_words.iter().zip(to_words) {
             *to = (u64::from_ne_bytes(*from) ^ wide).to_ne_bytes();
         }
-        for (i, (from, to)) in from_rest.iter().zip(to_rest).enumerate() {
-            *to = from ^ key[i & 3];
+        for ((from, to), key) in from_rest.iter().zip(to_rest).zip(wide.to_ne_bytes()) {
+            *to = from ^ key;
         }
         *self = self.after(len);
     }
@@ -78,21 +75,6 @@ impl Mask {
         u64::from(self.key) << 32 | u64::from(self.key)
     }
 }
-
-#[inline]
-fn xor(bytes: &mut [u8], key: u32) {
-    let wide = Mask { key }.wide();
-    let (words, rest) = bytes.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-    }
-    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
-        *byte ^= key;
-    }
-}
-
-const CACHE_LINE: usize = 64;
-const ALIGN_FROM: usize = 512;
 
 #[cfg(test)]
 mod tests {
