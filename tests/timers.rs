@@ -6,7 +6,7 @@ mod common;
 use core::time::Duration;
 
 use common::*;
-use sansocket::{CloseCode, Config, Connection, Event, ProtocolError, State};
+use sansocket::{CloseCode, Config, Connection, Event, Input, ProtocolError, State};
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -158,5 +158,42 @@ fn time_that_jumps_or_goes_backwards_does_no_harm() {
             let _ = connection.handle_timeout(now);
         }
         assert!(connection.is_ended());
+    }
+}
+
+/// A peer that reads slowly, but reads, is neither lost nor cut off; one that reads nothing is.
+#[test]
+fn progress_in_writing_is_a_sign_of_life() {
+    let config =
+        Config::default().ping_interval(Some(secs(30))).pong_timeout(secs(20)).close_timeout(secs(10));
+    for close in [false, true] {
+        let mut connection = Connection::server(config);
+        connection.handle_timeout(secs(0));
+        connection.send_binary(&[7; 1 << 20]).unwrap();
+        if close {
+            connection.close(CloseCode::NORMAL, "").unwrap();
+        }
+        for second in 1..=200 {
+            assert_eq!(connection.handle_timeout(secs(second)), None, "{second} s");
+            connection.output_written(5000);
+        }
+        assert_eq!(connection.state(), if close { State::CloseSent } else { State::Open });
+        let lost = (201..=300).find_map(|second| connection.handle_timeout(secs(second)));
+        let why = if close { ProtocolError::CloseTimeout } else { ProtocolError::PongTimeout };
+        assert_eq!(lost, Some(Event::Failed(why)));
+        assert!(connection.is_ended());
+    }
+}
+
+#[test]
+fn a_long_message_on_its_way_is_not_idle() {
+    let mut connection = Connection::server(Config::default().idle_timeout(Some(secs(30))));
+    connection.handle_timeout(secs(0));
+    let mut head = *b"\x82\xFE\x10\0\0\0\0\0";
+    assert_eq!(connection.recv(&mut Input::new(&mut head)), None);
+    for second in 1..=100 {
+        assert_eq!(connection.recv(&mut Input::new(&mut [0; 7])), None);
+        connection.handle_timeout(secs(second));
+        assert_eq!(connection.state(), State::Open, "{second} s");
     }
 }

@@ -132,8 +132,8 @@ impl Config {
         Self { idle_timeout: timeout, ..self }
     }
 
-    /// How long the peer has, from our Close on, to finish the closing handshake and end the transport.
-    /// Default: 10 s.
+    /// How long the peer has, once our Close has been written, to finish the closing handshake and end the transport; and how long a
+    /// transport may take nothing before that. Default: 10 s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         Self { close_timeout: timeout, ..self }

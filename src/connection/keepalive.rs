@@ -15,10 +15,11 @@ pub(crate) struct Timers {
     pong_timeout: Duration,
     idle_timeout: Option<Duration>,
     close_timeout: Duration,
-    /// Whether bytes arrived, and whether a message was sent or received, since the last call. At the beginning both are
-    /// set, so that the first call starts the timers.
+    /// Whether the peer showed life, whether a message was sent or received, and whether something was written, since the last
+    /// call. At the beginning the first two are set, so that the first call starts the timers.
     heard: bool,
     active: bool,
+    wrote: bool,
     last_heard: Duration,
     last_active: Duration,
     /// Since when a Ping waits for a sign of life.
@@ -37,6 +38,7 @@ impl Timers {
             close_timeout: config.close_timeout,
             heard: true,
             active: true,
+            wrote: false,
             last_heard: Duration::ZERO,
             last_active: Duration::ZERO,
             ping_sent: None,
@@ -49,6 +51,14 @@ impl Timers {
     #[inline]
     pub(crate) fn heard(&mut self) {
         self.heard = true;
+    }
+
+    /// Output was written. A transport that could not take everything before, and takes more now, shows life as well: the peer
+    /// is reading, however slowly.
+    #[inline]
+    pub(crate) fn wrote(&mut self, more_waits: bool) {
+        self.wrote = true;
+        self.heard |= more_waits;
     }
 
     /// A message, or a piece of one, was sent or received.
@@ -85,6 +95,10 @@ impl Timers {
         }
         if mem::take(&mut self.active) {
             self.last_active = now;
+        }
+        // A peer that is slow to read what was sent before our Close has the whole time from then on.
+        if mem::take(&mut self.wrote) {
+            self.closing = None;
         }
         let due = |since: Duration, timeout| now >= since.saturating_add(timeout);
         match (state, self.ping_sent, self.closing) {

@@ -100,10 +100,11 @@ impl Connection {
         self.receiver.is_whole(bytes)
     }
 
-    /// Whether a payload of this length may be sent by the caller itself without a copy: not compressed and not masked.
+    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed nor masked, and not too
+    /// much for the output if it has to be copied after all.
     #[cfg(feature = "net")]
     pub(crate) fn sends_as_is(&self, len: usize) -> bool {
-        !self.sender.is_client() && !self.sender.compresses(len)
+        !self.sender.is_client() && !self.sender.compresses(len) && len <= self.sender.room()
     }
 
     /// Puts two halves together again. They have to be of the same connection.
@@ -172,7 +173,8 @@ impl Connection {
     #[inline]
     fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
         if arrived {
-            self.sender.heard(matches!(event, Some(Event::Message(_) | Event::Chunk(_))));
+            let message = matches!(event, Some(Event::Message(_) | Event::Chunk(_)));
+            self.sender.heard(message || self.receiver.is_in_message());
         }
         if let Some(reply) = event.and_then(Event::reply) {
             self.sender.reply(reply);
@@ -258,7 +260,8 @@ impl Connection {
         self.sender.payload_owed()
     }
 
-    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it.
+    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it. Its frame has begun, so
+    /// that [`Config::max_output`] cannot refuse it any more.
     pub fn buffer_payload(&mut self, payload: &[u8]) {
         self.sender.buffer_payload(payload);
     }
@@ -316,7 +319,7 @@ impl Connection {
         self.sender.take_output()
     }
 
-    /// Whether there is output to write.
+    /// Whether there is output to write. A payload that is [owed](Self::payload_owed) is not part of it.
     #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {

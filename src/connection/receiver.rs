@@ -169,6 +169,11 @@ impl Receiver {
         message.ok()
     }
 
+    /// Whether a part of a message has arrived, and not yet its end.
+    pub(crate) fn is_in_message(&self) -> bool {
+        self.message.is_some()
+    }
+
     /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
     #[cfg(feature = "net")]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {

@@ -322,7 +322,7 @@ impl Sender {
         self.conclude(Step::End);
     }
 
-    /// Bytes have arrived: the peer is alive. `message`: they brought a message, or a piece of one.
+    /// Bytes have arrived: the peer is alive. `message`: they belong to a message.
     #[inline]
     pub fn heard(&mut self, message: bool) {
         self.timers.heard();
@@ -347,6 +347,9 @@ impl Sender {
         self.output.written(buffered);
         self.written += buffered as u64;
         self.owed = self.owed.saturating_sub((n - buffered) as u64);
+        if n > 0 {
+            self.timers.wrote(self.owed > 0 || !self.output.is_empty());
+        }
         self.send_deferred();
     }
 
@@ -390,7 +393,7 @@ impl Sender {
     /// See [`Connection::is_ended`](super::Connection::is_ended).
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        self.state == State::Ended && self.output.is_empty()
+        self.state == State::Ended && self.output.is_empty() && self.owed == 0
     }
 
     /// See [`Connection::state`](super::Connection::state).
@@ -419,7 +422,7 @@ impl Sender {
             Due::Nothing => {}
             Due::Ping => {
                 self.shrink();
-                // A full output is a reason not to ping, and the deadline stands: a peer that reads nothing is lost.
+                // With a full output there is no room to ping, and the deadline stands: a peer that reads nothing is lost.
                 let _ = self.ping(&[]);
             }
             Due::Idle => {
@@ -489,10 +492,16 @@ impl Sender {
         }
         let mask = self.masks.as_ref().map(|_| [0; 4]);
         let header = Header { fin, rsv1: false, opcode, mask, payload_len };
-        if buffered.saturating_add(header.len()) > self.max_output.saturating_sub(self.output.len()) {
+        if buffered.saturating_add(header.len()) > self.room() {
             return Err(SendError::OutputFull);
         }
         Ok(self.masked(header))
+    }
+
+    /// How many more bytes the output may hold.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.max_output.saturating_sub(self.output.len())
     }
 
     /// The header with a fresh masking key, if this is a client: "A client MUST mask all frames that it sends" (§5.1).

@@ -8,7 +8,7 @@
 //!         (only if the header is cut)
 //! ```
 
-use super::header::{Header, Kind, Opcode, Rules};
+use super::header::{Fragments, Header, Kind, Opcode, Rules};
 use super::mask::Mask;
 use crate::error::ProtocolError;
 use crate::input::Input;
@@ -22,6 +22,11 @@ pub struct Limits {
     pub max_message: u64,
     /// Fragments of a message beyond one for every 16 payload bytes.
     pub max_fragments: u32,
+}
+
+impl Limits {
+    /// No limits: whatever a header can say.
+    pub const NONE: Self = Self { max_frame: u64::MAX, max_message: u64::MAX, max_fragments: u32::MAX };
 }
 
 /// A piece of a frame, its payload unmasked in the buffer that it was received in.
@@ -58,19 +63,12 @@ pub struct Chunk<'b> {
 #[derive(Debug, Clone)]
 pub struct Decoder {
     state: State,
-    /// Whether a fragmented message is under way.
-    in_message: bool,
     /// Whether the peer is a client, whose frames are masked.
     masked: bool,
     /// Whether an extension that uses RSV1 was negotiated.
     rsv1: bool,
-    /// Whether the message under way has RSV1.
-    compressed: bool,
     limits: Limits,
-    /// Payload bytes of the message under way, as announced by its frames so far.
-    message_len: u64,
-    /// Frames of the message under way.
-    fragments: u32,
+    fragments: Fragments,
     /// The beginning of a header that was cut.
     partial: [u8; Header::MAX_LEN],
     /// The frame under way, in `State::Payload`.
@@ -106,13 +104,10 @@ impl Decoder {
     const fn new(masked: bool, limits: Limits) -> Self {
         Self {
             state: State::Header { have: 0 },
-            in_message: false,
             masked,
             rsv1: false,
-            compressed: false,
             limits,
-            message_len: 0,
-            fragments: 0,
+            fragments: Fragments { count: 0, payload_len: 0, compressed: false },
             partial: [0; Header::MAX_LEN],
             header: Header { fin: true, rsv1: false, opcode: Opcode::Pong, mask: None, payload_len: 0 },
             mask: Mask::new([0; 4]),
@@ -174,7 +169,7 @@ impl Decoder {
     /// Whether the message whose frame came last is compressed.
     #[cfg(feature = "alloc")]
     pub(crate) const fn is_compressed(&self) -> bool {
-        self.compressed
+        self.fragments.compressed
     }
 
     /// How many payload bytes the frame under way still lacks.
@@ -199,7 +194,7 @@ impl Decoder {
     /// Where in `bytes` the message is that [`next_whole`](Self::next_whole) would return.
     #[inline]
     pub(crate) fn peek_whole(&self, bytes: &[u8]) -> Option<Whole> {
-        if self.state != (State::Header { have: 0 }) || self.in_message {
+        if self.state != (State::Header { have: 0 }) || self.fragments.count > 0 {
             return None;
         }
         let (&[first, second], rest) = bytes.split_first_chunk()?;
@@ -238,10 +233,8 @@ impl Decoder {
         let rules = Rules {
             masked: Some(self.masked),
             rsv1: self.rsv1,
-            in_message: Some(self.in_message),
-            compressed: self.compressed,
-            max_frame: self.limits.max_frame,
-            max_message: self.limits.max_message.saturating_sub(self.message_len),
+            limits: self.limits,
+            fragments: Some(self.fragments),
         };
         let have = usize::from(have);
         let bytes = input.as_slice();
@@ -260,35 +253,12 @@ impl Decoder {
         };
         input.take(len - have);
         if !header.opcode.is_control() {
-            self.count_fragment(&header)?;
-            self.compressed =
-                if header.opcode == Opcode::Continuation { self.compressed } else { header.rsv1 };
+            self.fragments = self.fragments.after(&header);
         }
         self.header = header;
         self.mask = Mask::new(header.mask.unwrap_or_default());
         self.left = header.payload_len;
         Ok(true)
-    }
-
-    /// "A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0, followed by zero
-    /// or more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set
-    /// and an opcode of 0" (§5.4).
-    fn count_fragment(&mut self, header: &Header) -> Result<(), ProtocolError> {
-        if header.fin && !self.in_message {
-            return Ok(());
-        }
-        self.in_message = true;
-        self.message_len += header.payload_len;
-        self.fragments = self.fragments.saturating_add(1);
-        if u64::from(self.fragments)
-            > u64::from(self.limits.max_fragments).saturating_add(self.message_len / 16)
-        {
-            return Err(ProtocolError::TooManyFragments);
-        }
-        if header.fin {
-            (self.in_message, self.message_len, self.fragments) = (false, 0, 0);
-        }
-        Ok(())
     }
 }
 

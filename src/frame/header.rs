@@ -2,6 +2,7 @@
 
 use core::ops::Deref;
 
+use super::decoder::Limits;
 use crate::error::ProtocolError;
 
 /// What a frame is (RFC 6455 §5.2 and §11.8). The reserved opcodes cannot be represented.
@@ -121,13 +122,7 @@ impl Header {
         if opcode.is_control() && !fin {
             return Err(ProtocolError::FragmentedControl);
         }
-        match rules.in_message {
-            Some(true) if starts => return Err(ProtocolError::ExpectedContinuation),
-            Some(false) if opcode == Opcode::Continuation => {
-                return Err(ProtocolError::UnexpectedContinuation);
-            }
-            _ => {}
-        }
+        rules.check_order(opcode)?;
 
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let masked = second & MASK != 0;
@@ -167,9 +162,9 @@ impl Header {
             },
             short => (u64::from(short), 0),
         };
+        let header = Self { fin, rsv1, opcode, mask: None, payload_len };
         if !opcode.is_control() {
-            let compressed = if starts { rsv1 } else { rules.compressed };
-            rules.check_length(payload_len, compressed)?;
+            rules.check_size(&header)?;
         }
 
         let after_length = &length[length_len..];
@@ -178,7 +173,7 @@ impl Header {
             (true, &[a, b, c, d, ..]) => (Some([a, b, c, d]), 4),
             (true, _) => return Ok(None),
         };
-        Ok(Some((Self { fin, rsv1, opcode, mask, payload_len }, 2 + length_len + mask_len)))
+        Ok(Some((Self { mask, ..header }, 2 + length_len + mask_len)))
     }
 
     /// How many bytes the header takes.
@@ -255,34 +250,68 @@ pub(crate) struct Rules {
     pub(crate) masked: Option<bool>,
     /// Whether an extension that uses RSV1 was negotiated.
     pub(crate) rsv1: bool,
-    /// Whether a fragmented message is under way; `None` if that is not known.
-    pub(crate) in_message: Option<bool>,
-    /// Whether that message is compressed.
+    pub(crate) limits: Limits,
+    /// The message under way; `None` if nothing is known about it.
+    pub(crate) fragments: Option<Fragments>,
+}
+
+/// The fragments of a message so far; none if no message is under way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fragments {
+    pub(crate) count: u32,
+    pub(crate) payload_len: u64,
+    /// Whether the message has RSV1; of the last message, if none is under way.
     pub(crate) compressed: bool,
-    /// The most payload bytes of a data frame.
-    pub(crate) max_frame: u64,
-    /// The most payload bytes that this frame may add to its message, unless that is compressed: then only what it becomes counts.
-    pub(crate) max_message: u64,
 }
 
 impl Rules {
-    const ANY: Self = Self {
-        masked: None,
-        rsv1: true,
-        in_message: None,
-        compressed: false,
-        max_frame: u64::MAX,
-        max_message: u64::MAX,
-    };
+    const ANY: Self = Self { masked: None, rsv1: true, limits: Limits::NONE, fragments: None };
 
-    fn check_length(&self, len: u64, compressed: bool) -> Result<(), ProtocolError> {
-        if len > self.max_frame {
+    /// "A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0, followed by zero or
+    /// more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set and an
+    /// opcode of 0" (§5.4).
+    fn check_order(&self, opcode: Opcode) -> Result<(), ProtocolError> {
+        let in_message = self.fragments.map(|fragments| fragments.count > 0);
+        match (opcode, in_message) {
+            (Opcode::Text | Opcode::Binary, Some(true)) => Err(ProtocolError::ExpectedContinuation),
+            (Opcode::Continuation, Some(false)) => Err(ProtocolError::UnexpectedContinuation),
+            _ => Ok(()),
+        }
+    }
+
+    /// Of a data frame with this header, whose mask is not known yet.
+    fn check_size(&self, header: &Header) -> Result<(), ProtocolError> {
+        let after = self.fragments.unwrap_or_default().with(header);
+        let whole = header.fin && header.opcode != Opcode::Continuation;
+        if header.payload_len > self.limits.max_frame {
             Err(ProtocolError::FrameTooLarge)
-        } else if len > self.max_message && !compressed {
+        } else if after.payload_len > self.limits.max_message && !after.compressed {
+            // What a compressed message becomes is for whoever decompresses it.
             Err(ProtocolError::MessageTooLarge)
+        } else if !whole && after.are_too_many(self.limits.max_fragments) {
+            Err(ProtocolError::TooManyFragments)
         } else {
             Ok(())
         }
+    }
+}
+
+impl Fragments {
+    /// With one data frame more, which may be the last.
+    fn with(self, header: &Header) -> Self {
+        let compressed = if header.opcode == Opcode::Continuation { self.compressed } else { header.rsv1 };
+        let payload_len = self.payload_len.saturating_add(header.payload_len);
+        Self { count: self.count.saturating_add(1), payload_len, compressed }
+    }
+
+    /// What is under way behind this data frame.
+    pub(crate) fn after(self, header: &Header) -> Self {
+        let with = self.with(header);
+        if header.fin { Self { count: 0, payload_len: 0, ..with } } else { with }
+    }
+
+    fn are_too_many(&self, max: u32) -> bool {
+        u64::from(self.count) > u64::from(max).saturating_add(self.payload_len / 16)
     }
 }
 

@@ -123,11 +123,9 @@ impl Model<'_> {
                 u128::from(len) + u128::from(before) > u128::from(self.limits.max_message),
                 MessageTooLarge,
             )?;
-        }
-        let key = if masked { [self.byte()?, self.byte()?, self.byte()?, self.byte()?] } else { [0; 4] };
-        if !control {
             self.data_header(opcode, fin, len)?;
         }
+        let key = if masked { [self.byte()?, self.byte()?, self.byte()?, self.byte()?] } else { [0; 4] };
 
         let here = usize::try_from(len).unwrap_or(usize::MAX).min(self.rest.len());
         let (payload, rest) = self.rest.split_at(here);
