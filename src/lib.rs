@@ -1,4 +1,75 @@
-//! WebSocket without sockets.
+//! WebSocket (RFC 6455, RFC 7692) as a protocol, without sockets: bytes in, events out, bytes out.
+//!
+//! The same core runs under `std::net`, tokio, mio or io_uring, inside another HTTP library, over an HTTP/2 stream, in a fuzzer,
+//! and without an operating system. It does no I/O, has no clock, no thread and no `unsafe`.
+//!
+//! # The loop
+//!
+//! Everything around the protocol is this loop, whatever the transport is. An opening [`handshake`] comes before it.
+//!
+#![cfg_attr(feature = "std", doc = "```")]
+#![cfg_attr(not(feature = "std"), doc = "```ignore")]
+//! use std::io::{Read, Write};
+//! use sansocket::{Connection, Event, Input};
+//!
+//! fn run(mut ws: Connection, mut transport: impl Read + Write) -> std::io::Result<()> {
+//!     let mut buf = [0; 16 * 1024];
+//!     while !ws.should_shutdown() {
+//!         let n = transport.read(&mut buf)?; //                      1. read
+//!         if n == 0 {
+//!             ws.recv_eof(); //                                         the end of the stream is a call of its own
+//!             break;
+//!         }
+//!         let mut input = Input::new(&mut buf[..n]);
+//!         while let Some(event) = ws.recv(&mut input) { //           2. handle each event
+//!             if let Event::Message(message) = event {
+//!                 ws.send(&message)?; //                                while holding the message, which is still in `buf`
+//!             }
+//!         }
+//!         while ws.wants_write() { //                                3. write what it has to say
+//!             let n = transport.write(ws.output())?;
+//!             ws.output_written(n);
+//!         }
+//!     } //                                                           4. and close when it says so
+//!     Ok(())
+//! }
+//! # let mut wire = std::io::Cursor::new(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58".to_vec());
+//! # run(Connection::server(Default::default()), &mut wire).unwrap();
+//! # assert!(wire.into_inner().ends_with(b"\x81\x05Hello"));
+//! ```
+//!
+//! What makes it short:
+//!
+//! * [`recv`](Connection::recv) takes every byte it is given: there is nothing to keep, compact or append to.
+//! * A message that lies whole in the buffer is lent from there, unmasked in place: no copy, no allocation. Events borrow from the
+//!   buffer only, never from the connection.
+//! * A peer that breaks a rule is not an error of yours: the Close frame that tells it is in the output, [`Event::Failed`] tells
+//!   you, and whatever else it sends is dropped. Only what *you* do wrong is a `Result`.
+//! * Pings are answered, closing handshakes completed, and all of it comes out of one output, in order.
+//! * Everything is bounded by [`Config`], and nothing is allocated because a peer announced it.
+//!
+//! With deadlines, [`next_timeout`](Connection::next_timeout) and [`handle_timeout`](Connection::handle_timeout) join the loop.
+//!
+//! # Layers
+//!
+//! Each can be used alone:
+//!
+//! * [`frame`]: headers, masks, UTF-8 in pieces, close codes, and a decoder for frames; without `alloc`.
+//! * [`handshake`]: the opening handshake of both roles, on bytes or on headers that somebody else parsed, also for HTTP/2
+//!   (RFC 8441) and HTTP/3 (RFC 9220).
+//! * [`Connection`]: messages, closing, limits, timers; or its halves [`Receiver`] and [`Sender`] for two threads or tasks.
+//! * [`deflate`]: compression, permessage-deflate.
+//! * [`net`]: a WebSocket over any stream of the standard library.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `std` (default) | conversions into `std::io::Error`; no socket, no dependency |
+//! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
+//! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
+//! | `net` | the adapter for the standard library's streams |
+//! | `deflate` | compression with zlib in Rust |
 #![no_std]
 #![forbid(unsafe_code)]
 // What could panic is written so that it cannot; and nothing comes from `std` that is in `core`.
