@@ -22,6 +22,11 @@ fn connection() {
 }
 
 #[test]
+fn handshake() {
+    run("handshake", bodies::handshake::body, 10_000);
+}
+
+#[test]
 fn utf8() {
     run("utf8", bodies::utf8::body, 20_000);
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod frames;
+pub(crate) mod handshake;
 pub(crate) mod mask;
 pub(crate) mod utf8;
 
