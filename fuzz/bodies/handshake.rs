@@ -20,7 +20,7 @@ enum End {
 /// `data`: the role, two cuts, then what is received.
 pub(crate) fn body(data: &[u8]) {
     let mut tape = Tape::new(data);
-    let run = if tape.byte() % 2 == 0 { server } else { client };
+    let run = if tape.byte().is_multiple_of(2) { server } else { client };
     let cuts = tape.cuts(data.len().saturating_sub(3));
     let received = tape.take(usize::MAX);
 

@@ -154,7 +154,9 @@ impl Decoder {
         };
         let max = if self.header.opcode.is_control() { usize::MAX } else { max };
         let payload = input.take(usize::try_from(self.left).unwrap_or(usize::MAX).min(max));
-        self.mask.apply(payload);
+        if self.masked {
+            self.mask.apply(payload);
+        }
         self.left -= payload.len() as u64;
         let end = self.left == 0;
         self.state = if end { State::Header { have: 0 } } else { State::Payload };

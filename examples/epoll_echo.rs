@@ -1,0 +1,262 @@
+//! An echo server in an event loop of its own: mio, one thread, the plain core without an adapter.
+//!
+//! ```text
+//! cargo run --release --example epoll_echo -- [--listen ADDR:PORT] [--max-message BYTES] [--deflate]
+//! ```
+//!
+//! For each connection that is readable: one read, all events, one write.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use sansocket::deflate::Deflate;
+use sansocket::handshake::{HandshakeError, Response, ServerHandshake, ServerProgress};
+use sansocket::{CloseCode, Config, Connection, Event, Input};
+
+const USAGE: &str = "usage: epoll_echo [--listen ADDR:PORT] [--max-message BYTES] [--deflate]";
+
+fn main() -> ExitCode {
+    let result = options(std::env::args().skip(1))
+        .map_err(|error| format!("{error}\n{USAGE}"))
+        .and_then(|(listen, config)| serve(&listen, config).map_err(|error| format!("{listen}: {error}")));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Result<(String, Config), String> {
+    let (mut listen, mut max_message, mut deflate) = ("127.0.0.1:9001".to_owned(), 16 << 20, None);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--listen" => listen = value()?,
+            "--max-message" => max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?,
+            "--deflate" => deflate = Some(Deflate::default()),
+            _ => return Err(format!("unknown option {arg}")),
+        }
+    }
+    let config = Config::default()
+        .max_frame(max_message)
+        .max_message(max_message)
+        .max_output(usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
+        .ping_interval(Some(Duration::from_secs(30)))
+        .deflate(deflate);
+    Ok((listen, config))
+}
+
+fn serve(listen: &str, config: Config) -> io::Result<()> {
+    let address = listen.parse().map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
+    let mut listener = TcpListener::bind(address)?;
+    let mut poll = Poll::new()?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    println!("echo server on ws://{}/", listener.local_addr()?);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    ctrlc::set_handler({
+        let stop = Arc::clone(&stop);
+        move || {
+            stop.store(true, Ordering::SeqCst);
+            let _ = waker.wake();
+        }
+    })
+    .map_err(io::Error::other)?;
+
+    let (mut peers, mut next_token, began) = (HashMap::new(), FIRST_PEER, Instant::now());
+    let (mut events, mut buf, mut next_tick) = (Events::with_capacity(1024), vec![0; 64 * 1024], TICK);
+    let mut stopped: Option<Instant> = None;
+    loop {
+        let now = began.elapsed();
+        if let Err(error) = poll.poll(&mut events, Some(next_tick.saturating_sub(now)))
+            && error.kind() != ErrorKind::Interrupted
+        {
+            return Err(error);
+        }
+        for event in &events {
+            match event.token() {
+                LISTENER => {
+                    while let Ok((mut stream, _)) = listener.accept() {
+                        let token = Token(next_token);
+                        next_token += 1;
+                        let interest = Interest::READABLE | Interest::WRITABLE;
+                        if poll.registry().register(&mut stream, token, interest).is_ok() {
+                            let _ = stream.set_nodelay(true);
+                            peers.insert(token, Peer::new(stream, config, began.elapsed()));
+                        }
+                    }
+                }
+                WAKER => {}
+                token => {
+                    if let Some(peer) = peers.get_mut(&token)
+                        && !peer.go_on(&mut buf).unwrap_or(false)
+                    {
+                        peers.remove(&token);
+                    }
+                }
+            }
+        }
+
+        let now = began.elapsed();
+        if stop.load(Ordering::SeqCst) && stopped.is_none() {
+            stopped = Some(Instant::now());
+            peers.retain(|_, peer| peer.close());
+        }
+        if stopped.is_some_and(|at| peers.is_empty() || at.elapsed() > Duration::from_secs(3)) {
+            println!("stopped");
+            return Ok(());
+        }
+        // Deadlines of seconds need no more than a look at everybody now and then.
+        if now >= next_tick {
+            next_tick = now + TICK;
+            peers.retain(|_, peer| peer.tick(now, &mut buf));
+        }
+    }
+}
+
+struct Peer {
+    stream: TcpStream,
+    protocol: Protocol,
+    shut_down: bool,
+}
+
+enum Protocol {
+    /// Since when; taken while it is advanced.
+    Handshake(Option<ServerHandshake>, Duration),
+    Open(Box<Connection>),
+    /// An answer to a request that opens no connection, and how much of it was written.
+    Answer(Vec<u8>, usize, Duration),
+}
+
+impl Peer {
+    fn new(stream: TcpStream, config: Config, now: Duration) -> Self {
+        Self {
+            stream,
+            protocol: Protocol::Handshake(Some(ServerHandshake::new(config)), now),
+            shut_down: false,
+        }
+    }
+
+    /// Reads, answers and writes until the stream can do no more now; false when the peer is done with.
+    fn go_on(&mut self, buf: &mut [u8]) -> io::Result<bool> {
+        loop {
+            self.write()?;
+            if let Protocol::Open(connection) = &self.protocol {
+                if connection.is_ended() {
+                    return Ok(false);
+                }
+                if !connection.wants_read() {
+                    return Ok(true); // until more of the output has been written
+                }
+            }
+            match self.stream.read(buf) {
+                Ok(0) => {
+                    let Protocol::Open(connection) = &mut self.protocol else { return Ok(false) };
+                    connection.recv_eof();
+                }
+                Ok(n) => {
+                    self.received(&mut buf[..n]);
+                    if n < buf.len() {
+                        // That was all for now; whatever comes wakes us again, and an end that came along waits for the next tick.
+                        self.write()?;
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn received(&mut self, bytes: &mut [u8]) {
+        let mut input = Input::new(bytes);
+        if let Protocol::Handshake(handshake, since) = &mut self.protocol
+            && let Some(begun) = handshake.take()
+        {
+            match begun.recv(&mut input) {
+                ServerProgress::Incomplete(more) => *handshake = Some(more),
+                ServerProgress::Upgrade(request) => {
+                    self.protocol = Protocol::Open(Box::new(request.accept()))
+                }
+                ServerProgress::Http(request) => {
+                    let answer = request.respond(&Response::from(HandshakeError::MissingUpgrade));
+                    self.protocol = Protocol::Answer(answer, 0, *since);
+                }
+                ServerProgress::Refused(refusal) => {
+                    self.protocol = Protocol::Answer(refusal.response().to_vec(), 0, *since);
+                }
+            }
+        }
+        if let Protocol::Open(connection) = &mut self.protocol {
+            while let Some(event) = connection.recv(&mut input) {
+                if let Event::Message(message) = event {
+                    // What cannot be sent any more, after our Close, needs no answer.
+                    let _ = connection.send(&message);
+                }
+            }
+        }
+    }
+
+    /// Writes what the stream takes now, and ends the writing side when everything was said.
+    fn write(&mut self) -> io::Result<()> {
+        loop {
+            let (waiting, over) = match &self.protocol {
+                Protocol::Handshake(..) => return Ok(()),
+                Protocol::Open(connection) => (connection.output(), connection.should_shutdown()),
+                Protocol::Answer(answer, written, _) => (&answer[*written..], *written == answer.len()),
+            };
+            if over && !self.shut_down {
+                self.shut_down = true;
+                return self.stream.shutdown(Shutdown::Write);
+            }
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            match self.stream.write(waiting) {
+                Ok(n) => match &mut self.protocol {
+                    Protocol::Open(connection) => connection.output_written(n),
+                    Protocol::Answer(_, written, _) => *written += n,
+                    Protocol::Handshake(..) => {}
+                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Tells the time; false when the peer is done with.
+    fn tick(&mut self, now: Duration, buf: &mut [u8]) -> bool {
+        match &mut self.protocol {
+            Protocol::Handshake(_, since) | Protocol::Answer(_, _, since) => now < *since + HANDSHAKE_TIMEOUT,
+            Protocol::Open(connection) => {
+                connection.handle_timeout(now);
+                self.go_on(buf).unwrap_or(false)
+            }
+        }
+    }
+
+    /// The server stops; false if there is no closing handshake to wait for.
+    fn close(&mut self) -> bool {
+        let Protocol::Open(connection) = &mut self.protocol else { return false };
+        let _ = connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
+        self.write().is_ok()
+    }
+}
+
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(1);
+const FIRST_PEER: usize = 2;
+const TICK: Duration = Duration::from_millis(500);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
