@@ -68,10 +68,9 @@ impl Timers {
                 let idle = self.idle_timeout.map(|timeout| self.last_active.saturating_add(timeout));
                 ping.into_iter().chain(idle).min()
             }
-            State::CloseSent | State::Closed | State::Failed => {
+            State::CloseSent | State::Closed | State::Failed | State::Ended => {
                 Some(self.closing.map_or(self.now, |since| since.saturating_add(self.close_timeout)))
             }
-            State::Ended => None,
         }
     }
 
@@ -100,7 +99,7 @@ impl Timers {
                 self.ping_sent = Some(now);
                 Due::Ping
             }
-            (State::Open | State::Ended, _, _) => Due::Nothing,
+            (State::Open, _, _) => Due::Nothing,
             (_, _, None) => {
                 self.closing = Some(now);
                 Due::Nothing

@@ -82,15 +82,21 @@ impl Connection {
     }
 
     /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
-    #[cfg(feature = "net")]
+    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.receiver.is_whole(bytes)
     }
 
     /// Whether this is the client's end.
-    #[cfg(feature = "net")]
+    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn is_client(&self) -> bool {
         self.sender.is_client()
+    }
+
+    /// The half that sends.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn sender_mut(&mut self) -> &mut Sender {
+        &mut self.sender
     }
 
     /// Puts two halves together again. They have to be of the same connection.

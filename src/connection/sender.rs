@@ -92,9 +92,15 @@ impl Sender {
         Self { output: Output::new(bytes), ..self }
     }
 
-    #[cfg(feature = "net")]
+    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn is_client(&self) -> bool {
         self.masks.is_some()
+    }
+
+    /// Whether more waits in the output than [`Config::high_water`].
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_above_high_water(&self) -> bool {
+        self.output.len() > self.high_water
     }
 
     // ---- what is sent ----
@@ -363,7 +369,8 @@ impl Sender {
     /// See [`Connection::next_timeout`](super::Connection::next_timeout).
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.timers.next(self.state)
+        // A peer that reads nothing may not hold what is left for it forever, even when its own end is over.
+        if self.is_ended() { None } else { self.timers.next(self.state) }
     }
 
     /// See [`Connection::handle_timeout`](super::Connection::handle_timeout).

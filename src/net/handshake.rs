@@ -1,6 +1,5 @@
 //! The opening handshake over a stream: [`Accepting`] and [`Connecting`].
 
-use core::fmt;
 use core::time::Duration;
 use std::boxed::Box;
 use std::format;
@@ -10,11 +9,12 @@ use std::time::Instant;
 use std::vec;
 use std::vec::Vec;
 
-use super::{READ_BUFFER, Transport, WebSocket, is_later, later_is_fine, written};
+use super::{Transport, WebSocket, is_later, later_is_fine, written};
+use crate::adapter::{Error, LINGER, READ_BUFFER};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
-    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest,
-    RefusedResponse, Response, ServerHandshake, ServerProgress, UpgradeRequest, UrlError,
+    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, Response,
+    ServerHandshake, ServerProgress, UpgradeRequest,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
@@ -291,63 +291,6 @@ impl<S: Transport> Http<S> {
     }
 }
 
-/// Why there is no connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// The stream failed, or the handshake took too long (`TimedOut`).
-    Io(io::Error),
-    /// The URL is no WebSocket URL.
-    Url(UrlError),
-    /// The peer broke a rule of the handshake. A client was told so.
-    Handshake(HandshakeError),
-    /// The server answered something else than 101: a redirect, a request for credentials, an error.
-    Refused(Box<RefusedResponse>),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => error.fmt(f),
-            Self::Url(error) => error.fmt(f),
-            Self::Handshake(error) => error.fmt(f),
-            Self::Refused(response) => {
-                let reason = alloc::string::String::from_utf8_lossy(response.reason());
-                write!(f, "the server refused the connection: {} {reason}", response.status())
-            }
-        }
-    }
-}
-
-impl core::error::Error for Error {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Url(error) => Some(error),
-            Self::Handshake(error) => Some(error),
-            Self::Refused(_) => None,
-        }
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<UrlError> for Error {
-    fn from(error: UrlError) -> Self {
-        Self::Url(error)
-    }
-}
-
-impl From<HandshakeError> for Error {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
 /// A stream that is read until a deadline.
 #[derive(Debug)]
 struct Reader<S> {
@@ -410,6 +353,3 @@ fn say_and_hang_up<S: Transport>(mut stream: S, answer: &[u8]) -> io::Result<()>
 fn timed_out() -> Error {
     Error::Io(ErrorKind::TimedOut.into())
 }
-
-/// How long a peer that was answered has to close.
-const LINGER: Duration = Duration::from_secs(2);

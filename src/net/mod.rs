@@ -11,11 +11,13 @@ use std::time::Instant;
 use std::vec::Vec;
 
 pub use handshake::{
-    Accepting, Connecting, Error, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
+    Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
 };
 pub use transport::{Stream, Transport};
 
-use crate::connection::{Connection, EncodedMessage, Event, Message, State};
+pub use crate::adapter::{Batch, Error};
+use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost};
+use crate::connection::{Connection, EncodedMessage, Event, Message};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::input::Input;
@@ -163,13 +165,7 @@ impl<S: Transport> WebSocket<S> {
             }
         }
         let input = Input::new(&mut self.buf[self.start..self.end]);
-        Ok(Some(Batch {
-            connection: &mut self.connection,
-            input,
-            start: &mut self.start,
-            end: self.end,
-            event,
-        }))
+        Ok(Some(Batch::new(&mut self.connection, input, &mut self.start, event)))
     }
 
     /// Sends a message and writes it, or as much of it as the stream takes now; the rest goes with the next call.
@@ -326,12 +322,8 @@ impl<S: Transport> WebSocket<S> {
         Ok(Filled::Over)
     }
 
-    /// The stream is broken: an error, unless everything had been said.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
-        let over = matches!(self.connection.state(), State::Closed | State::Failed);
-        self.connection.recv_eof();
-        self.connection.output_written(usize::MAX);
-        if over { Ok(()) } else { Err(error) }
+        lost(&mut self.connection, error)
     }
 
     /// Tells the connection the time, and the stream how long it may wait.
@@ -354,42 +346,6 @@ impl<S: Transport> WebSocket<S> {
             self.stream_timeout = timeout;
         }
         Ok(None)
-    }
-}
-
-/// What one read brought; see [`WebSocket::read`]. Everything that a [`Connection`] can do it can do as well: what is sent is
-/// written by the next call of the WebSocket.
-#[derive(Debug)]
-pub struct Batch<'b> {
-    connection: &'b mut Connection,
-    input: Input<'b>,
-    start: &'b mut usize,
-    end: usize,
-    /// What happened instead of bytes.
-    event: Option<Event<'static>>,
-}
-
-impl<'b> Batch<'b> {
-    /// The next event, borrowing from the read buffer; `None`: that was all.
-    #[inline]
-    pub fn recv(&mut self) -> Option<Event<'b>> {
-        let event = self.connection.recv(&mut self.input);
-        *self.start = self.end - self.input.len();
-        event.or_else(|| self.event.take())
-    }
-
-    /// Queues a message; the next call of the WebSocket writes it.
-    ///
-    /// # Errors
-    /// See [`Connection::send`].
-    #[inline]
-    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
-        self.connection.send(message)
-    }
-
-    /// The connection, for everything else.
-    pub fn connection(&mut self) -> &mut Connection {
-        self.connection
     }
 }
 
@@ -417,9 +373,3 @@ fn later_is_fine(result: io::Result<()>) -> io::Result<()> {
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
-
-/// How many bytes are read at a time.
-const READ_BUFFER: usize = 16 * 1024;
-
-/// From this size on, a server's payload is written from where it is.
-const DIRECT_FROM: usize = 16 * 1024;
