@@ -15,7 +15,7 @@ use ::tokio::time::{Instant, timeout_at};
 
 use super::WebSocket;
 use super::alarm::Alarm;
-use super::stream::{ReadBuffer, now};
+use super::stream::ReadBuffer;
 use crate::adapter::{Error, LINGER};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
@@ -199,7 +199,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
             self.state = match reader.give(|input| handshake.recv(input)) {
                 ServerProgress::Incomplete(handshake) => AcceptState::Reading(reader, handshake),
                 ServerProgress::Upgrade(request) => {
-                    return Poll::Ready(Ok(Incoming::Upgrade(Upgrade { request, reader })));
+                    return Poll::Ready(Ok(Incoming::Upgrade(Upgrade {
+                        request,
+                        reader,
+                        deadline: self.deadline,
+                    })));
                 }
                 ServerProgress::Http(request) => {
                     return Poll::Ready(Ok(Incoming::Http(Http { request, stream: reader.stream })));
@@ -293,16 +297,18 @@ pub struct Upgrade<S> {
     /// The request, where subprotocol and headers of the answer are chosen.
     pub request: UpgradeRequest,
     reader: Reader<S>,
+    deadline: Instant,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Upgrade<S> {
-    /// Opens the connection. As much of the answer is written as the stream takes now; the rest goes with the next call.
+    /// Opens the connection and writes the answer, in the time that is left for the handshake. Dropping the future drops the
+    /// stream.
     ///
     /// # Errors
     /// The stream's.
     pub async fn accept(self) -> io::Result<WebSocket<S>> {
         let mut ws = self.reader.into_web_socket(self.request.accept());
-        poll_fn(|cx| now(ws.poll_output(cx))).await?;
+        timeout_at(self.deadline, ws.flush()).await??;
         Ok(ws)
     }
 

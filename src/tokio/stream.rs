@@ -207,7 +207,7 @@ impl Output {
 }
 
 /// What the stream does not take now goes with the next call.
-pub(super) fn now(polled: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+fn now(polled: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
     match polled {
         Poll::Pending => Poll::Ready(Ok(())),
         ready => ready,
