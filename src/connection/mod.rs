@@ -124,8 +124,9 @@ impl Connection {
     /// ```
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let heard = !input.is_empty();
         let event = self.receiver.recv(input);
-        self.note(event.as_ref());
+        self.note(heard, event.as_ref());
         event
     }
 
@@ -135,8 +136,9 @@ impl Connection {
     /// is what had arrived; the other way round, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let heard = !input.is_empty();
         let event = self.receiver.recv_chunk(input);
-        self.note(event.as_ref());
+        self.note(heard, event.as_ref());
         event
     }
 
@@ -146,14 +148,16 @@ impl Connection {
     /// What waits in the output may still be written, if the transport can.
     pub fn recv_eof(&mut self) -> Option<Event<'static>> {
         let event = self.receiver.recv_eof();
-        self.note(event.as_ref());
+        self.note(false, event.as_ref());
         self.sender.recv_eof();
         event
     }
 
     #[inline]
-    fn note(&mut self, event: Option<&Event<'_>>) {
-        self.sender.heard(matches!(event, Some(Event::Message(_) | Event::Chunk(_))));
+    fn note(&mut self, heard: bool, event: Option<&Event<'_>>) {
+        if heard {
+            self.sender.heard(matches!(event, Some(Event::Message(_) | Event::Chunk(_))));
+        }
         if let Some(reply) = event.and_then(Event::reply) {
             self.sender.reply(reply);
         }

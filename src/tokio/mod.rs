@@ -328,6 +328,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             if self.alarm.poll(self.connection.next_timeout(), cx).is_ready() {
                 continue;
             }
+            if self.connection.is_ended() {
+                break;
+            }
             // While too much is waiting to be written, nothing is read: the write wakes the task.
             if !self.connection.wants_read() {
                 return Poll::Pending;

@@ -29,10 +29,10 @@ impl Chance {
     }
 
     /// A message that tells its number, of a size that is mostly small.
-    pub(crate) fn message(&mut self, number: usize) -> Message<'static> {
+    pub(crate) fn message(&mut self, number: usize, largest: usize) -> Message<'static> {
         let len = match self.below(10) {
-            0 => self.below(70_000),
-            1..=3 => self.below(2_000),
+            0 => self.below(largest),
+            1..=3 => self.below(largest.min(2_000)),
             _ => self.below(40),
         };
         let mut text = format!("{number}:");
@@ -51,10 +51,8 @@ pub(crate) struct Chunky<S> {
 }
 
 impl<S> Chunky<S> {
-    pub(crate) fn new(stream: S, seed: u64) -> Self {
-        let mut chance = Chance::new(seed);
-        let max = [1, 7, 300, 5_000, 100_000][chance.below(5)];
-        Self { stream, chance, max }
+    pub(crate) fn new(stream: S, seed: u64, max: usize) -> Self {
+        Self { stream, chance: Chance::new(seed), max }
     }
 
     fn not_now(&mut self, cx: &Context<'_>) -> bool {
@@ -123,7 +121,10 @@ impl<F: Future> Future for AtMost<F> {
         match self.future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if self.polls == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
         }
     }
 }
