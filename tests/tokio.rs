@@ -83,11 +83,10 @@ async fn converse<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
             },
             3 => {
                 let future = Box::pin(async { ws.recv().await.map(|event| event.map(Event::into_owned)) });
-                if let Some(result) = (support::AtMost { polls, future }).await {
-                    if let Some(Event::Message(message)) = result.unwrap() {
-                        assert_eq!(message, receiving.message(received, largest), "seed {seed}");
-                        received += 1;
-                    }
+                let result = (support::AtMost { polls, future }).await;
+                if let Some(Event::Message(message)) = result.and_then(Result::unwrap) {
+                    assert_eq!(message, receiving.message(received, largest), "seed {seed}");
+                    received += 1;
                 }
             }
             _ => {

@@ -88,7 +88,7 @@ impl Connection {
     }
 
     /// Whether this is the client's end.
-    #[cfg(any(feature = "net", feature = "tokio"))]
+    #[cfg(feature = "net")]
     pub(crate) fn is_client(&self) -> bool {
         self.sender.is_client()
     }

@@ -25,6 +25,10 @@
 //! was dropped before it was ready has sent nothing, and one that was ready has sent everything, or has it waiting in the
 //! output.
 //!
+//! # Two tasks
+//!
+//! [`split`](WebSocket::split) makes a [`ReadHalf`] and a [`WriteHalf`]. Both are cancel-safe too.
+//!
 //! # Writing
 //!
 //! [`send`](WebSocket::send) writes at once; what the stream does not take is written by the next call of any method, and
@@ -33,6 +37,8 @@
 
 mod alarm;
 mod handshake;
+mod sink;
+mod split;
 mod stream;
 
 use core::future::poll_fn;
@@ -42,6 +48,8 @@ use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade, accept, client, connect, connect_with};
+
+pub use split::{ReadHalf, Split, WriteHalf};
 
 use self::alarm::Alarm;
 use self::stream::{Output, ReadBuffer};
@@ -131,7 +139,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub async fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
         match poll_fn(|cx| self.poll_next_event(cx)).await? {
             // A borrow cannot be returned from inside a loop, so it is made here.
-            Next::Whole => Ok(self.take_event()),
+            Next::Whole => {
+                let end = self.buffer.end();
+                let (unread, start) = self.buffer.parts();
+                let mut input = Input::new(unread);
+                let event = self.connection.recv(&mut input);
+                *start = end - input.len();
+                if let Some(Event::Failed(_)) = event {
+                    poll_fn(|cx| {
+                        let sender = self.connection.sender_mut();
+                        let _ = self.output.poll_flush(&mut self.stream, sender, cx);
+                        Poll::Ready(())
+                    })
+                    .await;
+                }
+                Ok(event)
+            }
             Next::Event(event) => Ok(Some(event)),
             Next::Over => Ok(None),
         }
