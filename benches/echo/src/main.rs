@@ -34,7 +34,8 @@ fn main() {
         print!("{name:<28}");
         for (_, address) in &addresses {
             // The better of two, as other work on the machine only ever makes it slower.
-            let rate = |_| if pipelined { pipeline(*address, size, time) } else { ping_pong(*address, size, time) };
+            let rate =
+                |_| if pipelined { pipeline(*address, size, time) } else { ping_pong(*address, size, time) };
             let best = (0..2).map(rate).fold(0.0, f64::max);
             print!("{best:>20.0}");
             let _ = std::io::stdout().flush();

@@ -68,7 +68,9 @@ pub fn tokio_websockets(listener: TcpListener) {
 }
 
 pub fn fastwebsockets(listener: TcpListener) {
-    async fn upgraded(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, std::convert::Infallible> {
+    async fn upgraded(
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Empty<Bytes>>, std::convert::Infallible> {
         let (response, fut) = upgrade::upgrade(&mut request).expect("an upgrade");
         tokio::spawn(async move {
             let mut ws = FragmentCollector::new(fut.await.expect("a handshake"));
@@ -84,7 +86,8 @@ pub fn fastwebsockets(listener: TcpListener) {
     }
     serve(listener, |stream| async {
         let io = hyper_util::rt::TokioIo::new(stream);
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service_fn(upgraded));
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(io, service_fn(upgraded));
         let _ = connection.with_upgrades().await;
     });
 }
