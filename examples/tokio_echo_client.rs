@@ -11,9 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use sansocket::handshake::ClientRequest;
-use sansocket::tokio::{Error, WebSocket, connect_with};
+use sansocket::tokio::{ClientStream, Error, WebSocket, connect_with};
 use sansocket::{Config, Event, Message};
-use tokio::net::TcpStream;
 
 const USAGE: &str = "usage: tokio_echo_client URL [--max-message BYTES] [--deflate] [--agent NAME]";
 
@@ -71,7 +70,7 @@ impl Options {
         Ok(Self { url: url.ok_or("no URL")?, agent, config })
     }
 
-    async fn connect(&self, url: &str) -> Result<WebSocket<TcpStream>, Stopped> {
+    async fn connect(&self, url: &str) -> Result<WebSocket<ClientStream>, Stopped> {
         let request = ClientRequest::new(url).map_err(Error::from)?;
         let (ws, _) = connect_with(request, self.config).await?;
         Ok(ws)
@@ -114,7 +113,7 @@ impl From<Error> for Stopped {
     }
 }
 
-async fn echo(mut ws: WebSocket<TcpStream>) -> Result<(), Stopped> {
+async fn echo(mut ws: WebSocket<ClientStream>) -> Result<(), Stopped> {
     let mut failed = None;
     while let Some(mut batch) = ws.read().await.map_err(|error| Stopped::Lost(error.to_string()))? {
         while let Some(event) = batch.recv() {

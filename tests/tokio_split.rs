@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use sansocket::tokio::{WebSocket, accept, connect};
+use sansocket::handshake::ClientRequest;
+use sansocket::tokio::{WebSocket, accept, client};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError};
 use support::{Chance, Chunky, pair, pair_over};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
@@ -66,10 +67,13 @@ async fn converse(ws: WebSocket<Chunky<DuplexStream>>, seed: u64, largest: usize
 
 async fn tcp_pair() -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let (server, client) =
-        tokio::join!(async { accept(listener.accept().await.unwrap().0).await.unwrap() }, connect(&url));
-    (server, client.unwrap())
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let request = ClientRequest::new("ws://test/").unwrap();
+    let (server, client) = tokio::join!(
+        async { accept(listener.accept().await.unwrap().0).await.unwrap() },
+        client(stream, request, Config::default())
+    );
+    (server, client.unwrap().0)
 }
 
 #[tokio::test]

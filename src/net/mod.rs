@@ -2,6 +2,7 @@
 //!
 //! A thin adapter: it moves bytes between a stream and a [`Connection`], and no rule of the protocol lives in it.
 
+mod client_stream;
 mod handshake;
 mod transport;
 
@@ -10,6 +11,9 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::time::Instant;
 use std::vec::Vec;
 
+pub use client_stream::ClientStream;
+#[cfg(feature = "rustls")]
+pub use handshake::connect_tls;
 pub use handshake::{
     Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
 };

@@ -7,38 +7,42 @@ use core::task::{Context, Poll, ready};
 use std::boxed::Box;
 use std::format;
 use std::io::{self, ErrorKind};
+#[cfg(feature = "tokio-rustls")]
+use std::sync::Arc;
 use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::{TcpStream, lookup_host};
 use ::tokio::time::{Instant, timeout_at};
 
-use super::WebSocket;
 use super::alarm::Alarm;
 use super::stream::ReadBuffer;
+use super::{ClientStream, WebSocket};
 use crate::adapter::{Error, LINGER};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
     ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, Response,
-    ServerHandshake, ServerProgress, UpgradeRequest,
+    ServerHandshake, ServerProgress, UpgradeRequest, Url,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
+#[cfg(feature = "tokio-rustls")]
+use crate::tls;
 
-/// Connects to a `ws://` URL over TCP, with the default configuration.
+/// Connects to a `ws://` URL, and with the feature `tokio-rustls` to a `wss://` URL, with the default configuration.
 ///
 /// Dropping the future drops the connection.
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
+pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
     let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default()).await?;
     Ok(ws)
 }
 
-/// Connects over TCP with subprotocols, headers and limits of your own, and returns what the server said as well.
+/// Connects with subprotocols, headers and limits of your own, and returns what the server said as well.
 ///
-/// [`Config::handshake_timeout`] bounds it all: the name, the connection, the handshake. Dropping the future drops the
+/// [`Config::handshake_timeout`] bounds it all: the name, the connection, TLS, the handshake. Dropping the future drops the
 /// connection.
 ///
 /// # Errors
@@ -46,20 +50,53 @@ pub async fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
 pub async fn connect_with(
     request: ClientRequest,
     config: Config,
-) -> Result<(WebSocket<TcpStream>, Established), Error> {
-    if request.url().is_secure() {
-        let why = "wss:// needs a TLS stream: make one and hand it to `tokio::client`";
-        return Err(Error::Io(io::Error::new(ErrorKind::Unsupported, why)));
-    }
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
     in_time(Instant::now() + config.handshake_timeout, async {
-        let stream = tcp(request.url().host(), request.url().port()).await?;
-        client(stream, request, config).await
+        if !request.url().is_secure() {
+            let stream = tcp(request.url()).await?;
+            return client(stream.into(), request, config).await;
+        }
+        #[cfg(feature = "tokio-rustls")]
+        return over_tls(request, config, tls::default_config()?).await;
+        #[cfg(not(feature = "tokio-rustls"))]
+        Err(Error::Io(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`")))
     })
     .await
 }
 
-/// Connects to the first address of `host` that answers.
-async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client certificate. A `ws://` URL
+/// is connected to without TLS.
+///
+/// # Errors
+/// See [`Error`].
+#[cfg(feature = "tokio-rustls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio-rustls")))]
+pub async fn connect_tls(
+    request: ClientRequest,
+    config: Config,
+    tls: Arc<::rustls::ClientConfig>,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    if !request.url().is_secure() {
+        return connect_with(request, config).await;
+    }
+    in_time(Instant::now() + config.handshake_timeout, over_tls(request, config, tls)).await
+}
+
+#[cfg(feature = "tokio-rustls")]
+async fn over_tls(
+    request: ClientRequest,
+    config: Config,
+    tls: Arc<::rustls::ClientConfig>,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    let name = tls::server_name(request.url().host())?;
+    let tcp = tcp(request.url()).await?;
+    let stream = ::tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await?;
+    client(stream.into(), request, config).await
+}
+
+/// Connects to the first address of the host that answers.
+async fn tcp(url: &Url) -> io::Result<TcpStream> {
+    let (host, port) = (url.host(), url.port());
     let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
     for address in lookup_host((host, port)).await? {
         match TcpStream::connect(address).await {

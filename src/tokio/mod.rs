@@ -36,6 +36,7 @@
 //! [`Config::high_water`](crate::Config::high_water) is waiting, `send` waits too.
 
 mod alarm;
+mod client_stream;
 mod handshake;
 mod sink;
 mod split;
@@ -49,6 +50,9 @@ use std::vec::Vec;
 use ::tokio::io::{AsyncRead, AsyncWrite};
 pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade, accept, client, connect, connect_with};
 
+pub use client_stream::ClientStream;
+#[cfg(feature = "tokio-rustls")]
+pub use handshake::connect_tls;
 pub use split::{ReadHalf, Split, WriteHalf};
 
 use self::alarm::Alarm;

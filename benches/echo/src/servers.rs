@@ -77,7 +77,11 @@ pub fn fastwebsockets(listener: TcpListener) {
             while let Ok(frame) = ws.read_frame().await {
                 match frame.opcode {
                     OpCode::Close => return,
-                    OpCode::Text | OpCode::Binary if ws.write_frame(frame).await.is_err() => return,
+                    OpCode::Text | OpCode::Binary => {
+                        if ws.write_frame(frame).await.is_err() {
+                            return;
+                        }
+                    }
                     _ => {}
                 }
             }
