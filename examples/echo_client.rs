@@ -7,13 +7,12 @@
 //! With `--agent` it runs all cases of the suite's fuzzing server at URL. Exit status: 0 after a closing handshake, 1 if the
 //! connection was lost or failed, 2 if it could not be opened.
 
-use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use sansocket::deflate::Deflate;
 use sansocket::handshake::ClientRequest;
-use sansocket::net::{self, WebSocket};
+use sansocket::net::{self, ClientStream, WebSocket};
 use sansocket::{Config, Event, Message};
 
 const USAGE: &str = "usage: echo_client URL [--max-message BYTES] [--deflate] [--agent NAME]";
@@ -71,7 +70,7 @@ impl Options {
         Ok(Self { url: url.ok_or("no URL")?, agent, config })
     }
 
-    fn connect(&self, url: &str) -> Result<WebSocket<TcpStream>, Stopped> {
+    fn connect(&self, url: &str) -> Result<WebSocket<ClientStream>, Stopped> {
         let request = ClientRequest::new(url).map_err(net::Error::from)?;
         let (ws, _) = net::connect_with(request, self.config)?;
         Ok(ws)
@@ -110,7 +109,7 @@ impl From<net::Error> for Stopped {
     }
 }
 
-fn echo(mut ws: WebSocket<TcpStream>) -> Result<(), Stopped> {
+fn echo(mut ws: WebSocket<ClientStream>) -> Result<(), Stopped> {
     let mut failed = None;
     while let Some(mut batch) = ws.read().map_err(|error| Stopped::Lost(error.to_string()))? {
         while let Some(event) = batch.recv() {

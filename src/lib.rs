@@ -82,6 +82,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(any(feature = "net", feature = "tokio"))]
+mod adapter;
 #[cfg(feature = "alloc")]
 mod connection;
 mod error;
@@ -95,6 +97,11 @@ pub mod handshake;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub mod net;
+#[cfg(all(feature = "rustls", any(feature = "net", feature = "tokio-rustls")))]
+mod tls;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod tokio;
 
 #[cfg(feature = "alloc")]
 pub use connection::{

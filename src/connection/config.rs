@@ -23,7 +23,10 @@ pub struct Config {
     pub(crate) max_output: usize,
     pub(crate) high_water: usize,
     pub(crate) deflate: Option<Deflate>,
-    #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "the core's handshakes have no clock"))]
+    #[cfg_attr(
+        not(any(feature = "net", feature = "tokio")),
+        expect(dead_code, reason = "the core's handshakes have no clock")
+    )]
     pub(crate) handshake_timeout: Duration,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) pong_timeout: Duration,

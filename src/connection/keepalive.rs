@@ -78,10 +78,11 @@ impl Timers {
                 let idle = self.idle_timeout.map(|timeout| self.last_active.saturating_add(timeout));
                 ping.into_iter().chain(idle).min()
             }
-            State::CloseSent | State::Closed | State::Failed => {
-                Some(self.closing.map_or(self.now, |since| since.saturating_add(self.close_timeout)))
+            State::CloseSent | State::Closed | State::Failed | State::Ended => {
+                // What was written since is to be told at once: it starts the time anew.
+                let since = self.closing.filter(|_| !self.wrote);
+                Some(since.map_or(self.now, |since| since.saturating_add(self.close_timeout)))
             }
-            State::Ended => None,
         }
     }
 
@@ -114,7 +115,7 @@ impl Timers {
                 self.ping_sent = Some(now);
                 Due::Ping
             }
-            (State::Open | State::Ended, _, _) => Due::Nothing,
+            (State::Open, _, _) => Due::Nothing,
             (_, _, None) => {
                 self.closing = Some(now);
                 Due::Nothing

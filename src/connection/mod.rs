@@ -95,16 +95,21 @@ impl Connection {
     }
 
     /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
-    #[cfg(feature = "net")]
+    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.receiver.is_whole(bytes)
     }
 
-    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed nor masked, and not too
-    /// much for the output if it has to be copied after all.
+    /// The half that sends.
     #[cfg(feature = "net")]
-    pub(crate) fn sends_as_is(&self, len: usize) -> bool {
-        !self.sender.is_client() && !self.sender.compresses(len) && len <= self.sender.room()
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// The half that sends.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn sender_mut(&mut self) -> &mut Sender {
+        &mut self.sender
     }
 
     /// Puts two halves together again. They have to be of the same connection.

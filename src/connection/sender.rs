@@ -110,6 +110,12 @@ impl Sender {
         self.masks.is_some()
     }
 
+    /// Whether more waits in the output than [`Config::high_water`].
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_above_high_water(&self) -> bool {
+        self.output.len() > self.high_water
+    }
+
     // ---- what is sent ----
 
     /// See [`Connection::send`](super::Connection::send).
@@ -413,7 +419,8 @@ impl Sender {
     /// See [`Connection::next_timeout`](super::Connection::next_timeout).
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.timers.next(self.state)
+        // A peer that reads nothing may not hold what is left for it forever, even when its own end is over.
+        if self.is_ended() { None } else { self.timers.next(self.state) }
     }
 
     /// See [`Connection::handle_timeout`](super::Connection::handle_timeout).
@@ -496,6 +503,13 @@ impl Sender {
             return Err(SendError::OutputFull);
         }
         Ok(self.masked(header))
+    }
+
+    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed nor masked, and not too
+    /// much for the output if it has to be copied after all.
+    #[cfg(any(feature = "net", feature = "tokio"))]
+    pub(crate) fn sends_as_is(&self, len: usize) -> bool {
+        !self.is_client() && !self.compresses(len) && len <= self.room()
     }
 
     /// How many more bytes the output may hold.

@@ -180,6 +180,13 @@ impl ClientHandshake {
         Headers::of(&self.output)
     }
 
+    /// The request target, which is in the first line.
+    #[cfg(feature = "http")]
+    pub(super) fn target(&self) -> &str {
+        let line = self.output.split(|&byte| byte == b'\r').next().unwrap_or_default();
+        text(line).split(' ').nth(1).unwrap_or("/")
+    }
+
     /// Takes received bytes. Those behind the head of a 101 stay in `input`: they are the first frames.
     pub fn recv(mut self, input: &mut Input<'_>) -> ClientProgress {
         if let Some(refused) = self.refused.take() {

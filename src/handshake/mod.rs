@@ -71,7 +71,7 @@
 //!
 //! When somebody else reads and writes HTTP, the same checks work on name-value pairs:
 //! [`UpgradeRequest::from_parts`] and [`UpgradeRequest::accept_parts`], [`ClientHandshake::headers`] and
-//! [`ClientHandshake::recv_parts`]; for HTTP/2 and HTTP/3 [`ConnectRequest`] and [`ConnectHandshake`].
+//! [`ClientHandshake::recv_parts`], and with the feature `http` on the types of that crate; for HTTP/2 and HTTP/3 [`ConnectRequest`] and [`ConnectHandshake`].
 
 mod accept_key;
 #[cfg(feature = "alloc")]
@@ -86,6 +86,8 @@ mod extensions;
 mod grammar;
 #[cfg(feature = "alloc")]
 mod head;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "alloc")]
 mod origin;
 #[cfg(feature = "alloc")]

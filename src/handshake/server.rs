@@ -130,6 +130,14 @@ impl Refusal {
         &self.response
     }
 
+    /// What follows the head.
+    #[cfg(feature = "http")]
+    pub(super) fn body(&self) -> &[u8] {
+        let end =
+            memchr::memmem::find(&self.response, b"\r\n\r\n").map_or(self.response.len(), |end| end + 4);
+        &self.response[end..]
+    }
+
     /// The headers of the response, for an HTTP library to write; the status is that of the error.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {

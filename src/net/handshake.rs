@@ -1,25 +1,29 @@
 //! The opening handshake over a stream: [`Accepting`] and [`Connecting`].
 
-use core::fmt;
 use core::time::Duration;
 use std::boxed::Box;
 use std::format;
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
 use std::time::Instant;
 use std::vec;
 use std::vec::Vec;
 
-use super::{READ_BUFFER, Transport, WebSocket, is_later, later_is_fine, written};
+use super::{ClientStream, Transport, WebSocket, is_later, later_is_fine, written};
+use crate::adapter::{Error, LINGER, READ_BUFFER};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
-    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest,
-    RefusedResponse, Response, ServerHandshake, ServerProgress, UpgradeRequest, UrlError,
+    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, Response,
+    ServerHandshake, ServerProgress, UpgradeRequest, Url,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
+#[cfg(feature = "rustls")]
+use crate::tls;
 
-/// Connects to a `ws://` URL over TCP, with the default configuration.
+/// Connects to a `ws://` URL, and with the feature `rustls` to a `wss://` URL, with the default configuration.
 ///
 /// ```no_run
 /// use sansocket::{Event, net};
@@ -36,37 +40,66 @@ use crate::random::OsRandom;
 ///
 /// # Errors
 /// See [`Error`].
-pub fn connect(url: &str) -> Result<WebSocket<TcpStream>, Error> {
+pub fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
     let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default())?;
     Ok(ws)
 }
 
-/// Connects over TCP with subprotocols, headers and limits of your own, and returns what the server said as well.
+/// Connects with subprotocols, headers and limits of your own, and returns what the server said as well.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn connect_with(
     request: ClientRequest,
     config: Config,
-) -> Result<(WebSocket<TcpStream>, Established), Error> {
-    let url = request.url();
-    if url.is_secure() {
-        let why = "wss:// needs a TLS stream: make one and hand it to `net::client`";
-        return Err(Error::Io(io::Error::new(ErrorKind::Unsupported, why)));
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    if !request.url().is_secure() {
+        let stream = tcp(request.url(), &config)?;
+        return client(stream.into(), request, config);
     }
+    #[cfg(feature = "rustls")]
+    return connect_tls(request, config, tls::default_config()?);
+    #[cfg(not(feature = "rustls"))]
+    Err(Error::Io(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `rustls`")))
+}
+
+/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client certificate. A `ws://` URL
+/// is connected to without TLS.
+///
+/// # Errors
+/// See [`Error`].
+#[cfg(feature = "rustls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+pub fn connect_tls(
+    request: ClientRequest,
+    config: Config,
+    tls: Arc<::rustls::ClientConfig>,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    if !request.url().is_secure() {
+        return connect_with(request, config);
+    }
+    let name = tls::server_name(request.url().host())?;
+    let session = ::rustls::ClientConnection::new(tls, name).map_err(io::Error::other)?;
+    let tcp = tcp(request.url(), &config)?;
+    // The first write carries out the TLS handshake.
+    client(::rustls::StreamOwned::new(session, tcp).into(), request, config)
+}
+
+/// Connects to the first address of the host that answers.
+fn tcp(url: &Url, config: &Config) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, format!("{} has no address", url.host()));
-    let host = url.host().trim_start_matches('[').trim_end_matches(']');
-    for address in (host, url.port()).to_socket_addrs()? {
+    for address in (url.host(), url.port()).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, config.handshake_timeout) {
             Ok(stream) => {
                 // What is written is whole messages: waiting to fill packets only costs time.
                 stream.set_nodelay(true)?;
-                return client(stream, request, config);
+                stream.set_read_timeout(Some(config.handshake_timeout))?;
+                return Ok(stream);
             }
             Err(error) => last = error,
         }
     }
-    Err(last.into())
+    Err(last)
 }
 
 /// Opens a connection as a client over a stream that is connected already, such as TLS.
@@ -291,63 +324,6 @@ impl<S: Transport> Http<S> {
     }
 }
 
-/// Why there is no connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// The stream failed, or the handshake took too long (`TimedOut`).
-    Io(io::Error),
-    /// The URL is no WebSocket URL.
-    Url(UrlError),
-    /// The peer broke a rule of the handshake. A client was told so.
-    Handshake(HandshakeError),
-    /// The server answered something else than 101: a redirect, a request for credentials, an error.
-    Refused(Box<RefusedResponse>),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => error.fmt(f),
-            Self::Url(error) => error.fmt(f),
-            Self::Handshake(error) => error.fmt(f),
-            Self::Refused(response) => {
-                let reason = alloc::string::String::from_utf8_lossy(response.reason());
-                write!(f, "the server refused the connection: {} {reason}", response.status())
-            }
-        }
-    }
-}
-
-impl core::error::Error for Error {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Url(error) => Some(error),
-            Self::Handshake(error) => Some(error),
-            Self::Refused(_) => None,
-        }
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<UrlError> for Error {
-    fn from(error: UrlError) -> Self {
-        Self::Url(error)
-    }
-}
-
-impl From<HandshakeError> for Error {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
 /// A stream that is read until a deadline.
 #[derive(Debug)]
 struct Reader<S> {
@@ -410,6 +386,3 @@ fn say_and_hang_up<S: Transport>(mut stream: S, answer: &[u8]) -> io::Result<()>
 fn timed_out() -> Error {
     Error::Io(ErrorKind::TimedOut.into())
 }
-
-/// How long a peer that was answered has to close.
-const LINGER: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 //!
 //! A thin adapter: it moves bytes between a stream and a [`Connection`], and no rule of the protocol lives in it.
 
+mod client_stream;
 mod handshake;
 mod transport;
 
@@ -10,12 +11,17 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::time::Instant;
 use std::vec::Vec;
 
+pub use client_stream::ClientStream;
+#[cfg(feature = "rustls")]
+pub use handshake::connect_tls;
 pub use handshake::{
-    Accepting, Connecting, Error, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
+    Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
 };
 pub use transport::{Stream, Transport};
 
-use crate::connection::{Connection, EncodedMessage, Event, Message, State};
+pub use crate::adapter::{Batch, Error};
+use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost};
+use crate::connection::{Connection, EncodedMessage, Event, Message};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::input::Input;
@@ -163,13 +169,7 @@ impl<S: Transport> WebSocket<S> {
             }
         }
         let input = Input::new(&mut self.buf[self.start..self.end]);
-        Ok(Some(Batch {
-            connection: &mut self.connection,
-            input,
-            start: &mut self.start,
-            end: self.end,
-            event,
-        }))
+        Ok(Some(Batch::new(&mut self.connection, input, &mut self.start, event)))
     }
 
     /// Sends a message and writes it, or as much of it as the stream takes now; the rest goes with the next call.
@@ -180,7 +180,7 @@ impl<S: Transport> WebSocket<S> {
     /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         let payload = message.as_bytes();
-        if payload.len() < DIRECT_FROM || !self.connection.sends_as_is(payload.len()) {
+        if payload.len() < DIRECT_FROM || !self.connection.sender().sends_as_is(payload.len()) {
             self.feed(message)?;
             return self.flush_now();
         }
@@ -326,12 +326,8 @@ impl<S: Transport> WebSocket<S> {
         Ok(Filled::Over)
     }
 
-    /// The stream is broken: an error, unless everything had been said.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
-        let over = matches!(self.connection.state(), State::Closed | State::Failed);
-        self.connection.recv_eof();
-        self.connection.output_written(usize::MAX);
-        if over { Ok(()) } else { Err(error) }
+        lost(&mut self.connection, error)
     }
 
     /// Tells the connection the time, and the stream how long it may wait.
@@ -354,42 +350,6 @@ impl<S: Transport> WebSocket<S> {
             self.stream_timeout = timeout;
         }
         Ok(None)
-    }
-}
-
-/// What one read brought; see [`WebSocket::read`]. Everything that a [`Connection`] can do it can do as well: what is sent is
-/// written by the next call of the WebSocket.
-#[derive(Debug)]
-pub struct Batch<'b> {
-    connection: &'b mut Connection,
-    input: Input<'b>,
-    start: &'b mut usize,
-    end: usize,
-    /// What happened instead of bytes.
-    event: Option<Event<'static>>,
-}
-
-impl<'b> Batch<'b> {
-    /// The next event, borrowing from the read buffer; `None`: that was all.
-    #[inline]
-    pub fn recv(&mut self) -> Option<Event<'b>> {
-        let event = self.connection.recv(&mut self.input);
-        *self.start = self.end - self.input.len();
-        event.or_else(|| self.event.take())
-    }
-
-    /// Queues a message; the next call of the WebSocket writes it.
-    ///
-    /// # Errors
-    /// See [`Connection::send`].
-    #[inline]
-    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
-        self.connection.send(message)
-    }
-
-    /// The connection, for everything else.
-    pub fn connection(&mut self) -> &mut Connection {
-        self.connection
     }
 }
 
@@ -417,9 +377,3 @@ fn later_is_fine(result: io::Result<()>) -> io::Result<()> {
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
-
-/// How many bytes are read at a time.
-const READ_BUFFER: usize = 16 * 1024;
-
-/// From this size on, a server's payload is written from where it is.
-const DIRECT_FROM: usize = 16 * 1024;

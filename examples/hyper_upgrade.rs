@@ -1,0 +1,78 @@
+//! A WebSocket echo inside a hyper server, which also serves ordinary requests.
+//!
+//! ```text
+//! cargo run --release --features tokio,http --example hyper_upgrade -- [ADDR:PORT]
+//! ```
+
+use std::convert::Infallible;
+use std::io;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, server::conn::http1};
+use hyper_util::rt::TokioIo;
+use sansocket::handshake::UpgradeRequest;
+use sansocket::tokio::WebSocket;
+use sansocket::{Config, Connection, Event};
+use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
+    let listener = TcpListener::bind(&address).await?;
+    println!("WebSocket echo on ws://{0}/echo, a page on http://{0}/", listener.local_addr()?);
+    serve(listener).await
+}
+
+/// Serves every connection in a task of its own.
+pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(connection(stream));
+    }
+}
+
+async fn connection(stream: TcpStream) {
+    let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond));
+    if let Err(error) = http.with_upgrades().await {
+        eprintln!("{error}");
+    }
+}
+
+async fn respond(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() != "/echo" {
+        return Ok(Response::new("The WebSocket is at /echo.\n".into()));
+    }
+    let upgraded = hyper::upgrade::on(&mut request);
+    let (parts, _) = request.into_parts();
+    Ok(match UpgradeRequest::from_http(&parts, Config::default()) {
+        Ok(upgrade) => {
+            let (accepted, connection) = upgrade.accept_parts();
+            // hyper hands the stream over when the response is written.
+            tokio::spawn(async move {
+                let result = match upgraded.await {
+                    Ok(stream) => echo(TokioIo::new(stream), connection).await,
+                    Err(error) => Err(io::Error::other(error)),
+                };
+                if let Err(error) = result {
+                    eprintln!("{error}");
+                }
+            });
+            accepted.to_http().map(|()| Full::default())
+        }
+        Err(refusal) => refusal.to_http().map(Full::from),
+    })
+}
+
+async fn echo(stream: TokioIo<hyper::upgrade::Upgraded>, connection: Connection) -> io::Result<()> {
+    let mut ws = WebSocket::from_parts(stream, connection, Vec::new());
+    while let Some(mut batch) = ws.read().await? {
+        while let Some(event) = batch.recv() {
+            if let Event::Message(message) = event {
+                batch.feed(&message)?;
+            }
+        }
+    }
+    Ok(())
+}

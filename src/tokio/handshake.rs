@@ -1,0 +1,464 @@
+//! The opening handshake over a stream: [`Accepting`] and [`Connecting`].
+
+use core::future::{Future, poll_fn};
+use core::mem;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::boxed::Box;
+use std::format;
+use std::io::{self, ErrorKind};
+#[cfg(feature = "tokio-rustls")]
+use std::sync::Arc;
+use std::vec::Vec;
+
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::net::{TcpStream, lookup_host};
+use ::tokio::time::{Instant, timeout_at};
+
+use super::alarm::Alarm;
+use super::stream::ReadBuffer;
+use super::{ClientStream, WebSocket};
+use crate::adapter::{Error, LINGER};
+use crate::connection::{Config, Connection};
+use crate::handshake::{
+    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, Response,
+    ServerHandshake, ServerProgress, UpgradeRequest, Url,
+};
+use crate::input::Input;
+use crate::random::OsRandom;
+#[cfg(feature = "tokio-rustls")]
+use crate::tls;
+
+/// Connects to a `ws://` URL, and with the feature `tokio-rustls` to a `wss://` URL, with the default configuration.
+///
+/// Dropping the future drops the connection.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
+    let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default()).await?;
+    Ok(ws)
+}
+
+/// Connects with subprotocols, headers and limits of your own, and returns what the server said as well.
+///
+/// [`Config::handshake_timeout`] bounds it all: the name, the connection, TLS, the handshake. Dropping the future drops the
+/// connection.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn connect_with(
+    request: ClientRequest,
+    config: Config,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    in_time(Instant::now() + config.handshake_timeout, async {
+        if !request.url().is_secure() {
+            let stream = tcp(request.url()).await?;
+            return client(stream.into(), request, config).await;
+        }
+        #[cfg(feature = "tokio-rustls")]
+        return over_tls(request, config, tls::default_config()?).await;
+        #[cfg(not(feature = "tokio-rustls"))]
+        Err(Error::Io(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`")))
+    })
+    .await
+}
+
+/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client certificate. A `ws://` URL
+/// is connected to without TLS.
+///
+/// # Errors
+/// See [`Error`].
+#[cfg(feature = "tokio-rustls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio-rustls")))]
+pub async fn connect_tls(
+    request: ClientRequest,
+    config: Config,
+    tls: Arc<::rustls::ClientConfig>,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    if !request.url().is_secure() {
+        return connect_with(request, config).await;
+    }
+    in_time(Instant::now() + config.handshake_timeout, over_tls(request, config, tls)).await
+}
+
+#[cfg(feature = "tokio-rustls")]
+async fn over_tls(
+    request: ClientRequest,
+    config: Config,
+    tls: Arc<::rustls::ClientConfig>,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    let name = tls::server_name(request.url().host())?;
+    let tcp = tcp(request.url()).await?;
+    let stream = ::tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await?;
+    client(stream.into(), request, config).await
+}
+
+/// Connects to the first address of the host that answers.
+async fn tcp(url: &Url) -> io::Result<TcpStream> {
+    let (host, port) = (url.host(), url.port());
+    let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
+    for address in lookup_host((host, port)).await? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // What is written is whole messages: waiting to fill packets only costs time.
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Opens a connection as a client over a stream that is connected already, such as TLS.
+///
+/// Dropping the future drops the stream; [`Connecting`] keeps it.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn client<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    request: ClientRequest,
+    config: Config,
+) -> Result<(WebSocket<S>, Established), Error> {
+    Connecting::new(stream, request, config).advance().await
+}
+
+/// Accepts a connection as a server: any target, no subprotocol. [`Accepting`] leaves the decision to you.
+///
+/// A request that is not for a WebSocket is answered with 426. Dropping the future drops the stream.
+///
+/// ```no_run
+/// # async fn serve() -> Result<(), sansocket::tokio::Error> {
+/// use sansocket::{Event, tokio::accept};
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+/// loop {
+///     let (stream, _) = listener.accept().await?;
+///     tokio::spawn(async {
+///         let mut ws = accept(stream).await?;
+///         while let Some(event) = ws.recv().await? {
+///             if let Event::Message(message) = event {
+///                 println!("{message:?}");
+///             }
+///         }
+///         Ok::<(), sansocket::tokio::Error>(())
+///     });
+/// }
+/// # }
+/// ```
+///
+/// # Errors
+/// See [`Error`].
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebSocket<S>, Error> {
+    // Boxed, so that the task of an open connection is not as large as its handshake was.
+    Box::pin(async {
+        match Accepting::new(stream, Config::default()).advance().await? {
+            Incoming::Upgrade(upgrade) => Ok(upgrade.accept().await?),
+            Incoming::Http(http) => {
+                let refusal = HandshakeError::MissingUpgrade;
+                http.respond(&Response::from(refusal)).await?;
+                Err(refusal.into())
+            }
+        }
+    })
+    .await
+}
+
+/// A server's opening handshake over a stream, which reads the request.
+///
+/// ```no_run
+/// # async fn serve(listener: tokio::net::TcpListener) -> Result<(), sansocket::tokio::Error> {
+/// use sansocket::{Config, handshake::Response, tokio::{Accepting, Incoming}};
+/// let (stream, _) = listener.accept().await?;
+/// match Accepting::new(stream, Config::default()).advance().await? {
+///     Incoming::Upgrade(mut upgrade) => {
+///         upgrade.request.choose_supported(&["chat"]);
+///         let mut ws = upgrade.accept().await?;
+///     }
+///     Incoming::Http(http) => http.respond(&Response::new(404).unwrap()).await?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Accepting<S> {
+    state: AcceptState<S>,
+    deadline: Instant,
+}
+
+#[derive(Debug)]
+enum AcceptState<S> {
+    Reading(Reader<S>, ServerHandshake),
+    Refusing(Answer<S>, HandshakeError),
+    Over,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
+    /// Waits for a request on `stream`, from now on at most for [`Config::handshake_timeout`].
+    pub fn new(stream: S, config: Config) -> Self {
+        Self {
+            state: AcceptState::Reading(Reader::new(stream), ServerHandshake::new(config)),
+            deadline: Instant::now() + config.handshake_timeout,
+        }
+    }
+
+    /// Reads until the request is whole. A bad request is answered before its error is returned.
+    ///
+    /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
+    /// [`NotConnected`](ErrorKind::NotConnected).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn advance(&mut self) -> Result<Incoming<S>, Error> {
+        let deadline = self.deadline;
+        in_time(deadline, poll_fn(|cx| self.poll_advance(cx))).await
+    }
+
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming<S>, Error>> {
+        loop {
+            match &mut self.state {
+                AcceptState::Reading(reader, _) => ready!(reader.poll_read(cx))?,
+                AcceptState::Refusing(answer, error) => {
+                    // The peer's fault is worth more to the caller than a stream that cannot take the answer.
+                    let _ = ready!(answer.poll(cx));
+                    return Poll::Ready(Err((*error).into()));
+                }
+                AcceptState::Over => {
+                    return Poll::Ready(Err(io::Error::from(ErrorKind::NotConnected).into()));
+                }
+            }
+            let AcceptState::Reading(mut reader, handshake) =
+                mem::replace(&mut self.state, AcceptState::Over)
+            else {
+                continue;
+            };
+            self.state = match reader.give(|input| handshake.recv(input)) {
+                ServerProgress::Incomplete(handshake) => AcceptState::Reading(reader, handshake),
+                ServerProgress::Upgrade(request) => {
+                    return Poll::Ready(Ok(Incoming::Upgrade(Upgrade {
+                        request,
+                        reader,
+                        deadline: self.deadline,
+                    })));
+                }
+                ServerProgress::Http(request) => {
+                    return Poll::Ready(Ok(Incoming::Http(Http { request, stream: reader.stream })));
+                }
+                ServerProgress::Refused(refusal) => {
+                    let answer = Answer::new(reader.stream, refusal.response().into());
+                    AcceptState::Refusing(answer, refusal.error())
+                }
+            };
+        }
+    }
+}
+
+/// A client's opening handshake over a stream.
+#[derive(Debug)]
+pub struct Connecting<S> {
+    /// `None` when it is over.
+    state: Option<(Reader<S>, ClientHandshake)>,
+    deadline: Instant,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
+    /// Sends `request` over `stream`, and waits for the answer, from now on at most for [`Config::handshake_timeout`].
+    pub fn new(stream: S, request: ClientRequest, config: Config) -> Self {
+        Self {
+            state: Some((Reader::new(stream), ClientHandshake::new(request, config, OsRandom))),
+            deadline: Instant::now() + config.handshake_timeout,
+        }
+    }
+
+    /// Writes and reads until the answer is whole.
+    ///
+    /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
+    /// [`NotConnected`](ErrorKind::NotConnected).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn advance(&mut self) -> Result<(WebSocket<S>, Established), Error> {
+        let deadline = self.deadline;
+        in_time(deadline, poll_fn(|cx| self.poll_advance(cx))).await
+    }
+
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<(WebSocket<S>, Established), Error>> {
+        loop {
+            let Some((reader, handshake)) = &mut self.state else {
+                return Poll::Ready(Err(io::Error::from(ErrorKind::NotConnected).into()));
+            };
+            while !handshake.output().is_empty() {
+                let n = ready!(Pin::new(&mut reader.stream).poll_write(cx, handshake.output()))?;
+                if n == 0 {
+                    return Poll::Ready(Err(io::Error::from(ErrorKind::WriteZero).into()));
+                }
+                handshake.output_written(n);
+            }
+            ready!(Pin::new(&mut reader.stream).poll_flush(cx))?;
+            let read = ready!(reader.poll_read(cx));
+            let Some((mut reader, handshake)) = self.state.take() else { continue };
+            match read {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    let refused = handshake.recv_eof()?;
+                    return Poll::Ready(Err(Error::Refused(Box::new(refused))));
+                }
+                result => result?,
+            }
+            match reader.give(|input| handshake.recv(input)) {
+                ClientProgress::Incomplete(handshake) => self.state = Some((reader, handshake)),
+                ClientProgress::Connected(connection, established) => {
+                    return Poll::Ready(Ok((reader.into_web_socket(connection), established)));
+                }
+                ClientProgress::Refused(refused) => {
+                    return Poll::Ready(Err(Error::Refused(Box::new(refused))));
+                }
+                ClientProgress::Failed(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+}
+
+/// What a client has asked for.
+#[derive(Debug)]
+pub enum Incoming<S> {
+    /// A WebSocket.
+    Upgrade(Upgrade<S>),
+    /// Something else, such as a page.
+    Http(Http<S>),
+}
+
+/// A client waits for its request to be accepted or rejected.
+#[derive(Debug)]
+pub struct Upgrade<S> {
+    /// The request, where subprotocol and headers of the answer are chosen.
+    pub request: UpgradeRequest,
+    reader: Reader<S>,
+    deadline: Instant,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Upgrade<S> {
+    /// Opens the connection and writes the answer, in the time that is left for the handshake. Dropping the future drops the
+    /// stream.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn accept(self) -> io::Result<WebSocket<S>> {
+        let mut ws = self.reader.into_web_socket(self.request.accept());
+        timeout_at(self.deadline, ws.flush()).await??;
+        Ok(ws)
+    }
+
+    /// Answers with `response` and ends the transport. Dropping the future drops the stream.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn reject(self, response: &Response) -> io::Result<()> {
+        let mut answer = Answer::new(self.reader.stream, self.request.reject(response));
+        poll_fn(|cx| answer.poll(cx)).await
+    }
+}
+
+/// A client waits for the answer to an ordinary HTTP request.
+#[derive(Debug)]
+pub struct Http<S> {
+    /// The request.
+    pub request: HttpRequest,
+    stream: S,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Http<S> {
+    /// Answers with `response` and ends the transport. Dropping the future drops the stream.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn respond(self, response: &Response) -> io::Result<()> {
+        let mut answer = Answer::new(self.stream, self.request.respond(response));
+        poll_fn(|cx| answer.poll(cx)).await
+    }
+}
+
+/// A stream, and what was read from it.
+#[derive(Debug)]
+struct Reader<S> {
+    stream: S,
+    buffer: ReadBuffer,
+}
+
+impl<S: AsyncRead + Unpin> Reader<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, buffer: ReadBuffer::new(Vec::new(), 0) }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(self.buffer.poll_read(&mut self.stream, cx))? {
+            0 => Poll::Ready(Err(ErrorKind::UnexpectedEof.into())),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Gives what was read to a handshake.
+    fn give<T>(&mut self, take: impl FnOnce(&mut Input<'_>) -> T) -> T {
+        let end = self.buffer.end();
+        let (unread, start) = self.buffer.parts();
+        let mut input = Input::new(unread);
+        let taken = take(&mut input);
+        *start = end - input.len();
+        taken
+    }
+
+    fn into_web_socket(self, connection: Connection) -> WebSocket<S> {
+        WebSocket::new(self.stream, connection, self.buffer)
+    }
+}
+
+/// Writes an answer in HTTP, and waits a moment for the peer to close: closing with unread input would reset the connection and
+/// could destroy the answer on its way.
+#[derive(Debug)]
+struct Answer<S> {
+    stream: S,
+    bytes: Vec<u8>,
+    written: usize,
+    shut_down: bool,
+    alarm: Alarm,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Answer<S> {
+    fn new(stream: S, bytes: Vec<u8>) -> Self {
+        Self { stream, bytes, written: 0, shut_down: false, alarm: Alarm::new() }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.alarm.poll(Some(LINGER), cx).is_ready() {
+            let is_written = self.written == self.bytes.len();
+            return Poll::Ready(if is_written { Ok(()) } else { Err(ErrorKind::TimedOut.into()) });
+        }
+        while let Some(rest) = self.bytes.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                n => self.written += n,
+            }
+        }
+        if !self.shut_down {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.shut_down = true;
+        }
+        loop {
+            let mut dropped = [0; 1024];
+            let mut dropped = ReadBuf::new(&mut dropped);
+            // The answer is out: how the peer closes is its own affair.
+            if ready!(Pin::new(&mut self.stream).poll_read(cx, &mut dropped)).is_err()
+                || dropped.filled().is_empty()
+            {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+async fn in_time<T>(
+    deadline: Instant,
+    handshake: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout_at(deadline, handshake).await.map_err(|_| io::Error::from(ErrorKind::TimedOut))?
+}

@@ -1,0 +1,118 @@
+//! `wss://` with certificates made here: both adapters, and what must not be trusted.
+#![cfg(all(feature = "net", feature = "tokio-rustls"))]
+
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sansocket::handshake::ClientRequest;
+use sansocket::{CloseCode, Config, Event, Message, net, tokio as ws_tokio};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// A server that echoes, with a certificate for `name`; its port, and what a client needs to trust it.
+async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not trust us hangs up.
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let mut ws = ws_tokio::accept(stream).await.unwrap();
+                while let Some(mut batch) = ws.read().await.unwrap() {
+                    while let Some(event) = batch.recv() {
+                        if let Event::Message(message) = event {
+                            batch.feed(&message).unwrap();
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (port, Arc::new(client))
+}
+
+fn request(port: u16) -> ClientRequest {
+    ClientRequest::new(&format!("wss://localhost:{port}/")).unwrap()
+}
+
+#[tokio::test]
+async fn tokio_over_tls() {
+    let (port, tls) = echo_server("localhost").await;
+    let (mut ws, _) = ws_tokio::connect_tls(request(port), Config::default(), tls).await.unwrap();
+    assert!(ws.stream().tls().is_some());
+    for message in [Message::from("Hello"), Message::from(vec![7; 1_000_000])] {
+        // Over two halves as well as in one piece.
+        let (mut reader, mut writer) = ws.split();
+        let (sent, received) = tokio::join!(
+            async {
+                writer.send(&message).await?;
+                writer.flush().await
+            },
+            reader.recv()
+        );
+        sent.unwrap();
+        assert_eq!(received.unwrap(), Some(Event::Message(message.clone())));
+        ws = ws_tokio::WebSocket::reunite(reader, writer).unwrap();
+    }
+    ws.close(CloseCode::NORMAL, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn net_over_tls() {
+    let (port, tls) = echo_server("localhost").await;
+    let client = move || {
+        let (mut ws, _) = net::connect_tls(request(port), Config::default(), tls).unwrap();
+        assert!(ws.stream().tls().is_some());
+        for message in [Message::from("Hello"), Message::from(vec![7; 100_000])] {
+            ws.send(&message).unwrap();
+            assert_eq!(ws.recv().unwrap(), Some(Event::Message(message)));
+        }
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        assert!(matches!(ws.recv().unwrap(), Some(Event::Close(_))));
+        assert_eq!(ws.recv().unwrap(), None);
+    };
+    tokio::task::spawn_blocking(client).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let (port, tls) = echo_server("example.com").await;
+    let error = ws_tokio::connect_tls(request(port), Config::default(), Arc::clone(&tls)).await.unwrap_err();
+    assert!(error.to_string().contains("not valid for name"), "{error}");
+    let blocking = move || net::connect_tls(request(port), Config::default(), tls).unwrap_err();
+    let error = tokio::task::spawn_blocking(blocking).await.unwrap();
+    assert!(error.to_string().contains("not valid for name"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_refused() {
+    let (port, _) = echo_server("localhost").await;
+    let error = ws_tokio::connect_with(request(port), Config::default()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("UnknownIssuer") || error.to_string().contains("certificate"),
+        "{error}"
+    );
+}

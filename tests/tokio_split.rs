@@ -1,0 +1,206 @@
+//! The halves of the tokio adapter in two tasks.
+#![cfg(feature = "tokio")]
+
+mod support;
+
+use std::time::Duration;
+
+use sansocket::handshake::ClientRequest;
+use sansocket::tokio::{WebSocket, accept, client};
+use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError};
+use support::{Chance, Chunky, pair, pair_over};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
+use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::test]
+async fn both_directions_at_once_with_dropped_futures() {
+    for seed in 0..30 {
+        let (max, largest) =
+            [(1, 300), (7, 2_000), (300, 20_000), (5_000, 70_000), (100_000, 70_000)][seed as usize % 5];
+        let (server, client) = duplex(1 + 2 * max);
+        let (server, client) = (Chunky::new(server, seed, max), Chunky::new(client, seed + 100, max));
+        let (server, client) = pair_over(server, client, Config::default()).await;
+        tokio::join!(converse(server, seed, largest), converse(client, seed, largest));
+    }
+}
+
+async fn converse(ws: WebSocket<Chunky<DuplexStream>>, seed: u64, largest: usize) {
+    const MESSAGES: usize = 40;
+    let (mut reader, mut writer) = ws.split_with(split);
+    let (done, mut all_received) = tokio::sync::oneshot::channel();
+    let receiving = async move {
+        let (mut done, mut received) = (Some(done), 0);
+        let (mut chance, mut expected) = (Chance::new(seed + 1), Chance::new(seed));
+        loop {
+            match insist!(chance, async { reader.recv().await.map(|event| event.map(Event::into_owned)) })
+                .unwrap()
+            {
+                Some(Event::Message(message)) => {
+                    assert_eq!(message, expected.message(received, largest), "seed {seed}");
+                    received += 1;
+                    if received == MESSAGES {
+                        let _ = done.take().unwrap().send(());
+                    }
+                }
+                Some(Event::Failed(error)) => panic!("seed {seed}: {error}"),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        assert_eq!(received, MESSAGES);
+    };
+    let sending = async move {
+        let (mut chance, mut messages) = (Chance::new(seed + 2), Chance::new(seed));
+        for number in 0..MESSAGES {
+            let message = messages.message(number, largest);
+            insist!(chance, writer.send(&message)).unwrap();
+            if chance.below(4) == 0 {
+                insist!(chance, writer.ping(b"?")).unwrap();
+            }
+        }
+        (&mut all_received).await.unwrap();
+        // The other end may have been first.
+        let _ = insist!(chance, writer.close(CloseCode::NORMAL, ""));
+    };
+    tokio::join!(receiving, sending);
+}
+
+async fn tcp_pair() -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let request = ClientRequest::new("ws://test/").unwrap();
+    let (server, client) = tokio::join!(
+        async { accept(listener.accept().await.unwrap().0).await.unwrap() },
+        client(stream, request, Config::default())
+    );
+    (server, client.unwrap().0)
+}
+
+#[tokio::test]
+async fn pings_are_answered_while_the_writing_half_is_idle() {
+    let (server, mut client) = tcp_pair().await;
+    let (mut reader, _writer) = server.split();
+    tokio::spawn(async move { while reader.recv().await.unwrap().is_some() {} });
+    for number in 0..1000_u32 {
+        client.ping(&number.to_be_bytes()).await.unwrap();
+        assert!(
+            matches!(client.recv().await.unwrap(), Some(Event::Pong(payload)) if *payload == number.to_be_bytes())
+        );
+    }
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_that_nobody_reads_the_answers_of_takes_no_memory() {
+    let (server, client) = pair(Config::default()).await;
+    let (mut reader, writer) = server.split_with(split);
+    let (mut stream, mut connection, _) = client.into_parts();
+    let flood = tokio::spawn(async move {
+        for _ in 0..50_000 {
+            connection.ping(&[7; 125]).unwrap();
+            let output = connection.take_output();
+            stream.write_all(&output).await.unwrap();
+        }
+        stream
+    });
+    let mut pings = 0;
+    while pings < 50_000 {
+        pings += usize::from(matches!(reader.recv().await.unwrap(), Some(Event::Ping(_))));
+    }
+    let _stream = flood.await.unwrap();
+    let ws = WebSocket::reunite_with(reader, writer, |read, write| Some(read.unsplit(write))).unwrap();
+    assert!(ws.connection().output().len() < 20 * 131, "{}", ws.connection().output().len());
+}
+
+#[tokio::test]
+async fn a_dropped_writing_half_leaves_nothing_unwritten() {
+    let (server, mut client) = pair(Config::default().high_water(1 << 20)).await;
+    let (mut reader, mut writer) = server.split_with(split);
+    let reading = tokio::spawn(async move { while reader.recv().await.unwrap().is_some() {} });
+    let big = vec![3; 500_000];
+    writer.send_binary(&big).await.unwrap();
+    drop(writer);
+    assert_eq!(client.recv().await.unwrap(), Some(Event::Message(Message::from(big))));
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+    reading.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_reading_half_leaves_a_sender() {
+    let (server, mut client) = tcp_pair().await;
+    let (reader, mut writer) = server.split();
+    drop(reader);
+    writer.send_text("still").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some(Event::Message(Message::from("still"))));
+    drop(writer);
+    assert_eq!(client.recv().await.unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+}
+
+#[tokio::test]
+async fn halves_come_together_again() {
+    let (server, mut client) = tcp_pair().await;
+    let (other, _client) = tcp_pair().await;
+    let (reader, mut writer) = server.split();
+    writer.feed(&Message::from("waiting")).unwrap();
+    writer.send_text("sent").await.unwrap();
+    let mut server: WebSocket<TcpStream> = WebSocket::reunite(reader, writer).unwrap();
+    server.send_text("whole").await.unwrap();
+    for expected in ["waiting", "sent", "whole"] {
+        assert_eq!(client.recv().await.unwrap(), Some(Event::Message(Message::from(expected))));
+    }
+    let ((reader, _), (_, writer)) = (server.split(), other.split());
+    assert!(WebSocket::<TcpStream>::reunite(reader, writer).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_hold_in_halves() {
+    let config = Config::default()
+        .ping_interval(Some(Duration::from_secs(30)))
+        .pong_timeout(Duration::from_secs(10))
+        .close_timeout(Duration::from_secs(5));
+    let (server, mut client) = pair(config).await;
+    let (mut reader, _writer) = server.split_with(split);
+    let began = tokio::time::Instant::now();
+    let (_, event) = tokio::join!(
+        tokio::time::timeout(Duration::from_secs(100), async { while client.recv().await.is_ok() {} }),
+        async {
+            loop {
+                if let event @ Event::Failed(_) = reader.recv().await.unwrap().unwrap() {
+                    break event.into_owned();
+                }
+            }
+        }
+    );
+    assert_eq!(event, Event::Failed(ProtocolError::PongTimeout));
+    assert!((129..=141).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(reader.recv().await.unwrap(), None);
+
+    // The writer closes, and a reader that has long been waiting learns of the deadline.
+    let (server, _client) = pair(Config::default().close_timeout(Duration::from_secs(5))).await;
+    let (mut reader, mut writer) = server.split_with(split);
+    let reading = tokio::spawn(async move {
+        assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
+        assert_eq!(reader.recv().await.unwrap(), None);
+    });
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    writer.close(CloseCode::NORMAL, "").await.unwrap();
+    let began = tokio::time::Instant::now();
+    reading.await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 5);
+    let error = writer.send_text("late").await.unwrap_err();
+    assert_eq!(error.downcast::<SendError>().unwrap(), SendError::Closed);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_while_the_writing_half_is_idle() {
+    let (server, client) = tcp_pair().await;
+    let (mut reader, _writer) = server.split();
+    let (mut stream, _, _) = client.into_parts();
+    stream.write_all(b"\x81\x81\0\0\0\0\xFF").await.unwrap();
+    assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::InvalidUtf8)));
+    let mut close = [0; 4];
+    stream.read_exact(&mut close).await.unwrap();
+    assert_eq!(close[2..], 1007_u16.to_be_bytes());
+    drop(stream);
+    assert_eq!(reader.recv().await.unwrap(), None);
+}
