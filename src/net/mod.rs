@@ -4,6 +4,7 @@
 
 mod client_stream;
 mod handshake;
+mod split;
 mod transport;
 
 use core::time::Duration;
@@ -17,6 +18,7 @@ pub use handshake::connect_tls;
 pub use handshake::{
     Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
 };
+pub use split::{ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
 pub use crate::adapter::{Batch, Error};

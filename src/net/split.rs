@@ -1,0 +1,333 @@
+//! [`ReadHalf`] and [`WriteHalf`]: one connection in two threads.
+//!
+//! Both halves queue under a lock that is never held while a stream blocks: whoever writes takes the stream out, and the other
+//! leaves its bytes to it. So a reader answers pings while the writer is blocked, and is never blocked by it.
+
+use core::time::Duration;
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use std::vec::Vec;
+
+use super::{Transport, WebSocket, is_later};
+use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State};
+use crate::error::SendError;
+use crate::frame::CloseCode;
+use crate::input::Input;
+
+impl WebSocket<TcpStream> {
+    /// The two halves, for two threads, each with a handle of the stream.
+    ///
+    /// ```no_run
+    /// # fn run(ws: sansocket::net::WebSocket<std::net::TcpStream>) -> std::io::Result<()> {
+    /// let (mut reader, mut writer) = ws.split()?;
+    /// std::thread::spawn(move || writer.send_text("from another thread"));
+    /// while let Some(event) = reader.recv()? {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`TcpStream::try_clone`].
+    pub fn split(self) -> io::Result<(ReadHalf<TcpStream>, WriteHalf<TcpStream>)> {
+        let writing = self.stream.try_clone()?;
+        Ok(self.split_with(writing))
+    }
+}
+
+impl<S: Transport> WebSocket<S> {
+    /// The two halves of a blocking stream, of which `writing` is a second handle. Not for TLS, whose directions cannot be
+    /// separated.
+    pub fn split_with(self, writing: S) -> (ReadHalf<S>, WriteHalf<S>) {
+        let (receiver, sender) = self.connection.split();
+        let writing = Writing { sender, stream: Some(writing), shut_down: self.shut_down };
+        let shared = Arc::new(Shared { writing: Mutex::new(writing), returned: Condvar::new() });
+        let reader = ReadHalf {
+            stream: self.stream,
+            receiver,
+            buf: self.buf,
+            start: self.start,
+            end: self.end,
+            began: self.began,
+            stream_timeout: self.stream_timeout,
+            active: false,
+            shared: Arc::clone(&shared),
+        };
+        (reader, WriteHalf { shared })
+    }
+
+    /// Puts two halves together again.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection.
+    pub fn reunite(reader: ReadHalf<S>, writer: WriteHalf<S>) -> io::Result<Self> {
+        let invalid = || io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection");
+        if !Arc::ptr_eq(&reader.shared, &writer.shared) {
+            return Err(invalid());
+        }
+        drop(writer);
+        let shared = Arc::into_inner(reader.shared).ok_or_else(invalid)?;
+        let writing = shared.writing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let connection = Connection::reunite(reader.receiver, writing.sender);
+        let mut ws = Self::new(reader.stream, connection, reader.buf, reader.start, reader.end);
+        (ws.began, ws.shut_down, ws.stream_timeout) =
+            (reader.began, writing.shut_down, reader.stream_timeout);
+        Ok(ws)
+    }
+}
+
+/// The half of a [`WebSocket`] that receives, in a thread of its own.
+///
+/// It also answers pings and Closes, watches the deadlines and ends the transport, all of that inside [`recv`](Self::recv): go on
+/// until it returns `None`. When it is dropped, pings stay unanswered and no deadline is watched; the [`WriteHalf`] can still send.
+#[derive(Debug)]
+pub struct ReadHalf<S> {
+    stream: S,
+    receiver: Receiver,
+    buf: Vec<u8>,
+    start: usize,
+    end: usize,
+    began: Instant,
+    stream_timeout: Option<Duration>,
+    /// Whether a message has arrived since the sender was told last.
+    active: bool,
+    shared: Arc<Shared<S>>,
+}
+
+/// The half of a [`WebSocket`] that sends, in a thread of its own.
+///
+/// When it is dropped, nothing more can be sent, and the [`ReadHalf`] goes on answering. The peer is not told:
+/// [`close`](Self::close) does that.
+#[derive(Debug)]
+pub struct WriteHalf<S> {
+    shared: Arc<Shared<S>>,
+}
+
+#[derive(Debug)]
+struct Shared<S> {
+    writing: Mutex<Writing<S>>,
+    /// The stream is back in its place.
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+struct Writing<S> {
+    sender: Sender,
+    /// `None` while one of the halves writes; it goes on until nothing is waiting.
+    stream: Option<S>,
+    shut_down: bool,
+}
+
+impl<S: Transport> ReadHalf<S> {
+    /// The next event; `None` when the connection is over and the transport ended. See [`WebSocket::recv`].
+    ///
+    /// A reply blocks only if the stream takes nothing more and the other half is not writing.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
+        while !self.receiver.is_whole(&self.buf[self.start..self.end]) {
+            let mut input = Input::new(&mut self.buf[self.start..self.end]);
+            let event = self.receiver.recv(&mut input).map(Event::into_owned);
+            self.start = self.end - input.len();
+            if let Some(event) = event {
+                self.active |= matches!(event, Event::Message(_));
+                self.shared.reply_to(&event);
+                return Ok(Some(event));
+            }
+            if let Some(event) = self.fill()? {
+                return Ok(Some(event));
+            }
+            if self.start == self.end {
+                return Ok(None);
+            }
+        }
+        let mut input = Input::new(&mut self.buf[self.start..self.end]);
+        let event = self.receiver.recv(&mut input);
+        self.start = self.end - input.len();
+        self.active = true;
+        if let Some(event) = &event {
+            self.shared.reply_to(event);
+        }
+        Ok(event)
+    }
+
+    /// Reads until there are bytes or something else to report; neither: it is over.
+    fn fill(&mut self) -> io::Result<Option<Event<'static>>> {
+        loop {
+            self.shared.write(false).or_else(|error| self.lost(error))?;
+            let due = {
+                let mut writing = self.shared.lock();
+                if self.active {
+                    self.active = false;
+                    writing.sender.heard(true);
+                }
+                if writing.sender.next_timeout().is_some()
+                    && let Some(lost) = writing.sender.handle_timeout(self.began.elapsed())
+                {
+                    self.receiver.finish();
+                    return Ok(Some(lost));
+                }
+                if writing.sender.is_ended() {
+                    return Ok(None);
+                }
+                writing.sender.next_timeout()
+            };
+            // The other half may start a deadline while this one waits: it looks again every now and then.
+            let wait = due.map_or(TICK, |due| due.saturating_sub(self.began.elapsed()).min(TICK));
+            let timeout = Some(wait + Duration::from_millis(1));
+            if timeout != self.stream_timeout {
+                self.stream.set_read_timeout(timeout)?;
+                self.stream_timeout = timeout;
+            }
+            match self.stream.read(&mut self.buf) {
+                Ok(0) => {
+                    let event = self.receiver.recv_eof();
+                    self.shared.lock().sender.recv_eof();
+                    if event.is_some() {
+                        return Ok(event);
+                    }
+                }
+                Ok(n) => {
+                    (self.start, self.end) = (0, n);
+                    self.shared.lock().sender.heard(false);
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted || is_later(&error) => {}
+                Err(error) => self.lost(error)?,
+            }
+        }
+    }
+
+    /// The stream is broken: an error, unless everything had been said.
+    fn lost(&mut self, error: io::Error) -> io::Result<()> {
+        self.receiver.finish();
+        let mut writing = self.shared.lock();
+        let over = !matches!(writing.sender.state(), State::Open | State::CloseSent);
+        writing.sender.recv_eof();
+        writing.sender.output_written(usize::MAX);
+        if over { Ok(()) } else { Err(error) }
+    }
+}
+
+impl<S: Transport> WriteHalf<S> {
+    /// Sends a message; blocks until the stream has taken it.
+    ///
+    /// # Errors
+    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
+    pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
+        self.queue(|sender| sender.send(message))
+    }
+
+    /// Sends a text message; see [`send`](Self::send).
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
+        self.send(&Message::from(text))
+    }
+
+    /// Sends a binary message; see [`send`](Self::send).
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.send(&Message::from(bytes))
+    }
+
+    /// Sends a message that was encoded before; see [`Connection::send_encoded`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
+        self.queue(|sender| sender.send_encoded(message))
+    }
+
+    /// Sends a Ping; see [`Connection::ping`].
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.queue(|sender| sender.ping(payload))
+    }
+
+    /// Starts the closing handshake, which the [`ReadHalf`] finishes.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send).
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
+        self.queue(|sender| sender.close(code, reason))
+    }
+
+    /// Queues a message without writing it.
+    ///
+    /// # Errors
+    /// [`SendError`], if the message cannot be sent.
+    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.shared.lock().sender.send(message)
+    }
+
+    /// Writes all that is waiting.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.shared.write(true)
+    }
+
+    fn queue(&mut self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
+        queue(&mut self.shared.lock().sender)?;
+        self.flush()
+    }
+}
+
+impl<S> Shared<S> {
+    fn lock(&self) -> MutexGuard<'_, Writing<S>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Transport> Shared<S> {
+    /// Writes the reply to an event, if it asks for one.
+    fn reply_to(&self, event: &Event<'_>) {
+        if let Some(reply) = event.reply() {
+            self.lock().sender.reply(reply);
+            // A stream that is broken will say so again.
+            let _ = self.write(false);
+        }
+    }
+
+    /// Writes what is waiting, and ends the writing side when that is all. If the other half is at it, it does this as well:
+    /// `wait` until then, or return at once.
+    fn write(&self, wait: bool) -> io::Result<()> {
+        let mut writing = self.lock();
+        let mut stream = loop {
+            match writing.stream.take() {
+                Some(stream) => break stream,
+                None if !wait => return Ok(()),
+                None => writing = self.returned.wait(writing).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        let mut result = Ok(());
+        while result.is_ok() && writing.sender.wants_write() {
+            let bytes = writing.sender.take_output();
+            drop(writing);
+            result = stream.write_all(&bytes).and_then(|()| stream.flush());
+            writing = self.lock();
+        }
+        if result.is_ok() && writing.sender.should_shutdown() && !writing.shut_down {
+            writing.shut_down = true;
+            result = stream.shutdown_write();
+        }
+        writing.stream = Some(stream);
+        drop(writing);
+        self.returned.notify_all();
+        result
+    }
+}
+
+/// How often a waiting reader looks for a new deadline.
+const TICK: Duration = Duration::from_millis(500);

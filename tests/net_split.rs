@@ -1,0 +1,90 @@
+//! The halves of the `net` adapter in two threads.
+#![cfg(feature = "net")]
+
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sansocket::handshake::ClientRequest;
+use sansocket::net::{WebSocket, accept, client};
+use sansocket::{CloseCode, Config, Event, Message, ProtocolError};
+
+fn pair(config: Config) -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let accepting = thread::spawn(move || accept(listener.accept().unwrap().0).unwrap());
+    let (client, _) = client(stream, ClientRequest::new("ws://test/").unwrap(), config).unwrap();
+    (accepting.join().unwrap(), client)
+}
+
+/// Both ends flood each other with large messages and pings: nobody waits for ever.
+#[test]
+fn both_directions_at_once() {
+    let (server, client) = pair(Config::default());
+    let ends = [server, client].map(|ws| {
+        let (mut reader, mut writer) = ws.split().unwrap();
+        let (done, all_received) = std::sync::mpsc::channel();
+        let reading = thread::spawn(move || {
+            let mut received = 0;
+            while let Some(event) = reader.recv().unwrap() {
+                if let Event::Message(message) = event {
+                    assert_eq!(message.as_bytes(), vec![received as u8; 100_000]);
+                    received += 1;
+                    if received == 100 {
+                        done.send(()).unwrap();
+                    }
+                }
+            }
+            assert_eq!(received, 100);
+        });
+        let writing = thread::spawn(move || {
+            for number in 0..100_u8 {
+                writer.send(&Message::from(vec![number; 100_000])).unwrap();
+                writer.ping(b"?").unwrap();
+            }
+            all_received.recv().unwrap();
+            // The other end may have been first.
+            let _ = writer.close(CloseCode::NORMAL, "");
+        });
+        [reading, writing]
+    });
+    for thread in ends.into_iter().flatten() {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn pings_are_answered_while_the_writing_half_is_idle() {
+    let (server, mut client) = pair(Config::default());
+    let (mut reader, writer) = server.split().unwrap();
+    let reading = thread::spawn(move || {
+        while reader.recv().unwrap().is_some() {}
+        reader
+    });
+    for number in 0..100_u32 {
+        client.ping(&number.to_be_bytes()).unwrap();
+        assert!(
+            matches!(client.recv().unwrap(), Some(Event::Pong(payload)) if *payload == number.to_be_bytes())
+        );
+    }
+    client.close(CloseCode::NORMAL, "").unwrap();
+    while client.recv().unwrap().is_some() {}
+    drop(client);
+    let mut server = WebSocket::reunite(reading.join().unwrap(), writer).unwrap();
+    assert_eq!(server.recv().unwrap(), None);
+}
+
+#[test]
+fn closing_has_a_deadline_that_a_waiting_reader_learns_of() {
+    let (_server, client) = pair(Config::default().close_timeout(Duration::from_millis(500)));
+    let (mut reader, mut writer) = client.split().unwrap();
+    let reading = thread::spawn(move || {
+        assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
+        assert_eq!(reader.recv().unwrap(), None);
+    });
+    thread::sleep(Duration::from_millis(100));
+    let began = Instant::now();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    reading.join().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
