@@ -70,6 +70,9 @@
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
 //! | `deflate` | compression with zlib in Rust |
+//! | `tokio` | the adapter for tokio's streams |
+//! | `http` | the handshake from and to requests and responses of the `http` crate |
+//! | `rustls`, `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |
 #![no_std]
 #![forbid(unsafe_code)]
 // What could panic is written so that it cannot; and nothing comes from `std` that is in `core`.
