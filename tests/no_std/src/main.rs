@@ -11,8 +11,11 @@ use sansocket::handshake::accept_key;
 #[unsafe(no_mangle)]
 pub extern "C" fn frames() -> u8 {
     let mut frame = [0; 32];
-    let header = Header { fin: true, rsv1: false, opcode: Opcode::Text, mask: Some([1, 2, 3, 4]), payload_len: 0 };
-    let Ok(len) = encode(header, &accept_key(b"dGhlIHNhbXBsZSBub25jZQ==")[..16], &mut frame) else { return 1 };
+    let header =
+        Header { fin: true, rsv1: false, opcode: Opcode::Text, mask: Some([1, 2, 3, 4]), payload_len: 0 };
+    let Ok(len) = encode(header, &accept_key(b"dGhlIHNhbXBsZSBub25jZQ==")[..16], &mut frame) else {
+        return 1;
+    };
     let mut decoder = Decoder::server(Limits { max_frame: 125, max_message: 125, max_fragments: 1 });
     match decoder.next(&mut Input::new(&mut frame[..len])) {
         Ok(Some(chunk)) => chunk.payload[0],
