@@ -8,7 +8,7 @@ mod split;
 mod transport;
 
 use core::time::Duration;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::time::Instant;
 use std::vec::Vec;
 
@@ -139,6 +139,9 @@ impl<S: Transport> WebSocket<S> {
         let mut input = Input::new(&mut self.buf[self.start..self.end]);
         let event = self.connection.recv(&mut input);
         self.start = self.end - input.len();
+        if let Some(Event::Failed(_)) = event {
+            let _ = write_output(&mut self.stream, &mut self.connection);
+        }
         Ok(event)
     }
 
@@ -255,16 +258,8 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// The stream's. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.write_output()?;
+        write_output(&mut self.stream, &mut self.connection)?;
         self.stream.flush()
-    }
-
-    fn write_output(&mut self) -> io::Result<()> {
-        while self.connection.wants_write() {
-            let n = written(self.stream.write(self.connection.output()))?;
-            self.connection.output_written(n);
-        }
-        Ok(())
     }
 
     /// Writes what the stream takes now.
@@ -340,7 +335,7 @@ impl<S: Transport> WebSocket<S> {
             if let Some(lost) = self.connection.handle_timeout(now) {
                 return Ok(Some(lost));
             }
-            later_is_fine(self.write_output())?;
+            later_is_fine(write_output(&mut self.stream, &mut self.connection))?;
             if let Some(due) = self.connection.next_timeout() {
                 // A little later is in time; a little earlier would be for nothing.
                 let wait = due.saturating_sub(now) + Duration::from_millis(1);
@@ -353,6 +348,15 @@ impl<S: Transport> WebSocket<S> {
         }
         Ok(None)
     }
+}
+
+/// Writes all that is waiting.
+fn write_output(stream: &mut impl Write, connection: &mut Connection) -> io::Result<()> {
+    while connection.wants_write() {
+        let n = written(stream.write(connection.output()))?;
+        connection.output_written(n);
+    }
+    Ok(())
 }
 
 /// What [`WebSocket::fill`] came back with.
