@@ -53,9 +53,9 @@ impl fmt::Debug for Zlib {
 impl Codec for Zlib {
     fn compressor(&self, window_bits: u8, level: u8) -> Box<dyn Compressor> {
         let settings = (window_bits, level);
-        self.with_pool(|pool| take(&mut pool.compressors, &settings))
-            .flatten()
-            .unwrap_or_else(|| Box::new(Deflate::new(level.into(), false, window_bits.clamp(9, 15))))
+        self.with_pool(|pool| take(&mut pool.compressors, &settings)).flatten().unwrap_or_else(|| {
+            Box::new(Deflate::new(level.clamp(1, 9).into(), false, window_bits.clamp(9, 15)))
+        })
     }
 
     fn decompressor(&self, window_bits: u8) -> Box<dyn Decompressor> {
