@@ -528,14 +528,24 @@ impl Sender {
     /// Appends a frame of a compressed message, whose header has everything but the length and RSV1.
     fn push_compressed(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
         let Some(mut deflater) = self.deflater.take() else { return Err(SendError::Compression) };
-        let result = deflater.deflate(payload, header.fin).map(|data| {
-            // "the "Per-Message Compressed" bit [...] MUST NOT be set [...] [on] non-first fragments" (RFC 7692 §6.1).
-            let rsv1 = header.opcode != Opcode::Continuation;
-            self.push(Header { rsv1, payload_len: data.len() as u64, ..header }, data);
-        });
+        let result = match deflater.deflate(payload, header.fin) {
+            // Only a codec that lets data grow by more than it has to.
+            Ok(data) if data.len().saturating_add(header.len()) > self.room() => {
+                deflater.withdraw();
+                Err(SendError::OutputFull)
+            }
+            Ok(data) => {
+                // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
+                // fragments of a data message." (RFC 7692 §6.1)
+                let rsv1 = header.opcode != Opcode::Continuation;
+                self.push(Header { rsv1, payload_len: data.len() as u64, ..header }, data);
+                Ok(())
+            }
+            Err(_) => Err(SendError::Compression),
+        };
         deflater.sent();
         self.deflater = Some(deflater);
-        result.map_err(|_| SendError::Compression)
+        result
     }
 
     /// Appends a control frame whatever the limits are: there are never more of these than a few.
