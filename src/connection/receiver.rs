@@ -257,7 +257,7 @@ impl Receiver {
     /// Nothing more is reported: whatever arrives is dropped.
     pub(crate) fn finish(&mut self) {
         self.state = State::Done;
-        (self.message, self.control) = (None, None);
+        (self.message, self.control, self.inflater) = (None, None, None);
     }
 
     /// A piece of a control frame: the event if it is the last one.
@@ -291,8 +291,8 @@ impl Receiver {
             && self.decoder.is_compressed()
         {
             let push = |piece: &[u8], done, left| {
-                let to_come = if done && last { 0 } else { left };
-                partial.assembly.push(piece, to_come, &mut self.utf8)
+                let most = if done && last { 0 } else { left };
+                partial.assembly.push_inflated(piece, most, &mut self.utf8)
             };
             inflater.inflate(frame.payload, last, push)?;
         } else if last && partial.assembly.is_empty() && self.utf8.is_complete() {
@@ -321,8 +321,8 @@ impl Receiver {
             (Some(inflater), kind) if self.decoder.is_compressed() => {
                 let mut data = Assembly::new(kind);
                 let push = |piece: &[u8], done, left| {
-                    let to_come = if done { 0 } else { left };
-                    data.push(piece, to_come, &mut self.utf8)
+                    let most = if done { 0 } else { left };
+                    data.push_inflated(piece, most, &mut self.utf8)
                 };
                 let result = inflater.inflate(payload, last, push);
                 (data.into(), result)

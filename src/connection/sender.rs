@@ -273,6 +273,7 @@ impl Sender {
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.may_send()?;
         self.state = self.state.after(Step::SendClose);
+        self.deflater = None;
         self.push_close(CloseFrame::new(code, reason).as_bytes());
         Ok(())
     }
@@ -447,9 +448,9 @@ impl Sender {
 
     // ---- frames ----
 
-    /// Moves on by a step of the peer's, after which it wants no more Pongs, and tells the state before.
+    /// Moves on by a step of the peer's, after which it wants no more Pongs or messages, and tells the state before.
     fn conclude(&mut self, step: Step) -> State {
-        self.pongs.latest = None;
+        (self.pongs.latest, self.deflater) = (None, None);
         let after = self.state.after(step);
         mem::replace(&mut self.state, after)
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use std::sync::Mutex;
 
-use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush, Status};
 
 use super::codec::{Codec, CodecError, Compressor, Decompressor, Inflated};
 
@@ -54,7 +54,14 @@ impl Codec for Zlib {
     fn compressor(&self, window_bits: u8, level: u8) -> Box<dyn Compressor> {
         let settings = (window_bits, level);
         self.with_pool(|pool| take(&mut pool.compressors, &settings)).flatten().unwrap_or_else(|| {
-            Box::new(Deflate::new(level.clamp(1, 9).into(), false, window_bits.clamp(9, 15)))
+            let window_bits = i32::from(window_bits.clamp(9, 15));
+            Box::new(Deflate::new_with_config(DeflateConfig {
+                level: level.clamp(1, 9).into(),
+                window_bits: -window_bits, // no header
+                // Who has agreed on a small window wants all of it small; at 15 bits this is zlib's own choice.
+                mem_level: (window_bits - 7).max(4),
+                ..DeflateConfig::default()
+            }))
         })
     }
 
@@ -82,8 +89,12 @@ fn take<K: PartialEq, V>(pool: &mut Vec<(K, V)>, key: &K) -> Option<V> {
 /// Puts one in, and tells what there is no place for: the oldest, or states of settings that nobody uses any more
 /// would stay for ever.
 fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) -> Option<(K, V)> {
+    if max == 0 {
+        return Some((key, value));
+    }
+    let oldest = (pool.len() >= max).then(|| pool.remove(0));
     pool.push((key, value));
-    (pool.len() > max).then(|| pool.remove(0))
+    oldest
 }
 
 impl Compressor for Deflate {
