@@ -403,6 +403,20 @@ fn the_whole_window_survives_a_final_block() {
     }
 }
 
+#[test]
+fn final_blocks_that_say_nothing_are_not_many() {
+    // Each makes a new stream with the whole window, and two bytes are few for that.
+    let nothing = b"\x03\0".repeat(255);
+    let frames: Frames<'_> = &[(Z_TEXT, &nothing), (Z_TEXT, HELLO), (Z_TEXT, &nothing)];
+    passes(takeover(), frames, &[text(""), text("Hello"), text("")]);
+    let some = Blocks::default().fixed(true, &[Say::Bytes(b"!")]).bare();
+    let both = [&nothing[..], &some, &nothing].concat();
+    passes(takeover(), &[(Z_TEXT, &both)], &[text("!")]);
+    let more = [&both[..], b"\x03\0"].concat();
+    fails(takeover(), &[(Z_TEXT, &more)], &[], E::InvalidDeflate, b"!");
+    fails(params(true, 9), &[(Z_TEXT, &more)], &[], E::InvalidDeflate, b"!");
+}
+
 // ---- received: what is not valid ----
 
 #[test]

@@ -126,8 +126,9 @@ impl Compressor for Deflate {
 ///        0                        at     at most SLACK              ring.len()
 /// ```
 struct Inflating {
-    /// zlib's stream, if one is under way. A final block ends it, and its window cannot be asked for.
     stream: Option<Inflate>,
+    /// Whether zlib's stream is under way. A final block ends it, and its window cannot be asked for.
+    live: bool,
     window: usize,
     /// The output, a window of it at least; the next is written over the oldest. zlib may write a little more than
     /// it says, which the slack is for.
@@ -137,6 +138,8 @@ struct Inflating {
     wrapped: bool,
     /// Whether the last block was final, and nothing has come since.
     ended: bool,
+    /// Final blocks in a row that said nothing.
+    empty: u8,
 }
 
 impl Inflating {
@@ -144,26 +147,23 @@ impl Inflating {
         // Compressors that claim a window of 2^8 are known to use 2^9.
         let window = 1 << window_bits.clamp(9, 15);
         let ring = alloc::vec![0; window + SLACK].into();
-        Self { stream: None, window, ring, at: 0, wrapped: false, ended: false }
+        Self { stream: None, live: false, window, ring, at: 0, wrapped: false, ended: false, empty: 0 }
     }
 
     /// The stream that is under way, or a new one with the old window; and the room for its output.
     fn stream(&mut self) -> Result<(&mut Inflate, &mut [u8]), CodecError> {
         let (now, before) = self.ring.split_at_mut(self.at);
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            none => {
-                self.ended = false;
-                // Its own window is of this size, whatever is asked for.
-                let stream = none.insert(Inflate::new(false, 15));
-                let older = if self.wrapped { &before[before.len().min(SLACK)..] } else { &[] };
-                for part in [older, now] {
-                    let part = &part[part.len().saturating_sub(self.window)..];
-                    stream.set_dictionary(part).map_err(|_| CodecError)?;
-                }
-                stream
+        // Its own window is of this size, whatever is asked for.
+        let stream = self.stream.get_or_insert_with(|| Inflate::new(false, 15));
+        if !self.live {
+            stream.reset(false);
+            let older = if self.wrapped { &before[before.len().min(SLACK)..] } else { &[] };
+            for part in [older, now] {
+                let part = &part[part.len().saturating_sub(self.window)..];
+                stream.set_dictionary(part).map_err(|_| CodecError)?;
             }
-        };
+            (self.live, self.ended) = (true, false);
+        }
         Ok((stream, before))
     }
 
@@ -174,9 +174,12 @@ impl Inflating {
         let status = stream.decompress(input, room, InflateFlush::NoFlush);
         let consumed = (stream.total_in() - total_in) as usize;
         let produced = (stream.total_out() - total_out) as usize;
+        let is_empty = stream.total_out() == 0;
         self.at += produced;
         if status.map_err(|_| CodecError)? == Status::StreamEnd {
-            (self.stream, self.ended) = (None, true);
+            (self.live, self.ended) = (false, true);
+            // Each costs a new stream, and nobody needs many.
+            self.empty = if is_empty { self.empty.checked_add(1).ok_or(CodecError)? } else { 0 };
         }
         Ok(consumed)
     }
@@ -190,19 +193,19 @@ impl Decompressor for Inflating {
         let (start, mut consumed) = (self.at, 0);
         let done = loop {
             // Between two streams there is nothing held back.
-            if self.stream.is_none() && consumed == input.len() {
+            if !self.live && consumed == input.len() {
                 break true;
             }
             match self.step(&input[consumed..]) {
                 Ok(n) => consumed += n,
-                // zlib remembers it.
+                // It comes again with the same input.
                 Err(_) if self.at > start => break false,
                 Err(error) => return Err(error),
             }
             if self.at == self.ring.len() {
                 break false;
             }
-            if self.stream.is_some() {
+            if self.live {
                 break true;
             }
         };
@@ -210,6 +213,7 @@ impl Decompressor for Inflating {
     }
 
     fn end_message(&mut self) -> Result<(), CodecError> {
+        self.empty = 0;
         if core::mem::take(&mut self.ended) {
             return Ok(());
         }
@@ -219,18 +223,17 @@ impl Decompressor for Inflating {
         let tail = [0x00, 0x00, 0xFF, 0xFF, 0x00];
         let status = stream.decompress(&tail, &mut [0], InflateFlush::Block).map_err(|_| CodecError)?;
         let is_end = (stream.total_in() - total_in, stream.total_out() - total_out) == (4, 0);
+        self.live &= status != Status::StreamEnd;
         // Who has agreed on a small window wants little memory more than anything: the ring is enough of it.
-        if status == Status::StreamEnd || self.window < 1 << 15 {
-            self.stream = None;
+        if self.window < 1 << 15 {
+            (self.stream, self.live) = (None, false);
         }
         if is_end { Ok(()) } else { Err(CodecError) }
     }
 
     fn forget(&mut self) {
-        if let Some(stream) = &mut self.stream {
-            stream.reset(false);
-        }
-        (self.at, self.wrapped, self.ended) = (0, false, false);
+        (self.live, self.ended, self.empty) = (false, false, 0);
+        (self.at, self.wrapped) = (0, false);
     }
 }
 
