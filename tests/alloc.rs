@@ -2,77 +2,13 @@
 #![cfg(feature = "alloc")]
 
 mod common;
-
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
-use std::alloc::System;
+#[path = "common/counting.rs"]
+mod counting;
 
 use common::*;
+use counting::{Used, measure};
 use sansocket::frame::Limits;
 use sansocket::{Config, Connection, Event, Input, Message, ProtocolError};
-
-// ---- counting ----
-
-/// Counts for each thread by itself, so that tests may run at the same time.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<Count> = const { Cell::new(Count { calls: 0, held: 0, peak: 0 }) };
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Count {
-    calls: usize,
-    held: isize,
-    peak: isize,
-}
-
-fn count(calls: usize, bytes: isize) {
-    let _ = COUNT.try_with(|count| {
-        let mut now = count.get();
-        now.calls += calls;
-        now.held += bytes;
-        now.peak = now.peak.max(now.held);
-        count.set(now);
-    });
-}
-
-// SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory of the caller's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size().cast_signed());
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        count(0, -layout.size().cast_signed());
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// What `work` allocates: calls, bytes at the peak, bytes that are held in the end; and what it returns.
-fn measure<T>(work: impl FnOnce() -> T) -> (Used, T) {
-    let start = COUNT.get();
-    COUNT.set(Count { peak: start.held, ..start });
-    let result = work();
-    let end = COUNT.get();
-    (
-        Used { calls: end.calls - start.calls, peak: end.peak - start.held, held: end.held - start.held },
-        result,
-    )
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Used {
-    calls: usize,
-    peak: isize,
-    held: isize,
-}
 
 /// Receives without allocating anything of its own, and gives each event to `handle`.
 fn drain(connection: &mut Connection, bytes: &mut [u8], mut handle: impl FnMut(&mut Connection, Event<'_>)) {

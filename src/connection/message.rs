@@ -135,8 +135,8 @@ impl EncodedMessage {
         Self { kind, header_len, frame, deflated: None }
     }
 
-    /// The same, and compressed once for all connections that have agreed on at least the window that `deflate` asks for; the others
-    /// get it as it is. If it does not get smaller, all do.
+    /// The same, and compressed once for all connections that have agreed on at least the window that `deflate` asks
+    /// for; the others get it as it is. If it does not get smaller, all do.
     #[must_use]
     pub fn compressed(message: &Message<'_>, deflate: &Deflate) -> Self {
         let mut encoded = Self::new(message);
@@ -210,11 +210,15 @@ impl Assembly {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Text(text) => text.is_empty(),
-            Self::Binary(bytes) => bytes.is_empty(),
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Appends `payload`, behind which at most `to_come` bytes of the message are still to come.
@@ -243,6 +247,21 @@ impl Assembly {
                 Ok(())
             }
         }
+    }
+
+    /// Appends a piece of what is decompressed. How much is to come is not known, but for that it is `most` at most: as
+    /// much again as there is, perhaps.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub(crate) fn push_inflated(
+        &mut self,
+        piece: &[u8],
+        most: u64,
+        utf8: &mut Utf8,
+    ) -> Result<(), ProtocolError> {
+        let there = self.len() + piece.len();
+        self.push(piece, most.min(there as u64), utf8)
     }
 }
 

@@ -212,8 +212,8 @@ impl Receiver {
         self.events(input, usize::MAX, Self::assemble)
     }
 
-    /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed messages have at most
-    /// `compressed_step` bytes.
+    /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed messages have
+    /// at most `compressed_step` bytes.
     #[inline]
     fn events<'b>(
         &mut self,
@@ -232,11 +232,10 @@ impl Receiver {
             }
             // Completing a cut code point is a step of its own, so that only this code point has to be owned.
             let max = match self.utf8.missing() {
-                _ if self.decoder.is_compressed() => compressed_step,
                 0 => usize::MAX,
                 missing => missing,
             };
-            let event = match self.decoder.next_up_to(input, max) {
+            let event = match self.decoder.next_up_to(input, max, compressed_step) {
                 Ok(None) => return None,
                 Ok(Some(frame)) if frame.header.opcode.is_control() => self.control(frame),
                 Ok(Some(frame)) => data(self, frame),
@@ -258,7 +257,7 @@ impl Receiver {
     /// Nothing more is reported: whatever arrives is dropped.
     pub(crate) fn finish(&mut self) {
         self.state = State::Done;
-        (self.message, self.control) = (None, None);
+        (self.message, self.control, self.inflater) = (None, None, None);
     }
 
     /// A piece of a control frame: the event if it is the last one.
@@ -291,7 +290,10 @@ impl Receiver {
         if let Some(inflater) = &mut self.inflater
             && self.decoder.is_compressed()
         {
-            let push = |piece: &[u8]| partial.assembly.push(piece, u64::MAX, &mut self.utf8);
+            let push = |piece: &[u8], done, left| {
+                let most = if done && last { 0 } else { left };
+                partial.assembly.push_inflated(piece, most, &mut self.utf8)
+            };
             inflater.inflate(frame.payload, last, push)?;
         } else if last && partial.assembly.is_empty() && self.utf8.is_complete() {
             let kind = partial.assembly.kind();
@@ -318,8 +320,11 @@ impl Receiver {
         let (data, mut result) = match (&mut self.inflater, partial.assembly.kind()) {
             (Some(inflater), kind) if self.decoder.is_compressed() => {
                 let mut data = Assembly::new(kind);
-                let result =
-                    inflater.inflate(payload, last, |piece| data.push(piece, u64::MAX, &mut self.utf8));
+                let push = |piece: &[u8], done, left| {
+                    let most = if done { 0 } else { left };
+                    data.push_inflated(piece, most, &mut self.utf8)
+                };
+                let result = inflater.inflate(payload, last, push);
                 (data.into(), result)
             }
             (_, Kind::Binary) => (Message::from(payload), Ok(())),
@@ -364,5 +369,6 @@ fn whole(kind: Kind, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
     })
 }
 
-/// How many compressed bytes at a time become a chunk: even at the best possible ratio, of about 1000, no more than half a megabyte.
+/// How many compressed bytes at a time become a chunk: even at the best possible ratio, of about 1000, no more than
+/// half a megabyte.
 const COMPRESSED_STEP: usize = 512;

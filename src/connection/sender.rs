@@ -279,6 +279,7 @@ impl Sender {
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.may_send()?;
         self.state = self.state.after(Step::SendClose);
+        self.deflater = None;
         self.push_close(CloseFrame::new(code, reason).as_bytes());
         Ok(())
     }
@@ -454,9 +455,9 @@ impl Sender {
 
     // ---- frames ----
 
-    /// Moves on by a step of the peer's, after which it wants no more Pongs, and tells the state before.
+    /// Moves on by a step of the peer's, after which it wants no more Pongs or messages, and tells the state before.
     fn conclude(&mut self, step: Step) -> State {
-        self.pongs.latest = None;
+        (self.pongs.latest, self.deflater) = (None, None);
         let after = self.state.after(step);
         mem::replace(&mut self.state, after)
     }
@@ -542,14 +543,24 @@ impl Sender {
     /// Appends a frame of a compressed message, whose header has everything but the length and RSV1.
     fn push_compressed(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
         let Some(mut deflater) = self.deflater.take() else { return Err(SendError::Compression) };
-        let result = deflater.deflate(payload, header.fin).map(|data| {
-            // "the "Per-Message Compressed" bit [...] MUST NOT be set [...] [on] non-first fragments" (RFC 7692 §6.1).
-            let rsv1 = header.opcode != Opcode::Continuation;
-            self.push(Header { rsv1, payload_len: data.len() as u64, ..header }, data);
-        });
+        let result = match deflater.deflate(payload, header.fin) {
+            // Only a codec that lets data grow by more than it has to.
+            Ok(data) if data.len().saturating_add(header.len()) > self.room() => {
+                deflater.withdraw();
+                Err(SendError::OutputFull)
+            }
+            Ok(data) => {
+                // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
+                // fragments of a data message." (RFC 7692 §6.1)
+                let rsv1 = header.opcode != Opcode::Continuation;
+                self.push(Header { rsv1, payload_len: data.len() as u64, ..header }, data);
+                Ok(())
+            }
+            Err(_) => Err(SendError::Compression),
+        };
         deflater.sent();
         self.deflater = Some(deflater);
-        result.map_err(|_| SendError::Compression)
+        result
     }
 
     /// Appends a control frame whatever the limits are: there are never more of these than a few.

@@ -6,7 +6,8 @@ use core::fmt;
 
 /// A source of raw DEFLATE (RFC 1951) compressors and decompressors, shared by any number of connections.
 pub trait Codec: fmt::Debug + Send + Sync {
-    /// A compressor with a window of 2^`window_bits` bytes, 9 to 15, at a level from 1, the fastest, to 9, the smallest.
+    /// A compressor with a window of 2^`window_bits` bytes, 9 to 15, at a level from 1, the fastest, to 9, the
+    /// smallest.
     fn compressor(&self, window_bits: u8, level: u8) -> Box<dyn Compressor>;
 
     /// A decompressor with a window of 2^`window_bits` bytes, 8 to 15.
@@ -21,8 +22,8 @@ pub trait Codec: fmt::Debug + Send + Sync {
 
 /// Compresses messages one after the other.
 pub trait Compressor: Send {
-    /// Appends `data` to `out`, compressed and flushed to an empty block without compression, so that what is appended ends with
-    /// `00 00 FF FF`; or appends nothing if there is nothing to flush.
+    /// Appends `data` to `out`, compressed and flushed to an empty block without compression, so that what is
+    /// appended ends with `00 00 FF FF`; or appends nothing if there is nothing to flush.
     ///
     /// `forget`: nothing that is compressed later refers to this or to anything before it.
     ///
@@ -33,13 +34,15 @@ pub trait Compressor: Send {
 
 /// Decompresses messages one after the other.
 pub trait Decompressor: Send {
-    /// Decompresses from `input` into `output` until one of them is used up, across blocks that are marked as final.
+    /// Decompresses from the front of `input`, across blocks that are marked as final, as much as a buffer of its
+    /// own has room for.
     ///
     /// # Errors
-    /// If `input` is not valid, or refers to data from before the beginning.
-    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Inflated, CodecError>;
+    /// If `input` is not valid, or refers to data from before the beginning. What comes before that has been
+    /// returned by earlier calls.
+    fn decompress(&mut self, input: &[u8]) -> Result<Inflated<'_>, CodecError>;
 
-    /// Appends `00 00 FF FF`, the end of every message, of which all output has been taken.
+    /// Appends `00 00 FF FF`, the end of every message, all of whose output has been returned.
     ///
     /// # Errors
     /// If that does not end a block: the message was cut short.
@@ -49,21 +52,20 @@ pub trait Decompressor: Send {
     fn forget(&mut self);
 }
 
-/// How far a call of [`Decompressor::decompress`] came.
+/// What came of a call of [`Decompressor::decompress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inflated {
+pub struct Inflated<'a> {
     /// Bytes taken from the input.
     pub consumed: usize,
-    /// Bytes written to the output. Less than its length: there is no more to be had from this input.
-    pub produced: usize,
+    /// The decompressed bytes.
+    pub data: &'a [u8],
+    /// Whether this is all that the input gives. Otherwise there was no room for more, or an error follows.
+    pub done: bool,
 }
 
 /// The codec cannot go on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CodecError {
-    /// Bytes that were written to a decompressor's output before.
-    pub produced: usize,
-}
+pub struct CodecError;
 
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

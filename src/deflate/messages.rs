@@ -17,73 +17,54 @@ pub(crate) struct Inflater {
     /// Inflated bytes of the message under way.
     message_len: u64,
     state: Option<Box<dyn Decompressor>>,
-    /// Where each piece is inflated to; initialised.
-    piece: Vec<u8>,
 }
 
 impl Inflater {
     /// Of the messages that a client, or a server, compresses.
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool, max_message: u64) -> Box<Self> {
         let (window_bits, no_context_takeover) = params.of(from_client);
-        Box::new(Self {
-            codec: deflate.codec,
-            window_bits,
-            no_context_takeover,
-            max_message,
-            message_len: 0,
-            state: None,
-            piece: Vec::new(),
-        })
+        let codec = deflate.codec;
+        Box::new(Self { codec, window_bits, no_context_takeover, max_message, message_len: 0, state: None })
     }
 
-    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`.
+    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`, which is told
+    /// whether it is the last piece of these bytes, and how many more the message may have.
     pub(crate) fn inflate(
         &mut self,
-        payload: &[u8],
+        mut payload: &[u8],
         last: bool,
-        mut sink: impl FnMut(&[u8]) -> Result<(), ProtocolError>,
+        mut sink: impl FnMut(&[u8], bool, u64) -> Result<(), ProtocolError>,
     ) -> Result<(), ProtocolError> {
-        if self.piece.is_empty() {
-            self.piece.resize(SMALL_PIECE, 0);
-        }
         let state = self.state.get_or_insert_with(|| self.codec.decompressor(self.window_bits));
-        let mut payload = payload;
         loop {
-            let step = state.decompress(payload, &mut self.piece);
-            let produced = step.map_or_else(|error| error.produced, |step| step.produced);
-            let left = self.max_message - self.message_len;
-            let within = usize::try_from(left).unwrap_or(usize::MAX).min(produced);
-            sink(&self.piece[..within])?;
-            if within < produced {
+            let step = state.decompress(payload).map_err(|_| ProtocolError::InvalidDeflate)?;
+            let len = step.data.len() as u64;
+            let Some(left) = (self.max_message - self.message_len).checked_sub(len) else {
+                let within = usize::try_from(self.max_message - self.message_len).unwrap_or(usize::MAX);
+                sink(&step.data[..within.min(step.data.len())], true, 0)?;
                 return Err(ProtocolError::MessageTooLarge);
+            };
+            sink(step.data, step.done, left)?;
+            self.message_len += len;
+            payload = payload.get(step.consumed..).ok_or(ProtocolError::InvalidDeflate)?;
+            match (step.done, len == 0 && step.consumed == 0) {
+                (true, _) if payload.is_empty() => break,
+                // A codec that never gets on.
+                (true, _) | (_, true) => return Err(ProtocolError::InvalidDeflate),
+                _ => {}
             }
-            self.message_len += produced as u64;
-            payload = &payload[step.map_err(|_| ProtocolError::InvalidDeflate)?.consumed..];
-            if produced < self.piece.len() {
-                break;
-            }
-            // A long message: from now on in longer steps.
-            self.piece.resize(LARGE_PIECE, 0);
         }
         if last {
             state.end_message().map_err(|_| ProtocolError::InvalidDeflate)?;
             self.message_len = 0;
-            self.piece.truncate(SMALL_PIECE);
-            self.piece.shrink_to_fit();
-            if self.no_context_takeover {
-                self.release();
+            if self.no_context_takeover
+                && let Some(mut state) = self.state.take()
+            {
+                state.forget();
+                self.codec.recycle_decompressor(self.window_bits, state);
             }
         }
         Ok(())
-    }
-
-    /// Gives the state back, which holds nothing that a later message could refer to.
-    fn release(&mut self) {
-        if let Some(mut state) = self.state.take() {
-            state.forget();
-            self.codec.recycle_decompressor(self.window_bits, state);
-        }
-        self.piece = Vec::new();
     }
 }
 
@@ -107,8 +88,8 @@ pub(crate) struct Deflater {
 }
 
 impl Deflater {
-    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as was agreed: then nothing is
-    /// compressed, as is always allowed.
+    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as was agreed:
+    /// then nothing is compressed, as is always allowed.
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool) -> Option<Box<Self>> {
         let (window_bits, no_context_takeover) = params.of(from_client);
         (window_bits > 8).then(|| {
@@ -131,33 +112,39 @@ impl Deflater {
         self.enabled && len >= self.threshold
     }
 
-    /// The most bytes that `len` bytes can take: blocks without compression, one flush, and what the end of a message may need.
+    /// The most bytes that `len` bytes can take: nine bits for each, which is what fixed codes make of the worst, a
+    /// flush, and what the end of a message may need.
     pub(crate) fn bound(len: usize) -> usize {
-        len.saturating_add(len / 1024).saturating_add(64)
+        len.saturating_add(len / 8).saturating_add(64)
     }
 
     /// Compresses the next bytes of a message, `last` if it ends with them.
     pub(crate) fn deflate(&mut self, data: &[u8], last: bool) -> Result<&[u8], CodecError> {
         let state = self.state.get_or_insert_with(|| self.codec.compressor(self.window_bits, self.level));
         self.out.clear();
-        if let Err(error) = state.compress(data, last && self.no_context_takeover, &mut self.out) {
-            // Whatever it has done: a new one refers to nothing.
-            self.state = None;
-            return Err(error);
+        let result = state.compress(data, last && self.no_context_takeover, &mut self.out);
+        // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an empty
+        // DEFLATE block with no compression to the tail end. Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the
+        // tail end." (§7.2.1) Where nothing was left to flush, what remains of such a block is this byte.
+        let len = self.out.strip_suffix(&[0x00, 0x00, 0xFF, 0xFF]).map(<[u8]>::len);
+        match len {
+            Some(len) if result.is_ok() && last => self.out.truncate(len),
+            Some(_) if result.is_ok() => {}
+            None if result.is_ok() && self.out.is_empty() => self.out.resize(last.into(), 0x00),
+            _ => {
+                self.withdraw();
+                return Err(CodecError);
+            }
         }
-        if last {
-            // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an empty DEFLATE
-            // block with no compression to the tail end. Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" (§7.2.1).
-            // Where nothing was left to flush, what remains of such a block is this byte.
-            match self.out.len().checked_sub(4) {
-                Some(len) => self.out.truncate(len),
-                None => self.out.push(0x00),
-            }
-            if self.no_context_takeover {
-                self.forget();
-            }
+        if last && self.no_context_takeover {
+            self.forget();
         }
         Ok(&self.out)
+    }
+
+    /// What was compressed last is not sent: a new state refers to nothing.
+    pub(crate) fn withdraw(&mut self) {
+        self.state = None;
     }
 
     /// The message has been sent: what only it needed is given back.
@@ -197,8 +184,5 @@ impl Params {
     }
 }
 
-/// Long messages are inflated in longer steps than short ones, for which it is kept small.
-const SMALL_PIECE: usize = 4 * 1024;
-const LARGE_PIECE: usize = 32 * 1024;
 /// How much room for compressed data is kept between messages with context takeover.
 const KEPT_OUT: usize = 4 * 1024;

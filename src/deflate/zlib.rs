@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core::fmt;
 use std::sync::Mutex;
 
-use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush, Status};
 
 use super::codec::{Codec, CodecError, Compressor, Decompressor, Inflated};
 
 /// zlib in Rust, with a pool of states for connections without context takeover.
 ///
-/// Those need a state only while a message is under way; taking one from a pool costs a fraction of making one. A pool of your
-/// own keeps more, or fewer:
+/// Those need a state only while a message is under way; taking one from a pool costs a fraction of making one. A
+/// pool of your own keeps more, or fewer:
 ///
 /// ```
 /// use sansocket::{Config, deflate::{Deflate, Zlib}};
@@ -53,9 +53,16 @@ impl fmt::Debug for Zlib {
 impl Codec for Zlib {
     fn compressor(&self, window_bits: u8, level: u8) -> Box<dyn Compressor> {
         let settings = (window_bits, level);
-        self.with_pool(|pool| take(&mut pool.compressors, &settings))
-            .flatten()
-            .unwrap_or_else(|| Box::new(Deflate::new(level.into(), false, window_bits.clamp(9, 15))))
+        self.with_pool(|pool| take(&mut pool.compressors, &settings)).flatten().unwrap_or_else(|| {
+            let window_bits = i32::from(window_bits.clamp(9, 15));
+            Box::new(Deflate::new_with_config(DeflateConfig {
+                level: level.clamp(1, 9).into(),
+                window_bits: -window_bits, // no header
+                // Who has agreed on a small window wants all of it small; at 15 bits this is zlib's own choice.
+                mem_level: (window_bits - 7).max(4),
+                ..DeflateConfig::default()
+            }))
+        })
     }
 
     fn decompressor(&self, window_bits: u8) -> Box<dyn Decompressor> {
@@ -65,23 +72,29 @@ impl Codec for Zlib {
     }
 
     fn recycle_compressor(&self, window_bits: u8, level: u8, compressor: Box<dyn Compressor>) {
-        self.with_pool(|pool| put(&mut pool.compressors, self.max_idle, (window_bits, level), compressor));
+        let settings = (window_bits, level);
+        drop(self.with_pool(|pool| put(&mut pool.compressors, self.max_idle, settings, compressor)));
     }
 
     fn recycle_decompressor(&self, window_bits: u8, decompressor: Box<dyn Decompressor>) {
-        self.with_pool(|pool| put(&mut pool.decompressors, self.max_idle, window_bits, decompressor));
+        drop(self.with_pool(|pool| put(&mut pool.decompressors, self.max_idle, window_bits, decompressor)));
     }
 }
 
 fn take<K: PartialEq, V>(pool: &mut Vec<(K, V)>, key: &K) -> Option<V> {
     let at = pool.iter().rposition(|(other, _)| other == key)?;
-    Some(pool.swap_remove(at).1)
+    Some(pool.remove(at).1)
 }
 
-fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) {
-    if pool.len() < max {
-        pool.push((key, value));
+/// Puts one in, and tells what there is no place for: the oldest, or states of settings that nobody uses any more
+/// would stay for ever.
+fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) -> Option<(K, V)> {
+    if max == 0 {
+        return Some((key, value));
     }
+    let oldest = (pool.len() >= max).then(|| pool.remove(0));
+    pool.push((key, value));
+    oldest
 }
 
 impl Compressor for Deflate {
@@ -94,8 +107,7 @@ impl Compressor for Deflate {
             let start = out.len();
             out.resize(start + room, 0);
             let (total_in, total_out) = (self.total_in(), self.total_out());
-            let status =
-                Deflate::compress(self, data, &mut out[start..], flush).map_err(|_| CodecError::default())?;
+            let status = Deflate::compress(self, data, &mut out[start..], flush).map_err(|_| CodecError)?;
             data = &data[(self.total_in() - total_in) as usize..];
             let produced = (self.total_out() - total_out) as usize;
             out.truncate(start + produced);
@@ -108,100 +120,124 @@ impl Compressor for Deflate {
 }
 
 /// A decompressor that goes on after blocks that are marked as final, with the same window.
+///
+/// ```text
+/// ring   │ this time round ...... │ room │ ........ the time before │
+///        0                        at     at most SLACK              ring.len()
+/// ```
 struct Inflating {
-    inflate: Inflate,
-    window_bits: u8,
-    /// The last output, up to the size of the window, as a ring that begins at `oldest`. zlib's own window ends with a final
-    /// block, and cannot be asked for.
-    history: Vec<u8>,
-    oldest: usize,
+    stream: Option<Inflate>,
+    /// Whether zlib's stream is under way. A final block ends it, and its window cannot be asked for.
+    live: bool,
+    window: usize,
+    /// The output, a window of it at least; the next is written over the oldest. zlib may write a little more than
+    /// it says, which the slack is for.
+    ring: Box<[u8]>,
+    at: usize,
+    /// Whether the ring has been filled before.
+    wrapped: bool,
     /// Whether the last block was final, and nothing has come since.
     ended: bool,
+    /// Final blocks in a row that said nothing.
+    empty: u8,
 }
 
 impl Inflating {
     fn new(window_bits: u8) -> Self {
         // Compressors that claim a window of 2^8 are known to use 2^9.
-        let window_bits = window_bits.clamp(9, 15);
-        Self {
-            inflate: Inflate::new(false, window_bits),
-            window_bits,
-            history: Vec::new(),
-            oldest: 0,
-            ended: false,
+        let window = 1 << window_bits.clamp(9, 15);
+        let ring = alloc::vec![0; window + SLACK].into();
+        Self { stream: None, live: false, window, ring, at: 0, wrapped: false, ended: false, empty: 0 }
+    }
+
+    /// The stream that is under way, or a new one with the old window; and the room for its output.
+    fn stream(&mut self) -> Result<(&mut Inflate, &mut [u8]), CodecError> {
+        let (now, before) = self.ring.split_at_mut(self.at);
+        // Its own window is of this size, whatever is asked for.
+        let stream = self.stream.get_or_insert_with(|| Inflate::new(false, 15));
+        if !self.live {
+            stream.reset(false);
+            let older = if self.wrapped { &before[before.len().min(SLACK)..] } else { &[] };
+            for part in [older, now] {
+                let part = &part[part.len().saturating_sub(self.window)..];
+                stream.set_dictionary(part).map_err(|_| CodecError)?;
+            }
+            (self.live, self.ended) = (true, false);
         }
+        Ok((stream, before))
     }
 
-    fn remember(&mut self, output: &[u8]) {
-        let window = 1 << self.window_bits;
-        let output = &output[output.len().saturating_sub(window)..];
-        // First the room that was never used, then around the ring.
-        let (grow, rest) = output.split_at(output.len().min(window - self.history.len()));
-        self.history.extend_from_slice(grow);
-        let (end, start) = rest.split_at(rest.len().min(window - self.oldest));
-        self.history[self.oldest..][..end.len()].copy_from_slice(end);
-        self.history[..start.len()].copy_from_slice(start);
-        self.oldest = (self.oldest + rest.len()) % window;
-    }
-
-    /// A new stream with the old window.
-    fn restart(&mut self) -> Result<(), CodecError> {
-        self.ended = false;
-        self.inflate = Inflate::new(false, self.window_bits);
-        self.history.rotate_left(self.oldest);
-        self.oldest = 0;
-        self.inflate.set_dictionary(&self.history).map(drop).map_err(|_| CodecError::default())
-    }
-
-    fn step(&mut self, input: &[u8], output: &mut [u8], flush: InflateFlush) -> Result<Inflated, CodecError> {
-        let (total_in, total_out) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self.inflate.decompress(input, output, flush);
-        let produced = (self.inflate.total_out() - total_out) as usize;
-        self.ended = status.map_err(|_| CodecError { produced })? == Status::StreamEnd;
-        Ok(Inflated { consumed: (self.inflate.total_in() - total_in) as usize, produced })
+    /// Takes from `input`, and tells how much.
+    fn step(&mut self, input: &[u8]) -> Result<usize, CodecError> {
+        let (stream, room) = self.stream()?;
+        let (total_in, total_out) = (stream.total_in(), stream.total_out());
+        let status = stream.decompress(input, room, InflateFlush::NoFlush);
+        let consumed = (stream.total_in() - total_in) as usize;
+        let produced = (stream.total_out() - total_out) as usize;
+        let is_empty = stream.total_out() == 0;
+        self.at += produced;
+        if status.map_err(|_| CodecError)? == Status::StreamEnd {
+            (self.live, self.ended) = (false, true);
+            // Each costs a new stream, and nobody needs many.
+            self.empty = if is_empty { self.empty.checked_add(1).ok_or(CodecError)? } else { 0 };
+        }
+        Ok(consumed)
     }
 }
 
 impl Decompressor for Inflating {
-    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Inflated, CodecError> {
-        let mut done = Inflated { consumed: 0, produced: 0 };
-        loop {
-            if self.ended && done.consumed < input.len() {
-                self.restart()?;
-            }
-            let room = &mut output[done.produced..];
-            let step = self
-                .step(&input[done.consumed..], room, InflateFlush::NoFlush)
-                .map_err(|error| CodecError { produced: done.produced + error.produced })?;
-            self.remember(&room[..step.produced]);
-            done.consumed += step.consumed;
-            done.produced += step.produced;
-            if !self.ended || done.consumed == input.len() || done.produced == output.len() {
-                return Ok(done);
-            }
+    fn decompress(&mut self, input: &[u8]) -> Result<Inflated<'_>, CodecError> {
+        if self.at == self.ring.len() {
+            (self.at, self.wrapped) = (0, true);
         }
+        let (start, mut consumed) = (self.at, 0);
+        let done = loop {
+            // Between two streams there is nothing held back.
+            if !self.live && consumed == input.len() {
+                break true;
+            }
+            match self.step(&input[consumed..]) {
+                Ok(n) => consumed += n,
+                // It comes again with the same input.
+                Err(_) if self.at > start => break false,
+                Err(error) => return Err(error),
+            }
+            if self.at == self.ring.len() {
+                break false;
+            }
+            if self.live {
+                break true;
+            }
+        };
+        Ok(Inflated { consumed, data: &self.ring[start..self.at], done })
     }
 
     fn end_message(&mut self) -> Result<(), CodecError> {
-        if self.ended {
-            return self.restart();
+        self.empty = 0;
+        if core::mem::take(&mut self.ended) {
+            return Ok(());
         }
+        let (stream, _) = self.stream()?;
+        let (total_in, total_out) = (stream.total_in(), stream.total_out());
         // At the end of a block, zlib stops; inside of one, it would take the byte behind too.
-        let step = self.step(&[0x00, 0x00, 0xFF, 0xFF, 0x00], &mut [0], InflateFlush::Block)?;
-        if step == (Inflated { consumed: 4, produced: 0 }) { Ok(()) } else { Err(CodecError::default()) }
+        let tail = [0x00, 0x00, 0xFF, 0xFF, 0x00];
+        let status = stream.decompress(&tail, &mut [0], InflateFlush::Block).map_err(|_| CodecError)?;
+        let is_end = (stream.total_in() - total_in, stream.total_out() - total_out) == (4, 0);
+        self.live &= status != Status::StreamEnd;
+        // Who has agreed on a small window wants little memory more than anything: the ring is enough of it.
+        if self.window < 1 << 15 {
+            (self.stream, self.live) = (None, false);
+        }
+        if is_end { Ok(()) } else { Err(CodecError) }
     }
 
     fn forget(&mut self) {
-        // A reset always makes the window the largest.
-        if self.window_bits == 15 {
-            self.inflate.reset(false);
-        } else {
-            self.inflate = Inflate::new(false, self.window_bits);
-        }
-        self.history.clear();
-        (self.oldest, self.ended) = (0, false);
+        (self.live, self.ended, self.empty) = (false, false, 0);
+        (self.at, self.wrapped) = (0, false);
     }
 }
 
 /// More than a flush takes: the end of a block and an empty one.
 const FLUSH_LEN: usize = 16;
+/// More than zlib writes behind what it says it has written.
+const SLACK: usize = 4 * 1024;

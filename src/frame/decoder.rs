@@ -130,14 +130,15 @@ impl Decoder {
     /// # Errors
     /// At the first byte that breaks a rule; the same error again on every later call.
     pub fn next<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Chunk<'b>>, ProtocolError> {
-        self.next_up_to(input, usize::MAX)
+        self.next_up_to(input, usize::MAX, usize::MAX)
     }
 
-    /// The same, with at most `max` bytes of a data frame's payload.
+    /// The same, with at most `max` bytes of a data frame's payload, or `max_compressed` if its message is compressed.
     pub(crate) fn next_up_to<'b>(
         &mut self,
         input: &mut Input<'b>,
         max: usize,
+        max_compressed: usize,
     ) -> Result<Option<Chunk<'b>>, ProtocolError> {
         let start = match self.state {
             State::Header { have } => match self.read_header(have, input) {
@@ -152,7 +153,11 @@ impl Decoder {
             State::Payload => false,
             State::Failed(error) => return Err(error),
         };
-        let max = if self.header.opcode.is_control() { usize::MAX } else { max };
+        let max = match self.header.opcode.is_control() {
+            true => usize::MAX,
+            false if self.fragments.compressed => max_compressed,
+            false => max,
+        };
         let payload = input.take(usize::try_from(self.left).unwrap_or(usize::MAX).min(max));
         if self.masked {
             self.mask.apply(payload);

@@ -1,11 +1,13 @@
 //! What the tests share: a generator, frames of any bits, the reference model, and the helper that tries every cut.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this module")]
 
+mod inflate;
 mod model;
 
 use sansocket::frame::{CloseFrame, Kind, Limits};
 use sansocket::{Config, Connection, Event, Input, Message};
 
+pub(crate) use inflate::{Blocks, Naive, Say};
 pub(crate) use model::{Outcome, Seen, breaking_byte, model};
 
 /// Small enough to be met by small tests.

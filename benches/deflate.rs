@@ -1,0 +1,125 @@
+//! Compressed messages, beside the same work done by calling zlib directly: what is around it must not cost more than 3 %.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails is to stop")]
+
+mod common;
+
+use common::{Ring, Role};
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use sansocket::deflate::{Deflate, Params};
+use sansocket::{Connection, Event, Input};
+use zlib_rs::{DeflateFlush, InflateFlush};
+
+const SIZES: [usize; 2] = [1 << 10, 16 << 10];
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+#[divan::bench(args = SIZES, consts = [false, true])]
+fn send<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, size: usize) {
+    let messages = messages(size);
+    let (mut connection, mut ring, mut next) = (connection(Role::Server, TAKEOVER), Ring::new(), 0);
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        connection.send_binary(black_box(&messages[next])).unwrap();
+        next = (next + 1) % MESSAGES;
+        ring.write(connection.output());
+        connection.output_written(connection.output().len());
+    });
+}
+
+#[divan::bench(args = SIZES, consts = [false, true])]
+fn send_directly<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, size: usize) {
+    let messages = messages(size);
+    let (mut zlib, mut ring, mut next) = (zlib_rs::Deflate::new(1, false, 15), Ring::new(), 0);
+    let mut out = vec![0; zlib_rs::compress_bound(size) + 16];
+    let flush = if TAKEOVER { DeflateFlush::SyncFlush } else { DeflateFlush::FullFlush };
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        let before = zlib.total_out();
+        zlib.compress(black_box(&messages[next]), &mut out, flush).unwrap();
+        next = (next + 1) % MESSAGES;
+        ring.write(&out[..(zlib.total_out() - before) as usize - 4]);
+    });
+}
+
+#[divan::bench(args = SIZES, consts = [false, true])]
+fn receive<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, size: usize) {
+    let mut peer = connection(Role::Server, TAKEOVER);
+    let frames = messages(size).map(|message| {
+        peer.send_binary(&message).unwrap();
+        peer.take_output()
+    });
+    // The window is the same after all of them, so that they may be received again and again.
+    let mut connection = connection(Role::Client, TAKEOVER);
+    let (mut buf, mut next) = (vec![0; size + 100], 0);
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        let frame = black_box(&frames[next]);
+        next = (next + 1) % MESSAGES;
+        buf[..frame.len()].copy_from_slice(frame);
+        let mut input = Input::new(&mut buf[..frame.len()]);
+        match connection.recv(&mut input) {
+            Some(Event::Message(message)) => assert_eq!(message.as_bytes().len(), size),
+            event => panic!("{event:?}"),
+        }
+    });
+}
+
+#[divan::bench(args = SIZES, consts = [false, true])]
+fn receive_directly<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, size: usize) {
+    let mut peer = connection(Role::Server, TAKEOVER);
+    let frames = messages(size).map(|message| {
+        peer.send_binary(&message).unwrap();
+        let header_len = if peer.output()[1] == 126 { 4 } else { 2 };
+        peer.take_output()[header_len..].to_vec()
+    });
+    let (mut zlib, mut buf, mut next) = (zlib_rs::Inflate::new(false, 15), vec![0; size + 100], 0);
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        let payload = black_box(&frames[next]);
+        next = (next + 1) % MESSAGES;
+        buf[..payload.len()].copy_from_slice(payload);
+        buf[payload.len()..][..4].copy_from_slice(&TAIL);
+        let mut message = vec![0; size + 1];
+        let before = zlib.total_out();
+        zlib.decompress(&buf[..payload.len() + 4], &mut message, InflateFlush::NoFlush).unwrap();
+        message.truncate((zlib.total_out() - before) as usize);
+        assert_eq!(message.len(), size);
+        if !TAKEOVER {
+            zlib.reset(false);
+        }
+        message
+    });
+}
+
+fn connection(role: Role, takeover: bool) -> Connection {
+    let mut params = Params::default();
+    params.server_no_context_takeover = !takeover;
+    role.connection().with_deflate(&Deflate::default(), &params)
+}
+
+/// JSON, as it is sent about in the world: each message is new, and much like the others.
+fn messages(size: usize) -> [Vec<u8>; MESSAGES] {
+    let mut seed = 1_u32;
+    let mut number = |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % below
+    };
+    core::array::from_fn(|_| {
+        let mut json = String::from("[");
+        while json.len() < size {
+            let (id, price, amount) = (number(1_000_000), number(100_000), number(5_000));
+            let side = if number(2) == 0 { "buy" } else { "sell" };
+            json += &format!(
+                "{{\"id\":{id},\"side\":\"{side}\",\"symbol\":\"BTC-EUR\",\"price\":\"{}.{:02}\",\"amount\":{amount}}},",
+                price / 100,
+                price % 100,
+            );
+        }
+        json.truncate(size);
+        json.into_bytes()
+    })
+}
+
+/// As many as make more than a window, whatever their size.
+const MESSAGES: usize = 40;
+
+fn main() {
+    divan::main();
+}
