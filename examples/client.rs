@@ -87,7 +87,9 @@ fn talk(request: ClientRequest, config: Config) -> Result<(), String> {
             Ok(Some(Event::Message(message))) => print(&message).map_err(|e| e.to_string())?,
             Ok(Some(Event::Close(frame))) => {
                 match frame {
-                    Some(frame) => eprintln!("closed: {} {}", frame.code(), frame.reason()),
+                    Some(frame) => {
+                        eprintln!("{}", format!("closed: {} {}", frame.code(), frame.reason()).trim_end())
+                    }
                     None => eprintln!("closed: 1005 (no code was given)"),
                 }
                 result = Ok(());

@@ -124,7 +124,7 @@ fn connection(server: &Server, stream: TcpStream, config: Config) -> Result<(), 
     match Accepting::new(stream, config).advance()? {
         Step::Done(Incoming::Upgrade(upgrade)) => echo(server, upgrade.accept()?)?,
         Step::Done(Incoming::Http(http)) => {
-            let page = page(http.request.target());
+            let page = page(http.request.path());
             http.respond(&page)?;
         }
         Step::Blocked(_) => return Err(io::Error::from(ErrorKind::TimedOut).into()),
@@ -161,8 +161,8 @@ fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
     }
 }
 
-fn page(target: &str) -> Response {
-    let (status, content_type, body) = match target {
+fn page(path: &str) -> Response {
+    let (status, content_type, body) = match path {
         "/" => (200, "text/html; charset=utf-8", PAGE),
         _ => (404, "text/plain", "There is only /, and WebSockets everywhere.\n"),
     };

@@ -10,8 +10,7 @@ use crate::error::SendError;
 use crate::handshake::{HandshakeError, RefusedResponse, UrlError};
 use crate::input::Input;
 
-/// What one read brought; see `WebSocket::read`. Everything that a [`Connection`] can do it can do as well: what is sent is
-/// written by the next call of the WebSocket.
+/// What one read brought; see `WebSocket::read`. What is sent is written by the next call of the WebSocket.
 #[derive(Debug)]
 pub struct Batch<'b> {
     connection: &'b mut Connection,
@@ -38,6 +37,14 @@ impl<'b> Batch<'b> {
     #[inline]
     pub fn recv(&mut self) -> Option<Event<'b>> {
         let event = self.connection.recv(&mut self.input);
+        *self.start = self.end - self.input.len();
+        event.or_else(|| self.event.take())
+    }
+
+    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    #[inline]
+    pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
+        let event = self.connection.recv_chunk(&mut self.input);
         *self.start = self.end - self.input.len();
         event.or_else(|| self.event.take())
     }

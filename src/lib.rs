@@ -5,37 +5,80 @@
 //!
 //! # The loop
 //!
-//! Everything around the protocol is this loop, whatever the transport is. An opening [`handshake`] comes before it.
+//! Everything around the protocol is this loop, whatever the transport is:
 //!
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
-//! use std::io::{Read, Write};
-//! use sansocket::{Connection, Event, Input};
+//! use std::io::{self, Read, Write};
+//! use std::net::{Shutdown, TcpStream};
+//! use sansocket::{Connection, Event, Input, State};
 //!
-//! fn run(mut ws: Connection, mut transport: impl Read + Write) -> std::io::Result<()> {
-//!     let mut buf = [0; 16 * 1024];
-//!     while !ws.should_shutdown() {
-//!         let n = transport.read(&mut buf)?; //                      1. read
-//!         if n == 0 {
-//!             ws.recv_eof(); //                                         the end of the stream is a call of its own
-//!             break;
-//!         }
+//! /// `ws` comes from a handshake, which has read the first `n` bytes behind it into `buf` (most often none).
+//! fn run(mut ws: Connection, mut transport: TcpStream, buf: &mut [u8], mut n: usize) -> io::Result<()> {
+//!     let mut shut_down = false;
+//!     while !ws.is_ended() {
 //!         let mut input = Input::new(&mut buf[..n]);
-//!         while let Some(event) = ws.recv(&mut input) { //           2. handle each event
-//!             if let Event::Message(message) = event {
-//!                 ws.send(&message)?; //                                while holding the message, which is still in `buf`
+//!         while let Some(event) = ws.recv(&mut input) { //           1. handle each event
+//!             match event {
+//!                 Event::Message(message) if ws.state() == State::Open => {
+//!                     ws.send(&message)?; //                            while holding the message, which is still in `buf`
+//!                 }
+//!                 _ => {} //                                            pings and closing are answered already
 //!             }
 //!         }
-//!         while ws.wants_write() { //                                3. write what it has to say
-//!             let n = transport.write(ws.output())?;
-//!             ws.output_written(n);
+//!         while ws.wants_write() { //                                2. write what it has to say
+//!             let written = transport.write(ws.output())?;
+//!             ws.output_written(written);
 //!         }
-//!     } //                                                           4. and close when it says so
+//!         if ws.should_shutdown() && !shut_down { //                 3. end the writing side when it says so
+//!             transport.shutdown(Shutdown::Write)?;
+//!             shut_down = true;
+//!         }
+//!         n = transport.read(buf)?; //                               4. read
+//!         if n == 0 {
+//!             ws.recv_eof(); //                                         the end of the stream is a call of its own
+//!         }
+//!     }
 //!     Ok(())
 //! }
-//! # let mut wire = std::io::Cursor::new(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58".to_vec());
-//! # run(Connection::server(Default::default()), &mut wire).unwrap();
-//! # assert!(wire.into_inner().ends_with(b"\x81\x05Hello"));
+//!
+//! // The opening handshake is the same in small:
+//! use sansocket::handshake::{ServerHandshake, ServerProgress};
+//!
+//! fn serve(mut transport: TcpStream) -> io::Result<()> {
+//!     let mut buf = vec![0; 16 * 1024];
+//!     let mut handshake = ServerHandshake::new(Default::default());
+//!     loop {
+//!         let n = transport.read(&mut buf)?;
+//!         if n == 0 {
+//!             return Ok(());
+//!         }
+//!         let mut input = Input::new(&mut buf[..n]);
+//!         match handshake.recv(&mut input) {
+//!             ServerProgress::Incomplete(more) => handshake = more,
+//!             ServerProgress::Upgrade(request) => {
+//!                 let left = n - input.len()..n; // the first frames, if they came along
+//!                 let n = left.len();
+//!                 buf.copy_within(left, 0);
+//!                 return run(request.accept(), transport, &mut buf, n); // its output begins with the 101
+//!             }
+//!             ServerProgress::Http(_request) => return Ok(()), // here a page could be served
+//!             ServerProgress::Refused(refusal) => return transport.write_all(refusal.response()),
+//!         }
+//!     }
+//! }
+//! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let mut client = TcpStream::connect(listener.local_addr()?)?;
+//! # let server = std::thread::spawn(move || serve(listener.accept()?.0));
+//! # client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//! #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\
+//! #     \x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x88\x80\0\0\0\0")?;
+//! # let mut answer = Vec::new();
+//! # client.read_to_end(&mut answer)?;
+//! # assert!(answer.starts_with(b"HTTP/1.1 101 ") && answer.ends_with(b"\r\n\r\n\x81\x05Hello\x88\x00"));
+//! # drop(client);
+//! # server.join().unwrap()?;
+//! # Ok::<(), io::Error>(())
 //! ```
 //!
 //! What makes it short:
@@ -48,7 +91,16 @@
 //! * Pings are answered, closing handshakes completed, and all of it comes out of one output, in order.
 //! * Everything is bounded by [`Config`], and nothing is allocated because a peer announced it.
 //!
-//! With deadlines, [`next_timeout`](Connection::next_timeout) and [`handle_timeout`](Connection::handle_timeout) join the loop.
+//! # What else it does
+//!
+//! * Messages of any size in constant memory: [`recv_chunk`](Connection::recv_chunk) to receive,
+//!   [`send_fragment`](Connection::send_fragment) to send.
+//! * Keepalive and deadlines, without a clock: [`next_timeout`](Connection::next_timeout) and
+//!   [`handle_timeout`](Connection::handle_timeout) join the loop; [`Config`] says which.
+//! * Two threads or tasks for one connection: [`split`](Connection::split).
+//! * A large payload written from where it is: [`send_header`](Connection::send_header).
+//! * One message for many connections, encoded and compressed once: [`EncodedMessage`].
+//! * Inside another HTTP library: [`UpgradeRequest::from_parts`](handshake::UpgradeRequest::from_parts).
 //!
 //! # Layers
 //!
@@ -111,7 +163,7 @@ pub use connection::{
     Chunk, Config, Connection, EncodedMessage, Event, Message, Receiver, Reply, Sender, State,
 };
 pub use error::{ProtocolError, SendError};
-pub use frame::CloseCode;
+pub use frame::{CloseCode, CloseFrame, Kind};
 pub use input::Input;
 #[cfg(feature = "getrandom")]
 pub use random::OsRandom;

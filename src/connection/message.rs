@@ -93,6 +93,24 @@ impl<'b> From<ValidText<'b>> for Message<'b> {
     }
 }
 
+impl<'b, const N: usize> From<&'b [u8; N]> for Message<'b> {
+    fn from(bytes: &'b [u8; N]) -> Self {
+        Self::from(bytes.as_slice())
+    }
+}
+
+impl<'b> From<&'b Vec<u8>> for Message<'b> {
+    fn from(bytes: &'b Vec<u8>) -> Self {
+        Self::from(bytes.as_slice())
+    }
+}
+
+impl<'b> From<&'b String> for Message<'b> {
+    fn from(text: &'b String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
 impl From<Vec<u8>> for Message<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Binary(Cow::Owned(bytes))

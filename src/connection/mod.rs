@@ -77,16 +77,21 @@ impl Connection {
         Self { sender: self.sender.with_output(output), ..self }
     }
 
-    /// The two halves, for two threads or tasks. What the receiver's events ask for has to be carried to the sender:
+    /// The two halves, for two threads or tasks. Three things have to be carried from the receiver to the sender: after each
+    /// read, that the peer was [heard](Sender::heard), or the timers take it for lost; what each event [asks
+    /// for](Event::reply); and the [end of the stream](Sender::recv_eof).
     ///
     /// ```
     /// use sansocket::{Config, Connection, Input};
     /// let (mut receiver, mut sender) = Connection::server(Config::default()).split();
     /// let mut bytes = *b"\x89\x80\0\0\0\0"; // a Ping
-    /// let event = receiver.recv(&mut Input::new(&mut bytes)).unwrap();
-    /// if let Some(reply) = event.reply() {
-    ///     sender.reply(reply); // `Reply` is `Copy + Send`: any channel will do
+    /// let mut input = Input::new(&mut bytes);
+    /// while let Some(event) = receiver.recv(&mut input) {
+    ///     if let Some(reply) = event.reply() {
+    ///         sender.reply(reply); // `Reply` is `Copy + Send`: any channel will do
+    ///     }
     /// }
+    /// sender.heard(false); // true if one of the events was a message
     /// assert_eq!(sender.output(), b"\x8A\x00");
     /// ```
     #[must_use]
@@ -112,7 +117,7 @@ impl Connection {
         &mut self.sender
     }
 
-    /// Puts two halves together again. They have to be of the same connection.
+    /// Puts two halves together again. They have to be of the same connection, which nobody checks.
     #[must_use]
     pub fn reunite(receiver: Receiver, sender: Sender) -> Self {
         Self { receiver, sender }
@@ -154,7 +159,7 @@ impl Connection {
 
     /// The next event, with data piece by piece as it arrives: messages of any size in constant memory.
     ///
-    /// [`Config::max_message`] bounds these messages too. After [`recv`](Self::recv) in the middle of a message the first piece
+    /// [`Config::max_message`] and [`Config::max_frame`] bound these messages too: raise them for large ones. After [`recv`](Self::recv) in the middle of a message the first piece
     /// is what had arrived; the other way round, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
@@ -345,7 +350,7 @@ impl Connection {
     /// Whether to shut down the transport's writing side: everything has been said. After a closing handshake the server does
     /// so first, and a client when the server has (§7.1.1).
     ///
-    /// Then read on until the end of the stream, or until [`is_ended`](Self::is_ended).
+    /// It stays true: shut down once. Then read on until the end of the stream, or until [`is_ended`](Self::is_ended).
     #[inline]
     #[must_use]
     pub fn should_shutdown(&self) -> bool {

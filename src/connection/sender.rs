@@ -329,7 +329,8 @@ impl Sender {
         self.conclude(Step::End);
     }
 
-    /// Bytes have arrived: the peer is alive. `message`: they belong to a message.
+    /// Bytes have arrived: the peer is alive. `message`: they brought a message or a piece of one, so that the connection is not
+    /// idle.
     #[inline]
     pub fn heard(&mut self, message: bool) {
         self.timers.heard();

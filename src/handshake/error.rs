@@ -38,7 +38,9 @@ pub enum HandshakeError {
     RepeatedHost,
     /// `Host` is not a host with an optional port.
     InvalidHost,
-    /// WebSocket headers, but no `Upgrade: websocket`.
+    /// No `Upgrade: websocket`. From bytes only a request with other headers of a WebSocket gets this, and an ordinary one
+    /// is [`Http`](super::ServerProgress::Http); from [parts](super::UpgradeRequest::from_parts) every request that does not
+    /// ask for a WebSocket.
     MissingUpgrade,
     /// The method is not GET.
     MethodNotGet,

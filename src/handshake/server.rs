@@ -74,6 +74,13 @@ impl HttpRequest {
         self.head.target()
     }
 
+    /// The path of the target, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let target = self.target();
+        target.split_once('?').map_or(target, |(path, _)| path)
+    }
+
     /// The version of HTTP, (1, 0) or (1, 1).
     #[must_use]
     pub fn version(&self) -> (u8, u8) {
@@ -130,15 +137,22 @@ impl Refusal {
         &self.response
     }
 
-    /// What follows the head.
-    #[cfg(feature = "http")]
-    pub(super) fn body(&self) -> &[u8] {
+    /// The status of the response.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.error.status()
+    }
+
+    /// The body of the response: which rule was broken, for a person to read.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
         let end =
             memchr::memmem::find(&self.response, b"\r\n\r\n").map_or(self.response.len(), |end| end + 4);
         &self.response[end..]
     }
 
-    /// The headers of the response, for an HTTP library to write; the status is that of the error.
+    /// The headers of the response, for an HTTP library to write together with [`status`](Self::status) and
+    /// [`body`](Self::body), whose length is among them.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.response)

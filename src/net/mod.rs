@@ -39,6 +39,8 @@ use crate::input::Input;
 ///
 /// What a peer does wrong is never an error of these methods but an [`Event::Failed`].
 ///
+/// The stream's read timeout belongs to the WebSocket: [`set_read_timeout`](Self::set_read_timeout).
+///
 /// On a stream that does not block, `WouldBlock` is an error of [`recv`](Self::recv), [`read`](Self::read) and
 /// [`flush`](Self::flush) that means "later" and loses nothing; a message that was sent is queued whatever the stream does.
 #[derive(Debug)]
@@ -82,8 +84,12 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// The stream, the connection with its output, and what was read but not yet looked at.
+    /// The stream, without a read timeout, the connection with its output, and what was read but not yet looked at.
     pub fn into_parts(mut self) -> (S, Connection, Vec<u8>) {
+        if self.stream_timeout.is_some() {
+            // A stream that cannot do so will say what is wrong with it when it is read.
+            let _ = self.stream.set_read_timeout(None);
+        }
         self.buf.truncate(self.end);
         self.buf.drain(..self.start);
         (self.stream, self.connection, self.buf)
@@ -99,6 +105,11 @@ impl<S: Transport> WebSocket<S> {
         &self.connection
     }
 
+    /// The connection, for everything else that it can do; what it has to say is written by the next call.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     /// Sets how many bytes are read at a time. Default: 16 KiB.
     pub fn set_read_buffer(&mut self, bytes: usize) {
         self.buf.resize(bytes.max(self.end).max(1), 0);
@@ -112,7 +123,8 @@ impl<S: Transport> WebSocket<S> {
 
     /// The next event; `None` when the connection is over and the transport ended.
     ///
-    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written.
+    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written. The event borrows
+    /// from the WebSocket: to send while holding a message, use [`read`](Self::read), or [`Event::into_owned`] first.
     ///
     /// # Errors
     /// The stream's. `WouldBlock` loses nothing.
@@ -181,6 +193,9 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// A server's large payload is written from where it is, without a copy.
     ///
+    /// It does not read: whoever sends a lot on a blocking stream and never receives can block against a peer that answers, and
+    /// learns that the peer has closed only from [`recv`](Self::recv). [`split`](WebSocket::split) is for doing both at once.
+    ///
     /// # Errors
     /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
@@ -236,13 +251,15 @@ impl<S: Transport> WebSocket<S> {
         self.flush_now()
     }
 
-    /// Starts the closing handshake. Then receive on until `None`: messages may still be on their way.
+    /// Starts the closing handshake, if it has not begun. Then receive on until `None`: messages may still be on their way.
     ///
     /// # Errors
-    /// See [`send`](Self::send).
+    /// The stream's, but never `WouldBlock`.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
-        self.connection.close(code, reason)?;
-        self.flush_now()
+        match self.connection.close(code, reason) {
+            Ok(()) | Err(SendError::Closed) => self.flush_now(),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Queues a message without writing it.

@@ -9,6 +9,11 @@ use std::net::{Shutdown, TcpStream};
 ///
 /// The standard library's streams are transports; any other `Read + Write`, such as a TLS stream, becomes one in a
 /// [`Stream`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Transport`",
+    note = "a stream over another, such as TLS over TCP: wrap it in `sansocket::net::Stream`",
+    note = "anything else that is `Read + Write`: implement `Transport`, which has two methods"
+)]
 pub trait Transport: Read + Write {
     /// Ends the writing side: the peer reads the end of the stream, and we can still read.
     ///
