@@ -416,6 +416,11 @@ impl Sender {
         self.timers.next(self.state)
     }
 
+    #[cfg(feature = "net")]
+    pub(crate) fn now(&self) -> Duration {
+        self.timers.now()
+    }
+
     /// See [`Connection::handle_timeout`](super::Connection::handle_timeout).
     pub fn handle_timeout(&mut self, now: Duration) -> Option<Event<'static>> {
         match self.timers.handle(now, self.state) {
