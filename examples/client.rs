@@ -107,9 +107,17 @@ fn talk(request: ClientRequest, config: Config) -> Result<(), String> {
 fn read_lines() -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
+        for line in io::stdin().lock().lines() {
+            match line {
+                Ok(line) => {
+                    if sender.send(line).is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    eprintln!("standard input: {error}");
+                    break;
+                }
             }
         }
     });

@@ -50,7 +50,7 @@ struct Options {
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut url, mut agent, mut max_message, mut deflate) = (None, None, 16 << 20, None);
+        let (mut url, mut agent, mut max_message, mut deflate) = (None, None, 16u64 << 20, None);
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or(format!("{arg} needs a value"));
             match arg.as_str() {
@@ -62,7 +62,8 @@ impl Options {
             }
         }
         let config = Config::default()
-            .max_frame(max_message)
+            // Compression makes what it cannot compress a little larger.
+            .max_frame(max_message.saturating_add(max_message / 1000 + 64))
             .max_message(max_message)
             .max_output(usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
             .deflate(deflate)

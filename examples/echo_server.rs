@@ -4,7 +4,7 @@
 //! cargo run --release --features net --example echo_server -- [--listen ADDR:PORT] [--max-message BYTES] [--deflate]
 //! ```
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -65,9 +65,19 @@ struct Server {
     connections: AtomicUsize,
 }
 
+/// One connection, until it is dropped.
+struct Counted(Arc<Server>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 fn serve(options: Options) -> io::Result<()> {
     let config = Config::default()
-        .max_frame(options.max_message)
+        // Compression makes what it cannot compress a little larger.
+        .max_frame(options.max_message.saturating_add(options.max_message / 1000 + 64))
         .max_message(options.max_message)
         .max_output(usize::try_from(options.max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
         .deflate(options.deflate.then(Deflate::default))
@@ -85,8 +95,10 @@ fn serve(options: Options) -> io::Result<()> {
         let server = Arc::clone(&server);
         move || {
             server.stopping.store(true, Ordering::SeqCst);
-            // The accepting thread waits in the system: a connection wakes it.
-            let _ = TcpStream::connect(address);
+            // The accepting thread waits in the system: a connection wakes it, as soon as there is a file left for one.
+            while TcpStream::connect(address).is_err() {
+                thread::sleep(TICK / 10);
+            }
         }
     })
     .map_err(io::Error::other)?;
@@ -97,12 +109,12 @@ fn serve(options: Options) -> io::Result<()> {
         }
         match stream {
             Ok(stream) => {
-                let server = Arc::clone(&server);
                 server.connections.fetch_add(1, Ordering::SeqCst);
-                thread::spawn(move || {
+                let counted = Counted(Arc::clone(&server));
+                // Without a thread for it the connection is dropped.
+                let _ = thread::Builder::new().spawn(move || {
                     // Whatever ends one connection is that connection's business only.
-                    let _ = connection(&server, stream, config);
-                    server.connections.fetch_sub(1, Ordering::SeqCst);
+                    let _ = connection(&counted.0, stream, config);
                 });
             }
             // Such as too many open files: some will be closed.
@@ -114,7 +126,7 @@ fn serve(options: Options) -> io::Result<()> {
     while server.connections.load(Ordering::SeqCst) > 0 && stopped.elapsed() < Duration::from_secs(3) {
         thread::sleep(TICK / 10);
     }
-    println!("stopped");
+    let _ = writeln!(io::stdout(), "stopped");
     Ok(())
 }
 
@@ -135,6 +147,9 @@ fn connection(server: &Server, stream: TcpStream, config: Config) -> Result<(), 
 fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
     ws.set_read_timeout(Some(TICK));
     loop {
+        if server.stopping.load(Ordering::SeqCst) && ws.connection().state() == State::Open {
+            ws.close(CloseCode::GOING_AWAY, "the server is shutting down")?;
+        }
         match ws.read() {
             Ok(Some(mut batch)) => {
                 while let Some(event) = batch.recv() {
@@ -146,14 +161,13 @@ fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
                         }
                     }
                 }
+                // All answers at once. The timeout for writing ends a connection whose peer reads nothing.
+                ws.flush()?;
             }
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if ws.connection().wants_write() {
-                    return Err(error); // a peer that reads nothing
-                }
-                if server.stopping.load(Ordering::SeqCst) && ws.connection().state() == State::Open {
-                    ws.close(CloseCode::GOING_AWAY, "the server is shutting down")?;
+                    return Err(error);
                 }
             }
             Err(error) => return Err(error),

@@ -67,6 +67,12 @@ impl Timers {
         self.active = true;
     }
 
+    /// The time that was told last.
+    #[cfg(any(feature = "net", feature = "tokio"))]
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
     /// When [`handle`](Self::handle) is to be called at the latest.
     pub(crate) fn next(&self, state: State) -> Option<Duration> {
         match state {

@@ -384,6 +384,12 @@ impl Connection {
         self.sender.next_timeout()
     }
 
+    /// The time that was told last.
+    #[cfg(any(feature = "net", feature = "tokio"))]
+    pub(crate) fn now(&self) -> Duration {
+        self.sender.now()
+    }
+
     /// Tells the time, on any monotonic scale of the caller's, such as the time since the program started; sends pings and
     /// watches deadlines. Returns [`Event::Failed`] when the peer is lost.
     ///

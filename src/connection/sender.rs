@@ -425,6 +425,11 @@ impl Sender {
         if self.is_ended() { None } else { self.timers.next(self.state) }
     }
 
+    #[cfg(any(feature = "net", feature = "tokio"))]
+    pub(crate) fn now(&self) -> Duration {
+        self.timers.now()
+    }
+
     /// See [`Connection::handle_timeout`](super::Connection::handle_timeout).
     pub fn handle_timeout(&mut self, now: Duration) -> Option<Event<'static>> {
         match self.timers.handle(now, self.state) {

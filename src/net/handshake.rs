@@ -7,11 +7,12 @@ use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
 #[cfg(feature = "rustls")]
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 use std::vec;
 use std::vec::Vec;
 
-use super::{ClientStream, Transport, WebSocket, is_later, later_is_fine, written};
+use super::{ClientStream, Transport, WebSocket, flushed, is_later, later_is_fine, written};
 use crate::adapter::{Error, LINGER, READ_BUFFER};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
@@ -168,17 +169,23 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 /// ```
 #[derive(Debug)]
 pub struct Accepting<S> {
-    reader: Reader<S>,
-    handshake: ServerHandshake,
+    state: Handling<S>,
+}
+
+#[derive(Debug)]
+enum Handling<S> {
+    Reading(Reader<S>, ServerHandshake),
+    /// A bad request is being answered.
+    Refusing(Answering<S>, HandshakeError),
 }
 
 impl<S: Transport> Accepting<S> {
     /// Waits for a request on `stream`, at most for [`Config::handshake_timeout`].
     pub fn new(stream: S, config: Config) -> Self {
-        Self { reader: Reader::new(stream, &config), handshake: ServerHandshake::new(config) }
+        Self { state: Handling::Reading(Reader::new(stream, &config), ServerHandshake::new(config)) }
     }
 
-    /// Reads on, until the request is whole or the stream has nothing more to read now.
+    /// Reads on, until the request is whole or the stream can do no more now.
     ///
     /// A bad request is answered before its error is returned.
     ///
@@ -186,25 +193,34 @@ impl<S: Transport> Accepting<S> {
     /// See [`Error`].
     pub fn advance(mut self) -> Result<Step<Incoming<S>, Self>, Error> {
         loop {
-            let Some(mut input) = self.reader.read()? else { return Ok(Step::Blocked(self)) };
-            match self.handshake.recv(&mut input) {
-                ServerProgress::Incomplete(handshake) => self.handshake = handshake,
-                ServerProgress::Upgrade(request) => {
-                    let unread = input.len();
-                    return Ok(Step::Done(Incoming::Upgrade(Upgrade {
-                        request,
-                        reader: self.reader,
-                        unread,
-                    })));
+            self.state = match self.state {
+                Handling::Reading(mut reader, handshake) => {
+                    let Some(mut input) = reader.read()? else {
+                        return Ok(Step::Blocked(Self { state: Handling::Reading(reader, handshake) }));
+                    };
+                    match handshake.recv(&mut input) {
+                        ServerProgress::Incomplete(handshake) => Handling::Reading(reader, handshake),
+                        ServerProgress::Upgrade(request) => {
+                            let unread = input.len();
+                            let upgrade = Upgrade { request, reader, unread };
+                            return Ok(Step::Done(Incoming::Upgrade(upgrade)));
+                        }
+                        ServerProgress::Http(request) => {
+                            return Ok(Step::Done(Incoming::Http(Http { request, stream: reader.stream })));
+                        }
+                        ServerProgress::Refused(refusal) => {
+                            let answer = refusal.response().to_vec();
+                            Handling::Refusing(Answering::new(reader.stream, answer), refusal.error())
+                        }
+                    }
                 }
-                ServerProgress::Http(request) => {
-                    return Ok(Step::Done(Incoming::Http(Http { request, stream: self.reader.stream })));
-                }
-                ServerProgress::Refused(refusal) => {
-                    // The peer's fault is worth more to the caller than a stream that cannot take the answer.
-                    let _ = say_and_hang_up(self.reader.stream, refusal.response());
-                    return Err(refusal.error().into());
-                }
+                // The peer's fault is worth more to the caller than a stream that cannot take the answer.
+                Handling::Refusing(mut answering, error) => match answering.advance() {
+                    Ok(false) => {
+                        return Ok(Step::Blocked(Self { state: Handling::Refusing(answering, error) }));
+                    }
+                    Ok(true) | Err(_) => return Err(error.into()),
+                },
             }
         }
     }
@@ -237,7 +253,7 @@ impl<S: Transport> Connecting<S> {
                     Err(error) => return Err(error.into()),
                 }
             }
-            later_is_fine(self.reader.stream.flush())?;
+            later_is_fine(flushed(&mut self.reader.stream))?;
             let mut input = match self.reader.read() {
                 Ok(Some(input)) => input,
                 Ok(None) => return Ok(Step::Blocked(self)),
@@ -297,12 +313,13 @@ impl<S: Transport> Upgrade<S> {
         self.reader.into_web_socket(self.request.accept(), self.unread)
     }
 
-    /// Answers with `response` and ends the transport.
+    /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking or not: the client
+    /// has to read the answer first.
     ///
     /// # Errors
     /// The stream's.
     pub fn reject(self, response: &Response) -> io::Result<()> {
-        say_and_hang_up(self.reader.stream, &self.request.reject(response))
+        Answering::new(self.reader.stream, self.request.reject(response)).finish()
     }
 }
 
@@ -315,12 +332,13 @@ pub struct Http<S> {
 }
 
 impl<S: Transport> Http<S> {
-    /// Answers with `response` and ends the transport.
+    /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking or not: the client
+    /// has to read the answer first.
     ///
     /// # Errors
     /// The stream's.
     pub fn respond(self, response: &Response) -> io::Result<()> {
-        say_and_hang_up(self.stream, &self.request.respond(response))
+        Answering::new(self.stream, self.request.respond(response)).finish()
     }
 }
 
@@ -371,16 +389,65 @@ impl<S: Transport> Reader<S> {
     }
 }
 
-/// Writes an answer, and waits a moment for the peer to close: closing with unread input would reset the connection and could
-/// destroy the answer on its way.
-fn say_and_hang_up<S: Transport>(mut stream: S, answer: &[u8]) -> io::Result<()> {
-    stream.write_all(answer)?;
-    stream.flush()?;
-    stream.shutdown_write()?;
-    stream.set_read_timeout(Some(LINGER))?;
-    let (began, mut dropped) = (Instant::now(), [0; 4096]);
-    while began.elapsed() < LINGER && stream.read(&mut dropped).is_ok_and(|n| n > 0) {}
-    Ok(())
+/// An answer, and a moment for the peer to close: closing with unread input would reset the connection and could destroy the
+/// answer on its way.
+#[derive(Debug)]
+struct Answering<S> {
+    stream: S,
+    answer: Vec<u8>,
+    written: usize,
+    shut_down: bool,
+    /// When the peer last took something of the answer.
+    since: Instant,
+}
+
+impl<S: Transport> Answering<S> {
+    fn new(stream: S, answer: Vec<u8>) -> Self {
+        Self { stream, answer, written: 0, shut_down: false, since: Instant::now() }
+    }
+
+    /// Goes on; `false`: the stream can do no more now.
+    fn advance(&mut self) -> io::Result<bool> {
+        match self.run() {
+            Ok(()) => Ok(true),
+            Err(error) if is_later(&error) && self.since.elapsed() < LINGER => Ok(false),
+            // An answer that was written is enough, even if the peer does not close.
+            Err(_) if self.shut_down => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        while self.written < self.answer.len() {
+            self.written += written(self.stream.write(&self.answer[self.written..]))?;
+            self.since = Instant::now();
+        }
+        flushed(&mut self.stream)?;
+        if !self.shut_down {
+            self.stream.shutdown_write()?;
+            self.shut_down = true;
+            self.since = Instant::now();
+            self.stream.set_read_timeout(Some(LINGER))?;
+        }
+        let mut dropped = [0; 4096];
+        while self.since.elapsed() < LINGER {
+            match self.stream.read(&mut dropped) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on to the end.
+    fn finish(mut self) -> io::Result<()> {
+        while !self.advance()? {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
 }
 
 fn timed_out() -> Error {

@@ -51,11 +51,12 @@ pub struct WebSocket<S> {
     buf: Vec<u8>,
     start: usize,
     end: usize,
-    /// Zero on the scale of the connection's timers.
+    /// When this WebSocket began, and what the connection's timers showed then.
     began: Instant,
-    /// The caller's own, and what the stream was last told.
+    before: Duration,
+    /// The caller's own, and what the stream was last told, if that is known.
     read_timeout: Option<Duration>,
-    stream_timeout: Option<Duration>,
+    stream_timeout: Option<Option<Duration>>,
     shut_down: bool,
 }
 
@@ -73,11 +74,12 @@ impl<S: Transport> WebSocket<S> {
     fn new(stream: S, connection: Connection, buf: Vec<u8>, start: usize, end: usize) -> Self {
         Self {
             stream,
+            began: Instant::now(),
+            before: connection.now(),
             connection,
             buf,
             start,
             end,
-            began: Instant::now(),
             read_timeout: None,
             stream_timeout: None,
             shut_down: false,
@@ -117,8 +119,10 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they return `WouldBlock`.
     /// Default: forever. (A timeout for writing is the stream's own.)
+    ///
+    /// Zero counts as a millisecond: for the system's own streams it would be an error.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        self.read_timeout = timeout;
+        self.read_timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
     }
 
     /// The next event; `None` when the connection is over and the transport ended.
@@ -276,7 +280,7 @@ impl<S: Transport> WebSocket<S> {
     /// The stream's. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
         write_output(&mut self.stream, &mut self.connection)?;
-        self.stream.flush()
+        flushed(&mut self.stream)
     }
 
     /// Writes what the stream takes now.
@@ -306,17 +310,27 @@ impl<S: Transport> WebSocket<S> {
     /// Writes what is waiting and reads until there is something to report; ends the transport when that is all.
     fn fill(&mut self) -> io::Result<Filled> {
         while !self.connection.is_ended() {
-            match self.flush() {
-                // While too much is waiting to be written, nothing is read.
-                Err(error) if is_later(&error) && !self.connection.wants_read() => return Err(error),
-                result => later_is_fine(result).or_else(|error| self.lost(error))?,
-            }
-            if self.connection.should_shutdown() && !self.shut_down {
-                self.shut_down = true;
-                self.stream.shutdown_write().or_else(|error| self.lost(error))?;
+            let blocked = self.write_on()?;
+            // A stream with buffers of its own, such as TLS, may hold our last words although the output is empty.
+            if blocked.is_none() && self.connection.should_shutdown() && !self.shut_down {
+                match self.stream.shutdown_write() {
+                    Err(error) if is_later(&error) || error.kind() == ErrorKind::Interrupted => {}
+                    result => {
+                        self.shut_down = true;
+                        result.or_else(|error| self.lost(error))?;
+                    }
+                }
             }
             if let Some(event) = self.tick()? {
                 return Ok(Filled::Event(event));
+            }
+            // A deadline, or a stream that broke when all had been said, may have ended the connection without an event.
+            if self.connection.is_ended() {
+                break;
+            }
+            // While too much is waiting to be written, nothing is read.
+            if let Some(error) = blocked.filter(|_| !self.connection.wants_read()) {
+                return Err(error);
             }
             match self.stream.read(&mut self.buf) {
                 Ok(0) => {
@@ -331,7 +345,7 @@ impl<S: Transport> WebSocket<S> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // One of the connection's own deadlines may have ended the wait.
                 Err(error) if is_later(&error) => match self.connection.next_timeout() {
-                    Some(due) if due <= self.began.elapsed() => {}
+                    Some(due) if due <= self.now() => {}
                     _ => return Err(error),
                 },
                 Err(error) => self.lost(error)?,
@@ -340,28 +354,44 @@ impl<S: Transport> WebSocket<S> {
         Ok(Filled::Over)
     }
 
+    /// Writes what the stream takes now, and returns its error if that was not all.
+    fn write_on(&mut self) -> io::Result<Option<io::Error>> {
+        match self.flush() {
+            Err(error) if is_later(&error) => Ok(Some(error)),
+            result => result.or_else(|error| self.lost(error)).map(|()| None),
+        }
+    }
+
+    /// The stream is broken: an error, unless everything had been said.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
         lost(&mut self.connection, error)
+    }
+
+    /// The time on the scale of the connection's timers.
+    fn now(&self) -> Duration {
+        self.before.saturating_add(self.began.elapsed())
     }
 
     /// Tells the connection the time, and the stream how long it may wait.
     fn tick(&mut self) -> io::Result<Option<Event<'static>>> {
         let mut timeout = self.read_timeout;
         if self.connection.next_timeout().is_some() {
-            let now = self.began.elapsed();
+            let (now, waiting) = (self.now(), self.connection.output().len());
             if let Some(lost) = self.connection.handle_timeout(now) {
                 return Ok(Some(lost));
             }
-            later_is_fine(write_output(&mut self.stream, &mut self.connection))?;
+            if self.connection.output().len() > waiting {
+                self.write_on()?;
+            }
             if let Some(due) = self.connection.next_timeout() {
                 // A little later is in time; a little earlier would be for nothing.
-                let wait = due.saturating_sub(now) + Duration::from_millis(1);
+                let wait = due.saturating_sub(now).saturating_add(Duration::from_millis(1));
                 timeout = Some(timeout.map_or(wait, |timeout| timeout.min(wait)));
             }
         }
-        if timeout != self.stream_timeout {
+        if self.stream_timeout != Some(timeout) {
             self.stream.set_read_timeout(timeout)?;
-            self.stream_timeout = timeout;
+            self.stream_timeout = Some(timeout);
         }
         Ok(None)
     }
@@ -389,6 +419,16 @@ fn written(result: io::Result<usize>) -> io::Result<usize> {
         Ok(0) => Err(ErrorKind::WriteZero.into()),
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
         result => result,
+    }
+}
+
+/// Flushes the stream, whatever interrupts it.
+fn flushed(stream: &mut impl Transport) -> io::Result<()> {
+    loop {
+        match stream.flush() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

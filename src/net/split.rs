@@ -52,6 +52,7 @@ impl<S: Transport> WebSocket<S> {
             start: self.start,
             end: self.end,
             began: self.began,
+            before: self.before,
             stream_timeout: self.stream_timeout,
             active: false,
             shared: Arc::clone(&shared),
@@ -73,8 +74,7 @@ impl<S: Transport> WebSocket<S> {
         let writing = shared.writing.into_inner().unwrap_or_else(PoisonError::into_inner);
         let connection = Connection::reunite(reader.receiver, writing.sender);
         let mut ws = Self::new(reader.stream, connection, reader.buf, reader.start, reader.end);
-        (ws.began, ws.shut_down, ws.stream_timeout) =
-            (reader.began, writing.shut_down, reader.stream_timeout);
+        (ws.shut_down, ws.stream_timeout) = (writing.shut_down, reader.stream_timeout);
         Ok(ws)
     }
 }
@@ -91,7 +91,8 @@ pub struct ReadHalf<S> {
     start: usize,
     end: usize,
     began: Instant,
-    stream_timeout: Option<Duration>,
+    before: Duration,
+    stream_timeout: Option<Option<Duration>>,
     /// Whether a message has arrived since the sender was told last.
     active: bool,
     shared: Arc<Shared<S>>,
@@ -159,6 +160,7 @@ impl<S: Transport> ReadHalf<S> {
     fn fill(&mut self) -> io::Result<Option<Event<'static>>> {
         loop {
             self.shared.write(false).or_else(|error| self.lost(error))?;
+            let now = self.before.saturating_add(self.began.elapsed());
             let due = {
                 let mut writing = self.shared.lock();
                 if self.active {
@@ -166,7 +168,7 @@ impl<S: Transport> ReadHalf<S> {
                     writing.sender.heard(true);
                 }
                 if writing.sender.next_timeout().is_some()
-                    && let Some(lost) = writing.sender.handle_timeout(self.began.elapsed())
+                    && let Some(lost) = writing.sender.handle_timeout(now)
                 {
                     self.receiver.finish();
                     return Ok(Some(lost));
@@ -177,11 +179,11 @@ impl<S: Transport> ReadHalf<S> {
                 writing.sender.next_timeout()
             };
             // The other half may start a deadline while this one waits: it looks again every now and then.
-            let wait = due.map_or(TICK, |due| due.saturating_sub(self.began.elapsed()).min(TICK));
+            let wait = due.map_or(TICK, |due| due.saturating_sub(now).min(TICK));
             let timeout = Some(wait + Duration::from_millis(1));
-            if timeout != self.stream_timeout {
+            if self.stream_timeout != Some(timeout) {
                 self.stream.set_read_timeout(timeout)?;
-                self.stream_timeout = timeout;
+                self.stream_timeout = Some(timeout);
             }
             match self.stream.read(&mut self.buf) {
                 Ok(0) => {

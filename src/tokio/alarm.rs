@@ -10,23 +10,25 @@ use ::tokio::time::{Instant, Sleep, sleep_until};
 /// Wakes the task when something is due. Without anything to wait for there is no timer.
 #[derive(Debug)]
 pub(super) struct Alarm {
-    /// Zero on the scale of the connection's timers.
     began: Instant,
+    /// What that was on the scale of the connection's timers.
+    before: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Alarm {
-    pub(super) fn new() -> Self {
-        Self { began: Instant::now(), sleep: None }
+    /// For a connection that was told this time last.
+    pub(super) fn new(before: Duration) -> Self {
+        Self { began: Instant::now(), before, sleep: None }
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.began.elapsed()
+        self.before.saturating_add(self.began.elapsed())
     }
 
     /// Ready when `due` has come.
     pub(super) fn poll(&mut self, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = due.and_then(|due| self.began.checked_add(due)) else {
+        let Some(due) = due.and_then(|due| self.began.checked_add(due.saturating_sub(self.before))) else {
             self.sleep = None;
             return Poll::Pending;
         };

@@ -4,6 +4,7 @@ use core::future::{Future, poll_fn};
 use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::boxed::Box;
 use std::format;
 use std::io::{self, ErrorKind};
@@ -425,7 +426,7 @@ struct Answer<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Answer<S> {
     fn new(stream: S, bytes: Vec<u8>) -> Self {
-        Self { stream, bytes, written: 0, shut_down: false, alarm: Alarm::new() }
+        Self { stream, bytes, written: 0, shut_down: false, alarm: Alarm::new(Duration::ZERO) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -94,7 +94,8 @@ impl<S> WebSocket<S> {
     }
 
     fn new(stream: S, connection: Connection, buffer: ReadBuffer) -> Self {
-        Self { stream, connection, buffer, output: Output::default(), alarm: Alarm::new() }
+        let alarm = Alarm::new(connection.now());
+        Self { stream, connection, buffer, output: Output::default(), alarm }
     }
 
     /// The stream, the connection with its output, and what was read but not yet looked at.
