@@ -650,17 +650,17 @@ fn every_window_takeover_level_and_size_round_trip() {
         })
         .take(1 << 20)
         .collect();
-    let sizes = [0, 1, 2, 63, 64, 511, 513, 4096, 4097, 40_000];
+    let sizes = [0, 1, 2, 64, 511, 513, 4097, 20_000];
     for bits in 9..=15 {
         for no_takeover in [false, true] {
-            for level in [1, 2, 6, 9] {
+            for level in [1, 6, 9] {
                 let role = rng.pick(&Role::BOTH);
                 let deflate = Deflate::default().threshold(0).level(level);
                 let params = params(no_takeover, bits);
                 let mut connection = open(role).with_deflate(&deflate, &params);
                 let mut peer = open(role.opposite()).with_deflate(&deflate, &params);
                 let mut naive = Naive::default();
-                let huge = (bits == 9 || bits == 15) && level == 1;
+                let huge = bits == 15 && level == 1;
                 for size in sizes.into_iter().chain(huge.then_some(1 << 20)) {
                     for data in [&noise[..size], &json[..size], &vec![0; size][..]] {
                         connection.send_binary(data).expect("open");
