@@ -263,6 +263,18 @@ fn empty_messages_and_empty_fragments_again_and_again() {
 }
 
 #[test]
+fn a_message_of_no_bytes_at_all_is_not_valid() {
+    for before in [b"\0".as_slice(), b"\x03\0", b"\x03\0\0", b"\x01", HELLO] {
+        for params in [takeover(), params(true, 15), params(false, 9)] {
+            let expected = [text(if before == HELLO { "Hello" } else { "" })];
+            fails(params, &[(Z_TEXT, before), (Z_TEXT, b"")], &expected, E::InvalidDeflate, b"");
+            let frames: Frames<'_> = &[(Z_TEXT, before), (Z_FIRST_TEXT, b""), (MIDDLE, b""), (LAST, b"")];
+            fails(params, frames, &expected, E::InvalidDeflate, b"");
+        }
+    }
+}
+
+#[test]
 fn sent_in_empty_fragments() {
     for params in [takeover(), params(true, 15), params(true, 9)] {
         for role in Role::BOTH {

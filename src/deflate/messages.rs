@@ -16,6 +16,8 @@ pub(crate) struct Inflater {
     max_message: u64,
     /// Inflated bytes of the message under way.
     message_len: u64,
+    /// Whether it has had any compressed byte.
+    begun: bool,
     state: Option<Box<dyn Decompressor>>,
 }
 
@@ -24,7 +26,8 @@ impl Inflater {
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool, max_message: u64) -> Box<Self> {
         let (window_bits, no_context_takeover) = params.of(from_client);
         let codec = deflate.codec;
-        Box::new(Self { codec, window_bits, no_context_takeover, max_message, message_len: 0, state: None })
+        let (message_len, begun, state) = (0, false, None);
+        Box::new(Self { codec, window_bits, no_context_takeover, max_message, message_len, begun, state })
     }
 
     /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`, which is told
@@ -35,6 +38,7 @@ impl Inflater {
         last: bool,
         mut sink: impl FnMut(&[u8], bool, u64) -> Result<(), ProtocolError>,
     ) -> Result<(), ProtocolError> {
+        self.begun |= !payload.is_empty();
         let state = self.state.get_or_insert_with(|| self.codec.decompressor(self.window_bits));
         loop {
             let step = state.decompress(payload).map_err(|_| ProtocolError::InvalidDeflate)?;
@@ -55,7 +59,10 @@ impl Inflater {
             }
         }
         if last {
-            state.end_message().map_err(|_| ProtocolError::InvalidDeflate)?;
+            // What remains of a block without compression is a byte at least, even of an empty message.
+            if !core::mem::take(&mut self.begun) || state.end_message().is_err() {
+                return Err(ProtocolError::InvalidDeflate);
+            }
             self.message_len = 0;
             if self.no_context_takeover
                 && let Some(mut state) = self.state.take()
