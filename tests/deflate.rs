@@ -36,8 +36,8 @@ fn text(text: &str) -> Seen {
     Seen::Text(text.into())
 }
 
-/// Receives `frames` whole, byte by byte, and cut in two at every place or at many, as messages and as chunks: the events are
-/// always these, and so is what was handed out of an unfinished message.
+/// Receives `frames` whole, byte by byte, and cut in two at every place or at many, as messages and as
+/// chunks: the events are always these, and so is what was handed out of an unfinished message.
 fn check(params: Params, config: Config, frames: Frames<'_>, expected: &[Seen], partial: &[u8]) {
     for role in Role::BOTH {
         let bytes = role.frames(frames);
@@ -97,7 +97,8 @@ fn passes(params: Params, frames: Frames<'_>, expected: &[Seen]) {
     check(params, Config::default(), frames, expected, b"");
 }
 
-/// What comes before the failure is seen; `partial` is what `recv_chunk` hands out of the message that is not valid.
+/// What comes before the failure is seen; `partial` is what `recv_chunk` hands out of the message that is not
+/// valid.
 fn fails(params: Params, frames: Frames<'_>, before: &[Seen], error: E, partial: &[u8]) {
     let expected = [before, &[Seen::Failed(error)]].concat();
     check(params, Config::default(), frames, &expected, partial);
@@ -642,7 +643,8 @@ fn the_tail_brings_nothing_over_the_limit() {
 
 #[test]
 fn fragments_that_inflate_to_nothing_are_bounded() {
-    // Five bytes are few for a fragment, and there are too many of them; more bytes cost the peer more than us.
+    // Five bytes are few for a fragment, and there are too many of them; more bytes cost the peer more than
+    // us.
     let config = Config::default().max_fragments(50);
     let empty = b"\0\0\0\xff\xff".as_slice();
     let frames: Vec<(u8, &[u8])> =

@@ -1,5 +1,5 @@
-//! Memory of compression: what a bomb costs, what an idle connection holds, what a pool is for. A test program of its own, for
-//! its counting allocator.
+//! Memory of compression: what a bomb costs, what an idle connection holds, what a pool is for. A test
+//! program of its own, for its counting allocator.
 #![cfg(feature = "deflate")]
 
 mod common;
@@ -52,7 +52,8 @@ fn bomb() -> Vec<u8> {
     bomb
 }
 
-/// Receives until something fails: what it takes, how many bytes of the input, what was delivered, and the largest piece.
+/// Receives until something fails: what it takes, how many bytes of the input, what was delivered, and the
+/// largest piece.
 fn explode(connection: &mut Connection, mode: Mode, bytes: &mut [u8], read: usize) -> Exploded {
     let mut exploded = Exploded::default();
     let (used, ()) = measure(|| {
@@ -236,6 +237,7 @@ fn idle(role: Role, params: Params, connections: usize) -> isize {
 
 #[test]
 fn ten_thousand_idle_connections() {
+    // These are the figures in the documentation.
     let mut without = Params::default();
     without.server_no_context_takeover = true;
     let mut half = Params::default();
@@ -246,8 +248,8 @@ fn ten_thousand_idle_connections() {
         ("no takeover, 9 bits", params(true, 9), 10_000, 200),
         // All of it is held, so a few are enough to count.
         ("takeover, 15 bits", params(false, 15), 50, 460 << 10),
-        ("takeover, 12 bits", params(false, 12), 50, 210 << 10),
-        ("takeover, 9 bits", params(false, 9), 50, 160 << 10),
+        ("takeover, 12 bits", params(false, 12), 50, 175 << 10),
+        ("takeover, 9 bits", params(false, 9), 50, 150 << 10),
         ("only the client takes over", without, 50, 86 << 10),
         ("only the server takes over", half, 50, 382 << 10),
     ] {

@@ -1,4 +1,5 @@
-//! Two endpoints wired together in memory, with seeded sizes of reads and writes and virtual time: I8, I9 and I10.
+//! Two endpoints wired together in memory, with seeded sizes of reads and writes and virtual time: I8, I9 and
+//! I10.
 #![cfg(feature = "alloc")]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Whatever arrives compressed, however it is cut, becomes what an independent decompressor makes of it, up to the limit and as
-//! far as it is valid: I1, I2, I3, I4, I6, I7, I11, I13.
+//! Whatever arrives compressed, however it is cut, becomes what an independent decompressor makes of it, up
+//! to the limit and as far as it is valid: I1, I2, I3, I4, I6, I7, I11, I13.
 
 use sansocket::deflate::{Codec, Deflate, Params, Zlib};
 use sansocket::{Config, ProtocolError as E};

@@ -6,8 +6,8 @@ use core::fmt;
 
 /// A source of raw DEFLATE (RFC 1951) compressors and decompressors, shared by any number of connections.
 pub trait Codec: fmt::Debug + Send + Sync {
-    /// A compressor with a window of 2^`window_bits` bytes, 9 to 15, at a level from 1, the fastest, to 9, the
-    /// smallest.
+    /// A compressor with a window of 2^`window_bits` bytes, 9 to 15, at a level from 1, the fastest, to 9,
+    /// the smallest.
     fn compressor(&self, window_bits: u8, level: u8) -> Box<dyn Compressor>;
 
     /// A decompressor with a window of 2^`window_bits` bytes, 8 to 15.
@@ -34,8 +34,8 @@ pub trait Compressor: Send {
 
 /// Decompresses messages one after the other.
 pub trait Decompressor: Send {
-    /// Decompresses from the front of `input`, across blocks that are marked as final, as much as a buffer of its
-    /// own has room for.
+    /// Decompresses from the front of `input`, across blocks that are marked as final, as much as a buffer of
+    /// its own has room for.
     ///
     /// # Errors
     /// If `input` is not valid, or refers to data from before the beginning. What comes before that has been

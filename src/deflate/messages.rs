@@ -30,8 +30,8 @@ impl Inflater {
         Box::new(Self { codec, window_bits, no_context_takeover, max_message, message_len, begun, state })
     }
 
-    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`, which is told
-    /// whether it is the last piece of these bytes, and how many more the message may have.
+    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`, which
+    /// is told whether it is the last piece of these bytes, and how many more the message may have.
     pub(crate) fn inflate(
         &mut self,
         mut payload: &[u8],
@@ -95,8 +95,8 @@ pub(crate) struct Deflater {
 }
 
 impl Deflater {
-    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as was agreed:
-    /// then nothing is compressed, as is always allowed.
+    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as
+    /// was agreed: then nothing is compressed, as is always allowed.
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool) -> Option<Box<Self>> {
         let (window_bits, no_context_takeover) = params.of(from_client);
         (window_bits > 8).then(|| {
@@ -119,8 +119,8 @@ impl Deflater {
         self.enabled && len >= self.threshold
     }
 
-    /// The most bytes that `len` bytes can take: nine bits for each, which is what fixed codes make of the worst, a
-    /// flush, and what the end of a message may need.
+    /// The most bytes that `len` bytes can take: nine bits for each, which is what fixed codes make of the
+    /// worst, a flush, and what the end of a message may need.
     pub(crate) fn bound(len: usize) -> usize {
         len.saturating_add(len / 8).saturating_add(64)
     }
@@ -130,9 +130,9 @@ impl Deflater {
         let state = self.state.get_or_insert_with(|| self.codec.compressor(self.window_bits, self.level));
         self.out.clear();
         let result = state.compress(data, last && self.no_context_takeover, &mut self.out);
-        // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an empty
-        // DEFLATE block with no compression to the tail end. Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the
-        // tail end." (§7.2.1) Where nothing was left to flush, what remains of such a block is this byte.
+        // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an
+        // empty DEFLATE block with no compression to the tail end. [...] Remove 4 octets (that are 0x00 0x00 0xff
+        // 0xff) from the tail end." (§7.2.1) Where nothing was left to flush, what remains of it is this byte.
         let len = self.out.strip_suffix(&[0x00, 0x00, 0xFF, 0xFF]).map(<[u8]>::len);
         match len {
             Some(len) if result.is_ok() && last => self.out.truncate(len),
@@ -181,7 +181,8 @@ impl fmt::Debug for Deflater {
 }
 
 impl Params {
-    /// The window bits and whether there is no context takeover, of what the client, or the server, compresses.
+    /// The window bits and whether there is no context takeover, of what the client, or the server,
+    /// compresses.
     fn of(&self, client: bool) -> (u8, bool) {
         if client {
             (self.client_max_window_bits, self.client_no_context_takeover)

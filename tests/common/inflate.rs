@@ -1,4 +1,5 @@
-//! RFC 1951 read aloud: a decompressor that is simple and slow, and a writer of blocks that no compressor would write.
+//! RFC 1951 read aloud: a decompressor that is simple and slow, and a writer of blocks that no compressor
+//! would write.
 
 /// Decompresses messages, one bit after the other, with all that ever was as its window.
 #[derive(Debug, Default)]
