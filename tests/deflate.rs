@@ -443,9 +443,7 @@ fn every_message_that_is_cut_short_fails() {
         Blocks::default().fixed(true, &[Say::Bytes(b"abc")]).fixed(false, &[Say::Copy(5, 3)]).message(),
     ];
     for level in [1, 6, 9] {
-        let mut out = Vec::new();
-        let mut compressor = zlib.compressor(15, level);
-        compressor.compress(dictionary.repeat(3).as_bytes(), false, &mut out).expect("works");
+        let mut out = compressed(&mut *zlib.compressor(15, level), dictionary.repeat(3).as_bytes());
         out.truncate(out.len() - 4);
         messages.push(out);
     }
@@ -498,10 +496,8 @@ fn flipped_bits_are_seen_as_an_independent_decompressor_sees_them() {
     let words = ["lorem ", "ipsum ", "dolor ", "sit ", "amet, ", "consectetur ", "123", "\u{20ac}"];
     for round in 0..400 {
         let plain: String = (0..1 + rng.below(80)).map(|_| rng.pick(&words)).collect();
-        let mut payload = Vec::new();
-        zlib.compressor(15, rng.pick(&[1, 3, 9]))
-            .compress(plain.as_bytes(), false, &mut payload)
-            .expect("works");
+        let level = rng.pick(&[1, 3, 9]);
+        let mut payload = compressed(&mut *zlib.compressor(15, level), plain.as_bytes());
         payload.truncate(payload.len() - 4);
         for _ in 0..rng.below(3) {
             let at = rng.below(payload.len());
@@ -557,8 +553,7 @@ fn trap_39_text_is_checked_when_it_is_inflated_and_at_once() {
 
 /// Zeros, compressed to two bits for each 258 of them.
 fn zeros(len: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    Zlib::new(0).compressor(15, 9).compress(&vec![0; len], false, &mut out).expect("works");
+    let mut out = compressed(&mut *Zlib::new(0).compressor(15, 9), &vec![0; len]);
     out.truncate(out.len() - 4);
     out
 }
@@ -711,9 +706,8 @@ fn every_window_takeover_level_and_size_round_trip() {
 #[test]
 fn what_begins_with_recv_may_go_on_with_recv_chunk_and_the_other_way_round() {
     let zlib = Zlib::new(0);
-    let mut payload = Vec::new();
     let plain = "ä€🦀 and so on, ".repeat(700);
-    zlib.compressor(15, 1).compress(plain.as_bytes(), false, &mut payload).expect("works");
+    let mut payload = compressed(&mut *zlib.compressor(15, 1), plain.as_bytes());
     payload.truncate(payload.len() - 4);
     let bytes = Role::Server.frame(Z_TEXT, &payload);
     let mut rng = Rng::new(1);
@@ -910,8 +904,6 @@ fn what_can_be_sent_at_most_is_known_before() {
 #[derive(Debug)]
 struct Moody {
     fails: fn(usize) -> bool,
-    /// What it leaves behind when it fails.
-    mess: &'static [u8],
 }
 
 struct Mood {
@@ -930,17 +922,24 @@ impl Codec for &'static Moody {
 }
 
 impl Compressor for Mood {
-    fn compress(&mut self, data: &[u8], _: bool, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn compress(&mut self, data: &[u8], _: bool, out: &mut [u8]) -> Result<usize, CodecError> {
         self.calls += 1;
         if (self.moody.fails)(self.calls) {
-            out.extend_from_slice(self.moody.mess);
+            out[..4].copy_from_slice(b"mess");
             return Err(CodecError);
         }
+        let mut blocks = Blocks::default();
         for part in data.chunks(0xFFFF) {
-            out.extend(Blocks::default().stored(false, part).bare());
+            blocks = blocks.stored(false, part);
         }
-        out.extend(Blocks::default().flushed());
-        Ok(())
+        let all = blocks.flushed();
+        out[..all.len()].copy_from_slice(&all);
+        // And tales here, too.
+        Ok(match data {
+            b"far" => usize::MAX,
+            b"not" => 3,
+            _ => all.len(),
+        })
     }
 }
 
@@ -967,9 +966,9 @@ impl Decompressor for Mood {
     fn forget(&mut self) {}
 }
 
-static SECOND: &Moody = &Moody { fails: |call| call % 2 == 0, mess: b"mess" };
-static NEVER: &Moody = &Moody { fails: |_| false, mess: b"" };
-static ALWAYS: &Moody = &Moody { fails: |_| true, mess: b"" };
+static SECOND: &Moody = &Moody { fails: |call| call % 2 == 0 };
+static NEVER: &Moody = &Moody { fails: |_| false };
+static ALWAYS: &Moody = &Moody { fails: |_| true };
 
 #[test]
 fn a_codec_that_fails_is_an_error_and_the_next_message_is_fine() {
@@ -1016,7 +1015,13 @@ fn a_codec_that_lies_does_not_panic() {
     for role in Role::BOTH {
         let mut connection = open(role).with_deflate(&Deflate::new(&NEVER), &takeover());
         assert_eq!(events(&mut connection, &role.frame(Z_TEXT, b"any")), [text("data")]);
-        let deflate = Deflate::new(&NEVER);
+        let deflate = Deflate::new(&NEVER).threshold(0);
+        let mut connection = open(role).with_deflate(&deflate, &takeover());
+        for lie in ["far", "not"] {
+            assert_eq!(connection.send_text(lie), Err(SendError::Compression));
+            assert_eq!(connection.output(), b"");
+        }
+        assert_eq!(connection.send_text("any"), Ok(()));
         for (lie, error) in [
             ("far", E::InvalidDeflate),
             ("not", E::InvalidDeflate),

@@ -40,11 +40,7 @@ fn with(role: Role, config: Config, params: Params) -> Connection {
 /// A gibibyte of zeros in a message of a mebibyte; the first piece of it, then what is repeated.
 fn bomb() -> Vec<u8> {
     let mut compressor = NO_POOL.compressor(15, 9);
-    let mut zeros = |len| {
-        let mut out = Vec::new();
-        compressor.compress(&vec![0; len], false, &mut out).expect("works");
-        out
-    };
+    let mut zeros = |len| compressed(&mut *compressor, &vec![0; len]);
     let (first, next) = (zeros(1 << 20), zeros(1 << 20));
     let mut bomb = [first, next.repeat(1023)].concat();
     bomb.truncate(bomb.len() - 4);

@@ -514,9 +514,7 @@ fn params_that_nobody_negotiated_do_no_harm() {
         for level in [0, 1, 9, 10, 255] {
             // Whoever asks for it directly.
             let zlib = Zlib::new(1);
-            let mut out = Vec::new();
-            zlib.compressor(bits, level).compress(LONG.as_bytes(), true, &mut out).expect("works");
-            assert!(out.ends_with(&[0, 0, 0xFF, 0xFF]));
+            assert!(compressed(&mut *zlib.compressor(bits, level), LONG.as_bytes()).len() < LONG.len());
             zlib.decompressor(bits).forget();
         }
     }

@@ -120,11 +120,11 @@ fn message(
 
 /// As a peer would compress it.
 fn compressed(content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
     let level = 1 + content.len() as u8 % 9;
     let mut compressor = ZLIB.compressor(15, level);
-    compressor.compress(content, true, &mut out).map_or_else(|_| out.clear(), drop);
-    out.truncate(out.len().saturating_sub(4));
+    let mut out = vec![0; content.len() + content.len() / 8 + 64];
+    let len = compressor.compress(content, true, &mut out).unwrap_or(0);
+    out.truncate(len.saturating_sub(4));
     ZLIB.recycle_compressor(15, level, compressor);
     if out.is_empty() { vec![0] } else { out }
 }

@@ -142,11 +142,12 @@ impl EncodedMessage {
         let mut encoded = Self::new(message);
         let mut params = deflate.wanted();
         params.server_no_context_takeover = true;
+        let mut out = alloc::vec![0; Deflater::bound(message.as_bytes().len())];
         if let Some(mut deflater) = Deflater::new(deflate, &params, false)
-            && let Ok(payload) = deflater.deflate(message.as_bytes(), true)
-            && payload.len() < message.as_bytes().len()
+            && let Ok(len) = deflater.deflate(message.as_bytes(), true, &mut out)
+            && len < message.as_bytes().len()
         {
-            let (_, frame) = encode(message.kind(), true, payload);
+            let (_, frame) = encode(message.kind(), true, &out[..len]);
             encoded.deflated = Some(Deflated { window_bits: params.server_max_window_bits, frame });
         }
         encoded

@@ -532,27 +532,30 @@ impl Sender {
         self.output.appended(end);
     }
 
-    /// Appends a frame of a compressed message, whose header has everything but the length and RSV1.
+    /// Appends a frame of a compressed message. Its header has everything but RSV1, and for a length the bound.
     fn push_compressed(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
-        let Some(mut deflater) = self.deflater.take() else { return Err(SendError::Compression) };
-        let result = match deflater.deflate(payload, header.fin) {
-            // Only a codec that lets data grow by more than it has to.
-            Ok(data) if data.len().saturating_add(header.len()) > self.room() => {
-                deflater.withdraw();
-                Err(SendError::OutputFull)
-            }
-            Ok(data) => {
-                // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
-                // fragments of a data message." (RFC 7692 §6.1)
-                let rsv1 = header.opcode != Opcode::Continuation;
-                self.push(Header { rsv1, payload_len: data.len() as u64, ..header }, data);
-                Ok(())
-            }
-            Err(_) => Err(SendError::Compression),
-        };
-        deflater.sent();
-        self.deflater = Some(deflater);
-        result
+        let Some(deflater) = &mut self.deflater else { return Err(SendError::Compression) };
+        let (bound, at) = (Deflater::bound(payload.len()), header.len());
+        let room = self.output.room(Header::MAX_LEN + bound);
+        let len = deflater
+            .deflate(payload, header.fin, &mut room[at..at + bound])
+            .map_err(|_| SendError::Compression)?;
+        // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a
+        // data message." (RFC 7692 §6.1)
+        let rsv1 = header.opcode != Opcode::Continuation;
+        let header = Header { rsv1, payload_len: len as u64, ..header };
+        let start = header.len();
+        if start < at {
+            room.copy_within(at..at + len, start);
+        }
+        if let Some(key) = header.mask {
+            Mask::new(key).apply(&mut room[start..start + len]);
+        }
+        if let Some(head) = room.first_chunk_mut() {
+            header.write(head);
+        }
+        self.output.appended(start + len);
+        Ok(())
     }
 
     /// Appends a control frame whatever the limits are: there are never more of these than a few.

@@ -1,7 +1,6 @@
 //! [`Codec`]: what compresses and decompresses.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// A source of raw DEFLATE (RFC 1951) compressors and decompressors, shared by any number of connections.
@@ -22,14 +21,16 @@ pub trait Codec: fmt::Debug + Send + Sync {
 
 /// Compresses messages one after the other.
 pub trait Compressor: Send {
-    /// Appends `data` to `out`, compressed and flushed to an empty block without compression, so that what is
-    /// appended ends with `00 00 FF FF`; or appends nothing if there is nothing to flush.
+    /// Writes `data` to the front of `out`, compressed and flushed to an empty block without compression, so that it
+    /// ends with `00 00 FF FF`; and tells how many bytes that are, none if there is nothing to flush.
+    ///
+    /// `out` has room for 9 bits for each byte and 64 bytes more.
     ///
     /// `forget`: nothing that is compressed later refers to this or to anything before it.
     ///
     /// # Errors
     /// If the codec fails, for whatever reason of its own.
-    fn compress(&mut self, data: &[u8], forget: bool, out: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn compress(&mut self, data: &[u8], forget: bool, out: &mut [u8]) -> Result<usize, CodecError>;
 }
 
 /// Decompresses messages one after the other.

@@ -1,7 +1,6 @@
 //! [`Inflater`] and [`Deflater`]: messages through a codec (RFC 7692 §7.2).
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 use super::codec::{Codec, CodecError, Compressor, Decompressor};
@@ -91,7 +90,6 @@ pub(crate) struct Deflater {
     /// Whether the caller wants messages compressed.
     pub(crate) enabled: bool,
     state: Option<Box<dyn Compressor>>,
-    out: Vec<u8>,
 }
 
 impl Deflater {
@@ -108,7 +106,6 @@ impl Deflater {
                 no_context_takeover,
                 enabled: true,
                 state: None,
-                out: Vec::new(),
             })
         })
     }
@@ -125,40 +122,34 @@ impl Deflater {
         len.saturating_add(len / 8).saturating_add(64)
     }
 
-    /// Compresses the next bytes of a message, `last` if it ends with them.
-    pub(crate) fn deflate(&mut self, data: &[u8], last: bool) -> Result<&[u8], CodecError> {
+    /// Compresses the next bytes of a message, `last` if it ends with them, to the front of `out`, which has room for
+    /// the [`bound`](Self::bound); and tells how many bytes that are.
+    pub(crate) fn deflate(&mut self, data: &[u8], last: bool, out: &mut [u8]) -> Result<usize, CodecError> {
         let state = self.state.get_or_insert_with(|| self.codec.compressor(self.window_bits, self.level));
-        self.out.clear();
-        let result = state.compress(data, last && self.no_context_takeover, &mut self.out);
-        // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an
-        // empty DEFLATE block with no compression to the tail end. [...] Remove 4 octets (that are 0x00 0x00 0xff
-        // 0xff) from the tail end." (§7.2.1) Where nothing was left to flush, what remains of it is this byte.
-        let len = self.out.strip_suffix(&[0x00, 0x00, 0xFF, 0xFF]).map(<[u8]>::len);
-        match len {
-            Some(len) if result.is_ok() && last => self.out.truncate(len),
-            Some(_) if result.is_ok() => {}
-            None if result.is_ok() && self.out.is_empty() => self.out.resize(last.into(), 0x00),
+        let len = state.compress(data, last && self.no_context_takeover, out);
+        let compressed = len.ok().and_then(|len| out.get(..len));
+        let len = match (compressed, compressed.and_then(|all| all.strip_suffix(&TAIL))) {
+            // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an
+            // empty DEFLATE block with no compression to the tail end. [...] Remove 4 octets (that are 0x00 0x00 0xff
+            // 0xff) from the tail end." (§7.2.1)
+            (_, Some(front)) if last => front.len(),
+            (Some(all), Some(_)) => all.len(),
+            // Where nothing was left to flush, what remains of such a block is this byte.
+            (Some([]), None) if last && !out.is_empty() => {
+                out[0] = 0x00;
+                1
+            }
+            (Some([]), None) => 0,
             _ => {
-                self.withdraw();
+                // Whatever it has done: a new one refers to nothing.
+                self.state = None;
                 return Err(CodecError);
             }
-        }
+        };
         if last && self.no_context_takeover {
             self.forget();
         }
-        Ok(&self.out)
-    }
-
-    /// What was compressed last is not sent: a new state refers to nothing.
-    pub(crate) fn withdraw(&mut self) {
-        self.state = None;
-    }
-
-    /// The message has been sent: what only it needed is given back.
-    pub(crate) fn sent(&mut self) {
-        if self.state.is_none() || self.out.capacity() > KEPT_OUT {
-            self.out = Vec::new();
-        }
+        Ok(len)
     }
 
     /// The next message refers to none before it: somebody else has compressed one in between.
@@ -192,5 +183,5 @@ impl Params {
     }
 }
 
-/// How much room for compressed data is kept between messages with context takeover.
-const KEPT_OUT: usize = 4 * 1024;
+/// What is removed from the end of a message, and appended again by the peer.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];

@@ -100,23 +100,24 @@ fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) -> Option<(K,
 }
 
 impl Compressor for Deflate {
-    fn compress(&mut self, data: &[u8], forget: bool, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn compress(&mut self, data: &[u8], forget: bool, out: &mut [u8]) -> Result<usize, CodecError> {
         // A full flush makes everything forgotten for less than a reset.
         let flush = if forget { DeflateFlush::FullFlush } else { DeflateFlush::SyncFlush };
-        let mut data = data;
-        let mut room = zlib_rs::compress_bound(data.len()).saturating_add(FLUSH_LEN);
+        let (total_in, total_out) = (self.total_in(), self.total_out());
+        let (mut taken, mut len) = (0, 0);
         loop {
-            let start = out.len();
-            out.resize(start + room, 0);
-            let (total_in, total_out) = (self.total_in(), self.total_out());
-            let status = Deflate::compress(self, data, &mut out[start..], flush).map_err(|_| CodecError)?;
-            data = &data[(self.total_in() - total_in) as usize..];
-            let produced = (self.total_out() - total_out) as usize;
-            out.truncate(start + produced);
-            if produced < room || status == Status::BufError {
-                return Ok(());
+            let room = &mut out[len..];
+            let most = room.len();
+            Deflate::compress(self, &data[taken..], room, flush).map_err(|_| CodecError)?;
+            let before = (taken, len);
+            (taken, len) = ((self.total_in() - total_in) as usize, (self.total_out() - total_out) as usize);
+            // With room left, all has been flushed; but one call never moves more than 4 GiB.
+            match len - before.1 {
+                all if all == most => return Err(CodecError),
+                some if some < u32::MAX as usize && taken == data.len() => return Ok(len),
+                _ if (taken, len) == before => return Err(CodecError),
+                _ => {}
             }
-            room = FLUSH_LEN;
         }
     }
 }
@@ -239,7 +240,5 @@ impl Decompressor for Inflating {
     }
 }
 
-/// More than a flush takes: the end of a block and an empty one.
-const FLUSH_LEN: usize = 16;
 /// More than zlib writes behind what it says it has written.
 const SLACK: usize = 4 * 1024;

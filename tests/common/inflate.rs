@@ -296,3 +296,13 @@ fn base(symbol: usize) -> usize {
         _ => 1 + ((2 + symbol % 2) << (symbol / 2 - 1)),
     }
 }
+
+/// Compressed, up to and with `00 00 FF FF`.
+#[cfg(feature = "deflate")]
+pub(crate) fn compressed(compressor: &mut dyn sansocket::deflate::Compressor, data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; data.len() + data.len() / 8 + 64];
+    let len = compressor.compress(data, false, &mut out).expect("a codec that works");
+    out.truncate(len);
+    assert!(out.ends_with(&[0x00, 0x00, 0xFF, 0xFF]));
+    out
+}
