@@ -36,8 +36,8 @@ fn text(text: &str) -> Seen {
     Seen::Text(text.into())
 }
 
-/// Receives `frames` whole, byte by byte, and cut in two at every place or at many, as messages and as chunks: the events are
-/// always these, and so is what was handed out of an unfinished message.
+/// Receives `frames` whole, byte by byte, and cut in two at every place or at many, as messages and as
+/// chunks: the events are always these, and so is what was handed out of an unfinished message.
 fn check(params: Params, config: Config, frames: Frames<'_>, expected: &[Seen], partial: &[u8]) {
     for role in Role::BOTH {
         let bytes = role.frames(frames);
@@ -97,7 +97,8 @@ fn passes(params: Params, frames: Frames<'_>, expected: &[Seen]) {
     check(params, Config::default(), frames, expected, b"");
 }
 
-/// What comes before the failure is seen; `partial` is what `recv_chunk` hands out of the message that is not valid.
+/// What comes before the failure is seen; `partial` is what `recv_chunk` hands out of the message that is not
+/// valid.
 fn fails(params: Params, frames: Frames<'_>, before: &[Seen], error: E, partial: &[u8]) {
     let expected = [before, &[Seen::Failed(error)]].concat();
     check(params, Config::default(), frames, &expected, partial);
@@ -259,6 +260,18 @@ fn empty_messages_and_empty_fragments_again_and_again() {
         let mut expected = vec![text(""); 10];
         expected.push(text("Hello"));
         passes(params, frames, &expected);
+    }
+}
+
+#[test]
+fn a_message_of_no_bytes_at_all_is_not_valid() {
+    for before in [b"\0".as_slice(), b"\x03\0", b"\x03\0\0", b"\x01", HELLO] {
+        for params in [takeover(), params(true, 15), params(false, 9)] {
+            let expected = [text(if before == HELLO { "Hello" } else { "" })];
+            fails(params, &[(Z_TEXT, before), (Z_TEXT, b"")], &expected, E::InvalidDeflate, b"");
+            let frames: Frames<'_> = &[(Z_TEXT, before), (Z_FIRST_TEXT, b""), (MIDDLE, b""), (LAST, b"")];
+            fails(params, frames, &expected, E::InvalidDeflate, b"");
+        }
     }
 }
 
@@ -430,9 +443,7 @@ fn every_message_that_is_cut_short_fails() {
         Blocks::default().fixed(true, &[Say::Bytes(b"abc")]).fixed(false, &[Say::Copy(5, 3)]).message(),
     ];
     for level in [1, 6, 9] {
-        let mut out = Vec::new();
-        let mut compressor = zlib.compressor(15, level);
-        compressor.compress(dictionary.repeat(3).as_bytes(), false, &mut out).expect("works");
+        let mut out = compressed(&mut *zlib.compressor(15, level), dictionary.repeat(3).as_bytes());
         out.truncate(out.len() - 4);
         messages.push(out);
     }
@@ -485,10 +496,8 @@ fn flipped_bits_are_seen_as_an_independent_decompressor_sees_them() {
     let words = ["lorem ", "ipsum ", "dolor ", "sit ", "amet, ", "consectetur ", "123", "\u{20ac}"];
     for round in 0..400 {
         let plain: String = (0..1 + rng.below(80)).map(|_| rng.pick(&words)).collect();
-        let mut payload = Vec::new();
-        zlib.compressor(15, rng.pick(&[1, 3, 9]))
-            .compress(plain.as_bytes(), false, &mut payload)
-            .expect("works");
+        let level = rng.pick(&[1, 3, 9]);
+        let mut payload = compressed(&mut *zlib.compressor(15, level), plain.as_bytes());
         payload.truncate(payload.len() - 4);
         for _ in 0..rng.below(3) {
             let at = rng.below(payload.len());
@@ -544,8 +553,7 @@ fn trap_39_text_is_checked_when_it_is_inflated_and_at_once() {
 
 /// Zeros, compressed to two bits for each 258 of them.
 fn zeros(len: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    Zlib::new(0).compressor(15, 9).compress(&vec![0; len], false, &mut out).expect("works");
+    let mut out = compressed(&mut *Zlib::new(0).compressor(15, 9), &vec![0; len]);
     out.truncate(out.len() - 4);
     out
 }
@@ -630,7 +638,8 @@ fn the_tail_brings_nothing_over_the_limit() {
 
 #[test]
 fn fragments_that_inflate_to_nothing_are_bounded() {
-    // Five bytes are few for a fragment, and there are too many of them; more bytes cost the peer more than us.
+    // Five bytes are few for a fragment, and there are too many of them; more bytes cost the peer more than
+    // us.
     let config = Config::default().max_fragments(50);
     let empty = b"\0\0\0\xff\xff".as_slice();
     let frames: Vec<(u8, &[u8])> =
@@ -650,17 +659,17 @@ fn every_window_takeover_level_and_size_round_trip() {
         })
         .take(1 << 20)
         .collect();
-    let sizes = [0, 1, 2, 63, 64, 511, 513, 4096, 4097, 40_000];
+    let sizes = [0, 1, 2, 64, 511, 513, 4097, 20_000];
     for bits in 9..=15 {
         for no_takeover in [false, true] {
-            for level in [1, 2, 6, 9] {
+            for level in [1, 6, 9] {
                 let role = rng.pick(&Role::BOTH);
                 let deflate = Deflate::default().threshold(0).level(level);
                 let params = params(no_takeover, bits);
                 let mut connection = open(role).with_deflate(&deflate, &params);
                 let mut peer = open(role.opposite()).with_deflate(&deflate, &params);
                 let mut naive = Naive::default();
-                let huge = (bits == 9 || bits == 15) && level == 1;
+                let huge = bits == 15 && level == 1;
                 for size in sizes.into_iter().chain(huge.then_some(1 << 20)) {
                     for data in [&noise[..size], &json[..size], &vec![0; size][..]] {
                         connection.send_binary(data).expect("open");
@@ -697,9 +706,8 @@ fn every_window_takeover_level_and_size_round_trip() {
 #[test]
 fn what_begins_with_recv_may_go_on_with_recv_chunk_and_the_other_way_round() {
     let zlib = Zlib::new(0);
-    let mut payload = Vec::new();
     let plain = "ä€🦀 and so on, ".repeat(700);
-    zlib.compressor(15, 1).compress(plain.as_bytes(), false, &mut payload).expect("works");
+    let mut payload = compressed(&mut *zlib.compressor(15, 1), plain.as_bytes());
     payload.truncate(payload.len() - 4);
     let bytes = Role::Server.frame(Z_TEXT, &payload);
     let mut rng = Rng::new(1);
@@ -896,8 +904,6 @@ fn what_can_be_sent_at_most_is_known_before() {
 #[derive(Debug)]
 struct Moody {
     fails: fn(usize) -> bool,
-    /// What it leaves behind when it fails.
-    mess: &'static [u8],
 }
 
 struct Mood {
@@ -916,17 +922,24 @@ impl Codec for &'static Moody {
 }
 
 impl Compressor for Mood {
-    fn compress(&mut self, data: &[u8], _: bool, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn compress(&mut self, data: &[u8], _: bool, out: &mut [u8]) -> Result<usize, CodecError> {
         self.calls += 1;
         if (self.moody.fails)(self.calls) {
-            out.extend_from_slice(self.moody.mess);
+            out[..4].copy_from_slice(b"mess");
             return Err(CodecError);
         }
+        let mut blocks = Blocks::default();
         for part in data.chunks(0xFFFF) {
-            out.extend(Blocks::default().stored(false, part).bare());
+            blocks = blocks.stored(false, part);
         }
-        out.extend(Blocks::default().flushed());
-        Ok(())
+        let all = blocks.flushed();
+        out[..all.len()].copy_from_slice(&all);
+        // And tales here, too.
+        Ok(match data {
+            b"far" => usize::MAX,
+            b"not" => 3,
+            _ => all.len(),
+        })
     }
 }
 
@@ -953,9 +966,9 @@ impl Decompressor for Mood {
     fn forget(&mut self) {}
 }
 
-static SECOND: &Moody = &Moody { fails: |call| call % 2 == 0, mess: b"mess" };
-static NEVER: &Moody = &Moody { fails: |_| false, mess: b"" };
-static ALWAYS: &Moody = &Moody { fails: |_| true, mess: b"" };
+static SECOND: &Moody = &Moody { fails: |call| call % 2 == 0 };
+static NEVER: &Moody = &Moody { fails: |_| false };
+static ALWAYS: &Moody = &Moody { fails: |_| true };
 
 #[test]
 fn a_codec_that_fails_is_an_error_and_the_next_message_is_fine() {
@@ -1002,7 +1015,13 @@ fn a_codec_that_lies_does_not_panic() {
     for role in Role::BOTH {
         let mut connection = open(role).with_deflate(&Deflate::new(&NEVER), &takeover());
         assert_eq!(events(&mut connection, &role.frame(Z_TEXT, b"any")), [text("data")]);
-        let deflate = Deflate::new(&NEVER);
+        let deflate = Deflate::new(&NEVER).threshold(0);
+        let mut connection = open(role).with_deflate(&deflate, &takeover());
+        for lie in ["far", "not"] {
+            assert_eq!(connection.send_text(lie), Err(SendError::Compression));
+            assert_eq!(connection.output(), b"");
+        }
+        assert_eq!(connection.send_text("any"), Ok(()));
         for (lie, error) in [
             ("far", E::InvalidDeflate),
             ("not", E::InvalidDeflate),

@@ -1,5 +1,5 @@
-//! What of permessage-deflate is agreed on (RFC 7692 §5 to §7.1): tables of header values for both roles, each through every
-//! opening handshake there is.
+//! What of permessage-deflate is agreed on (RFC 7692 §5 to §7.1): tables of header values for both roles,
+//! each through every opening handshake there is.
 #![cfg(feature = "deflate")]
 
 mod common;
@@ -123,7 +123,7 @@ fn offers_that_are_accepted() {
             "permessage-deflate; server_max_window_bits=9",
             "permessage-deflate; server_max_window_bits=9",
         ),
-        // "a request in quotes": §5.2
+        // "The value may be quoted." (§5.2)
         (
             plain,
             "permessage-deflate; server_max_window_bits=\"10\"",
@@ -141,7 +141,8 @@ fn offers_that_are_accepted() {
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
                 server_max_window_bits=11; client_max_window_bits=12",
         ),
-        // Unasked: whatever the server wants (§7.1.1), but a client's window only if it was offered (§7.1.2.2).
+        // Unasked: whatever the server wants (§7.1.1), but a client's window only if it was offered
+        // (§7.1.2.2).
         (
             no_context,
             "permessage-deflate",
@@ -261,7 +262,8 @@ fn a_server_that_does_not_want_compression_says_nothing() {
 
 // ---- the client ----
 
-/// Whether a client agrees on compression by these header lines of an answer; every handshake has to find the same.
+/// Whether a client agrees on compression by these header lines of an answer; every handshake has to find the
+/// same.
 fn agreed(deflate: Deflate, lines: &[&str]) -> Result<Option<Connection>, E> {
     let config = Config::default().deflate(Some(deflate));
     let request = || ClientRequest::new("ws://h/").expect("a URL");
@@ -512,9 +514,7 @@ fn params_that_nobody_negotiated_do_no_harm() {
         for level in [0, 1, 9, 10, 255] {
             // Whoever asks for it directly.
             let zlib = Zlib::new(1);
-            let mut out = Vec::new();
-            zlib.compressor(bits, level).compress(LONG.as_bytes(), true, &mut out).expect("works");
-            assert!(out.ends_with(&[0, 0, 0xFF, 0xFF]));
+            assert!(compressed(&mut *zlib.compressor(bits, level), LONG.as_bytes()).len() < LONG.len());
             zlib.decompressor(bits).forget();
         }
     }

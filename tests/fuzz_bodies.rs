@@ -1,5 +1,5 @@
 //! The bodies of the fuzz targets, over their corpus and over mutations of it: what a fuzzer does, small and always the same.
-#![cfg(feature = "alloc")]
+#![cfg(feature = "deflate")]
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 #[path = "../fuzz/bodies/mod.rs"]
@@ -29,6 +29,16 @@ fn handshake() {
 #[test]
 fn utf8() {
     run("utf8", bodies::utf8::body, 20_000);
+}
+
+#[test]
+fn inflate() {
+    run("inflate", bodies::inflate::body, 6_000);
+}
+
+#[test]
+fn deflate_negotiation() {
+    run("deflate_negotiation", bodies::deflate_negotiation::body, 10_000);
 }
 
 #[test]

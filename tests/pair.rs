@@ -1,4 +1,5 @@
-//! Two endpoints wired together in memory, with seeded sizes of reads and writes and virtual time: I8, I9 and I10.
+//! Two endpoints wired together in memory, with seeded sizes of reads and writes and virtual time: I8, I9 and
+//! I10.
 #![cfg(feature = "alloc")]
 
 mod common;
@@ -36,6 +37,29 @@ fn it_holds_for_big_messages_too() {
     }
 }
 
+#[cfg(feature = "deflate")]
+#[test]
+fn it_holds_with_compression_of_any_parameters() {
+    for seed in 0..600 {
+        let mut pair = Pair::new(seed).compressing();
+        for _ in 0..50 + seed / 2 {
+            pair.step();
+        }
+        pair.finish();
+        pair.check();
+    }
+    for seed in 0..6 {
+        let mut pair = Pair::new(seed).compressing();
+        pair.biggest = 60_000;
+        pair.wire = 30_000;
+        for _ in 0..60 {
+            pair.step();
+        }
+        pair.finish();
+        pair.check();
+    }
+}
+
 struct Pair {
     rng: Rng,
     now: Duration,
@@ -54,6 +78,8 @@ struct End {
     /// What was accepted by this end's connection, and what the other end was told.
     accepted: Vec<Seen>,
     seen: Collector,
+    /// Whether this end compresses each message for itself; `None`: it compresses nothing.
+    no_takeover: Option<bool>,
     /// On the way to the other end, and all that ever was.
     wire: VecDeque<u8>,
     transcript: Vec<u8>,
@@ -77,12 +103,37 @@ impl Pair {
                 fragments: None,
                 accepted: Vec::new(),
                 seen: Collector::default(),
+                no_takeover: None,
                 wire: VecDeque::new(),
                 transcript: Vec::new(),
             }
         };
         let ends = [end(Role::Server), end(Role::Client)];
         Self { rng, now: Duration::ZERO, ends, biggest: 400, wire: 300 }
+    }
+
+    /// Both ends with compression, of parameters that they could have agreed on.
+    #[cfg(feature = "deflate")]
+    fn compressing(mut self) -> Self {
+        use sansocket::deflate::{Deflate, Params};
+        let mut params = Params::default();
+        params.server_no_context_takeover = self.rng.one_in(2);
+        params.client_no_context_takeover = self.rng.one_in(2);
+        params.server_max_window_bits = 9 + self.rng.below(7) as u8;
+        params.client_max_window_bits = 9 + self.rng.below(7) as u8;
+        self.ends = self.ends.map(|end| {
+            let deflate = Deflate::default()
+                .level(self.rng.pick(&[1, 1, 6, 9]))
+                .threshold(self.rng.pick(&[0, 10, 100]))
+                .server_max_window_bits(self.rng.pick(&[9, 12, 15]));
+            let no_takeover = match end.role {
+                Role::Server => params.server_no_context_takeover,
+                Role::Client => params.client_no_context_takeover,
+            };
+            let connection = end.connection.with_deflate(&deflate, &params);
+            End { connection, no_takeover: Some(no_takeover), ..end }
+        });
+        self
     }
 
     fn step(&mut self) {
@@ -145,7 +196,7 @@ impl Pair {
             assert_eq!(closes, 1, "I10: one Close");
             let behind = frames.iter().skip_while(|frame| frame.first != CLOSE).skip(1);
             assert!(behind.clone().all(|frame| frame.first == PONG), "I10: no data behind it");
-            let independent = model(to.role, NO_LIMITS, &from.transcript);
+            let independent = model(to.role, NO_LIMITS, &plain_transcript(from));
             assert_eq!(independent.events, to.seen.events, "I8: the model reads the same");
             // Pongs answer pings in order, though some may be left out.
             let mut pings = from.seen.events.iter().filter(|event| matches!(event, Seen::Ping(_)));
@@ -159,6 +210,33 @@ impl Pair {
         }
         assert!(server.connection.should_shutdown() && !client.connection.should_shutdown(), "trap 49");
     }
+}
+
+/// What an end wrote, decompressed by an independent decompressor.
+fn plain_transcript(from: &End) -> Vec<u8> {
+    let Some(no_takeover) = from.no_takeover else { return from.transcript.clone() };
+    let (mut naive, mut message, mut bytes) = (Naive::default(), None, Vec::new());
+    for Sent { first, key, payload } in sent(&from.transcript) {
+        if first & 0x40 != 0 {
+            message = Some((first & 0xBF | 0x80, Vec::new()));
+        }
+        match &mut message {
+            Some((plain_first, compressed)) if first & 0x08 == 0 => {
+                compressed.extend(payload);
+                if first & 0x80 != 0 {
+                    if no_takeover {
+                        naive.history.clear();
+                    }
+                    bytes.extend(frame(*plain_first, key, &naive.message(compressed).expect("valid")));
+                    let old = naive.history.len().saturating_sub(1 << 15);
+                    naive.history.drain(..old);
+                    message = None;
+                }
+            }
+            _ => bytes.extend(frame(first, key, &payload)),
+        }
+    }
+    bytes
 }
 
 /// Without what connections send by themselves.
@@ -188,11 +266,15 @@ impl End {
         let before = connection.output().to_vec();
         let result = match rng.below(12) {
             0..=1 => connection.send(&message).map(|()| Some(seen(&message))),
-            2 => connection.send_encoded(&EncodedMessage::new(&message)).map(|()| Some(seen(&message))),
+            2 => connection.send_encoded(&encoded(&message, rng)).map(|()| Some(seen(&message))),
             3..=6 => self.fragment(&message, rng.one_in(3)),
             7 => {
                 let payload = format!("ping {}", rng.below(1000)).into_bytes();
                 connection.ping(&payload).map(|()| Some(Seen::Ping(payload)))
+            }
+            8 if self.no_takeover.is_some() && rng.one_in(2) => {
+                connection.compress(rng.one_in(2));
+                Ok(None)
             }
             8 => connection.pong(b"heartbeat").map(|()| Some(Seen::Pong(b"heartbeat".to_vec()))),
             9..=10 => self.header(&message),
@@ -257,4 +339,15 @@ fn seen(message: &Message<'_>) -> Seen {
         Message::Text(text) => Seen::Text(text.clone().into_owned()),
         Message::Binary(bytes) => Seen::Binary(bytes.clone().into_owned()),
     }
+}
+
+#[cfg(feature = "deflate")]
+fn encoded(message: &Message<'_>, rng: &mut Rng) -> EncodedMessage {
+    let deflate = sansocket::deflate::Deflate::default().server_max_window_bits(rng.pick(&[9, 12, 15]));
+    if rng.one_in(2) { EncodedMessage::new(message) } else { EncodedMessage::compressed(message, &deflate) }
+}
+
+#[cfg(not(feature = "deflate"))]
+fn encoded(message: &Message<'_>, _: &mut Rng) -> EncodedMessage {
+    EncodedMessage::new(message)
 }

@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
 
 pub(crate) mod connection;
+pub(crate) mod deflate_negotiation;
 pub(crate) mod frames;
 pub(crate) mod handshake;
+pub(crate) mod inflate;
 pub(crate) mod mask;
 pub(crate) mod utf8;
 

@@ -5,7 +5,8 @@ use core::time::Duration;
 use crate::deflate::Deflate;
 use crate::frame::Limits;
 
-/// Limits and deadlines, the same for both roles; every limit is inclusive: what is as large as the limit passes.
+/// Limits and deadlines, the same for both roles; every limit is inclusive: what is as large as the limit
+/// passes.
 ///
 /// ```
 /// use core::time::Duration;
@@ -59,7 +60,8 @@ impl Config {
         Limits { max_frame: self.max_frame, max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// The most bytes of the peer's handshake head (request or status line, headers, blank line). Default: 32 KiB.
+    /// The most bytes of the peer's handshake head (request or status line, headers, blank line). Default: 32
+    /// KiB.
     #[must_use]
     pub fn max_head(self, bytes: usize) -> Self {
         Self { max_head: bytes, ..self }
@@ -77,15 +79,18 @@ impl Config {
         Self { max_frame: bytes, ..self }
     }
 
-    /// The most payload bytes of one received message, over all its fragments and decompressed. Default: 16 MiB.
+    /// The most payload bytes of one received message, over all its fragments and decompressed. Default: 16
+    /// MiB.
     #[must_use]
     pub fn max_message(self, bytes: u64) -> Self {
         Self { max_message: bytes, ..self }
     }
 
-    /// How many fragments one received message may have beyond one for every 16 payload bytes. Default: 16384.
+    /// How many fragments one received message may have beyond one for every 16 payload bytes. Default:
+    /// 16384.
     ///
-    /// It bounds the work of endless empty or tiny fragments, and never meets a message in frames of a fair size.
+    /// It bounds the work of endless empty or tiny fragments, and never meets a message in frames of a fair
+    /// size.
     #[must_use]
     pub fn max_fragments(self, fragments: u32) -> Self {
         Self { max_fragments: fragments, ..self }
@@ -98,8 +103,8 @@ impl Config {
         Self { max_output: bytes, ..self }
     }
 
-    /// While more bytes than this wait in a server's output, [`wants_read`](crate::Connection::wants_read) is false, so
-    /// that a peer that does not read is not read from either. Default: 64 KiB.
+    /// While more bytes than this wait in a server's output, [`wants_read`](crate::Connection::wants_read) is
+    /// false, so that a peer that does not read is not read from either. Default: 64 KiB.
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }
@@ -111,7 +116,8 @@ impl Config {
         Self { deflate, ..self }
     }
 
-    /// How long an adapter lets the opening handshake take. The core's own handshakes have no clock. Default: 10 s.
+    /// How long an adapter lets the opening handshake take. The core's own handshakes have no clock. Default:
+    /// 10 s.
     #[must_use]
     pub fn handshake_timeout(self, timeout: Duration) -> Self {
         Self { handshake_timeout: timeout, ..self }
@@ -123,20 +129,22 @@ impl Config {
         Self { ping_interval: interval, ..self }
     }
 
-    /// How long after such a Ping anything at all must arrive; otherwise the connection is lost. Default: 20 s.
+    /// How long after such a Ping anything at all must arrive; otherwise the connection is lost. Default: 20
+    /// s.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }
     }
 
-    /// Closes the connection (1001) when no message was sent or received for this long. Default: `None`, never.
+    /// Closes the connection (1001) when no message was sent or received for this long. Default: `None`,
+    /// never.
     #[must_use]
     pub fn idle_timeout(self, timeout: Option<Duration>) -> Self {
         Self { idle_timeout: timeout, ..self }
     }
 
-    /// How long the peer has, once our Close has been written, to finish the closing handshake and end the transport; and how long a
-    /// transport may take nothing before that. Default: 10 s.
+    /// How long the peer has, once our Close has been written, to finish the closing handshake and end the
+    /// transport; and how long a transport may take nothing before that. Default: 10 s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         Self { close_timeout: timeout, ..self }

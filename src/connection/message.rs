@@ -153,18 +153,19 @@ impl EncodedMessage {
         Self { kind, header_len, frame, deflated: None }
     }
 
-    /// The same, and compressed once for all connections that have agreed on at least the window that `deflate` asks
-    /// for; the others get it as it is. If it does not get smaller, all do.
+    /// The same, and compressed once for all connections that have agreed on at least the window that
+    /// `deflate` asks for; the others get it as it is. If it does not get smaller, all do.
     #[must_use]
     pub fn compressed(message: &Message<'_>, deflate: &Deflate) -> Self {
         let mut encoded = Self::new(message);
         let mut params = deflate.wanted();
         params.server_no_context_takeover = true;
+        let mut out = alloc::vec![0; Deflater::bound(message.as_bytes().len())];
         if let Some(mut deflater) = Deflater::new(deflate, &params, false)
-            && let Ok(payload) = deflater.deflate(message.as_bytes(), true)
-            && payload.len() < message.as_bytes().len()
+            && let Ok(len) = deflater.deflate(message.as_bytes(), true, &mut out)
+            && len < message.as_bytes().len()
         {
-            let (_, frame) = encode(message.kind(), true, payload);
+            let (_, frame) = encode(message.kind(), true, &out[..len]);
             encoded.deflated = Some(Deflated { window_bits: params.server_max_window_bits, frame });
         }
         encoded
@@ -267,8 +268,8 @@ impl Assembly {
         }
     }
 
-    /// Appends a piece of what is decompressed. How much is to come is not known, but for that it is `most` at most: as
-    /// much again as there is, perhaps.
+    /// Appends a piece of what is decompressed. How much is to come is not known, but for that it is `most`
+    /// at most: as much again as there is, perhaps.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -292,15 +293,16 @@ impl From<Assembly> for Message<'_> {
     }
 }
 
-/// How much to reserve for `more` behind `len` bytes: a few times what has really arrived, whatever was announced, and no more
-/// than the message can still need.
+/// How much to reserve for `more` behind `len` bytes: a few times what has really arrived, whatever was
+/// announced, and no more than the message can still need.
 fn growth(len: usize, capacity: usize, more: usize, to_come: u64) -> usize {
     let needed = len.saturating_add(more);
     if needed <= capacity {
         return 0;
     }
     let whole = needed.saturating_add(usize::try_from(to_come).unwrap_or(usize::MAX));
-    // Each step moves what is there, so few steps are worth some room, which is not touched before it is used.
+    // Each step moves what is there, so few steps are worth some room, which is not touched before it is
+    // used.
     let factor = if to_come == u64::MAX { 2 } else { 4 };
     needed.saturating_mul(factor).min(whole) - len
 }

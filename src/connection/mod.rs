@@ -26,21 +26,23 @@ use crate::random::Random;
 
 /// An open WebSocket connection, as a state machine: bytes in, events out, bytes out.
 ///
-/// It comes from a [handshake](crate::handshake), or from [`server`](Self::server) and [`client`](Self::client) when somebody
-/// else did the handshake. Its methods come in families:
+/// It comes from a [handshake](crate::handshake), or from [`server`](Self::server) and
+/// [`client`](Self::client) when somebody else did the handshake. Its methods come in families:
 ///
-/// * **Receiving**: [`recv`](Self::recv) or [`recv_chunk`](Self::recv_chunk), and [`recv_eof`](Self::recv_eof).
+/// * **Receiving**: [`recv`](Self::recv) or [`recv_chunk`](Self::recv_chunk), and
+///   [`recv_eof`](Self::recv_eof).
 /// * **Sending**: [`send`](Self::send), [`send_text`](Self::send_text), [`send_binary`](Self::send_binary),
-///   [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded), [`send_header`](Self::send_header),
-///   [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close). They append to the output; an error changes nothing.
+///   [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded),
+///   [`send_header`](Self::send_header), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close).
+///   They append to the output; an error changes nothing.
 /// * **Output**: [`output`](Self::output) and [`output_written`](Self::output_written), or
 ///   [`take_output`](Self::take_output).
 /// * **Advice** for the event loop: [`wants_read`](Self::wants_read), [`wants_write`](Self::wants_write),
 ///   [`should_shutdown`](Self::should_shutdown), [`is_ended`](Self::is_ended), [`state`](Self::state).
 /// * **Time**: [`next_timeout`](Self::next_timeout) and [`handle_timeout`](Self::handle_timeout).
 ///
-/// Nothing the peer does makes any of them panic or return an error: when it breaks a rule, the Close frame that says so is in
-/// the output, [`Event::Failed`] says why, and whatever else it sends is dropped.
+/// Nothing the peer does makes any of them panic or return an error: when it breaks a rule, the Close frame
+/// that says so is in the output, [`Event::Failed`] says why, and whatever else it sends is dropped.
 #[derive(Debug)]
 pub struct Connection {
     receiver: Receiver,
@@ -125,7 +127,8 @@ impl Connection {
 
     /// The next event. `None`: `input` is used up, read more.
     ///
-    /// Messages come whole: borrowed from the input if their payload lies whole in it, otherwise put together and owned.
+    /// Messages come whole: borrowed from the input if their payload lies whole in it, otherwise put together
+    /// and owned.
     ///
     /// ```
     /// use sansocket::{Config, Connection, Event, Input, Message};
@@ -169,8 +172,8 @@ impl Connection {
         event
     }
 
-    /// Nothing more will arrive: the transport has ended. `None` after a closing handshake or a failure, otherwise
-    /// [`Event::Failed`] for an abnormal closure, which §7.1.5 calls 1006.
+    /// Nothing more will arrive: the transport has ended. `None` after a closing handshake or a failure,
+    /// otherwise [`Event::Failed`] for an abnormal closure, which §7.1.5 calls 1006.
     ///
     /// What waits in the output may still be written, if the transport can.
     pub fn recv_eof(&mut self) -> Option<Event<'static>> {
@@ -194,8 +197,8 @@ impl Connection {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull), [`InFragments`](SendError::InFragments),
-    /// [`PayloadOwed`](SendError::PayloadOwed).
+    /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull),
+    /// [`InFragments`](SendError::InFragments), [`PayloadOwed`](SendError::PayloadOwed).
     #[inline]
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.sender.send(message)
@@ -227,22 +230,23 @@ impl Connection {
         self.sender.send_encoded(message)
     }
 
-    /// Sends a message in fragments whose number need not be known (§5.4); `last` ends it. Control frames may be sent in
-    /// between, other messages may not.
+    /// Sends a message in fragments whose number need not be known (§5.4); `last` ends it. Control frames may
+    /// be sent in between, other messages may not.
     ///
     /// # Errors
-    /// See [`send`](Self::send), and [`MixedFragments`](SendError::MixedFragments) if this one is text and those before
-    /// were binary, or the other way round.
+    /// See [`send`](Self::send), and [`MixedFragments`](SendError::MixedFragments) if this one is text and
+    /// those before were binary, or the other way round.
     pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
         self.sender.send_fragment(fragment, last)
     }
 
-    /// Sends a message whose payload the caller writes itself, without a copy: right behind the output, in order.
+    /// Sends a message whose payload the caller writes itself, without a copy: right behind the output, in
+    /// order.
     ///
-    /// Only the header goes to the output. A mask that is returned has to be applied to the payload first. How much of the
-    /// payload was written is told with [`output_written`](Self::output_written), which counts the output and then the payload;
-    /// [`payload_owed`](Self::payload_owed) tells how much is left. Until it is 0 nothing else can be sent, and automatic
-    /// replies wait.
+    /// Only the header goes to the output. A mask that is returned has to be applied to the payload first.
+    /// How much of the payload was written is told with [`output_written`](Self::output_written), which
+    /// counts the output and then the payload; [`payload_owed`](Self::payload_owed) tells how much is left.
+    /// Until it is 0 nothing else can be sent, and automatic replies wait.
     ///
     /// ```
     /// use sansocket::{Config, Connection, frame::Kind};
@@ -258,7 +262,8 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// See [`send`](Self::send), and [`PayloadTooLong`](SendError::PayloadTooLong) if the length is 2^63 or more.
+    /// See [`send`](Self::send), and [`PayloadTooLong`](SendError::PayloadTooLong) if the length is 2^63 or
+    /// more.
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
         self.sender.send_header(kind, payload_len)
     }
@@ -270,15 +275,16 @@ impl Connection {
         self.sender.payload_owed()
     }
 
-    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it. Its frame has begun, so
-    /// that [`Config::max_output`] cannot refuse it any more.
+    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it. Its
+    /// frame has begun, so that [`Config::max_output`] cannot refuse it any more.
     pub fn buffer_payload(&mut self, payload: &[u8]) {
         self.sender.buffer_payload(payload);
     }
 
     /// Whether messages that begin from now on are compressed, if compression was negotiated. Default: true.
     ///
-    /// Turn it off for messages that mix a secret with what somebody else can choose: the length of what is sent would tell.
+    /// Turn it off for messages that mix a secret with what somebody else can choose: the length of what is
+    /// sent would tell.
     pub fn compress(&mut self, enabled: bool) {
         self.sender.compress(enabled);
     }
@@ -302,7 +308,8 @@ impl Connection {
 
     /// Starts the closing handshake (§7.1.2). A reason of more than 123 bytes is cut.
     ///
-    /// Messages may still arrive until the peer's Close. It may be called in the middle of a message in fragments.
+    /// Messages may still arrive until the peer's Close. It may be called in the middle of a message in
+    /// fragments.
     ///
     /// # Errors
     /// [`Closed`](SendError::Closed) if the connection is closing already.
@@ -336,19 +343,19 @@ impl Connection {
         self.sender.wants_write()
     }
 
-    /// Whether to read: until the transport has ended, but on a server not while more than [`Config::high_water`] waits in the
-    /// output.
+    /// Whether to read: until the transport has ended, but on a server not while more than
+    /// [`Config::high_water`] waits in the output.
     ///
-    /// After a failure or a closing handshake it stays true, and what arrives is dropped: closing a socket with unread input
-    /// would reset the connection and could destroy the Close frame on its way.
+    /// After a failure or a closing handshake it stays true, and what arrives is dropped: closing a socket
+    /// with unread input would reset the connection and could destroy the Close frame on its way.
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.sender.wants_read()
     }
 
-    /// Whether to shut down the transport's writing side: everything has been said. After a closing handshake the server does
-    /// so first, and a client when the server has (§7.1.1).
+    /// Whether to shut down the transport's writing side: everything has been said. After a closing handshake
+    /// the server does so first, and a client when the server has (§7.1.1).
     ///
     /// It stays true: shut down once. Then read on until the end of the stream, or until [`is_ended`](Self::is_ended).
     #[inline]
@@ -370,8 +377,8 @@ impl Connection {
         self.sender.state()
     }
 
-    /// Frees the output's buffer if it is empty, as when a connection goes quiet. An idle server connection then holds no
-    /// heap memory at all.
+    /// Frees the output's buffer if it is empty, as when a connection goes quiet. An idle server connection
+    /// then holds no heap memory at all.
     pub fn shrink(&mut self) {
         self.sender.shrink();
     }
@@ -393,8 +400,9 @@ impl Connection {
     /// Tells the time, on any monotonic scale of the caller's, such as the time since the program started; sends pings and
     /// watches deadlines. Returns [`Event::Failed`] when the peer is lost.
     ///
-    /// Call it once at the beginning, after reading, and at [`next_timeout`](Self::next_timeout). What happened since the last
-    /// call counts as having happened now, so calling it more often makes the timers more exact, and nothing else.
+    /// Call it once at the beginning, after reading, and at [`next_timeout`](Self::next_timeout). What
+    /// happened since the last call counts as having happened now, so calling it more often makes the timers
+    /// more exact, and nothing else.
     ///
     /// ```
     /// use core::time::Duration;

@@ -23,7 +23,8 @@ use crate::input::Input;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'b> {
-    /// A whole message, from [`recv`](Receiver::recv); borrowed from the input if its payload lay whole in it.
+    /// A whole message, from [`recv`](Receiver::recv); borrowed from the input if its payload lay whole in
+    /// it.
     Message(Message<'b>),
     /// A piece of a message, from [`recv_chunk`](Receiver::recv_chunk).
     Chunk(Chunk<'b>),
@@ -31,9 +32,11 @@ pub enum Event<'b> {
     Ping(ControlPayload),
     /// A Pong, asked for or not.
     Pong(ControlPayload),
-    /// The peer closes, with this code and reason. The answer is in the output already, and no more messages follow.
+    /// The peer closes, with this code and reason. The answer is in the output already, and no more messages
+    /// follow.
     Close(Option<CloseFrame>),
-    /// The connection failed (§7.1.7). The Close that tells the peer is in the output already, and nothing follows.
+    /// The connection failed (§7.1.7). The Close that tells the peer is in the output already, and nothing
+    /// follows.
     Failed(ProtocolError),
 }
 
@@ -49,8 +52,8 @@ pub struct Chunk<'b> {
 }
 
 impl Event<'_> {
-    /// _The WebSocket Connection Close Code_ (§7.1.5), if this event ends the connection: 1005 for a Close without a code,
-    /// 1006 if there was no Close.
+    /// _The WebSocket Connection Close Code_ (§7.1.5), if this event ends the connection: 1005 for a Close
+    /// without a code, 1006 if there was no Close.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         match self {
@@ -76,8 +79,8 @@ impl Event<'_> {
         }
     }
 
-    /// What the [`Sender`](super::Sender) has to be told about this event. A [`Connection`](super::Connection) does so by
-    /// itself; with two halves it is up to you.
+    /// What the [`Sender`](super::Sender) has to be told about this event. A
+    /// [`Connection`](super::Connection) does so by itself; with two halves it is up to you.
     #[inline]
     #[must_use]
     pub fn reply(&self) -> Option<Reply> {
@@ -155,7 +158,8 @@ impl Receiver {
     /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
     /// [`recv_any`](Self::recv_any), which knows all the rules.
     ///
-    /// Always inlined, so that the event is made where the caller wants it: moving it there costs as much as all the rest.
+    /// Always inlined, so that the event is made where the caller wants it: moving it there costs as much as
+    /// all the rest.
     #[inline(always)]
     pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
         if self.state != State::Open {
@@ -212,8 +216,8 @@ impl Receiver {
         self.events(input, usize::MAX, Self::assemble)
     }
 
-    /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed messages have
-    /// at most `compressed_step` bytes.
+    /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed
+    /// messages have at most `compressed_step` bytes.
     #[inline]
     fn events<'b>(
         &mut self,
@@ -369,6 +373,6 @@ fn whole(kind: Kind, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
     })
 }
 
-/// How many compressed bytes at a time become a chunk: even at the best possible ratio, of about 1000, no more than
-/// half a megabyte.
+/// How many compressed bytes at a time become a chunk: even at the best possible ratio, of about 1000, no
+/// more than half a megabyte.
 const COMPRESSED_STEP: usize = 512;

@@ -61,8 +61,9 @@ struct Fragments {
 
 /// Automatic Pongs: answered one by one while few are waiting, then only the latest.
 ///
-/// "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping frame(s), the endpoint
-/// MAY elect to send a Pong frame for only the most recently processed Ping frame" (RFC 6455 §5.5.3).
+/// "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
+/// frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
+/// (RFC 6455 §5.5.3).
 #[derive(Debug, Default)]
 struct Pongs {
     /// How many are in the output, and where the last one ends, in bytes since the beginning.
@@ -289,8 +290,8 @@ impl Sender {
     /// Carries out what an event asks for; see [`Event::reply`].
     pub fn reply(&mut self, reply: Reply) {
         match reply {
-            // "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a
-            // Close frame" (§5.5.2).
+            // "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it
+            // already received a Close frame" (§5.5.2).
             Reply::Pong(payload) => {
                 if matches!(self.state, State::Open | State::CloseSent) {
                     if self.may_push_pong() {
@@ -300,9 +301,9 @@ impl Sender {
                     }
                 }
             }
-            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close
-            // frame in response. (When sending a Close frame in response, the endpoint typically echos the status code it
-            // received.)" (§5.5.1)
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
+            // MUST send a Close frame in response. (When sending a Close frame in response, the endpoint
+            // typically echos the status code it received.)" (§5.5.1)
             Reply::Close(code) => {
                 let before = self.conclude(Step::ReceiveClose);
                 if before == State::Open {
@@ -310,8 +311,8 @@ impl Sender {
                     self.push_close(frame.as_ref().map_or(&[], CloseFrame::as_bytes));
                 }
             }
-            // "the endpoint SHOULD send a Close frame with an appropriate status code before proceeding to _Close the
-            // WebSocket Connection_" (§7.1.7).
+            // "the endpoint SHOULD send a Close frame with an appropriate status code before proceeding to
+            // _Close the WebSocket Connection_" (§7.1.7).
             Reply::Fail(error) => {
                 let before = self.conclude(Step::Fail);
                 match error.close_code() {
@@ -391,7 +392,8 @@ impl Sender {
     pub fn should_shutdown(&self) -> bool {
         let over = match self.state {
             State::Open | State::CloseSent => false,
-            // "the underlying TCP connection, in most normal cases, SHOULD be closed first by the server" (§7.1.1).
+            // "the underlying TCP connection, in most normal cases, SHOULD be closed first by the server"
+            // (§7.1.1).
             State::Closed => self.masks.is_none(),
             State::Failed | State::Ended => true,
         };
@@ -436,7 +438,8 @@ impl Sender {
             Due::Nothing => {}
             Due::Ping => {
                 self.shrink();
-                // With a full output there is no room to ping, and the deadline stands: a peer that reads nothing is lost.
+                // With a full output there is no room to ping, and the deadline stands: a peer that reads
+                // nothing is lost.
                 let _ = self.ping(&[]);
             }
             Due::Idle => {
@@ -461,7 +464,8 @@ impl Sender {
 
     // ---- frames ----
 
-    /// Moves on by a step of the peer's, after which it wants no more Pongs or messages, and tells the state before.
+    /// Moves on by a step of the peer's, after which it wants no more Pongs or messages, and tells the state
+    /// before.
     fn conclude(&mut self, step: Step) -> State {
         (self.pongs.latest, self.deflater) = (None, None);
         let after = self.state.after(step);
@@ -500,7 +504,8 @@ impl Sender {
             return Err(SendError::PayloadOwed);
         }
         let payload_len = len as u64;
-        // "the most significant bit MUST be 0" (§5.2); no slice is that long, but a number that is announced may be.
+        // "the most significant bit MUST be 0" (§5.2); no slice is that long, but a number that is announced
+        // may be.
         if payload_len > u64::MAX >> 1 {
             return Err(SendError::PayloadTooLong);
         }
@@ -525,7 +530,8 @@ impl Sender {
         self.max_output.saturating_sub(self.output.len())
     }
 
-    /// The header with a fresh masking key, if this is a client: "A client MUST mask all frames that it sends" (§5.1).
+    /// The header with a fresh masking key, if this is a client: "A client MUST mask all frames that it
+    /// sends" (§5.1).
     #[inline]
     fn masked(&mut self, header: Header) -> Header {
         Header { mask: self.masks.as_mut().map(|masks| masks.next()), ..header }
@@ -546,27 +552,30 @@ impl Sender {
         self.output.appended(end);
     }
 
-    /// Appends a frame of a compressed message, whose header has everything but the length and RSV1.
+    /// Appends a frame of a compressed message. Its header has everything but RSV1, and for a length the bound.
     fn push_compressed(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
-        let Some(mut deflater) = self.deflater.take() else { return Err(SendError::Compression) };
-        let result = match deflater.deflate(payload, header.fin) {
-            // Only a codec that lets data grow by more than it has to.
-            Ok(data) if data.len().saturating_add(header.len()) > self.room() => {
-                deflater.withdraw();
-                Err(SendError::OutputFull)
-            }
-            Ok(data) => {
-                // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
-                // fragments of a data message." (RFC 7692 §6.1)
-                let rsv1 = header.opcode != Opcode::Continuation;
-                self.push(Header { rsv1, payload_len: data.len() as u64, ..header }, data);
-                Ok(())
-            }
-            Err(_) => Err(SendError::Compression),
-        };
-        deflater.sent();
-        self.deflater = Some(deflater);
-        result
+        let Some(deflater) = &mut self.deflater else { return Err(SendError::Compression) };
+        let (bound, at) = (Deflater::bound(payload.len()), header.len());
+        let room = self.output.room(Header::MAX_LEN + bound);
+        let len = deflater
+            .deflate(payload, header.fin, &mut room[at..at + bound])
+            .map_err(|_| SendError::Compression)?;
+        // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a
+        // data message." (RFC 7692 §6.1)
+        let rsv1 = header.opcode != Opcode::Continuation;
+        let header = Header { rsv1, payload_len: len as u64, ..header };
+        let start = header.len();
+        if start < at {
+            room.copy_within(at..at + len, start);
+        }
+        if let Some(key) = header.mask {
+            Mask::new(key).apply(&mut room[start..start + len]);
+        }
+        if let Some(head) = room.first_chunk_mut() {
+            header.write(head);
+        }
+        self.output.appended(start + len);
+        Ok(())
     }
 
     /// Appends a control frame whatever the limits are: there are never more of these than a few.

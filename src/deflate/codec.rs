@@ -1,13 +1,12 @@
 //! [`Codec`]: what compresses and decompresses.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 /// A source of raw DEFLATE (RFC 1951) compressors and decompressors, shared by any number of connections.
 pub trait Codec: fmt::Debug + Send + Sync {
-    /// A compressor with a window of 2^`window_bits` bytes, 9 to 15, at a level from 1, the fastest, to 9, the
-    /// smallest.
+    /// A compressor with a window of 2^`window_bits` bytes, 9 to 15, at a level from 1, the fastest, to 9,
+    /// the smallest.
     fn compressor(&self, window_bits: u8, level: u8) -> Box<dyn Compressor>;
 
     /// A decompressor with a window of 2^`window_bits` bytes, 8 to 15.
@@ -22,20 +21,22 @@ pub trait Codec: fmt::Debug + Send + Sync {
 
 /// Compresses messages one after the other.
 pub trait Compressor: Send {
-    /// Appends `data` to `out`, compressed and flushed to an empty block without compression, so that what is
-    /// appended ends with `00 00 FF FF`; or appends nothing if there is nothing to flush.
+    /// Writes `data` to the front of `out`, compressed and flushed to an empty block without compression, so that it
+    /// ends with `00 00 FF FF`; and tells how many bytes that are, none if there is nothing to flush.
+    ///
+    /// `out` has room for 9 bits for each byte and 64 bytes more.
     ///
     /// `forget`: nothing that is compressed later refers to this or to anything before it.
     ///
     /// # Errors
     /// If the codec fails, for whatever reason of its own.
-    fn compress(&mut self, data: &[u8], forget: bool, out: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn compress(&mut self, data: &[u8], forget: bool, out: &mut [u8]) -> Result<usize, CodecError>;
 }
 
 /// Decompresses messages one after the other.
 pub trait Decompressor: Send {
-    /// Decompresses from the front of `input`, across blocks that are marked as final, as much as a buffer of its
-    /// own has room for.
+    /// Decompresses from the front of `input`, across blocks that are marked as final, as much as a buffer of
+    /// its own has room for.
     ///
     /// # Errors
     /// If `input` is not valid, or refers to data from before the beginning. What comes before that has been

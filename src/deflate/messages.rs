@@ -1,7 +1,6 @@
 //! [`Inflater`] and [`Deflater`]: messages through a codec (RFC 7692 §7.2).
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 use super::codec::{Codec, CodecError, Compressor, Decompressor};
@@ -16,6 +15,8 @@ pub(crate) struct Inflater {
     max_message: u64,
     /// Inflated bytes of the message under way.
     message_len: u64,
+    /// Whether it has had any compressed byte.
+    begun: bool,
     state: Option<Box<dyn Decompressor>>,
 }
 
@@ -24,17 +25,19 @@ impl Inflater {
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool, max_message: u64) -> Box<Self> {
         let (window_bits, no_context_takeover) = params.of(from_client);
         let codec = deflate.codec;
-        Box::new(Self { codec, window_bits, no_context_takeover, max_message, message_len: 0, state: None })
+        let (message_len, begun, state) = (0, false, None);
+        Box::new(Self { codec, window_bits, no_context_takeover, max_message, message_len, begun, state })
     }
 
-    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`, which is told
-    /// whether it is the last piece of these bytes, and how many more the message may have.
+    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`, which
+    /// is told whether it is the last piece of these bytes, and how many more the message may have.
     pub(crate) fn inflate(
         &mut self,
         mut payload: &[u8],
         last: bool,
         mut sink: impl FnMut(&[u8], bool, u64) -> Result<(), ProtocolError>,
     ) -> Result<(), ProtocolError> {
+        self.begun |= !payload.is_empty();
         let state = self.state.get_or_insert_with(|| self.codec.decompressor(self.window_bits));
         loop {
             let step = state.decompress(payload).map_err(|_| ProtocolError::InvalidDeflate)?;
@@ -55,7 +58,10 @@ impl Inflater {
             }
         }
         if last {
-            state.end_message().map_err(|_| ProtocolError::InvalidDeflate)?;
+            // What remains of a block without compression is a byte at least, even of an empty message.
+            if !core::mem::take(&mut self.begun) || state.end_message().is_err() {
+                return Err(ProtocolError::InvalidDeflate);
+            }
             self.message_len = 0;
             if self.no_context_takeover
                 && let Some(mut state) = self.state.take()
@@ -84,12 +90,11 @@ pub(crate) struct Deflater {
     /// Whether the caller wants messages compressed.
     pub(crate) enabled: bool,
     state: Option<Box<dyn Compressor>>,
-    out: Vec<u8>,
 }
 
 impl Deflater {
-    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as was agreed:
-    /// then nothing is compressed, as is always allowed.
+    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as
+    /// was agreed: then nothing is compressed, as is always allowed.
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool) -> Option<Box<Self>> {
         let (window_bits, no_context_takeover) = params.of(from_client);
         (window_bits > 8).then(|| {
@@ -101,7 +106,6 @@ impl Deflater {
                 no_context_takeover,
                 enabled: true,
                 state: None,
-                out: Vec::new(),
             })
         })
     }
@@ -112,46 +116,40 @@ impl Deflater {
         self.enabled && len >= self.threshold
     }
 
-    /// The most bytes that `len` bytes can take: nine bits for each, which is what fixed codes make of the worst, a
-    /// flush, and what the end of a message may need.
+    /// The most bytes that `len` bytes can take: nine bits for each, which is what fixed codes make of the
+    /// worst, a flush, and what the end of a message may need.
     pub(crate) fn bound(len: usize) -> usize {
         len.saturating_add(len / 8).saturating_add(64)
     }
 
-    /// Compresses the next bytes of a message, `last` if it ends with them.
-    pub(crate) fn deflate(&mut self, data: &[u8], last: bool) -> Result<&[u8], CodecError> {
+    /// Compresses the next bytes of a message, `last` if it ends with them, to the front of `out`, which has room for
+    /// the [`bound`](Self::bound); and tells how many bytes that are.
+    pub(crate) fn deflate(&mut self, data: &[u8], last: bool, out: &mut [u8]) -> Result<usize, CodecError> {
         let state = self.state.get_or_insert_with(|| self.codec.compressor(self.window_bits, self.level));
-        self.out.clear();
-        let result = state.compress(data, last && self.no_context_takeover, &mut self.out);
-        // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an empty
-        // DEFLATE block with no compression to the tail end. Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the
-        // tail end." (§7.2.1) Where nothing was left to flush, what remains of such a block is this byte.
-        let len = self.out.strip_suffix(&[0x00, 0x00, 0xFF, 0xFF]).map(<[u8]>::len);
-        match len {
-            Some(len) if result.is_ok() && last => self.out.truncate(len),
-            Some(_) if result.is_ok() => {}
-            None if result.is_ok() && self.out.is_empty() => self.out.resize(last.into(), 0x00),
+        let len = state.compress(data, last && self.no_context_takeover, out);
+        let compressed = len.ok().and_then(|len| out.get(..len));
+        let len = match (compressed, compressed.and_then(|all| all.strip_suffix(&TAIL))) {
+            // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an
+            // empty DEFLATE block with no compression to the tail end. [...] Remove 4 octets (that are 0x00 0x00 0xff
+            // 0xff) from the tail end." (§7.2.1)
+            (_, Some(front)) if last => front.len(),
+            (Some(all), Some(_)) => all.len(),
+            // Where nothing was left to flush, what remains of such a block is this byte.
+            (Some([]), None) if last && !out.is_empty() => {
+                out[0] = 0x00;
+                1
+            }
+            (Some([]), None) => 0,
             _ => {
-                self.withdraw();
+                // Whatever it has done: a new one refers to nothing.
+                self.state = None;
                 return Err(CodecError);
             }
-        }
+        };
         if last && self.no_context_takeover {
             self.forget();
         }
-        Ok(&self.out)
-    }
-
-    /// What was compressed last is not sent: a new state refers to nothing.
-    pub(crate) fn withdraw(&mut self) {
-        self.state = None;
-    }
-
-    /// The message has been sent: what only it needed is given back.
-    pub(crate) fn sent(&mut self) {
-        if self.state.is_none() || self.out.capacity() > KEPT_OUT {
-            self.out = Vec::new();
-        }
+        Ok(len)
     }
 
     /// The next message refers to none before it: somebody else has compressed one in between.
@@ -174,7 +172,8 @@ impl fmt::Debug for Deflater {
 }
 
 impl Params {
-    /// The window bits and whether there is no context takeover, of what the client, or the server, compresses.
+    /// The window bits and whether there is no context takeover, of what the client, or the server,
+    /// compresses.
     fn of(&self, client: bool) -> (u8, bool) {
         if client {
             (self.client_max_window_bits, self.client_no_context_takeover)
@@ -184,5 +183,5 @@ impl Params {
     }
 }
 
-/// How much room for compressed data is kept between messages with context takeover.
-const KEPT_OUT: usize = 4 * 1024;
+/// What is removed from the end of a message, and appended again by the peer.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];

@@ -8,8 +8,8 @@ use crate::handshake::{Extension, HandshakeError};
 
 /// How a connection compresses, if the peer agrees: the same for both roles.
 ///
-/// A server takes the first offer that it can (RFC 7692 §5.1), and adds its own wishes where §7.1 allows it. A client offers one set
-/// of parameters, and insists on its wishes.
+/// A server takes the first offer that it can (RFC 7692 §5.1), and adds its own wishes where §7.1 allows it.
+/// A client offers one set of parameters, and insists on its wishes.
 #[derive(Debug, Clone, Copy)]
 pub struct Deflate {
     pub(super) codec: &'static dyn Codec,
@@ -47,30 +47,32 @@ impl Deflate {
         Self { threshold: bytes, ..self }
     }
 
-    /// Asks that the server compresses each message for itself (RFC 7692 §7.1.1.1): an idle server connection then holds no
-    /// compressor, and an idle client no decompressor. Default: false.
+    /// Asks that the server compresses each message for itself (RFC 7692 §7.1.1.1): an idle server connection
+    /// then holds no compressor, and an idle client no decompressor. Default: false.
     #[must_use]
     pub fn server_no_context_takeover(mut self, wanted: bool) -> Self {
         self.wanted.server_no_context_takeover = wanted;
         self
     }
 
-    /// Asks that the client compresses each message for itself (§7.1.1.2): an idle server connection then holds no decompressor, and
-    /// an idle client no compressor. Default: false.
+    /// Asks that the client compresses each message for itself (§7.1.1.2): an idle server connection then
+    /// holds no decompressor, and an idle client no compressor. Default: false.
     #[must_use]
     pub fn client_no_context_takeover(mut self, wanted: bool) -> Self {
         self.wanted.client_no_context_takeover = wanted;
         self
     }
 
-    /// Asks for a window of at most 2^`bits` bytes, 9 to 15, for what the server compresses (§7.1.2.1). Default: 15.
+    /// Asks for a window of at most 2^`bits` bytes, 9 to 15, for what the server compresses (§7.1.2.1).
+    /// Default: 15.
     #[must_use]
     pub fn server_max_window_bits(mut self, bits: u8) -> Self {
         self.wanted.server_max_window_bits = bits.clamp(9, 15);
         self
     }
 
-    /// Asks for a window of at most 2^`bits` bytes, 9 to 15, for what the client compresses (§7.1.2.2). Default: 15.
+    /// Asks for a window of at most 2^`bits` bytes, 9 to 15, for what the client compresses (§7.1.2.2).
+    /// Default: 15.
     #[must_use]
     pub fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.wanted.client_max_window_bits = bits.clamp(9, 15);
@@ -82,22 +84,25 @@ impl Deflate {
         self.wanted
     }
 
-    /// A server's answer to a client's offers: the first one that can be accepted. Everything else is declined.
+    /// A server's answer to a client's offers: the first one that can be accepted. Everything else is
+    /// declined.
     #[must_use]
     pub fn accept<'a>(&self, offers: impl IntoIterator<Item = Extension<'a>>) -> Option<Params> {
         offers.into_iter().find_map(|offer| {
             let offer = Named::parse(&offer)?;
             let wanted = &self.wanted;
             let params = Params {
-                // "A server accepts an extension negotiation offer that includes the "server_no_context_takeover" extension
-                // parameter by including the [...] parameter in the corresponding extension negotiation response" (§7.1.1.1).
+                // "A server accepts an extension negotiation offer that includes the
+                // "server_no_context_takeover" extension parameter by including the [...] parameter in the
+                // corresponding extension negotiation response" (§7.1.1.1).
                 server_no_context_takeover: offer.server_no_context_takeover
                     || wanted.server_no_context_takeover,
                 client_no_context_takeover: offer.client_no_context_takeover
                     || wanted.client_no_context_takeover,
                 server_max_window_bits: offer.server_bits().min(wanted.server_max_window_bits),
-                // "If a received extension negotiation offer doesn't have the "client_max_window_bits" extension parameter, the
-                // corresponding extension negotiation response to the offer MUST NOT include [it]" (§7.1.2.2).
+                // "If a received extension negotiation offer doesn't have the "client_max_window_bits"
+                // extension parameter, the corresponding extension negotiation response to the offer MUST NOT
+                // include [it]" (§7.1.2.2).
                 client_max_window_bits: match offer.client_max_window_bits {
                     Some(bits) => bits.unwrap_or(15).min(wanted.client_max_window_bits),
                     None => 15,
@@ -114,16 +119,17 @@ impl Deflate {
     #[must_use]
     pub fn offer(&self) -> String {
         let offer = self.wanted.to_string();
-        // "a client informs the peer server that it supports the [...] parameter" by naming it without a value (§7.1.2.2).
+        // "a client informs the peer server that the client supports the [...] parameter" by naming it without a
+        // value (§7.1.2.2).
         if self.wanted.client_max_window_bits < 15 { offer } else { offer + "; client_max_window_bits" }
     }
 
-    /// What a client and a server have agreed on, by the server's answer to [`offer`](Self::offer); `None` if the server does not
-    /// compress.
+    /// What a client and a server have agreed on, by the server's answer to [`offer`](Self::offer); `None` if
+    /// the server does not compress.
     ///
     /// # Errors
-    /// If the answer is malformed, names anything that was not offered, or gives less than was asked for: "the client MUST _Fail the
-    /// WebSocket Connection_" (§7).
+    /// If the answer is malformed, names anything that was not offered, or gives less than was asked for:
+    /// "the client MUST _Fail the WebSocket Connection_" (§7).
     pub fn agree<'a>(
         &self,
         answer: impl IntoIterator<Item = Extension<'a>>,
@@ -219,8 +225,9 @@ struct Named {
 }
 
 impl Named {
-    /// `None` if it is another extension, or names a parameter that is unknown, or twice, or with a value that is none of its own:
-    /// "A server MUST decline an extension negotiation offer for this extension" then (§7.1), and a client fail the connection.
+    /// `None` if it is another extension, or names a parameter that is unknown, or twice, or with a value
+    /// that is none of its own: "A server MUST decline an extension negotiation offer for this extension"
+    /// then (§7.1), and a client fail the connection.
     fn parse(extension: &Extension<'_>) -> Option<Self> {
         if extension.name() != NAME {
             return None;

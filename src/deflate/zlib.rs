@@ -11,8 +11,8 @@ use super::codec::{Codec, CodecError, Compressor, Decompressor, Inflated};
 
 /// zlib in Rust, with a pool of states for connections without context takeover.
 ///
-/// Those need a state only while a message is under way; taking one from a pool costs a fraction of making one. A
-/// pool of your own keeps more, or fewer:
+/// Those need a state only while a message is under way; taking one from a pool costs a fraction of making
+/// one. A pool of your own keeps more, or fewer:
 ///
 /// ```
 /// use sansocket::{Config, deflate::{Deflate, Zlib}};
@@ -38,7 +38,8 @@ impl Zlib {
         Self { pool: Mutex::new(Pool { compressors: Vec::new(), decompressors: Vec::new() }), max_idle }
     }
 
-    /// Does something with the pool; if it is not to be had, because somebody panicked with it, there is none.
+    /// Does something with the pool; if it is not to be had, because somebody panicked with it, there is
+    /// none.
     fn with_pool<T>(&self, f: impl FnOnce(&mut Pool) -> T) -> Option<T> {
         self.pool.lock().ok().map(|mut pool| f(&mut pool))
     }
@@ -58,7 +59,8 @@ impl Codec for Zlib {
             Box::new(Deflate::new_with_config(DeflateConfig {
                 level: level.clamp(1, 9).into(),
                 window_bits: -window_bits, // no header
-                // Who has agreed on a small window wants all of it small; at 15 bits this is zlib's own choice.
+                // Who has agreed on a small window wants all of it small; at 15 bits this is zlib's own
+                // choice.
                 mem_level: (window_bits - 7).max(4),
                 ..DeflateConfig::default()
             }))
@@ -86,8 +88,8 @@ fn take<K: PartialEq, V>(pool: &mut Vec<(K, V)>, key: &K) -> Option<V> {
     Some(pool.remove(at).1)
 }
 
-/// Puts one in, and tells what there is no place for: the oldest, or states of settings that nobody uses any more
-/// would stay for ever.
+/// Puts one in, and tells what there is no place for: the oldest, or states of settings that nobody uses any
+/// more would stay for ever.
 fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) -> Option<(K, V)> {
     if max == 0 {
         return Some((key, value));
@@ -98,23 +100,24 @@ fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) -> Option<(K,
 }
 
 impl Compressor for Deflate {
-    fn compress(&mut self, data: &[u8], forget: bool, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn compress(&mut self, data: &[u8], forget: bool, out: &mut [u8]) -> Result<usize, CodecError> {
         // A full flush makes everything forgotten for less than a reset.
         let flush = if forget { DeflateFlush::FullFlush } else { DeflateFlush::SyncFlush };
-        let mut data = data;
-        let mut room = zlib_rs::compress_bound(data.len()).saturating_add(FLUSH_LEN);
+        let (total_in, total_out) = (self.total_in(), self.total_out());
+        let (mut taken, mut len) = (0, 0);
         loop {
-            let start = out.len();
-            out.resize(start + room, 0);
-            let (total_in, total_out) = (self.total_in(), self.total_out());
-            let status = Deflate::compress(self, data, &mut out[start..], flush).map_err(|_| CodecError)?;
-            data = &data[(self.total_in() - total_in) as usize..];
-            let produced = (self.total_out() - total_out) as usize;
-            out.truncate(start + produced);
-            if produced < room || status == Status::BufError {
-                return Ok(());
+            let room = &mut out[len..];
+            let most = room.len();
+            Deflate::compress(self, &data[taken..], room, flush).map_err(|_| CodecError)?;
+            let before = (taken, len);
+            (taken, len) = ((self.total_in() - total_in) as usize, (self.total_out() - total_out) as usize);
+            // With room left, all has been flushed; but one call never moves more than 4 GiB.
+            match len - before.1 {
+                all if all == most => return Err(CodecError),
+                some if some < u32::MAX as usize && taken == data.len() => return Ok(len),
+                _ if (taken, len) == before => return Err(CodecError),
+                _ => {}
             }
-            room = FLUSH_LEN;
         }
     }
 }
@@ -130,8 +133,8 @@ struct Inflating {
     /// Whether zlib's stream is under way. A final block ends it, and its window cannot be asked for.
     live: bool,
     window: usize,
-    /// The output, a window of it at least; the next is written over the oldest. zlib may write a little more than
-    /// it says, which the slack is for.
+    /// The output, a window of it at least; the next is written over the oldest. zlib may write a little more
+    /// than it says, which the slack is for.
     ring: Box<[u8]>,
     at: usize,
     /// Whether the ring has been filled before.
@@ -237,7 +240,5 @@ impl Decompressor for Inflating {
     }
 }
 
-/// More than a flush takes: the end of a block and an empty one.
-const FLUSH_LEN: usize = 16;
 /// More than zlib writes behind what it says it has written.
 const SLACK: usize = 4 * 1024;

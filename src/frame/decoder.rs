@@ -42,10 +42,11 @@ pub struct Chunk<'b> {
     pub payload: &'b mut [u8],
 }
 
-/// Turns received bytes into pieces of frames, and checks every rule of RFC 6455 §5 that concerns frames: headers, masks,
-/// the order of fragments, and limits.
+/// Turns received bytes into pieces of frames, and checks every rule of RFC 6455 §5 that concerns frames:
+/// headers, masks, the order of fragments, and limits.
 ///
-/// Each rule is checked at the byte that breaks it. What a payload means (UTF-8, close codes) is not its subject.
+/// Each rule is checked at the byte that breaks it. What a payload means (UTF-8, close codes) is not its
+/// subject.
 ///
 /// ```
 /// use sansocket::Input;
@@ -115,8 +116,8 @@ impl Decoder {
         }
     }
 
-    /// Allows RSV1 on the first frame of a message, as permessage-deflate uses it (RFC 7692 §6). The limit of a message is then for
-    /// whoever decompresses it.
+    /// Allows RSV1 on the first frame of a message, as permessage-deflate uses it (RFC 7692 §6). The limit of
+    /// a message is then for whoever decompresses it.
     #[must_use]
     pub const fn with_rsv1(mut self) -> Self {
         self.rsv1 = true;
@@ -125,7 +126,8 @@ impl Decoder {
 
     /// The next piece of a frame; `None`: the input is used up.
     ///
-    /// A frame whose payload has not begun to arrive yields an empty first piece at once, so that its header is known.
+    /// A frame whose payload has not begun to arrive yields an empty first piece at once, so that its header
+    /// is known.
     ///
     /// # Errors
     /// At the first byte that breaks a rule; the same error again on every later call.
@@ -133,7 +135,8 @@ impl Decoder {
         self.next_up_to(input, usize::MAX, usize::MAX)
     }
 
-    /// The same, with at most `max` bytes of a data frame's payload, or `max_compressed` if its message is compressed.
+    /// The same, with at most `max` bytes of a data frame's payload, or `max_compressed` if its message is
+    /// compressed.
     pub(crate) fn next_up_to<'b>(
         &mut self,
         input: &mut Input<'b>,
@@ -185,9 +188,9 @@ impl Decoder {
         self.left
     }
 
-    /// The whole message at the front of `input`, if it lies there in one plain frame, and its unmasked payload; the fast way
-    /// for what most messages are. `None` says nothing about anything else: that is for [`next`](Self::next), which has all
-    /// the rules.
+    /// The whole message at the front of `input`, if it lies there in one plain frame, and its unmasked
+    /// payload; the fast way for what most messages are. `None` says nothing about anything else: that is for
+    /// [`next`](Self::next), which has all the rules.
     #[inline]
     pub fn next_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
         let whole = self.peek_whole(input.as_slice())?;

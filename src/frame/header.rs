@@ -95,25 +95,27 @@ impl Header {
     /// The most bytes that a header takes.
     pub const MAX_LEN: usize = 14;
 
-    /// Reads the header at the front of `bytes` and tells its length in bytes; `None` if `bytes` ends inside it.
+    /// Reads the header at the front of `bytes` and tells its length in bytes; `None` if `bytes` ends inside
+    /// it.
     ///
     /// # Errors
-    /// The first byte that cannot belong to any header, whoever sent it and whatever came before: reserved bits RSV2
-    /// and RSV3, reserved opcodes, fragmented or long control frames, and lengths that are not minimal.
+    /// The first byte that cannot belong to any header, whoever sent it and whatever came before: reserved
+    /// bits RSV2 and RSV3, reserved opcodes, fragmented or long control frames, and lengths that are not
+    /// minimal.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         Self::parse_by(&Rules::ANY, bytes)
     }
 
-    /// The same, with the rules that depend on the connection. `bytes` may be any prefix of a header, and each rule is
-    /// checked in the order of the bytes, so that where the input was cut makes no difference.
+    /// The same, with the rules that depend on the connection. `bytes` may be any prefix of a header, and
+    /// each rule is checked in the order of the bytes, so that where the input was cut makes no difference.
     pub(crate) fn parse_by(rules: &Rules, bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
         let Some(opcode) = Opcode::new(first & 0xF) else {
             return Err(ProtocolError::ReservedOpcode(first & 0xF));
         };
-        // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (§5.2); RFC 7692 §6.1
-        // gives RSV1 a meaning on the first fragment of a message only.
+        // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (§5.2); RFC
+        // 7692 §6.1 gives RSV1 a meaning on the first fragment of a message only.
         let starts = matches!(opcode, Opcode::Text | Opcode::Binary);
         if first & (RSV2 | RSV3) != 0 || rsv1 && !(rules.rsv1 && starts) {
             return Err(ProtocolError::ReservedBits);
@@ -126,8 +128,8 @@ impl Header {
 
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let masked = second & MASK != 0;
-        // "a server MUST close the connection upon receiving a frame that is not masked", "a client MUST close a
-        // connection if it detects a masked frame" (§5.1).
+        // "a server MUST close the connection upon receiving a frame that is not masked", "a client MUST
+        // close a connection if it detects a masked frame" (§5.1).
         match rules.masked {
             Some(true) if !masked => return Err(ProtocolError::UnmaskedFrame),
             Some(false) if masked => return Err(ProtocolError::MaskedFrame),
@@ -139,14 +141,15 @@ impl Header {
             if short > 125 {
                 return Err(ProtocolError::ControlTooLong);
             }
-            // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer" (§5.5.1).
+            // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer"
+            // (§5.5.1).
             if opcode == Opcode::Close && short == 1 {
                 return Err(ProtocolError::CloseTooShort);
             }
         }
 
-        // "the minimal number of bytes MUST be used to encode the length" and, of eight bytes, "the most significant bit
-        // MUST be 0" (§5.2).
+        // "the minimal number of bytes MUST be used to encode the length" and, of eight bytes, "the most
+        // significant bit MUST be 0" (§5.2).
         let length = &bytes[2..];
         let (payload_len, length_len) = match short {
             126 => match *length {
@@ -267,9 +270,9 @@ pub(crate) struct Fragments {
 impl Rules {
     const ANY: Self = Self { masked: None, rsv1: true, limits: Limits::NONE, fragments: None };
 
-    /// "A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0, followed by zero or
-    /// more frames with the FIN bit clear and the opcode set to 0, and terminated by a single frame with the FIN bit set and an
-    /// opcode of 0" (§5.4).
+    /// "A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0,
+    /// followed by zero or more frames with the FIN bit clear and the opcode set to 0, and terminated by a
+    /// single frame with the FIN bit set and an opcode of 0" (§5.4).
     fn check_order(&self, opcode: Opcode) -> Result<(), ProtocolError> {
         let in_message = self.fragments.map(|fragments| fragments.count > 0);
         match (opcode, in_message) {

@@ -1,4 +1,5 @@
-//! RFC 1951 read aloud: a decompressor that is simple and slow, and a writer of blocks that no compressor would write.
+//! RFC 1951 read aloud: a decompressor that is simple and slow, and a writer of blocks that no compressor
+//! would write.
 
 /// Decompresses messages, one bit after the other, with all that ever was as its window.
 #[derive(Debug, Default)]
@@ -294,4 +295,14 @@ fn base(symbol: usize) -> usize {
         0..=3 => symbol + 1,
         _ => 1 + ((2 + symbol % 2) << (symbol / 2 - 1)),
     }
+}
+
+/// Compressed, up to and with `00 00 FF FF`.
+#[cfg(feature = "deflate")]
+pub(crate) fn compressed(compressor: &mut dyn sansocket::deflate::Compressor, data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; data.len() + data.len() / 8 + 64];
+    let len = compressor.compress(data, false, &mut out).expect("a codec that works");
+    out.truncate(len);
+    assert!(out.ends_with(&[0x00, 0x00, 0xFF, 0xFF]));
+    out
 }
