@@ -5,9 +5,11 @@ use core::time::Duration;
 use std::boxed::Box;
 use std::io;
 
-use crate::connection::{Connection, Event, Message, State};
+use crate::connection::{Config, Connection, Event, Message, State};
 use crate::error::SendError;
-use crate::handshake::{HandshakeError, RefusedResponse, UrlError};
+use crate::handshake::{
+    ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, RefusedResponse, UrlError,
+};
 use crate::input::Input;
 
 /// What one read brought; see `WebSocket::read`. What is sent is written by the next call of the WebSocket.
@@ -64,6 +66,70 @@ impl<'b> Batch<'b> {
     }
 }
 
+/// How `connect_with` gets to the server; a [`Config`] alone is one: straight, without following redirects.
+///
+/// ```
+/// # fn main() -> Result<(), sansocket::handshake::UrlError> {
+#[cfg_attr(feature = "net", doc = "use sansocket::net::ConnectOptions;")]
+#[cfg_attr(not(feature = "net"), doc = "use sansocket::tokio::ConnectOptions;")]
+/// use sansocket::{Config, handshake::{Proxy, Redirects}};
+/// let options = ConnectOptions::from(Config::default().max_message(1 << 20))
+///     .redirects(Redirects::new(5))
+///     .proxy(Proxy::parse("http://proxy.example.com:3128")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ConnectOptions {
+    pub(crate) config: Config,
+    redirects: Option<Redirects>,
+    pub(crate) proxy: Option<Proxy>,
+    #[cfg(all(feature = "rustls", any(feature = "net", feature = "tokio-rustls")))]
+    pub(crate) tls: Option<std::sync::Arc<::rustls::ClientConfig>>,
+}
+
+impl ConnectOptions {
+    /// Follows redirects.
+    #[must_use]
+    pub fn redirects(self, redirects: Redirects) -> Self {
+        Self { redirects: Some(redirects), ..self }
+    }
+
+    /// Goes through a proxy, and so do the redirects that are followed.
+    #[must_use]
+    pub fn proxy(self, proxy: Proxy) -> Self {
+        Self { proxy: Some(proxy), ..self }
+    }
+
+    /// What `wss://` trusts: other certificate authorities than Mozilla's, a client certificate.
+    #[cfg(all(feature = "rustls", any(feature = "net", feature = "tokio-rustls")))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    #[must_use]
+    pub fn tls(self, tls: std::sync::Arc<::rustls::ClientConfig>) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// The request to try after `request` came to `error`.
+    pub(crate) fn redirected(
+        &mut self,
+        request: &ClientRequest,
+        error: Error,
+    ) -> Result<ClientRequest, Error> {
+        if let (Error::Refused(refused), Some(redirects)) = (&error, &mut self.redirects)
+            && let Some(next) = redirects.follow(request, refused)?
+        {
+            return Ok(next);
+        }
+        Err(error)
+    }
+}
+
+impl From<Config> for ConnectOptions {
+    fn from(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -76,6 +142,10 @@ pub enum Error {
     Handshake(HandshakeError),
     /// The server answered something else than 101: a redirect, a request for credentials, an error.
     Refused(Box<RefusedResponse>),
+    /// A redirect that is not to be followed.
+    Redirect(RedirectError),
+    /// The proxy opened no tunnel to the server.
+    Proxy(Box<RefusedResponse>),
 }
 
 impl fmt::Display for Error {
@@ -84,9 +154,11 @@ impl fmt::Display for Error {
             Self::Io(error) => error.fmt(f),
             Self::Url(error) => error.fmt(f),
             Self::Handshake(error) => error.fmt(f),
-            Self::Refused(response) => {
+            Self::Redirect(error) => error.fmt(f),
+            Self::Refused(response) | Self::Proxy(response) => {
+                let who = if matches!(self, Self::Proxy(_)) { "proxy" } else { "server" };
                 let reason = alloc::string::String::from_utf8_lossy(response.reason());
-                write!(f, "the server refused the connection: {} {reason}", response.status())
+                write!(f, "the {who} refused the connection: {} {reason}", response.status())
             }
         }
     }
@@ -98,7 +170,8 @@ impl core::error::Error for Error {
             Self::Io(error) => Some(error),
             Self::Url(error) => Some(error),
             Self::Handshake(error) => Some(error),
-            Self::Refused(_) => None,
+            Self::Redirect(error) => Some(error),
+            Self::Refused(_) | Self::Proxy(_) => None,
         }
     }
 }
@@ -119,6 +192,20 @@ impl From<HandshakeError> for Error {
     fn from(error: HandshakeError) -> Self {
         Self::Handshake(error)
     }
+}
+
+impl From<RedirectError> for Error {
+    fn from(error: RedirectError) -> Self {
+        Self::Redirect(error)
+    }
+}
+
+/// In TLS and in a WebSocket the client speaks first: what is there behind the proxy's answer is not the server's.
+pub(crate) fn tunnel_is_empty(input: &Input<'_>) -> Result<(), Error> {
+    if input.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "the proxy sent more than its answer").into())
 }
 
 /// The stream is broken: an error, unless everything had been said.

@@ -9,7 +9,7 @@ use ::rustls::pki_types::ServerName;
 use ::rustls::{ClientConfig, RootCertStore};
 
 /// TLS 1.2 and 1.3, with the certificate authorities that Mozilla trusts.
-pub(crate) fn default_config() -> io::Result<Arc<ClientConfig>> {
+fn default_config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
@@ -27,4 +27,15 @@ pub(crate) fn default_config() -> io::Result<Arc<ClientConfig>> {
 /// The host of a URL, which is what the server's certificate has to be for.
 pub(crate) fn server_name(host: &str) -> io::Result<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
+}
+
+/// The caller's configuration or the default one.
+pub(crate) fn config(own: Option<&Arc<ClientConfig>>) -> io::Result<Arc<ClientConfig>> {
+    own.map_or_else(default_config, |config| Ok(Arc::clone(config)))
+}
+
+/// A session with the server of that name.
+#[cfg(feature = "net")]
+pub(crate) fn session(host: &str, own: Option<&Arc<ClientConfig>>) -> io::Result<::rustls::ClientConnection> {
+    ::rustls::ClientConnection::new(config(own)?, server_name(host)?).map_err(io::Error::other)
 }

@@ -39,6 +39,7 @@ fn both_directions_at_once() {
         });
         let writing = thread::spawn(move || {
             for number in 0..100_u8 {
+                // The message comes last: having the last one the other end may close at once.
                 writer.ping(b"?").unwrap();
                 writer.send(&Message::from(vec![number; 100_000])).unwrap();
             }

@@ -116,8 +116,8 @@ impl Config {
         Self { deflate, ..self }
     }
 
-    /// How long an adapter lets the opening handshake take. The core's own handshakes have no clock. Default:
-    /// 10 s.
+    /// How long an adapter lets the opening handshake take; connecting by URL, TLS and all the rest on the way
+    /// included. The core's own handshakes have no clock. Default: 10 s.
     #[must_use]
     pub fn handshake_timeout(self, timeout: Duration) -> Self {
         Self { handshake_timeout: timeout, ..self }

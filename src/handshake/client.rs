@@ -1,6 +1,5 @@
 //! [`ClientRequest`] and [`ClientHandshake`]: the client's side of the opening handshake (RFC 6455 §4.1).
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,10 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::accept_key::accept_key;
+use super::answer::{Answer, AnswerReader, RefusedResponse};
 use super::error::{ArgumentError, HandshakeError, UrlError};
 use super::extensions;
 use super::grammar::{is_token, list, push_header, push_line, text};
-use super::head::{Field, Head, HeadReader, Headers};
+use super::head::{Field, Head, Headers};
 use super::request::contains;
 use super::start_line::StatusLine;
 use super::url::Url;
@@ -38,7 +38,7 @@ pub struct ClientRequest {
     pub(super) url: Url,
     /// `a, b`
     pub(super) subprotocols: String,
-    lines: Vec<u8>,
+    pub(super) lines: Vec<u8>,
 }
 
 impl ClientRequest {
@@ -126,10 +126,7 @@ pub struct ClientHandshake {
     subprotocols: String,
     deflate: Option<Deflate>,
     connection: Connection,
-    reader: HeadReader<StatusLine>,
-    informational: u8,
-    /// A refusal whose body is still coming.
-    refused: Option<Box<RefusedResponse>>,
+    answer: AnswerReader,
 }
 
 impl ClientHandshake {
@@ -156,9 +153,7 @@ impl ClientHandshake {
             subprotocols: request.subprotocols,
             deflate: config.deflate,
             connection: Connection::client(config, random),
-            reader: HeadReader::new(config),
-            informational: 0,
-            refused: None,
+            answer: AnswerReader::new(config),
         }
     }
 
@@ -189,42 +184,22 @@ impl ClientHandshake {
 
     /// Takes received bytes. Those behind the head of a 101 stay in `input`: they are the first frames.
     pub fn recv(mut self, input: &mut Input<'_>) -> ClientProgress {
-        if let Some(refused) = self.refused.take() {
-            return self.collect(*refused, input);
-        }
-        loop {
-            let head = match self.reader.recv(input) {
-                Ok(Some(head)) => head,
-                Ok(None) => return ClientProgress::Incomplete(self),
-                Err(error) => return ClientProgress::Failed(error),
-            };
-            match head.start.code {
-                101 => {
-                    // Nothing of the request is lost if a server answers before it has read everything.
-                    let unwritten = self.output.split_off(self.written);
-                    return match self.establish(head) {
-                        Ok((connection, established)) => {
-                            ClientProgress::Connected(connection.with_output(unwritten), established)
-                        }
-                        Err(error) => ClientProgress::Failed(error),
-                    };
-                }
-                // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to
-                // a final response, even if the client does not expect one."
-                100..=199 if self.informational == MAX_INFORMATIONAL => {
-                    return ClientProgress::Failed(HandshakeError::TooManyInformational);
-                }
-                100..=199 => {
-                    self.informational += 1;
-                    self.reader.restart();
-                }
-                // §4.1-1: "If the status code received from the server is not 101, the client handles the
-                // response per HTTP [RFC2616] procedures."
-                _ => {
-                    let refused = RefusedResponse::new(head, input.len());
-                    return self.collect(refused, input);
+        match self.answer.recv(input, |code| code == 101) {
+            Ok(None) => ClientProgress::Incomplete(self),
+            Ok(Some(Answer::Hoped(head))) => {
+                // Nothing of the request is lost if a server answers before it has read everything.
+                let unwritten = self.output.split_off(self.written);
+                match self.establish(head) {
+                    Ok((connection, established)) => {
+                        ClientProgress::Connected(connection.with_output(unwritten), established)
+                    }
+                    Err(error) => ClientProgress::Failed(error),
                 }
             }
+            // §4.1-1: "If the status code received from the server is not 101, the client handles the
+            // response per HTTP [RFC2616] procedures."
+            Ok(Some(Answer::Refused(refused))) => ClientProgress::Refused(refused),
+            Err(error) => ClientProgress::Failed(error),
         }
     }
 
@@ -233,7 +208,7 @@ impl ClientHandshake {
     /// # Errors
     /// [`HandshakeError::Truncated`] if not even its head was whole.
     pub fn recv_eof(self) -> Result<RefusedResponse, HandshakeError> {
-        self.refused.map(|refused| *refused).ok_or(HandshakeError::Truncated)
+        self.answer.recv_eof()
     }
 
     /// Takes a response that an HTTP library received and parsed. The connection's output is empty.
@@ -248,18 +223,8 @@ impl ClientHandshake {
         if status != 101 {
             return Err(HandshakeError::OtherStatus);
         }
-        let head = self.reader.recv_pairs(&status_line(status), headers)?;
+        let head = self.answer.reader.recv_pairs(&status_line(status), headers)?;
         self.establish(head)
-    }
-
-    fn collect(mut self, mut refused: RefusedResponse, input: &mut Input<'_>) -> ClientProgress {
-        let missing = refused.wanted.saturating_sub(refused.body.len());
-        refused.body.extend_from_slice(input.take(missing));
-        if refused.body.len() == refused.wanted {
-            return ClientProgress::Refused(refused);
-        }
-        self.refused = Some(Box::new(refused));
-        ClientProgress::Incomplete(self)
     }
 
     /// "The client MUST validate the server's response as follows" (§4.1). A body that the head announces is
@@ -287,7 +252,7 @@ impl ClientHandshake {
 
 impl fmt::Debug for ClientHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientHandshake").field("reader", &self.reader).finish_non_exhaustive()
+        f.debug_struct("ClientHandshake").field("answer", &self.answer).finish_non_exhaustive()
     }
 }
 
@@ -331,70 +296,6 @@ impl Established {
     }
 }
 
-/// An HTTP response that is not the one hoped for, with the beginning of its body.
-#[derive(Debug)]
-pub struct RefusedResponse {
-    head: Head<StatusLine>,
-    body: Vec<u8>,
-    /// How long the body is to become.
-    wanted: usize,
-}
-
-impl RefusedResponse {
-    /// Without a known length, what has arrived (`available` bytes) is all of the body that is waited for.
-    fn new(head: Head<StatusLine>, available: usize) -> Self {
-        let wanted = body_length(&head).unwrap_or(available).min(MAX_BODY);
-        Self { head, body: Vec::new(), wanted }
-    }
-
-    /// The status code.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.head.start.code
-    }
-
-    /// The reason phrase, often empty.
-    #[must_use]
-    pub fn reason(&self) -> &[u8] {
-        self.head.reason()
-    }
-
-    /// All headers, in order.
-    #[must_use]
-    pub fn headers(&self) -> Headers<'_> {
-        self.head.headers()
-    }
-
-    /// The value of the first header of this name, without regard to case.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers().value(name)
-    }
-
-    /// The beginning of the body as it came, at most 8 KiB: up to `Content-Length`, or without one what
-    /// arrived together with the head.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-}
-
-/// RFC 9112 §6.3, as far as it gives a number.
-fn body_length(head: &Head<StatusLine>) -> Option<usize> {
-    if matches!(head.start.code, 204 | 304) {
-        return Some(0);
-    }
-    if head.count(Field::TransferEncoding) > 0 || head.count(Field::ContentLength) > 1 {
-        return None;
-    }
-    let digits = head.value(Field::ContentLength).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
-    match text(digits).parse() {
-        Ok(length) => Some(length),
-        // All digits: it is too large for a number, or empty.
-        Err(_) => (!digits.is_empty()).then_some(usize::MAX),
-    }
-}
-
 /// What does not depend on the version of HTTP: what the server has chosen of our offers.
 pub(super) fn establish(
     connection: Connection,
@@ -431,8 +332,3 @@ pub(super) fn status_line(status: u16) -> Vec<u8> {
 fn is_offered(subprotocols: &str, subprotocol: &[u8]) -> bool {
     list(subprotocols.as_bytes()).any(|offered| offered == subprotocol)
 }
-
-/// How many 1xx responses may come before the real one.
-const MAX_INFORMATIONAL: u8 = 8;
-/// How much of a refusal's body is collected.
-const MAX_BODY: usize = 8 * 1024;

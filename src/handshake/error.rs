@@ -1,4 +1,4 @@
-//! What can go wrong in the opening handshake: [`HandshakeError`], [`ArgumentError`], [`UrlError`].
+//! What can go wrong in the opening handshake: [`HandshakeError`], [`ArgumentError`], [`UrlError`], [`RedirectError`].
 
 use core::error::Error;
 use core::fmt;
@@ -220,7 +220,7 @@ pub enum ArgumentError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It does not start with `ws://` or `wss://`.
+    /// It does not start with `ws://` or `wss://`; a proxy's, with `http://`.
     Scheme,
     /// The user name or password is not percent-encoded text that HTTP Basic authentication can carry.
     UserInfo,
@@ -232,6 +232,18 @@ pub enum UrlError {
     Fragment,
     /// It has a space, a control character or one outside ASCII, which must be percent-encoded.
     Character,
+}
+
+/// A redirect that is not followed (RFC 9110 §15.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// There were as many as are followed.
+    TooMany,
+    /// It leads from `wss` to `ws`.
+    Downgrade,
+    /// `Location` is not an http, https, ws or wss URL, nor relative to one; or it is repeated.
+    Location,
 }
 
 impl fmt::Display for HandshakeError {
@@ -257,7 +269,7 @@ impl fmt::Display for ArgumentError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => "expected a URL that starts with ws:// or wss://",
+            Self::Scheme => "expected a URL that starts with ws:// or wss:// (a proxy's, with http://)",
             Self::UserInfo => "the user name or password is invalid",
             Self::Host => "expected a host name, an IPv4 address or an IPv6 address in brackets",
             Self::Port => "expected a port from 1 to 65535",
@@ -267,6 +279,17 @@ impl fmt::Display for UrlError {
     }
 }
 
+impl fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooMany => "too many redirects",
+            Self::Downgrade => "a redirect from wss to ws",
+            Self::Location => "a redirect whose Location is no URL, or several",
+        })
+    }
+}
+
 impl Error for HandshakeError {}
 impl Error for ArgumentError {}
 impl Error for UrlError {}
+impl Error for RedirectError {}

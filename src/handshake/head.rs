@@ -102,6 +102,11 @@ impl<'a> Headers<'a> {
         Self { lines: &head[first..] }
     }
 
+    /// Those of lines that this crate wrote.
+    pub(super) fn lines(lines: &'a [u8]) -> Self {
+        Self { lines }
+    }
+
     /// The value of the first header of this name; names are compared without regard to case.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&'a [u8]> {

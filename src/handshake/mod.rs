@@ -67,6 +67,9 @@
 //! # }
 //! ```
 //!
+//! A refusal may be a redirect: [`Redirects`] says where to, if it is to be followed. The way through a proxy is a
+//! [`ProxyHandshake`], before TLS and before this one.
+//!
 //! # Inside other HTTP libraries
 //!
 //! When somebody else reads and writes HTTP, the same checks work on name-value pairs:
@@ -74,6 +77,8 @@
 //! [`ClientHandshake::recv_parts`], and with the feature `http` on the types of that crate; for HTTP/2 and HTTP/3 [`ConnectRequest`] and [`ConnectHandshake`].
 
 mod accept_key;
+#[cfg(feature = "alloc")]
+mod answer;
 #[cfg(feature = "alloc")]
 mod client;
 #[cfg(feature = "alloc")]
@@ -91,6 +96,10 @@ mod http;
 #[cfg(feature = "alloc")]
 mod origin;
 #[cfg(feature = "alloc")]
+mod proxy;
+#[cfg(feature = "alloc")]
+mod redirect;
+#[cfg(feature = "alloc")]
 mod request;
 #[cfg(feature = "alloc")]
 mod response;
@@ -103,17 +112,23 @@ mod url;
 
 pub use accept_key::accept_key;
 #[cfg(feature = "alloc")]
-pub use client::{ClientHandshake, ClientProgress, ClientRequest, Established, RefusedResponse};
+pub use answer::RefusedResponse;
+#[cfg(feature = "alloc")]
+pub use client::{ClientHandshake, ClientProgress, ClientRequest, Established};
 #[cfg(feature = "alloc")]
 pub use connect::{ConnectHandshake, ConnectRequest, PseudoHeaders};
 #[cfg(feature = "alloc")]
-pub use error::{ArgumentError, HandshakeError, UrlError};
+pub use error::{ArgumentError, HandshakeError, RedirectError, UrlError};
 #[cfg(feature = "alloc")]
 pub use extensions::Extension;
 #[cfg(feature = "alloc")]
 pub use head::Headers;
 #[cfg(feature = "alloc")]
 pub use origin::OriginPolicy;
+#[cfg(feature = "alloc")]
+pub use proxy::{Proxy, ProxyHandshake, ProxyProgress};
+#[cfg(feature = "alloc")]
+pub use redirect::Redirects;
 #[cfg(feature = "alloc")]
 pub use request::{Accepted, UpgradeRequest};
 #[cfg(feature = "alloc")]

@@ -76,6 +76,40 @@ impl Url {
         })
     }
 
+    /// Where a reference found at this URL leads to (RFC 3986 §5.2); http is ws, and https is wss.
+    pub(super) fn join(&self, reference: &str) -> Result<Self, UrlError> {
+        let reference = reference.split('#').next().unwrap_or_default();
+        let (secure, rest) = match reference.find([':', '/', '?']).map(|at| reference.split_at(at)) {
+            Some((scheme, rest)) if rest.starts_with("://") => (is_secure(scheme)?, &rest[1..]),
+            Some((_, rest)) if rest.starts_with(':') => return Err(UrlError::Scheme),
+            _ => (self.secure, reference),
+        };
+        let scheme = if secure { "wss" } else { "ws" };
+        if let Some(rest) = rest.strip_prefix("//") {
+            let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            return Self::parse(&format!("{scheme}://{authority}{}", without_dots(resource)));
+        }
+        let path = self.resource.split('?').next().unwrap_or_default();
+        let resource = match rest.chars().next() {
+            None => self.resource.clone(),
+            Some('/') => rest.to_owned(),
+            Some('?') => format!("{path}{rest}"),
+            // §5.2.3: "all but the last segment of the base URI's path".
+            Some(_) => format!("{}{rest}", &path[..path.rfind('/').map_or(0, |slash| slash + 1)]),
+        };
+        Self::parse(&format!("{scheme}://{}{}", self.host_header(), without_dots(&resource)))
+    }
+
+    /// Whether both have the same scheme, host and port (RFC 6454 §5).
+    pub(super) fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, self.port) == (other.secure, other.port) && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
+    /// Host and port, the default one as well: the target of a CONNECT.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// Whether it is `wss`: TLS comes first.
     #[must_use]
     pub fn is_secure(&self) -> bool {
@@ -108,6 +142,35 @@ impl Url {
             (_, port) => format!("{}:{port}", self.host),
         }
     }
+}
+
+/// Whether a scheme has TLS below it.
+fn is_secure(scheme: &str) -> Result<bool, UrlError> {
+    let is = |name| scheme.eq_ignore_ascii_case(name);
+    let secure = is("https") || is("wss");
+    if secure || is("http") || is("ws") { Ok(secure) } else { Err(UrlError::Scheme) }
+}
+
+/// RFC 3986 §5.2.4, for a path that is empty or starts with a slash, and the query behind it.
+fn without_dots(resource: &str) -> String {
+    let (path, query) = resource.split_at(resource.find('?').unwrap_or(resource.len()));
+    let mut kept = vec![""];
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            ".." if kept.len() > 1 => _ = kept.pop(),
+            "." | ".." => {}
+            segment => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        // What a last dot stands for is a directory.
+        if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("{}{query}", kept.join("/"))
 }
 
 /// Without user name and password.
@@ -252,6 +315,65 @@ mod tests {
         ];
         for (url, expected) in cases {
             assert_eq!(Url::parse(url), Err(expected), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn references_are_resolved() {
+        // RFC 3986 §5.4, as far as they are http.
+        let base = Url::parse("ws://a/b/c/d;p?q").unwrap();
+        let cases = [
+            ("g:h", Err(UrlError::Scheme)),
+            ("g", Ok("ws://a/b/c/g")),
+            ("./g", Ok("ws://a/b/c/g")),
+            ("g/", Ok("ws://a/b/c/g/")),
+            ("/g", Ok("ws://a/g")),
+            ("//g", Ok("ws://g/")),
+            ("?y", Ok("ws://a/b/c/d;p?y")),
+            ("g?y", Ok("ws://a/b/c/g?y")),
+            ("#s", Ok("ws://a/b/c/d;p?q")),
+            ("g#s", Ok("ws://a/b/c/g")),
+            ("g?y#s", Ok("ws://a/b/c/g?y")),
+            (";x", Ok("ws://a/b/c/;x")),
+            ("g;x", Ok("ws://a/b/c/g;x")),
+            ("", Ok("ws://a/b/c/d;p?q")),
+            (".", Ok("ws://a/b/c/")),
+            ("./", Ok("ws://a/b/c/")),
+            ("..", Ok("ws://a/b/")),
+            ("../", Ok("ws://a/b/")),
+            ("../g", Ok("ws://a/b/g")),
+            ("../..", Ok("ws://a/")),
+            ("../../", Ok("ws://a/")),
+            ("../../g", Ok("ws://a/g")),
+            ("../../../g", Ok("ws://a/g")),
+            ("/./g", Ok("ws://a/g")),
+            ("/../g", Ok("ws://a/g")),
+            ("g.", Ok("ws://a/b/c/g.")),
+            ("..g", Ok("ws://a/b/c/..g")),
+            ("./../g", Ok("ws://a/b/g")),
+            ("./g/.", Ok("ws://a/b/c/g/")),
+            ("g/./h", Ok("ws://a/b/c/g/h")),
+            ("g/../h", Ok("ws://a/b/c/h")),
+            ("g;x=1/../y", Ok("ws://a/b/c/y")),
+            ("g?y/../x", Ok("ws://a/b/c/g?y/../x")),
+            ("g?y:z", Ok("ws://a/b/c/g?y:z")),
+            ("/a//../b", Ok("ws://a/a/b")),
+            ("http:g", Err(UrlError::Scheme)),
+            ("http://g", Ok("ws://g/")),
+            ("HTTPS://g/a/../b", Ok("wss://g/b")),
+            ("wss://g:80?x#y", Ok("wss://g:80/?x")),
+            ("//[::1]:81/..", Ok("ws://[::1]:81/")),
+            ("ws:///g", Err(UrlError::Host)),
+            ("//", Err(UrlError::Host)),
+            ("//h:0/", Err(UrlError::Port)),
+            ("/a b", Err(UrlError::Character)),
+            ("ftp://g/", Err(UrlError::Scheme)),
+            ("javascript:g", Err(UrlError::Scheme)),
+            ("://g", Err(UrlError::Scheme)),
+        ];
+        for (reference, expected) in cases {
+            let joined = base.join(reference).map(|url| format!("{url:?}"));
+            assert_eq!(joined, expected.map(|url| format!("Url({url})")), "{reference:?}");
         }
     }
 

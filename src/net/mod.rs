@@ -21,7 +21,7 @@ pub use handshake::{
 pub use split::{ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
-pub use crate::adapter::{Batch, Error};
+pub use crate::adapter::{Batch, ConnectOptions, Error};
 use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost};
 use crate::connection::{Connection, EncodedMessage, Event, Message};
 use crate::error::SendError;

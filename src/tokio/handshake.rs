@@ -12,18 +12,18 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::vec::Vec;
 
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use ::tokio::net::{TcpStream, lookup_host};
-use ::tokio::time::{Instant, timeout_at};
+use ::tokio::time::{Instant, timeout, timeout_at};
 
 use super::alarm::Alarm;
 use super::stream::ReadBuffer;
 use super::{ClientStream, WebSocket};
-use crate::adapter::{Error, LINGER};
+use crate::adapter::{ConnectOptions, Error, LINGER, tunnel_is_empty};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
-    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, Response,
-    ServerHandshake, ServerProgress, UpgradeRequest, Url,
+    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, ProxyHandshake,
+    ProxyProgress, Response, ServerHandshake, ServerProgress, UpgradeRequest,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
@@ -41,26 +41,27 @@ pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
     Ok(ws)
 }
 
-/// Connects with subprotocols, headers and limits of your own, and returns what the server said as well.
+/// Connects with subprotocols, headers and limits of your own, through a proxy, or wherever redirects lead; see
+/// [`ConnectOptions`]. Returns what the server said as well.
 ///
-/// [`Config::handshake_timeout`] bounds it all: the name, the connection, TLS, the handshake. Dropping the future drops the
-/// connection.
+/// [`Config::handshake_timeout`] bounds it all: the name, every address, the proxy, TLS, the handshake, redirects. Dropping the
+/// future drops the connection.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn connect_with(
-    request: ClientRequest,
-    config: Config,
+    mut request: ClientRequest,
+    options: impl Into<ConnectOptions>,
 ) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    in_time(Instant::now() + config.handshake_timeout, async {
-        if !request.url().is_secure() {
-            let stream = tcp(request.url()).await?;
-            return client(stream.into(), request, config).await;
+    let mut options = options.into();
+    let deadline = after(options.config.handshake_timeout);
+    in_time(deadline, async {
+        loop {
+            match open(&request, &options, deadline).await {
+                Err(error) => request = options.redirected(&request, error)?,
+                connected => return connected,
+            }
         }
-        #[cfg(feature = "tokio-rustls")]
-        return over_tls(request, config, tls::default_config()?).await;
-        #[cfg(not(feature = "tokio-rustls"))]
-        Err(Error::Io(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`")))
     })
     .await
 }
@@ -74,42 +75,78 @@ pub async fn connect_with(
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio-rustls")))]
 pub async fn connect_tls(
     request: ClientRequest,
-    config: Config,
+    options: impl Into<ConnectOptions>,
     tls: Arc<::rustls::ClientConfig>,
 ) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    if !request.url().is_secure() {
-        return connect_with(request, config).await;
+    connect_with(request, options.into().tls(tls)).await
+}
+
+/// Connects to where one request leads.
+async fn open(
+    request: &ClientRequest,
+    options: &ConnectOptions,
+    deadline: Instant,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    let url = request.url();
+    #[cfg(not(feature = "tokio-rustls"))]
+    if url.is_secure() {
+        return Err(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`").into());
     }
-    in_time(Instant::now() + config.handshake_timeout, over_tls(request, config, tls)).await
+    let tcp = match &options.proxy {
+        None => tcp(url.host(), url.port(), deadline).await?,
+        Some(proxy) => {
+            let mut tcp = tcp(proxy.host(), proxy.port(), deadline).await?;
+            tunnel(&mut tcp, ProxyHandshake::new(proxy, url, options.config)).await?;
+            tcp
+        }
+    };
+    #[cfg(feature = "tokio-rustls")]
+    if url.is_secure() {
+        let connector = ::tokio_rustls::TlsConnector::from(tls::config(options.tls.as_ref())?);
+        let stream = connector.connect(tls::server_name(url.host())?, tcp).await?;
+        return client(stream.into(), request.clone(), options.config).await;
+    }
+    client(tcp.into(), request.clone(), options.config).await
 }
 
-#[cfg(feature = "tokio-rustls")]
-async fn over_tls(
-    request: ClientRequest,
-    config: Config,
-    tls: Arc<::rustls::ClientConfig>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let name = tls::server_name(request.url().host())?;
-    let tcp = tcp(request.url()).await?;
-    let stream = ::tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await?;
-    client(stream.into(), request, config).await
-}
-
-/// Connects to the first address of the host that answers.
-async fn tcp(url: &Url) -> io::Result<TcpStream> {
-    let (host, port) = (url.host(), url.port());
+/// Connects to the first address of the host that answers; each has its share of the time.
+async fn tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
-    for address in lookup_host((host, port)).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
+    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    for (address, others) in addresses.iter().zip((0..addresses.len()).rev()) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(others + 1).unwrap_or(u32::MAX);
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
                 // What is written is whole messages: waiting to fill packets only costs time.
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
-            Err(error) => last = error,
+            Ok(Err(error)) => last = error,
+            Err(late) => last = late.into(),
         }
     }
     Err(last)
+}
+
+/// Asks a proxy for a tunnel.
+async fn tunnel(tcp: &mut TcpStream, mut handshake: ProxyHandshake) -> Result<(), Error> {
+    let mut buf = [0; 1024];
+    tcp.write_all(handshake.output()).await?;
+    handshake.output_written(usize::MAX);
+    loop {
+        let n = tcp.read(&mut buf).await?;
+        if n == 0 {
+            return Err(Error::Proxy(Box::new(handshake.recv_eof()?)));
+        }
+        let mut input = Input::new(&mut buf[..n]);
+        match handshake.recv(&mut input) {
+            ProxyProgress::Incomplete(more) => handshake = more,
+            ProxyProgress::Open => return tunnel_is_empty(&input),
+            ProxyProgress::Refused(refused) => return Err(Error::Proxy(Box::new(refused))),
+            ProxyProgress::Failed(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Opens a connection as a client over a stream that is connected already, such as TLS.
@@ -200,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
     pub fn new(stream: S, config: Config) -> Self {
         Self {
             state: AcceptState::Reading(Reader::new(stream), ServerHandshake::new(config)),
-            deadline: Instant::now() + config.handshake_timeout,
+            deadline: after(config.handshake_timeout),
         }
     }
 
@@ -268,7 +305,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
     pub fn new(stream: S, request: ClientRequest, config: Config) -> Self {
         Self {
             state: Some((Reader::new(stream), ClientHandshake::new(request, config, OsRandom))),
-            deadline: Instant::now() + config.handshake_timeout,
+            deadline: after(config.handshake_timeout),
         }
     }
 
@@ -455,6 +492,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Answer<S> {
             }
         }
     }
+}
+
+/// The end of a timeout that begins now, or what is as good as never.
+fn after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(u64::from(u32::MAX)))
 }
 
 async fn in_time<T>(

@@ -58,7 +58,7 @@ pub use split::{ReadHalf, Split, WriteHalf};
 use self::alarm::Alarm;
 use self::stream::{Output, ReadBuffer};
 use crate::adapter::lost;
-pub use crate::adapter::{Batch, Error};
+pub use crate::adapter::{Batch, ConnectOptions, Error};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Sender};
 use crate::error::SendError;
 use crate::frame::CloseCode;

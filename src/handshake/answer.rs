@@ -1,0 +1,152 @@
+//! [`AnswerReader`]: the final response to a request of ours (RFC 9110 §15).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::error::HandshakeError;
+use super::grammar::text;
+use super::head::{Field, Head, HeadReader, Headers};
+use super::start_line::StatusLine;
+use crate::{Config, Input};
+
+/// Takes bytes until a final response is whole: its head, and if it is a refusal the beginning of its body.
+pub(super) struct AnswerReader {
+    pub(super) reader: HeadReader<StatusLine>,
+    informational: u8,
+    /// A refusal whose body is still coming.
+    refused: Option<Box<RefusedResponse>>,
+}
+
+/// The answer to a request that hopes for one status.
+pub(super) enum Answer {
+    Hoped(Head<StatusLine>),
+    Refused(RefusedResponse),
+}
+
+impl AnswerReader {
+    pub(super) fn new(config: Config) -> Self {
+        Self { reader: HeadReader::new(config), informational: 0, refused: None }
+    }
+
+    /// `None`: all bytes are taken, more are needed. Those behind the head that was hoped for stay in `input`.
+    pub(super) fn recv(
+        &mut self,
+        input: &mut Input<'_>,
+        is_hoped: impl Fn(u16) -> bool,
+    ) -> Result<Option<Answer>, HandshakeError> {
+        loop {
+            if let Some(refused) = self.refused.take() {
+                return Ok(self.collect(refused, input).map(Answer::Refused));
+            }
+            let Some(head) = self.reader.recv(input)? else { return Ok(None) };
+            match head.start.code {
+                code if is_hoped(code) => return Ok(Some(Answer::Hoped(head))),
+                // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to
+                // a final response, even if the client does not expect one." Behind a 101 there is no HTTP.
+                100 | 102..=199 => {
+                    if self.informational == MAX_INFORMATIONAL {
+                        return Err(HandshakeError::TooManyInformational);
+                    }
+                    self.informational += 1;
+                    self.reader.restart();
+                }
+                _ => self.refused = Some(Box::new(RefusedResponse::new(head, input.len()))),
+            }
+        }
+    }
+
+    /// The stream ended: the refusal, if one was being received.
+    pub(super) fn recv_eof(self) -> Result<RefusedResponse, HandshakeError> {
+        self.refused.map(|refused| *refused).ok_or(HandshakeError::Truncated)
+    }
+
+    fn collect(
+        &mut self,
+        mut refused: Box<RefusedResponse>,
+        input: &mut Input<'_>,
+    ) -> Option<RefusedResponse> {
+        let missing = refused.wanted.saturating_sub(refused.body.len());
+        refused.body.extend_from_slice(input.take(missing));
+        if refused.body.len() == refused.wanted {
+            return Some(*refused);
+        }
+        self.refused = Some(refused);
+        None
+    }
+}
+
+impl fmt::Debug for AnswerReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reader.fmt(f)
+    }
+}
+
+/// An HTTP response that is not the one hoped for, with the beginning of its body.
+#[derive(Debug)]
+pub struct RefusedResponse {
+    head: Head<StatusLine>,
+    body: Vec<u8>,
+    /// How long the body is to become.
+    wanted: usize,
+}
+
+impl RefusedResponse {
+    /// Without a known length, what has arrived (`available` bytes) is all of the body that is waited for.
+    fn new(head: Head<StatusLine>, available: usize) -> Self {
+        let wanted = body_length(&head).unwrap_or(available).min(MAX_BODY);
+        Self { head, body: Vec::new(), wanted }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.head.start.code
+    }
+
+    /// The reason phrase, often empty.
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        self.head.reason()
+    }
+
+    /// All headers, in order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        self.head.headers()
+    }
+
+    /// The value of the first header of this name, without regard to case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers().value(name)
+    }
+
+    /// The beginning of the body as it came, at most 8 KiB: up to `Content-Length`, or without one what
+    /// arrived together with the head.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+/// RFC 9112 §6.3, as far as it gives a number.
+fn body_length(head: &Head<StatusLine>) -> Option<usize> {
+    if matches!(head.start.code, 204 | 304) {
+        return Some(0);
+    }
+    if head.count(Field::TransferEncoding) > 0 || head.count(Field::ContentLength) > 1 {
+        return None;
+    }
+    let digits = head.value(Field::ContentLength).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    match text(digits).parse() {
+        Ok(length) => Some(length),
+        // All digits: it is too large for a number, or empty.
+        Err(_) => (!digits.is_empty()).then_some(usize::MAX),
+    }
+}
+
+/// How many 1xx responses may come before the real one.
+const MAX_INFORMATIONAL: u8 = 8;
+/// How much of a refusal's body is collected.
+const MAX_BODY: usize = 8 * 1024;

@@ -1,0 +1,239 @@
+//! [`ProxyHandshake`]: a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::answer::{Answer, AnswerReader, RefusedResponse};
+use super::error::{HandshakeError, UrlError};
+use super::grammar::push_line;
+use super::url::Url;
+use crate::{Config, Input};
+
+/// An HTTP proxy: where it is, and who we are to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy(Url);
+
+impl Proxy {
+    /// Parses `http://[user:password@]host[:port]`.
+    ///
+    /// # Errors
+    /// [`UrlError`], as for [`Url::parse`]. A proxy that is itself behind TLS is not for here: [`UrlError::Scheme`].
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+        if !scheme.eq_ignore_ascii_case("http") {
+            return Err(UrlError::Scheme);
+        }
+        Url::parse(&format!("ws://{rest}")).map(Self)
+    }
+
+    /// The host to connect to, an IPv6 address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host()
+    }
+
+    /// The port to connect to, 80 by default.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port()
+    }
+}
+
+/// Without user name and password.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({})", self.0.authority())
+    }
+}
+
+/// The way through a proxy, until the tunnel to the server is open. For `wss` TLS comes next, inside the tunnel.
+///
+/// Write all of [`output`](Self::output) to the proxy, then give what is received to [`recv`](Self::recv).
+///
+/// ```
+/// use sansocket::handshake::{Proxy, ProxyHandshake, ProxyProgress, Url};
+/// use sansocket::{Config, Input};
+/// let proxy = Proxy::parse("http://proxy.example.com:3128")?; // connect there
+/// let handshake = ProxyHandshake::new(&proxy, &Url::parse("wss://example.com/chat")?, Config::default());
+/// assert!(handshake.output().starts_with(b"CONNECT example.com:443 HTTP/1.1\r\n"));
+/// let mut received = *b"HTTP/1.1 200 Connection established\r\n\r\n";
+/// assert!(matches!(handshake.recv(&mut Input::new(&mut received)), ProxyProgress::Open));
+/// # Ok::<(), sansocket::handshake::UrlError>(())
+/// ```
+#[must_use]
+pub struct ProxyHandshake {
+    output: Vec<u8>,
+    written: usize,
+    answer: AnswerReader,
+}
+
+impl ProxyHandshake {
+    /// Asks `proxy` for a tunnel to the host and port of `url`. The limits of the answer's head are those of `config`.
+    pub fn new(proxy: &Proxy, url: &Url, config: Config) -> Self {
+        let target = url.authority();
+        // RFC 9110 §7.2: "a user agent MUST generate a Host header field in a request".
+        let mut output = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+        if let Some(authorization) = &proxy.0.authorization {
+            push_line(&mut output, b"Proxy-Authorization", authorization.as_bytes());
+        }
+        output.extend_from_slice(b"\r\n");
+        Self { output, written: 0, answer: AnswerReader::new(config) }
+    }
+
+    /// What is still to be written.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.output.get(self.written..).unwrap_or_default()
+    }
+
+    /// The first `n` bytes of the output were written.
+    pub fn output_written(&mut self, n: usize) {
+        self.written = self.written.saturating_add(n).min(self.output.len());
+    }
+
+    /// Takes received bytes.
+    pub fn recv(mut self, input: &mut Input<'_>) -> ProxyProgress {
+        // "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch to
+        // tunnel mode immediately after the response header section"; "A client MUST ignore any Content-Length
+        // or Transfer-Encoding header fields received in a successful response to CONNECT."
+        match self.answer.recv(input, |code| matches!(code, 200..=299)) {
+            Ok(None) => ProxyProgress::Incomplete(self),
+            Ok(Some(Answer::Hoped(_))) => ProxyProgress::Open,
+            Ok(Some(Answer::Refused(refused))) => ProxyProgress::Refused(refused),
+            Err(error) => ProxyProgress::Failed(error),
+        }
+    }
+
+    /// The stream ended. The refusal, if one was being received.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Truncated`] if not even its head was whole.
+    pub fn recv_eof(self) -> Result<RefusedResponse, HandshakeError> {
+        self.answer.recv_eof()
+    }
+}
+
+/// Without the output, which may hold a password.
+impl fmt::Debug for ProxyHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyHandshake").field("answer", &self.answer).finish_non_exhaustive()
+    }
+}
+
+/// What has come of the received bytes.
+#[derive(Debug)]
+#[must_use]
+pub enum ProxyProgress {
+    /// The answer is not whole yet: all bytes are taken, read more.
+    Incomplete(ProxyHandshake),
+    /// The tunnel is open, and what follows belongs to it. In TLS and in a WebSocket the client speaks first: bytes that are in
+    /// the input already are not the server's.
+    Open,
+    /// The proxy opens no tunnel: it asks for credentials (407), or reports an error. Whatever this says, it is not the server
+    /// that says it: a redirect is not to be followed.
+    Refused(RefusedResponse),
+    /// The proxy's answer breaks a rule: close the transport.
+    Failed(HandshakeError),
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for() {
+        let cases = [
+            ("http://p", "ws://h/a?b", "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n"),
+            ("HTTP://p:1/", "wss://me:secret@h", "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n"),
+            (
+                "http://Aladdin:open%20sesame@p",
+                "ws://[::1]:81/",
+                "CONNECT [::1]:81 HTTP/1.1\r\nHost: [::1]:81\r\n\
+                 Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n",
+            ),
+        ];
+        for (proxy, url, expected) in cases {
+            let (proxy, url) = (Proxy::parse(proxy).unwrap(), Url::parse(url).unwrap());
+            let mut handshake = ProxyHandshake::new(&proxy, &url, Config::default());
+            let mut written = String::new();
+            while let Some(&byte) = handshake.output().first() {
+                written.push(char::from(byte));
+                handshake.output_written(1);
+            }
+            assert_eq!(written, expected);
+        }
+        for url in ["p:80", "ws://p", "https://p", "socks5://p", "http://", "http://p:0", "http://a b"] {
+            assert!(Proxy::parse(url).is_err(), "{url}");
+        }
+        assert_eq!(format!("{:?}", Proxy::parse("http://a:b@p").unwrap()), "Proxy(p:80)");
+    }
+
+    /// What an answer leads to when it arrives in pieces, and what is left of the last one.
+    fn answered(answer: &[u8], piece: usize) -> (ProxyProgress, Vec<u8>) {
+        let (proxy, url) = (Proxy::parse("http://p").unwrap(), Url::parse("ws://h").unwrap());
+        let mut handshake = ProxyHandshake::new(&proxy, &url, Config::default().max_head(200).max_headers(4));
+        for piece in answer.to_vec().chunks_mut(piece) {
+            let mut input = Input::new(piece);
+            handshake = match handshake.recv(&mut input) {
+                ProxyProgress::Incomplete(handshake) => handshake,
+                over => return (over, input.as_slice().to_vec()),
+            };
+            assert!(input.is_empty());
+        }
+        match handshake.recv_eof() {
+            Ok(refused) => (ProxyProgress::Refused(refused), vec![]),
+            Err(error) => (ProxyProgress::Failed(error), vec![]),
+        }
+    }
+
+    #[test]
+    fn answers_however_they_are_cut() {
+        use HandshakeError as E;
+        let long = [b"HTTP/1.1 200 OK\r\nX: ", &[b'x'; 200][..], b"\r\n\r\n"].concat();
+        let endless = b"HTTP/1.1 100 \r\n\r\n".repeat(9);
+        // 0: open, else the status of the refusal
+        let cases: [(&[u8], Result<u16, E>); 20] = [
+            (b"HTTP/1.1 200 OK\r\n\r\n", Ok(0)),
+            (b"HTTP/1.0 200 Connection established\r\n\r\n", Ok(0)),
+            (b"HTTP/1.1 299\r\nVia: x\r\n\r\n", Ok(0)),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", Ok(0)),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Ok(0)),
+            (b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nA: b\r\n\r\nHTTP/1.1 200 \r\n\r\n", Ok(0)),
+            (b"HTTP/1.1 101 Switching Protocols\r\nContent-Length: 0\r\n\r\n", Ok(101)),
+            (b"HTTP/1.1 302 Found\r\nLocation: ws://evil/\r\nContent-Length: 0\r\n\r\n", Ok(302)),
+            (b"HTTP/1.1 407 Who?\r\nContent-Length: 2\r\n\r\nno", Ok(407)),
+            (b"HTTP/1.1 502 \r\nContent-Length: 100\r\n\r\ncut", Ok(502)),
+            (&endless, Err(E::TooManyInformational)),
+            (&long, Err(E::HeadTooLarge)),
+            (b"HTTP/1.1 200 OK\r\na: b\r\na: b\r\na: b\r\na: b\r\na: b\r\n\r\n", Err(E::TooManyHeaders)),
+            (b"HTTP/1.1 200 OK\r\n", Err(E::Truncated)),
+            (b"", Err(E::Truncated)),
+            (b"HTTP/1.1 200 OK\n\n", Err(E::BareLineFeed)),
+            (b"HTTP/2.0 200 OK\r\n\r\n", Err(E::UnsupportedHttpVersion)),
+            (b"HTTP/1.1 099 OK\r\n\r\n", Err(E::InvalidStatusLine)),
+            (b"SSH-2.0-OpenSSH_9.9\r\n", Err(E::InvalidStatusLine)),
+            (b"HTTP/1.1 200 OK\r\n a: b\r\n\r\n", Err(E::FoldedHeader)),
+        ];
+        for (answer, expected) in cases {
+            for piece in 1..=answer.len().max(1) {
+                let result = match answered(answer, piece).0 {
+                    ProxyProgress::Open => Ok(0),
+                    ProxyProgress::Refused(refused) => Ok(refused.status()),
+                    ProxyProgress::Failed(error) => Err(error),
+                    ProxyProgress::Incomplete(_) => panic!(),
+                };
+                assert_eq!(result, expected, "{} by {piece}", String::from_utf8_lossy(answer));
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_belongs_to_the_tunnel() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntunnel";
+        assert!(matches!(answered(answer, answer.len()), (ProxyProgress::Open, rest) if rest == b"tunnel"));
+    }
+}

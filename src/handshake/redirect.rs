@@ -1,0 +1,216 @@
+//! [`Redirects`]: where a refusal leads to (RFC 9110 §15.4).
+
+use alloc::vec::Vec;
+
+use super::answer::RefusedResponse;
+use super::client::ClientRequest;
+use super::error::RedirectError;
+use super::grammar::push_line;
+use super::head::Headers;
+use super::url::Url;
+
+/// Which redirects a client follows, and how many. Nothing is followed unless it asks.
+///
+/// When the scheme, the host or the port changes, what may be a secret stays behind: the user name and the password of the URL,
+/// `Authorization`, `Proxy-Authorization` and `Cookie`. All else goes along, subprotocols too.
+///
+/// ```
+/// use sansocket::handshake::{ClientHandshake, ClientProgress, ClientRequest, Redirects};
+/// use sansocket::{Config, Input};
+///
+/// let request = ClientRequest::new("ws://user:password@example.com/a")?;
+/// let mut redirects = Redirects::new(5);
+/// let random = |bytes: &mut [u8]| bytes.fill(7);
+/// let handshake = ClientHandshake::new(request.clone(), Config::default(), random);
+/// let mut received = *b"HTTP/1.1 307 Elsewhere\r\nLocation: https://example.org/b\r\nContent-Length: 0\r\n\r\n";
+/// let ClientProgress::Refused(refused) = handshake.recv(&mut Input::new(&mut received)) else { panic!() };
+/// let next = redirects.follow(&request, &refused)?.expect("it is a redirect");
+/// assert_eq!((next.url().host(), next.url().port()), ("example.org", 443)); // connect there, without the password
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redirects {
+    left: u32,
+    downgrade: bool,
+}
+
+impl Redirects {
+    /// Follows at most so many, one after the other, and none from `wss` to `ws`.
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
+        Self { left: limit, downgrade: false }
+    }
+
+    /// Also from `wss` to `ws`, where everybody on the way can read along and change what is said.
+    #[must_use]
+    pub fn allow_downgrade(self) -> Self {
+        Self { downgrade: true, ..self }
+    }
+
+    /// The request to try next, now that `request` was refused; `None`: this is no redirect.
+    ///
+    /// # Errors
+    /// [`RedirectError`], for one that is not to be followed.
+    pub fn follow(
+        &mut self,
+        request: &ClientRequest,
+        refused: &RefusedResponse,
+    ) -> Result<Option<ClientRequest>, RedirectError> {
+        let mut locations = refused.headers().filter(|(name, _)| name.eq_ignore_ascii_case("Location"));
+        let (301 | 302 | 303 | 307 | 308, Some((_, location))) = (refused.status(), locations.next()) else {
+            return Ok(None);
+        };
+        if locations.next().is_some() {
+            return Err(RedirectError::Location);
+        }
+        let location = core::str::from_utf8(location).map_err(|_| RedirectError::Location)?;
+        let from = request.url();
+        let mut url = from.join(location).map_err(|_| RedirectError::Location)?;
+        if from.is_secure() && !url.is_secure() && !self.downgrade {
+            return Err(RedirectError::Downgrade);
+        }
+        self.left = self.left.checked_sub(1).ok_or(RedirectError::TooMany)?;
+        // Who we are is not for the server to say.
+        url.authorization = None;
+        Ok(Some(request.moved_to(url)))
+    }
+}
+
+impl ClientRequest {
+    /// The same request elsewhere, without secrets if that is another origin.
+    fn moved_to(&self, url: Url) -> Self {
+        let mut moved = Self { url, ..self.clone() };
+        if moved.url.is_same_origin(&self.url) {
+            moved.url.authorization = self.url.authorization.clone();
+        } else {
+            moved.lines = Vec::new();
+            for (name, value) in Headers::lines(&self.lines) {
+                if !SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+                    push_line(&mut moved.lines, name.as_bytes(), value);
+                }
+            }
+        }
+        moved
+    }
+}
+
+const SECRETS: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use super::*;
+    use crate::handshake::{ClientHandshake, ClientProgress};
+    use crate::{Config, Input};
+
+    fn refused(request: &ClientRequest, status: u16, headers: &str) -> RefusedResponse {
+        let handshake =
+            ClientHandshake::new(request.clone(), Config::default(), |bytes: &mut [u8]| bytes.fill(1));
+        let mut answer = format!("HTTP/1.1 {status} \r\n{headers}Content-Length: 0\r\n\r\n").into_bytes();
+        match handshake.recv(&mut Input::new(&mut answer)) {
+            ClientProgress::Refused(refused) => refused,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The request as it is written.
+    fn written(request: ClientRequest) -> String {
+        let handshake = ClientHandshake::new(request, Config::default(), |bytes: &mut [u8]| bytes.fill(1));
+        String::from_utf8(handshake.output().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn which_answers_are_redirects() {
+        use RedirectError as E;
+        // from, status, headers, to
+        let cases = [
+            ("ws://a/b", 301, "Location: /c\r\n", Ok(Some("ws://a/c"))),
+            ("ws://a/b", 302, "location: c\r\n", Ok(Some("ws://a/c"))),
+            ("ws://a/b", 303, "Location: http://d/\r\n", Ok(Some("ws://d/"))),
+            ("ws://a/b", 307, "Location: https://d:444/\r\n", Ok(Some("wss://d:444/"))),
+            ("wss://a/b", 308, "Location: //d/#e\r\n", Ok(Some("wss://d/"))),
+            ("ws://a/b", 308, "Location: ws://x:y@d/\r\n", Ok(Some("ws://d/"))),
+            ("ws://a/b", 300, "Location: /c\r\n", Ok(None)),
+            ("ws://a/b", 304, "Location: /c\r\n", Ok(None)),
+            ("ws://a/b", 305, "Location: /c\r\n", Ok(None)),
+            ("ws://a/b", 200, "Location: /c\r\n", Ok(None)),
+            ("ws://a/b", 401, "Location: /c\r\n", Ok(None)),
+            ("ws://a/b", 301, "", Ok(None)),
+            ("wss://a/b", 301, "Location: http://a/b\r\n", Err(E::Downgrade)),
+            ("wss://a/b", 301, "Location: ws://a/b\r\n", Err(E::Downgrade)),
+            ("ws://a/b", 301, "Location: ftp://a/b\r\n", Err(E::Location)),
+            ("ws://a/b", 301, "Location: file:///b\r\n", Err(E::Location)),
+            ("ws://a/b", 301, "Location: http://\r\n", Err(E::Location)),
+            ("ws://a/b", 301, "Location: /\u{e9}\r\n", Err(E::Location)),
+            ("ws://a/b", 301, "Location: /c\r\nLocation: /c\r\n", Err(E::Location)),
+        ];
+        for (from, status, headers, to) in cases {
+            let request = ClientRequest::new(from).unwrap();
+            let next = Redirects::new(1).follow(&request, &refused(&request, status, headers));
+            let next = next.map(|next| next.map(|next| format!("{:?}", next.url())));
+            assert_eq!(next, to.map(|to| to.map(|to| format!("Url({to})"))), "{status} {headers:?}");
+        }
+        let request = ClientRequest::new("wss://a/").unwrap();
+        let refused = refused(&request, 301, "Location: ws://a/\r\n");
+        let next = Redirects::new(1).allow_downgrade().follow(&request, &refused).unwrap().unwrap();
+        assert!(!next.url().is_secure());
+    }
+
+    #[test]
+    fn secrets_stay_with_their_origin() {
+        let request = |url| {
+            ClientRequest::new(url)
+                .unwrap()
+                .subprotocol("chat")
+                .unwrap()
+                .header("cookie", "secret")
+                .unwrap()
+                .header("X-Other", "kept")
+                .unwrap()
+                .header("Proxy-Authorization", "secret")
+                .unwrap()
+        };
+        // from, to, whether it is the same origin
+        let cases = [
+            ("ws://me:secret@a/", "/b", true),
+            ("ws://me:secret@a/", "//A:80/b", true),
+            ("wss://me:secret@a/", "https://a:443/b", true),
+            ("ws://me:secret@a/", "https://a/b", false),
+            ("ws://me:secret@a/", "//a:81/b", false),
+            ("ws://me:secret@a/", "//b.a/b", false),
+            ("ws://me:secret@a/", "//evil:name@b/", false),
+        ];
+        for (from, to, same) in cases {
+            for explicit in [false, true] {
+                let mut request = request(from);
+                if explicit {
+                    request = request.header("AUTHORIZATION", "secret").unwrap();
+                }
+                let refused = refused(&request, 302, &format!("Location: {to}\r\n"));
+                let next = written(Redirects::new(1).follow(&request, &refused).unwrap().unwrap());
+                let secrets = ["cookie: ", "Proxy-Authorization: ", "uthorization: "];
+                let secrets = secrets.map(|name| next.contains(name) || next.contains("AUTHORIZATION: "));
+                assert!(same || !(next.contains("secret") || next.contains("ookie")), "{next}");
+                assert_eq!(secrets, [same; 3], "{from} {to} {next}");
+                assert!(next.contains("X-Other: kept\r\n") && next.contains("Protocol: chat\r\n"), "{next}");
+                assert!(next.starts_with("GET /") && next.ends_with("\r\n\r\n"), "{next}");
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_left_behind_do_not_come_back() {
+        let first = ClientRequest::new("ws://me:secret@a/").unwrap().header("Cookie", "secret").unwrap();
+        let mut redirects = Redirects::new(2);
+        let away = refused(&first, 302, "Location: ws://b/\r\n");
+        let second = redirects.follow(&first, &away).unwrap().unwrap();
+        let back = refused(&second, 302, "Location: ws://a/\r\n");
+        let third = redirects.follow(&second, &back).unwrap().unwrap();
+        assert!(
+            !written(third.clone()).contains("uthorization") && !written(third.clone()).contains("ookie")
+        );
+        assert_eq!(redirects.follow(&third, &back).unwrap_err(), RedirectError::TooMany);
+    }
+}
