@@ -64,11 +64,12 @@ fn an_idle_connection_holds_no_buffer() {
         streams.push(open(address));
     }
     let each = (settled() - before) / connections;
+    println!("{} bytes of WebSocket", size_of::<WebSocket<tokio::net::TcpStream>>());
     println!("{each} bytes of heap for each of {connections} idle connections");
-    // The WebSocket itself is below 700 bytes. The rest is tokio's: the task around it, which comes in steps of 128 bytes, and
-    // what its driver keeps for a socket.
-    assert!(size_of::<WebSocket<tokio::net::TcpStream>>() <= 700);
-    assert!(each <= 1536, "{each}");
+    // Measured: 1024, of which 496 are the WebSocket. The rest is tokio's: the task around it with its future, 768 bytes in all,
+    // which come in steps of 128, and 256 that its driver keeps for a socket.
+    assert!(size_of::<WebSocket<tokio::net::TcpStream>>() <= 512);
+    assert!(each <= 1024, "{each}");
 
     // A large message leaves nothing behind: neither where it was put together nor where its echo waited.
     let frame = [&[0x82, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, 0, 0, 0, 0][..], &[7; 1_000_000]].concat();

@@ -4,6 +4,7 @@
 //! two such calls counts as having happened at the later one.
 
 use core::mem;
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::config::Config;
@@ -11,39 +12,39 @@ use super::state::State;
 
 #[derive(Debug)]
 pub(crate) struct Timers {
-    ping_interval: Option<Duration>,
-    pong_timeout: Duration,
-    idle_timeout: Option<Duration>,
-    close_timeout: Duration,
+    ping_interval: Option<Micros>,
+    pong_timeout: Micros,
+    idle_timeout: Option<Micros>,
+    close_timeout: Micros,
     /// Whether the peer showed life, whether a message was sent or received, and whether something was written, since the last
     /// call. At the beginning the first two are set, so that the first call starts the timers.
     heard: bool,
     active: bool,
     wrote: bool,
-    last_heard: Duration,
-    last_active: Duration,
+    last_heard: Micros,
+    last_active: Micros,
     /// Since when a Ping waits for a sign of life.
-    ping_sent: Option<Duration>,
+    ping_sent: Option<Micros>,
     /// Since when the peer is to finish the closing handshake.
-    closing: Option<Duration>,
-    now: Duration,
+    closing: Option<Micros>,
+    now: Micros,
 }
 
 impl Timers {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            ping_interval: config.ping_interval,
-            pong_timeout: config.pong_timeout,
-            idle_timeout: config.idle_timeout,
-            close_timeout: config.close_timeout,
+            ping_interval: config.ping_interval.map(Micros::at_least),
+            pong_timeout: Micros::at_least(config.pong_timeout),
+            idle_timeout: config.idle_timeout.map(Micros::at_least),
+            close_timeout: Micros::at_least(config.close_timeout),
             heard: true,
             active: true,
             wrote: false,
-            last_heard: Duration::ZERO,
-            last_active: Duration::ZERO,
+            last_heard: Micros::ZERO,
+            last_active: Micros::ZERO,
             ping_sent: None,
             closing: None,
-            now: Duration::ZERO,
+            now: Micros::ZERO,
         }
     }
 
@@ -75,7 +76,7 @@ impl Timers {
 
     /// When [`handle`](Self::handle) is to be called at the latest.
     pub(crate) fn next(&self, state: State) -> Option<Duration> {
-        match state {
+        let next = match state {
             State::Open => {
                 let ping = match self.ping_sent {
                     Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
@@ -89,12 +90,13 @@ impl Timers {
                 let since = self.closing.filter(|_| !self.wrote);
                 Some(since.map_or(self.now, |since| since.saturating_add(self.close_timeout)))
             }
-        }
+        };
+        next.map(Micros::into_duration)
     }
 
     /// What is due at `now`.
     pub(crate) fn handle(&mut self, now: Duration, state: State) -> Due {
-        self.now = self.now.max(now);
+        self.now = self.now.max(Micros::at_most(now));
         let now = self.now;
         if mem::take(&mut self.heard) {
             self.last_heard = now;
@@ -107,7 +109,7 @@ impl Timers {
         if mem::take(&mut self.wrote) {
             self.closing = None;
         }
-        let due = |since: Duration, timeout| now >= since.saturating_add(timeout);
+        let due = |since: Micros, timeout| now >= since.saturating_add(timeout);
         match (state, self.ping_sent, self.closing) {
             (State::Open, _, _)
                 if self.idle_timeout.is_some_and(|timeout| due(self.last_active, timeout)) =>
@@ -129,6 +131,36 @@ impl Timers {
             (_, _, Some(since)) if due(since, self.close_timeout) => Due::CloseTimeout,
             _ => Due::Nothing,
         }
+    }
+}
+
+/// A time in microseconds, half the size of a `Duration`: every connection has nine. Never zero, so that an `Option` takes no
+/// more; the largest stands for whatever is larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Micros(NonZeroU64);
+
+impl Micros {
+    const ZERO: Self = Self(NonZeroU64::MIN);
+
+    fn new(micros: u128) -> Self {
+        let micros = u64::try_from(micros).unwrap_or(u64::MAX);
+        Self(Self::ZERO.0.saturating_add(micros))
+    }
+
+    fn at_least(duration: Duration) -> Self {
+        Self::new(duration.as_nanos().div_ceil(1000))
+    }
+
+    fn at_most(duration: Duration) -> Self {
+        Self::new(duration.as_micros())
+    }
+
+    fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0.get() - 1))
+    }
+
+    fn into_duration(self) -> Duration {
+        if self.0 == NonZeroU64::MAX { Duration::MAX } else { Duration::from_micros(self.0.get() - 1) }
     }
 }
 

@@ -87,6 +87,15 @@ impl Output {
         }
     }
 
+    /// Frees a buffer so small that making it again costs next to nothing; a larger one is for steady traffic.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() && self.bytes.len() <= SMALLEST {
+            self.bytes = Vec::new();
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
     fn round_over(&mut self) {
         let kept = match self.last_round {
             0 => 0,

@@ -349,6 +349,12 @@ impl Sender {
         self.output.waiting()
     }
 
+    /// Nothing is to be sent before something is received: a task waits with as little memory as possible.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn rest(&mut self) {
+        self.output.rest();
+    }
+
     /// See [`Connection::output_written`](super::Connection::output_written).
     #[inline]
     pub fn output_written(&mut self, n: usize) {
