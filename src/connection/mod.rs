@@ -198,7 +198,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull),
-    /// [`InFragments`](SendError::InFragments), [`PayloadOwed`](SendError::PayloadOwed).
+    /// [`InFragments`](SendError::InFragments), [`PayloadOwed`](SendError::PayloadOwed),
+    /// [`Compression`](SendError::Compression).
     #[inline]
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.sender.send(message)

@@ -298,7 +298,6 @@ fn base(symbol: usize) -> usize {
 }
 
 /// Compressed, up to and with `00 00 FF FF`.
-#[cfg(feature = "deflate")]
 pub(crate) fn compressed(compressor: &mut dyn sansocket::deflate::Compressor, data: &[u8]) -> Vec<u8> {
     let mut out = vec![0; data.len() + data.len() / 8 + 64];
     let len = compressor.compress(data, false, &mut out).expect("a codec that works");

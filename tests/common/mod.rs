@@ -7,9 +7,7 @@ mod model;
 use sansocket::frame::{CloseFrame, Kind, Limits};
 use sansocket::{Config, Connection, Event, Input, Message};
 
-#[cfg(feature = "deflate")]
-pub(crate) use inflate::compressed;
-pub(crate) use inflate::{Blocks, Naive, Say};
+pub(crate) use inflate::{Blocks, Naive, Say, compressed};
 pub(crate) use model::{Outcome, Seen, breaking_byte, model};
 
 /// Small enough to be met by small tests.
