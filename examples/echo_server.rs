@@ -86,10 +86,6 @@ fn serve(options: Options) -> io::Result<()> {
         io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen))
     })?;
     let address = listener.local_addr()?;
-    println!("echo server on ws://{address}/, for messages of up to {} bytes", options.max_message);
-    println!("try it: open http://{address}/ in a browser, or run");
-    println!("    cargo run --release --features net --example client -- ws://{address}/");
-
     let server = Arc::new(Server::default());
     ctrlc::set_handler({
         let server = Arc::clone(&server);
@@ -102,6 +98,10 @@ fn serve(options: Options) -> io::Result<()> {
         }
     })
     .map_err(io::Error::other)?;
+
+    println!("echo server on ws://{address}/, for messages of up to {} bytes", options.max_message);
+    println!("try it: open http://{address}/ in a browser, or run");
+    println!("    cargo run --release --features net --example client -- ws://{address}/");
 
     for stream in listener.incoming() {
         if server.stopping.load(Ordering::SeqCst) {

@@ -71,7 +71,7 @@ impl Timers {
     /// The time that was told last.
     #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn now(&self) -> Duration {
-        self.now
+        self.now.into_duration()
     }
 
     /// When [`handle`](Self::handle) is to be called at the latest.
