@@ -1,11 +1,13 @@
-//! Whatever one connection sends, all get: encoded once, shared by all, and a connection that is too slow is dropped.
+//! Whatever one connection sends, all get: encoded once, shared by all, and a connection that is too slow is
+//! dropped.
 //!
 //! ```text
 //! cargo run --release --features tokio --example broadcast -- [ADDR:PORT]
 //! ```
 //!
-//! The policy: up to 256 messages may wait for a connection. One that falls further behind is closed with code 1008, and one that
-//! takes nothing at all for five seconds is dropped; the others never wait for it, and memory stays bounded.
+//! The policy: up to 256 messages may wait for a connection. One that falls further behind is closed with
+//! code 1008, and one that takes nothing at all for five seconds is dropped; the others never wait for it,
+//! and memory stays bounded.
 
 use std::io;
 use std::pin::pin;

@@ -4,7 +4,8 @@
 //! cargo run --release --features net --example client -- URL [--protocol P]... [--header 'NAME: VALUE']... [--deflate]
 //! ```
 //!
-//! It ends with a closing handshake at the end of the input. Exit status: 0 after a closing handshake, 1 otherwise.
+//! It ends with a closing handshake at the end of the input. Exit status: 0 after a closing handshake, 1
+//! otherwise.
 
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::process::ExitCode;

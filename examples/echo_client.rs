@@ -1,11 +1,12 @@
-//! A client that echoes every message until the connection ends; also the client under test of the Autobahn|Testsuite.
+//! A client that echoes every message until the connection ends; also the client under test of the
+//! Autobahn|Testsuite.
 //!
 //! ```text
 //! cargo run --release --features net --example echo_client -- URL [--max-message BYTES] [--deflate] [--agent NAME]
 //! ```
 //!
-//! With `--agent` it runs all cases of the suite's fuzzing server at URL. Exit status: 0 after a closing handshake, 1 if the
-//! connection was lost or failed, 2 if it could not be opened.
+//! With `--agent` it runs all cases of the suite's fuzzing server at URL. Exit status: 0 after a closing
+//! handshake, 1 if the connection was lost or failed, 2 if it could not be opened.
 
 use std::process::ExitCode;
 use std::time::Duration;

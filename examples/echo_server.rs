@@ -91,7 +91,8 @@ fn serve(options: Options) -> io::Result<()> {
         let server = Arc::clone(&server);
         move || {
             server.stopping.store(true, Ordering::SeqCst);
-            // The accepting thread waits in the system: a connection wakes it, as soon as there is a file left for one.
+            // The accepting thread waits in the system: a connection wakes it, as soon as there is a file
+            // left for one.
             while TcpStream::connect(address).is_err() {
                 thread::sleep(TICK / 10);
             }

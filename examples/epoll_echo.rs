@@ -167,7 +167,8 @@ impl Peer {
                 Ok(n) => {
                     self.received(&mut buf[..n]);
                     if n < buf.len() {
-                        // That was all for now; whatever comes wakes us again, and an end that came along waits for the next tick.
+                        // That was all for now; whatever comes wakes us again, and an end that came along
+                        // waits for the next tick.
                         self.write()?;
                         return Ok(true);
                     }

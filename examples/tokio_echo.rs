@@ -1,4 +1,5 @@
-//! An echo server on tokio: a task for each connection, all cores, all that one read brought answered with one write.
+//! An echo server on tokio: a task for each connection, all cores, all that one read brought answered with
+//! one write.
 //!
 //! ```text
 //! cargo run --release --features tokio --example tokio_echo -- [--listen ADDR:PORT] [--max-message BYTES] [--deflate]

@@ -51,8 +51,8 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code of the Close frame that tells the peer (RFC 6455 §7.4.1); `None` if there is nobody left to tell, which
-    /// is what 1006 stands for.
+    /// The code of the Close frame that tells the peer (RFC 6455 §7.4.1); `None` if there is nobody left to
+    /// tell, which is what 1006 stands for.
     #[must_use]
     pub const fn close_code(self) -> Option<CloseCode> {
         Some(match self {
@@ -63,7 +63,8 @@ impl ProtocolError {
         })
     }
 
-    /// The section of RFC 6455 whose rule was broken; of a compressed message, the one that its data does not fit its type.
+    /// The section of RFC 6455 whose rule was broken; of a compressed message, the one that its data does not
+    /// fit its type.
     #[must_use]
     pub const fn section(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
 //! WebSocket (RFC 6455, RFC 7692) as a protocol, without sockets: bytes in, events out, bytes out.
 //!
-//! The same core runs under `std::net`, tokio, mio or io_uring, inside another HTTP library, over an HTTP/2 stream, in a fuzzer,
-//! and without an operating system. It does no I/O, has no clock, no thread and no `unsafe`.
+//! The same core runs under `std::net`, tokio, mio or io_uring, inside another HTTP library, over an HTTP/2
+//! stream, in a fuzzer, and without an operating system. It does no I/O, has no clock, no thread and no
+//! `unsafe`.
 //!
 //! # The loop
 //!

@@ -1,7 +1,7 @@
 //! [`Timers`]: pings and deadlines, without a clock.
 //!
-//! The core learns the time only in [`Connection::handle_timeout`](super::Connection::handle_timeout). What happened between
-//! two such calls counts as having happened at the later one.
+//! The core learns the time only in [`Connection::handle_timeout`](super::Connection::handle_timeout). What
+//! happened between two such calls counts as having happened at the later one.
 
 use core::mem;
 use core::num::NonZeroU64;
@@ -16,8 +16,9 @@ pub(crate) struct Timers {
     pong_timeout: Micros,
     idle_timeout: Option<Micros>,
     close_timeout: Micros,
-    /// Whether the peer showed life, whether a message was sent or received, and whether something was written, since the last
-    /// call. At the beginning the first two are set, so that the first call starts the timers.
+    /// Whether the peer showed life, whether a message was sent or received, and whether something was
+    /// written, since the last call. At the beginning the first two are set, so that the first call starts
+    /// the timers.
     heard: bool,
     active: bool,
     wrote: bool,
@@ -54,8 +55,8 @@ impl Timers {
         self.heard = true;
     }
 
-    /// Output was written. A transport that could not take everything before, and takes more now, shows life as well: the peer
-    /// is reading, however slowly.
+    /// Output was written. A transport that could not take everything before, and takes more now, shows life
+    /// as well: the peer is reading, however slowly.
     #[inline]
     pub(crate) fn wrote(&mut self, more_waits: bool) {
         self.wrote = true;
@@ -134,8 +135,8 @@ impl Timers {
     }
 }
 
-/// A time in microseconds, half the size of a `Duration`: every connection has nine. Never zero, so that an `Option` takes no
-/// more; the largest stands for whatever is larger.
+/// A time in microseconds, half the size of a `Duration`: every connection has nine. Never zero, so that an
+/// `Option` takes no more; the largest stands for whatever is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Micros(NonZeroU64);
 

@@ -5,7 +5,8 @@ use core::fmt;
 
 use crate::random::Random;
 
-/// Draws a fresh masking key for every frame (RFC 6455 §5.3), many at a time, since asking the operating system is slow.
+/// Draws a fresh masking key for every frame (RFC 6455 §5.3), many at a time, since asking the operating
+/// system is slow.
 pub(crate) struct Masks<R: ?Sized = dyn Random + Send> {
     pool: [u8; 512],
     used: usize,

@@ -79,9 +79,9 @@ impl Connection {
         Self { sender: self.sender.with_output(output), ..self }
     }
 
-    /// The two halves, for two threads or tasks. Three things have to be carried from the receiver to the sender: after each
-    /// read, that the peer was [heard](Sender::heard), or the timers take it for lost; what each event [asks
-    /// for](Event::reply); and the [end of the stream](Sender::recv_eof).
+    /// The two halves, for two threads or tasks. Three things have to be carried from the receiver to the
+    /// sender: after each read, that the peer was [heard](Sender::heard), or the timers take it for lost;
+    /// what each event [asks for](Event::reply); and the [end of the stream](Sender::recv_eof).
     ///
     /// ```
     /// use sansocket::{Config, Connection, Input};
@@ -162,8 +162,9 @@ impl Connection {
 
     /// The next event, with data piece by piece as it arrives: messages of any size in constant memory.
     ///
-    /// [`Config::max_message`] and [`Config::max_frame`] bound these messages too: raise them for large ones. After [`recv`](Self::recv) in the middle of a message the first piece
-    /// is what had arrived; the other way round, `recv` returns the rest.
+    /// [`Config::max_message`] and [`Config::max_frame`] bound these messages too: raise them for large ones.
+    /// After [`recv`](Self::recv) in the middle of a message the first piece is what had arrived; the other
+    /// way round, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         let arrived = !input.is_empty();
@@ -358,7 +359,8 @@ impl Connection {
     /// Whether to shut down the transport's writing side: everything has been said. After a closing handshake
     /// the server does so first, and a client when the server has (§7.1.1).
     ///
-    /// It stays true: shut down once. Then read on until the end of the stream, or until [`is_ended`](Self::is_ended).
+    /// It stays true: shut down once. Then read on until the end of the stream, or until
+    /// [`is_ended`](Self::is_ended).
     #[inline]
     #[must_use]
     pub fn should_shutdown(&self) -> bool {
@@ -398,8 +400,8 @@ impl Connection {
         self.sender.now()
     }
 
-    /// Tells the time, on any monotonic scale of the caller's, such as the time since the program started; sends pings and
-    /// watches deadlines. Returns [`Event::Failed`] when the peer is lost.
+    /// Tells the time, on any monotonic scale of the caller's, such as the time since the program started;
+    /// sends pings and watches deadlines. Returns [`Event::Failed`] when the peer is lost.
     ///
     /// Call it once at the beginning, after reading, and at [`next_timeout`](Self::next_timeout). What
     /// happened since the last call counts as having happened now, so calling it more often makes the timers

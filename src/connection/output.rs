@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 
 /// A queue of bytes: appended at the end, written from the front.
 ///
-/// Its room is kept initialised, so that appending never has to zero anything, and it is given back by one rule: whenever all
-/// has been written, the buffer is kept only as large as two rounds of writing in a row have needed. So a single big message
-/// leaves nothing behind, while steady traffic never allocates.
+/// Its room is kept initialised, so that appending never has to zero anything, and it is given back by one
+/// rule: whenever all has been written, the buffer is kept only as large as two rounds of writing in a row
+/// have needed. So a single big message leaves nothing behind, while steady traffic never allocates.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     bytes: Vec<u8>,
@@ -41,7 +41,8 @@ impl Output {
         self.start == self.end
     }
 
-    /// At least `n` bytes of room behind what waits; [`appended`](Self::appended) tells how many of them were used.
+    /// At least `n` bytes of room behind what waits; [`appended`](Self::appended) tells how many of them were
+    /// used.
     #[inline]
     pub(crate) fn room(&mut self, n: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < n {

@@ -330,8 +330,8 @@ impl Sender {
         self.conclude(Step::End);
     }
 
-    /// Bytes have arrived: the peer is alive. `message`: they brought a message or a piece of one, so that the connection is not
-    /// idle.
+    /// Bytes have arrived: the peer is alive. `message`: they brought a message or a piece of one, so that
+    /// the connection is not idle.
     #[inline]
     pub fn heard(&mut self, message: bool) {
         self.timers.heard();
@@ -523,8 +523,8 @@ impl Sender {
         Ok(self.masked(header))
     }
 
-    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed nor masked, and not too
-    /// much for the output if it has to be copied after all.
+    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed
+    /// nor masked, and not too much for the output if it has to be copied after all.
     #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn sends_as_is(&self, len: usize) -> bool {
         !self.is_client() && !self.compresses(len) && len <= self.room()
@@ -566,8 +566,8 @@ impl Sender {
         let len = deflater
             .deflate(payload, header.fin, &mut room[at..at + bound])
             .map_err(|_| SendError::Compression)?;
-        // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a
-        // data message." (RFC 7692 §6.1)
+        // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
+        // fragments of a data message." (RFC 7692 §6.1)
         let rsv1 = header.opcode != Opcode::Continuation;
         let header = Header { rsv1, payload_len: len as u64, ..header };
         let start = header.len();

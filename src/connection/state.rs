@@ -30,8 +30,8 @@ impl State {
         match (self, step) {
             (Self::Ended, _) | (_, Step::End) => Self::Ended,
             (Self::Failed, _) | (_, Step::Fail) => Self::Failed,
-            // "after both sending and receiving a Close message, an endpoint considers the WebSocket connection closed"
-            // (§5.5.1): a Close is answered at once, so receiving one is always both.
+            // "after both sending and receiving a Close message, an endpoint considers the WebSocket
+            // connection closed" (§5.5.1): a Close is answered at once, so receiving one is always both.
             (Self::Closed, _) | (_, Step::ReceiveClose) => Self::Closed,
             (Self::Open | Self::CloseSent, Step::SendClose) => Self::CloseSent,
         }

@@ -21,8 +21,8 @@ pub trait Codec: fmt::Debug + Send + Sync {
 
 /// Compresses messages one after the other.
 pub trait Compressor: Send {
-    /// Writes `data` to the front of `out`, compressed and flushed to an empty block without compression, so that it
-    /// ends with `00 00 FF FF`; and tells how many bytes that are, none if there is nothing to flush.
+    /// Writes `data` to the front of `out`, compressed and flushed to an empty block without compression, so
+    /// that it ends with `00 00 FF FF`; and tells how many bytes that are, none if there is nothing to flush.
     ///
     /// `out` has room for 9 bits for each byte and 64 bytes more.
     ///

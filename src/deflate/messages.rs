@@ -122,16 +122,16 @@ impl Deflater {
         len.saturating_add(len / 8).saturating_add(64)
     }
 
-    /// Compresses the next bytes of a message, `last` if it ends with them, to the front of `out`, which has room for
-    /// the [`bound`](Self::bound); and tells how many bytes that are.
+    /// Compresses the next bytes of a message, `last` if it ends with them, to the front of `out`, which has
+    /// room for the [`bound`](Self::bound); and tells how many bytes that are.
     pub(crate) fn deflate(&mut self, data: &[u8], last: bool, out: &mut [u8]) -> Result<usize, CodecError> {
         let state = self.state.get_or_insert_with(|| self.codec.compressor(self.window_bits, self.level));
         let len = state.compress(data, last && self.no_context_takeover, out);
         let compressed = len.ok().and_then(|len| out.get(..len));
         let len = match (compressed, compressed.and_then(|all| all.strip_suffix(&TAIL))) {
-            // "If the resulting data does not end with an empty DEFLATE block with no compression [...], append an
-            // empty DEFLATE block with no compression to the tail end. [...] Remove 4 octets (that are 0x00 0x00 0xff
-            // 0xff) from the tail end." (§7.2.1)
+            // "If the resulting data does not end with an empty DEFLATE block with no compression [...],
+            // append an empty DEFLATE block with no compression to the tail end. [...] Remove 4 octets (that
+            // are 0x00 0x00 0xff 0xff) from the tail end." (§7.2.1)
             (_, Some(front)) if last => front.len(),
             (Some(all), Some(_)) => all.len(),
             // Where nothing was left to flush, what remains of such a block is this byte.

@@ -6,7 +6,8 @@ use core::str;
 use super::control::ControlPayload;
 use crate::error::ProtocolError;
 
-/// A status code that may stand in a Close frame: 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4 and IANA's registry).
+/// A status code that may stand in a Close frame: 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4 and
+/// IANA's registry).
 ///
 /// The others cannot be represented. 1005 and 1006 exist only as words for "no code" and "no Close frame".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,8 +102,8 @@ impl CloseFrame {
     /// Reads the payload of a Close frame; `None` if it is empty.
     ///
     /// # Errors
-    /// [`InvalidCloseCode`](ProtocolError::InvalidCloseCode), [`CloseTooShort`](ProtocolError::CloseTooShort) for a
-    /// single byte, [`InvalidUtf8`](ProtocolError::InvalidUtf8) in the reason, and
+    /// [`InvalidCloseCode`](ProtocolError::InvalidCloseCode), [`CloseTooShort`](ProtocolError::CloseTooShort)
+    /// for a single byte, [`InvalidUtf8`](ProtocolError::InvalidUtf8) in the reason, and
     /// [`ControlTooLong`](ProtocolError::ControlTooLong) for more than 125 bytes.
     pub fn parse(payload: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let payload = ControlPayload::new(payload).ok_or(ProtocolError::ControlTooLong)?;

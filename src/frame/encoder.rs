@@ -5,7 +5,8 @@ use core::fmt;
 use super::header::Header;
 use super::mask::Mask;
 
-/// Writes a frame to the front of `out`: `header`, then `payload`, masked if the header has a key. Tells its length.
+/// Writes a frame to the front of `out`: `header`, then `payload`, masked if the header has a key. Tells its
+/// length.
 ///
 /// The payload length is that of `payload`, whatever the header says.
 ///

@@ -2,8 +2,9 @@
 
 /// A masking key that remembers how far into the payload it is.
 ///
-/// "Octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4 of the
-/// masking key" (RFC 6455 §5.3). A payload may come in any number of pieces: each call goes on where the last one ended.
+/// "Octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4
+/// of the masking key" (RFC 6455 §5.3). A payload may come in any number of pieces: each call goes on where
+/// the last one ended.
 ///
 /// ```
 /// use sansocket::frame::Mask;
@@ -41,7 +42,8 @@ impl Mask {
         *self = self.after(payload.len());
     }
 
-    /// Copies the next bytes of the payload from `from` to `to`, masked or unmasked; as many as the shorter one holds.
+    /// Copies the next bytes of the payload from `from` to `to`, masked or unmasked; as many as the shorter
+    /// one holds.
     #[inline]
     pub fn copy(&mut self, from: &[u8], to: &mut [u8]) {
         let len = from.len().min(to.len());

@@ -4,8 +4,8 @@ use core::str;
 
 /// Validates text piece by piece; a piece may end inside a code point.
 ///
-/// It holds at most the three bytes of a cut code point, and fails at the first byte that no valid text could have in its
-/// place: the surrogates, overlong forms and code points over U+10FFFF at their second byte.
+/// It holds at most the three bytes of a cut code point, and fails at the first byte that no valid text could
+/// have in its place: the surrogates, overlong forms and code points over U+10FFFF at their second byte.
 ///
 /// ```
 /// use sansocket::frame::Utf8;
@@ -83,7 +83,8 @@ impl Utf8 {
         Ok(text)
     }
 
-    /// Takes from the front of `bytes` what the cut code point is missing, and tells how much that was; `None` if it is invalid.
+    /// Takes from the front of `bytes` what the cut code point is missing, and tells how much that was;
+    /// `None` if it is invalid.
     fn complete(&mut self, bytes: &[u8]) -> Option<(Option<char>, usize)> {
         let taken = self.missing().min(bytes.len());
         if taken == 0 {

@@ -1,4 +1,5 @@
-//! What can go wrong in the opening handshake: [`HandshakeError`], [`ArgumentError`], [`UrlError`], [`RedirectError`].
+//! What can go wrong in the opening handshake: [`HandshakeError`], [`ArgumentError`], [`UrlError`],
+//! [`RedirectError`].
 
 use core::error::Error;
 use core::fmt;
@@ -38,9 +39,9 @@ pub enum HandshakeError {
     RepeatedHost,
     /// `Host` is not a host with an optional port.
     InvalidHost,
-    /// No `Upgrade: websocket`. From bytes only a request with other headers of a WebSocket gets this, and an ordinary one
-    /// is [`Http`](super::ServerProgress::Http); from [parts](super::UpgradeRequest::from_parts) every request that does not
-    /// ask for a WebSocket.
+    /// No `Upgrade: websocket`. From bytes only a request with other headers of a WebSocket gets this, and an
+    /// ordinary one is [`Http`](super::ServerProgress::Http); from [parts](super::UpgradeRequest::from_parts)
+    /// every request that does not ask for a WebSocket.
     MissingUpgrade,
     /// The method is not GET.
     MethodNotGet,

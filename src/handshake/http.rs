@@ -58,7 +58,8 @@ impl Accepted {
 
 /// Feature `http`.
 impl Refusal {
-    /// The answer as a response of the `http` crate. The length and the end of the connection are left to the library.
+    /// The answer as a response of the `http` crate. The length and the end of the connection are left to the
+    /// library.
     #[must_use]
     pub fn to_http(&self) -> Response<Vec<u8>> {
         let body = self.body().to_owned();

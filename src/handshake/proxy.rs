@@ -18,7 +18,8 @@ impl Proxy {
     /// Parses `http://[user:password@]host[:port]`.
     ///
     /// # Errors
-    /// [`UrlError`], as for [`Url::parse`]. A proxy that is itself behind TLS is not for here: [`UrlError::Scheme`].
+    /// [`UrlError`], as for [`Url::parse`]. A proxy that is itself behind TLS is not for here:
+    /// [`UrlError::Scheme`].
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
         if !scheme.eq_ignore_ascii_case("http") {
@@ -69,7 +70,8 @@ pub struct ProxyHandshake {
 }
 
 impl ProxyHandshake {
-    /// Asks `proxy` for a tunnel to the host and port of `url`. The limits of the answer's head are those of `config`.
+    /// Asks `proxy` for a tunnel to the host and port of `url`. The limits of the answer's head are those of
+    /// `config`.
     pub fn new(proxy: &Proxy, url: &Url, config: Config) -> Self {
         let target = url.authority();
         // RFC 9110 §7.2: "a user agent MUST generate a Host header field in a request".
@@ -127,11 +129,11 @@ impl fmt::Debug for ProxyHandshake {
 pub enum ProxyProgress {
     /// The answer is not whole yet: all bytes are taken, read more.
     Incomplete(ProxyHandshake),
-    /// The tunnel is open, and what follows belongs to it. In TLS and in a WebSocket the client speaks first: bytes that are in
-    /// the input already are not the server's.
+    /// The tunnel is open, and what follows belongs to it. In TLS and in a WebSocket the client speaks first:
+    /// bytes that are in the input already are not the server's.
     Open,
-    /// The proxy opens no tunnel: it asks for credentials (407), or reports an error. Whatever this says, it is not the server
-    /// that says it: a redirect is not to be followed.
+    /// The proxy opens no tunnel: it asks for credentials (407), or reports an error. Whatever this says, it
+    /// is not the server that says it: a redirect is not to be followed.
     Refused(RefusedResponse),
     /// The proxy's answer breaks a rule: close the transport.
     Failed(HandshakeError),

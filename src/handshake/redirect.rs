@@ -11,8 +11,9 @@ use super::url::Url;
 
 /// Which redirects a client follows, and how many. Nothing is followed unless it asks.
 ///
-/// When the scheme, the host or the port changes, what may be a secret stays behind: the user name and the password of the URL,
-/// `Authorization`, `Proxy-Authorization` and `Cookie`. All else goes along, subprotocols too.
+/// When the scheme, the host or the port changes, what may be a secret stays behind: the user name and the
+/// password of the URL, `Authorization`, `Proxy-Authorization` and `Cookie`. All else goes along,
+/// subprotocols too.
 ///
 /// ```
 /// use sansocket::handshake::{ClientHandshake, ClientProgress, ClientRequest, Redirects};

@@ -167,8 +167,8 @@ impl From<HandshakeError> for Response {
         match error {
             // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
             E::MethodNotGet => response.line("Allow", "GET"),
-            // RFC 6455 §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field […] containing all versions it is
-            // willing to use." Every 426 has it anyway.
+            // RFC 6455 §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field […] containing all
+            // versions it is willing to use." Every 426 has it anyway.
             E::MissingVersion | E::InvalidVersion => response.line("Sec-WebSocket-Version", "13"),
             _ => response,
         }

@@ -111,8 +111,8 @@ impl Transport for ClientStream {
     }
 }
 
-/// A TCP connection whose reads and writes end at a deadline, until it is lifted: however a peer doles out its bytes, and however
-/// many of them TLS wants before it shows one.
+/// A TCP connection whose reads and writes end at a deadline, until it is lifted: however a peer doles out
+/// its bytes, and however many of them TLS wants before it shows one.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,

@@ -50,8 +50,8 @@ pub fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
 /// Connects with subprotocols, headers and limits of your own, through a proxy, or wherever redirects lead; see
 /// [`ConnectOptions`]. Returns what the server said as well.
 ///
-/// [`Config::handshake_timeout`] bounds it all but looking up the name, which the operating system bounds: every address,
-/// the proxy, TLS, the handshake, redirects.
+/// [`Config::handshake_timeout`] bounds it all but looking up the name, which the operating system bounds:
+/// every address, the proxy, TLS, the handshake, redirects.
 ///
 /// # Errors
 /// See [`Error`].
@@ -69,8 +69,8 @@ pub fn connect_with(
     }
 }
 
-/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client certificate. A `ws://` URL
-/// is connected to without TLS.
+/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client
+/// certificate. A `ws://` URL is connected to without TLS.
 ///
 /// # Errors
 /// See [`Error`].
@@ -370,8 +370,8 @@ impl<S: Transport> Upgrade<S> {
         self.reader.into_web_socket(self.request.accept(), self.unread)
     }
 
-    /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking or not: the client
-    /// has to read the answer first.
+    /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking
+    /// or not: the client has to read the answer first.
     ///
     /// # Errors
     /// The stream's.
@@ -389,8 +389,8 @@ pub struct Http<S> {
 }
 
 impl<S: Transport> Http<S> {
-    /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking or not: the client
-    /// has to read the answer first.
+    /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking
+    /// or not: the client has to read the answer first.
     ///
     /// # Errors
     /// The stream's.
@@ -441,8 +441,8 @@ impl<S: Transport> Reader<S> {
     }
 }
 
-/// An answer, and a moment for the peer to close: closing with unread input would reset the connection and could destroy the
-/// answer on its way.
+/// An answer, and a moment for the peer to close: closing with unread input would reset the connection and
+/// could destroy the answer on its way.
 #[derive(Debug)]
 struct Answering<S> {
     stream: S,

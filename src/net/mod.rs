@@ -34,15 +34,16 @@ use crate::input::Input;
 /// * [`read`](Self::read) returns all that one read brought, to be answered with one write: the fastest way.
 /// * [`send`](Self::send) writes at once; [`feed`](Self::feed) leaves that to the next `flush`, `recv` or `read`.
 ///
-/// Both ways of reading also write what is waiting, answer pings, send pings in time, and end the transport in the right order
-/// once the connection is over: go on until they return `None`.
+/// Both ways of reading also write what is waiting, answer pings, send pings in time, and end the transport
+/// in the right order once the connection is over: go on until they return `None`.
 ///
 /// What a peer does wrong is never an error of these methods but an [`Event::Failed`].
 ///
 /// The stream's read timeout belongs to the WebSocket: [`set_read_timeout`](Self::set_read_timeout).
 ///
-/// On a stream that does not block, `WouldBlock` is an error of [`recv`](Self::recv), [`read`](Self::read) and
-/// [`flush`](Self::flush) that means "later" and loses nothing; a message that was sent is queued whatever the stream does.
+/// On a stream that does not block, `WouldBlock` is an error of [`recv`](Self::recv), [`read`](Self::read)
+/// and [`flush`](Self::flush) that means "later" and loses nothing; a message that was sent is queued
+/// whatever the stream does.
 #[derive(Debug)]
 pub struct WebSocket<S> {
     stream: S,
@@ -61,7 +62,8 @@ pub struct WebSocket<S> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read behind it.
+    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read
+    /// behind it.
     ///
     /// The other way round: [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
@@ -86,7 +88,8 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// The stream, without a read timeout, the connection with its output, and what was read but not yet looked at.
+    /// The stream, without a read timeout, the connection with its output, and what was read but not yet
+    /// looked at.
     pub fn into_parts(mut self) -> (S, Connection, Vec<u8>) {
         if self.stream_timeout.is_some() {
             // A stream that cannot do so will say what is wrong with it when it is read.
@@ -117,8 +120,8 @@ impl<S: Transport> WebSocket<S> {
         self.buf.resize(bytes.max(self.end).max(1), 0);
     }
 
-    /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they return `WouldBlock`.
-    /// Default: forever. (A timeout for writing is the stream's own.)
+    /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they
+    /// return `WouldBlock`. Default: forever. (A timeout for writing is the stream's own.)
     ///
     /// Zero counts as a millisecond: for the system's own streams it would be an error.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
@@ -127,13 +130,15 @@ impl<S: Transport> WebSocket<S> {
 
     /// The next event; `None` when the connection is over and the transport ended.
     ///
-    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written. The event borrows
-    /// from the WebSocket: to send while holding a message, use [`read`](Self::read), or [`Event::into_owned`] first.
+    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written.
+    /// The event borrows from the WebSocket: to send while holding a message, use [`read`](Self::read), or
+    /// [`Event::into_owned`] first.
     ///
     /// # Errors
     /// The stream's. `WouldBlock` loses nothing.
     pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
-        // Only a message that lies whole in the buffer is borrowed; that is known before, as a loop cannot return a borrow.
+        // Only a message that lies whole in the buffer is borrowed; that is known before, as a loop cannot
+        // return a borrow.
         while !self.connection.is_whole(&self.buf[self.start..self.end]) {
             let mut input = Input::new(&mut self.buf[self.start..self.end]);
             let event = self.connection.recv(&mut input).map(Event::into_owned);
@@ -161,8 +166,8 @@ impl<S: Transport> WebSocket<S> {
         Ok(event)
     }
 
-    /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the connection is over and
-    /// the transport ended.
+    /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the
+    /// connection is over and the transport ended.
     ///
     /// ```no_run
     /// # fn echo(mut ws: sansocket::net::WebSocket<std::net::TcpStream>) -> std::io::Result<()> {
@@ -197,11 +202,13 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// A server's large payload is written from where it is, without a copy.
     ///
-    /// It does not read: whoever sends a lot on a blocking stream and never receives can block against a peer that answers, and
-    /// learns that the peer has closed only from [`recv`](Self::recv). [`split`](WebSocket::split) is for doing both at once.
+    /// It does not read: whoever sends a lot on a blocking stream and never receives can block against a peer
+    /// that answers, and learns that the peer has closed only from [`recv`](Self::recv).
+    /// [`split`](WebSocket::split) is for doing both at once.
     ///
     /// # Errors
-    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never `WouldBlock`.
+    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never
+    /// `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         let payload = message.as_bytes();
         if payload.len() < DIRECT_FROM || !self.connection.sender().sends_as_is(payload.len()) {
@@ -255,7 +262,8 @@ impl<S: Transport> WebSocket<S> {
         self.flush_now()
     }
 
-    /// Starts the closing handshake, if it has not begun. Then receive on until `None`: messages may still be on their way.
+    /// Starts the closing handshake, if it has not begun. Then receive on until `None`: messages may still be
+    /// on their way.
     ///
     /// # Errors
     /// The stream's, but never `WouldBlock`.
@@ -324,7 +332,8 @@ impl<S: Transport> WebSocket<S> {
             if let Some(event) = self.tick()? {
                 return Ok(Filled::Event(event));
             }
-            // A deadline, or a stream that broke when all had been said, may have ended the connection without an event.
+            // A deadline, or a stream that broke when all had been said, may have ended the connection
+            // without an event.
             if self.connection.is_ended() {
                 break;
             }

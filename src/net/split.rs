@@ -1,7 +1,8 @@
 //! [`ReadHalf`] and [`WriteHalf`]: one connection in two threads.
 //!
-//! Both halves queue under a lock that is never held while a stream blocks: whoever writes takes the stream out, and the other
-//! leaves its bytes to it. So a reader answers pings while the writer is blocked, and is never blocked by it.
+//! Both halves queue under a lock that is never held while a stream blocks: whoever writes takes the stream
+//! out, and the other leaves its bytes to it. So a reader answers pings while the writer is blocked, and is
+//! never blocked by it.
 
 use core::time::Duration;
 use std::io::{self, ErrorKind};
@@ -39,8 +40,8 @@ impl WebSocket<TcpStream> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// The two halves of a blocking stream, of which `writing` is a second handle. Not for TLS, whose directions cannot be
-    /// separated.
+    /// The two halves of a blocking stream, of which `writing` is a second handle. Not for TLS, whose
+    /// directions cannot be separated.
     pub fn split_with(self, writing: S) -> (ReadHalf<S>, WriteHalf<S>) {
         let (receiver, sender) = self.connection.split();
         let writing = Writing { sender, stream: Some(writing), shut_down: self.shut_down };
@@ -81,8 +82,9 @@ impl<S: Transport> WebSocket<S> {
 
 /// The half of a [`WebSocket`] that receives, in a thread of its own.
 ///
-/// It also answers pings and Closes, watches the deadlines and ends the transport, all of that inside [`recv`](Self::recv): go on
-/// until it returns `None`. When it is dropped, pings stay unanswered and no deadline is watched; the [`WriteHalf`] can still send.
+/// It also answers pings and Closes, watches the deadlines and ends the transport, all of that inside
+/// [`recv`](Self::recv): go on until it returns `None`. When it is dropped, pings stay unanswered and no
+/// deadline is watched; the [`WriteHalf`] can still send.
 #[derive(Debug)]
 pub struct ReadHalf<S> {
     stream: S,
@@ -302,8 +304,8 @@ impl<S: Transport> Shared<S> {
         }
     }
 
-    /// Writes what is waiting, and ends the writing side when that is all. If the other half is at it, it does this as well:
-    /// `wait` until then, or return at once.
+    /// Writes what is waiting, and ends the writing side when that is all. If the other half is at it, it
+    /// does this as well: `wait` until then, or return at once.
     fn write(&self, wait: bool) -> io::Result<()> {
         let mut writing = self.lock();
         let mut stream = loop {

@@ -21,8 +21,8 @@ pub trait Transport: Read + Write {
     /// Whatever the stream reports.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Bounds how long a blocking read waits, so that pings and deadlines come in time. A stream that never blocks need not
-    /// do anything.
+    /// Bounds how long a blocking read waits, so that pings and deadlines come in time. A stream that never
+    /// blocks need not do anything.
     ///
     /// # Errors
     /// Whatever the stream reports.

@@ -33,8 +33,8 @@ impl Alarm {
             return Poll::Pending;
         };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        // With every message the deadline moves on. A timer that is early is left alone until it fires: that is much
-        // rarer.
+        // With every message the deadline moves on. A timer that is early is left alone until it fires: that
+        // is much rarer.
         if sleep.deadline() > due {
             sleep.as_mut().reset(due);
         }

@@ -30,7 +30,8 @@ use crate::random::OsRandom;
 #[cfg(feature = "tokio-rustls")]
 use crate::tls;
 
-/// Connects to a `ws://` URL, and with the feature `tokio-rustls` to a `wss://` URL, with the default configuration.
+/// Connects to a `ws://` URL, and with the feature `tokio-rustls` to a `wss://` URL, with the default
+/// configuration.
 ///
 /// Dropping the future drops the connection.
 ///
@@ -44,8 +45,8 @@ pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
 /// Connects with subprotocols, headers and limits of your own, through a proxy, or wherever redirects lead; see
 /// [`ConnectOptions`]. Returns what the server said as well.
 ///
-/// [`Config::handshake_timeout`] bounds it all: the name, every address, the proxy, TLS, the handshake, redirects. Dropping the
-/// future drops the connection.
+/// [`Config::handshake_timeout`] bounds it all: the name, every address, the proxy, TLS, the handshake,
+/// redirects. Dropping the future drops the connection.
 ///
 /// # Errors
 /// See [`Error`].
@@ -66,8 +67,8 @@ pub async fn connect_with(
     .await
 }
 
-/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client certificate. A `ws://` URL
-/// is connected to without TLS.
+/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client
+/// certificate. A `ws://` URL is connected to without TLS.
 ///
 /// # Errors
 /// See [`Error`].
@@ -301,7 +302,8 @@ pub struct Connecting<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
-    /// Sends `request` over `stream`, and waits for the answer, from now on at most for [`Config::handshake_timeout`].
+    /// Sends `request` over `stream`, and waits for the answer, from now on at most for
+    /// [`Config::handshake_timeout`].
     pub fn new(stream: S, request: ClientRequest, config: Config) -> Self {
         Self {
             state: Some((Reader::new(stream), ClientHandshake::new(request, config, OsRandom))),
@@ -376,8 +378,8 @@ pub struct Upgrade<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Upgrade<S> {
-    /// Opens the connection and writes the answer, in the time that is left for the handshake. Dropping the future drops the
-    /// stream.
+    /// Opens the connection and writes the answer, in the time that is left for the handshake. Dropping the
+    /// future drops the stream.
     ///
     /// # Errors
     /// The stream's.
@@ -450,8 +452,8 @@ impl<S: AsyncRead + Unpin> Reader<S> {
     }
 }
 
-/// Writes an answer in HTTP, and waits a moment for the peer to close: closing with unread input would reset the connection and
-/// could destroy the answer on its way.
+/// Writes an answer in HTTP, and waits a moment for the peer to close: closing with unread input would reset
+/// the connection and could destroy the answer on its way.
 #[derive(Debug)]
 struct Answer<S> {
     stream: S,

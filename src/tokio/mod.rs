@@ -20,10 +20,10 @@
 //!
 //! # Cancel safety
 //!
-//! All state lives in the [`WebSocket`], none in the futures: every one of them can be dropped at any time, as `select!` and
-//! `timeout` do, and nothing is lost, repeated or reordered. A `recv` that was dropped has not taken an event. A `send` that
-//! was dropped before it was ready has sent nothing, and one that was ready has sent everything, or has it waiting in the
-//! output.
+//! All state lives in the [`WebSocket`], none in the futures: every one of them can be dropped at any time,
+//! as `select!` and `timeout` do, and nothing is lost, repeated or reordered. A `recv` that was dropped has
+//! not taken an event. A `send` that was dropped before it was ready has sent nothing, and one that was ready
+//! has sent everything, or has it waiting in the output.
 //!
 //! # Two tasks
 //!
@@ -31,14 +31,14 @@
 //!
 //! # Writing
 //!
-//! [`send`](WebSocket::send) writes at once; what the stream does not take is written by the next call of any method, and
-//! [`flush`](WebSocket::flush) waits for that. [`feed`](WebSocket::feed) only queues. While more than
-//! [`Config::high_water`](crate::Config::high_water) is waiting, `send` waits too.
+//! [`send`](WebSocket::send) writes at once; what the stream does not take is written by the next call of any
+//! method, and [`flush`](WebSocket::flush) waits for that. [`feed`](WebSocket::feed) only queues. While more
+//! than [`Config::high_water`](crate::Config::high_water) is waiting, `send` waits too.
 //!
 //! # Memory
 //!
-//! An accepted connection that waits holds no buffer: 1 KiB of heap in all, its task and what tokio keeps for its socket included
-//! (measured on 64-bit Linux with small messages before).
+//! An accepted connection that waits holds no buffer: 1 KiB of heap in all, its task and what tokio keeps for
+//! its socket included (measured on 64-bit Linux with small messages before).
 
 mod alarm;
 mod client_stream;
@@ -75,8 +75,9 @@ use crate::input::Input;
 /// * [`read`](Self::read) returns all that one read brought, to be answered with one write: the fastest way.
 /// * [`send`](Self::send) writes at once; [`feed`](Self::feed) leaves that to the next `flush`, `recv` or `read`.
 ///
-/// Both ways of reading also write what is waiting, answer pings, send pings in time, and end the transport in the right order
-/// once the connection is over: go on until they return `None`. [`close`](Self::close) does all of that by itself.
+/// Both ways of reading also write what is waiting, answer pings, send pings in time, and end the transport
+/// in the right order once the connection is over: go on until they return `None`. [`close`](Self::close)
+/// does all of that by itself.
 ///
 /// What a peer does wrong is never an error of these methods but an [`Event::Failed`].
 ///
@@ -91,7 +92,8 @@ pub struct WebSocket<S> {
 }
 
 impl<S> WebSocket<S> {
-    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read behind it.
+    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read
+    /// behind it.
     ///
     /// The other way round: [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
@@ -170,8 +172,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the connection is over and
-    /// the transport ended.
+    /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the
+    /// connection is over and the transport ended.
     ///
     /// ```no_run
     /// # async fn echo(mut ws: sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {
@@ -187,7 +189,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # }
     /// ```
     ///
-    /// Cancel-safe: a future that was dropped has read nothing. What a dropped `Batch` has not received comes with the next one.
+    /// Cancel-safe: a future that was dropped has read nothing. What a dropped `Batch` has not received comes
+    /// with the next one.
     ///
     /// # Errors
     /// The stream's.
@@ -206,8 +209,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(Some(Batch::new(&mut self.connection, Input::new(unread), start, event)))
     }
 
-    /// Sends a message: waits while more than [`Config::high_water`](crate::Config::high_water) is waiting, then queues it and
-    /// writes as much as the stream takes now; the rest goes with the next call.
+    /// Sends a message: waits while more than [`Config::high_water`](crate::Config::high_water) is waiting,
+    /// then queues it and writes as much as the stream takes now; the rest goes with the next call.
     ///
     /// A server's large payload is written from where it is, without a copy of what the stream takes now.
     ///
@@ -238,7 +241,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.send(&Message::from(bytes)).await
     }
 
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like [`send`](Self::send).
+    /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
+    /// [`send`](Self::send).
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -280,14 +284,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Closes the connection: carries out the closing handshake and ends the transport, at the latest after
     /// [`Config::close_timeout`](crate::Config::close_timeout). Messages that still arrive are dropped.
     ///
-    /// To receive them call [`Connection::close`] on [`connection_mut`](Self::connection_mut), and receive on until `None`.
+    /// To receive them call [`Connection::close`] on [`connection_mut`](Self::connection_mut), and receive on
+    /// until `None`.
     ///
-    /// Cancel-safe: the Close is sent with the first poll and not again. Calling it again waits for the rest, also when the peer
-    /// was the one to close.
+    /// Cancel-safe: the Close is sent with the first poll and not again. Calling it again waits for the rest,
+    /// also when the peer was the one to close.
     ///
     /// # Errors
-    /// The stream's, or [`ProtocolError`](crate::ProtocolError) as an [`io::Error`] if the connection failed before the peer
-    /// closed it.
+    /// The stream's, or [`ProtocolError`](crate::ProtocolError) as an [`io::Error`] if the connection failed
+    /// before the peer closed it.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
         // Closing already is what was asked for.
         let _ = self.connection.close(code, reason);
@@ -321,8 +326,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 },
             };
             if event.close_code().is_some() {
-                // Nobody who stops here may cost the peer our Close. A stream that is broken will say so again, and waiting
-                // could lose the event.
+                // Nobody who stops here may cost the peer our Close. A stream that is broken will say so
+                // again, and waiting could lose the event.
                 let _ = self.poll_output(cx);
             }
             return Poll::Ready(Ok(Next::Event(event)));

@@ -12,8 +12,9 @@ use super::{Next, WebSocket};
 use crate::connection::{Event, Message};
 use crate::frame::CloseCode;
 
-/// The messages, without pings and pongs. It ends when the peer has closed the connection and the transport ended; a
-/// connection that failed is an error, a [`ProtocolError`](crate::ProtocolError) as an [`io::Error`].
+/// The messages, without pings and pongs. It ends when the peer has closed the connection and the transport
+/// ended; a connection that failed is an error, a [`ProtocolError`](crate::ProtocolError) as an
+/// [`io::Error`].
 ///
 /// [`recv`](WebSocket::recv) is faster, and knows the close code.
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {

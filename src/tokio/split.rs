@@ -154,11 +154,11 @@ impl<S> WebSocket<S> {
 
 /// The half of a [`WebSocket`] that receives.
 ///
-/// It also answers pings and Closes, watches the deadlines, writes what the stream did not take at once, and ends the
-/// transport, all of that inside [`recv`](Self::recv): go on until it returns `None`.
+/// It also answers pings and Closes, watches the deadlines, writes what the stream did not take at once, and
+/// ends the transport, all of that inside [`recv`](Self::recv): go on until it returns `None`.
 ///
-/// When it is dropped, nothing is received any more and the connection should be dropped as well: the [`WriteHalf`] can still
-/// send, but pings stay unanswered and no deadline is watched.
+/// When it is dropped, nothing is received any more and the connection should be dropped as well: the
+/// [`WriteHalf`] can still send, but pings stay unanswered and no deadline is watched.
 #[derive(Debug)]
 pub struct ReadHalf<R, W> {
     stream: R,
@@ -178,8 +178,8 @@ pub struct ReadHalf<R, W> {
 
 /// The half of a [`WebSocket`] that sends.
 ///
-/// When it is dropped, nothing more can be sent; what was sent is still written by the [`ReadHalf`], which also goes on
-/// answering. The peer is not told: [`close`](Self::close) does that.
+/// When it is dropped, nothing more can be sent; what was sent is still written by the [`ReadHalf`], which
+/// also goes on answering. The peer is not told: [`close`](Self::close) does that.
 #[derive(Debug)]
 pub struct WriteHalf<W> {
     shared: Arc<Shared<W>>,
@@ -350,7 +350,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
 }
 
 impl<W: AsyncWrite + Unpin> WriteHalf<W> {
-    /// Sends a message; see [`WebSocket::send`]. What the stream does not take now is written by the next call of either half.
+    /// Sends a message; see [`WebSocket::send`]. What the stream does not take now is written by the next
+    /// call of either half.
     ///
     /// Cancel-safe: a future that was dropped has sent nothing.
     ///
@@ -379,7 +380,8 @@ impl<W: AsyncWrite + Unpin> WriteHalf<W> {
         self.send(&Message::from(bytes)).await
     }
 
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like [`send`](Self::send).
+    /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
+    /// [`send`](Self::send).
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -403,8 +405,8 @@ impl<W: AsyncWrite + Unpin> WriteHalf<W> {
         self.queue(|sender| sender.ping(payload)).await
     }
 
-    /// Starts the closing handshake. The [`ReadHalf`] receives what is still on its way, finishes the handshake and watches its
-    /// deadline.
+    /// Starts the closing handshake. The [`ReadHalf`] receives what is still on its way, finishes the
+    /// handshake and watches its deadline.
     ///
     /// Cancel-safe: a future that was dropped has sent nothing.
     ///

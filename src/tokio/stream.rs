@@ -114,8 +114,9 @@ impl Output {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for room, queues with `queue`, and writes what the stream takes now: either nothing has happened, and this is
-    /// pending, or everything has, and it is ready. That is what makes sending cancel-safe.
+    /// Waits for room, queues with `queue`, and writes what the stream takes now: either nothing has
+    /// happened, and this is pending, or everything has, and it is ready. That is what makes sending
+    /// cancel-safe.
     pub(super) fn poll_send<W: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut W,
@@ -134,7 +135,8 @@ impl Output {
         now(self.poll_flush(stream, sender, cx))
     }
 
-    /// The same for a message; a server's large payload is written from where it is, as far as the stream takes it now.
+    /// The same for a message; a server's large payload is written from where it is, as far as the stream
+    /// takes it now.
     pub(super) fn poll_send_message<W: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut W,
@@ -156,7 +158,8 @@ impl Output {
             let rest = &payload[payload.len() - owed..];
             match self.poll_write(stream, sender, rest, cx) {
                 Poll::Ready(Ok(())) => {}
-                // The payload is only lent, and this future may be dropped: what the stream does not take now is copied.
+                // The payload is only lent, and this future may be dropped: what the stream does not take now
+                // is copied.
                 later => {
                     sender.buffer_payload(rest);
                     return now(later);
