@@ -100,9 +100,14 @@ fn serve(options: Options) -> io::Result<()> {
     })
     .map_err(io::Error::other)?;
 
-    println!("echo server on ws://{address}/, for messages of up to {} bytes", options.max_message);
-    println!("try it: open http://{address}/ in a browser, or run");
-    println!("    cargo run --release --features net --example client -- ws://{address}/");
+    // Nobody has to read this.
+    let _ = write!(
+        io::stdout(),
+        "echo server on ws://{address}/, for messages of up to {} bytes\n\
+         try it: open http://{address}/ in a browser, or run\n    \
+         cargo run --release --features net --example client -- ws://{address}/\n",
+        options.max_message
+    );
 
     for stream in listener.incoming() {
         if server.stopping.load(Ordering::SeqCst) {
