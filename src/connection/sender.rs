@@ -552,7 +552,7 @@ impl Sender {
         let end = start + payload.len();
         let body = &mut room[start..end];
         match header.mask {
-            None => body.copy_from_slice(payload),
+            None => copy(payload, body),
             Some(key) => Mask::new(key).copy(payload, body),
         }
         self.output.appended(end);
@@ -630,6 +630,26 @@ impl Sender {
         {
             self.push_close(&payload);
         }
+    }
+}
+
+/// Copies a payload; a short one in two words that may overlap, for which a call would take longer.
+#[inline]
+fn copy(from: &[u8], to: &mut [u8]) {
+    match from.len() {
+        8..=16 => copy_ends::<8>(from, to),
+        17..=32 => copy_ends::<16>(from, to),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+#[inline]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut()) {
+        *to = *from;
+    }
+    if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut()) {
+        *to = *from;
     }
 }
 
