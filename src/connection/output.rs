@@ -111,8 +111,8 @@ impl Output {
 
     #[cold]
     fn make_room(&mut self, n: usize) {
-        // Moving what waits is worth it when it is less than what it makes room for.
-        if self.start > self.len() {
+        // Each byte that was written pays for moving a few: then room is made without more memory.
+        if self.start > 0 && self.start >= self.len() / 4 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
@@ -152,6 +152,17 @@ mod tests {
         assert_eq!(output.bytes.as_ptr(), kept);
         round(&mut output, 16);
         assert_eq!(output.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_little_more_behind_a_lot_takes_the_room_of_what_was_written() {
+        let mut output = Output::default();
+        output.append(&alloc::vec![7; 1 << 20]);
+        output.written(1 << 18);
+        output.append(&[8; 100]);
+        assert_eq!(output.bytes.len(), 1 << 20);
+        assert!(output.waiting()[..3 << 18].iter().all(|byte| *byte == 7));
+        assert_eq!(output.waiting()[3 << 18..], [8; 100]);
     }
 
     #[test]
