@@ -63,8 +63,7 @@ impl Options {
             }
         }
         let config = Config::default()
-            // Compression makes what it cannot compress larger.
-            .max_frame(max_message.saturating_add(max_message / 4 + 64))
+            .max_frame(max_message)
             .max_message(max_message)
             .max_output(usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
             .deflate(deflate)

@@ -76,8 +76,7 @@ impl Drop for Counted {
 
 fn serve(options: Options) -> io::Result<()> {
     let config = Config::default()
-        // Compression makes what it cannot compress larger.
-        .max_frame(options.max_message.saturating_add(options.max_message / 4 + 64))
+        .max_frame(options.max_message)
         .max_message(options.max_message)
         .max_output(usize::try_from(options.max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
         .deflate(options.deflate.then(Deflate::default))

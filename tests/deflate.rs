@@ -616,9 +616,12 @@ fn a_limit_counts_each_message_by_itself_and_only_what_is_inflated() {
         &[&good[..1], &too_large].concat(),
         b"",
     );
-    // And frames theirs, compressed or not.
-    let config = config.max_frame(10);
-    check(takeover(), config, &[(Z_BINARY, &[7; 11])], &[Seen::Failed(E::FrameTooLarge)], b"");
+    // And frames theirs, with room for what compressing can add.
+    let config = config.max_frame(8);
+    let frame_too_large = [Seen::Failed(E::FrameTooLarge)];
+    check(takeover(), config, &[(BINARY, &[7; 9])], &frame_too_large, b"");
+    check(takeover(), config, &[(Z_BINARY, &[7; 8 + 1 + 64 + 1])], &frame_too_large, b"");
+    check(takeover(), config, &[(Z_BINARY, &[7; 8 + 1 + 64])], &[Seen::Failed(E::InvalidDeflate)], b"");
 }
 
 #[test]

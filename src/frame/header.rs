@@ -286,7 +286,12 @@ impl Rules {
     fn check_size(&self, header: &Header) -> Result<(), ProtocolError> {
         let after = self.fragments.unwrap_or_default().with(header);
         let whole = header.fin && header.opcode != Opcode::Continuation;
-        if header.payload_len > self.limits.max_frame {
+        // Compressing what cannot be compressed adds up to an eighth.
+        let max_frame = match self.limits.max_frame {
+            max if after.compressed => max.saturating_add(max / 8).saturating_add(64),
+            max => max,
+        };
+        if header.payload_len > max_frame {
             Err(ProtocolError::FrameTooLarge)
         } else if after.payload_len > self.limits.max_message && !after.compressed {
             // What a compressed message becomes is for whoever decompresses it.
