@@ -48,16 +48,74 @@ impl Mask {
     pub fn copy(&mut self, from: &[u8], to: &mut [u8]) {
         let len = from.len().min(to.len());
         let (from, to) = (&from[..len], &mut to[..len]);
-        let wide = self.wide();
-        let (from_words, from_rest) = from.as_chunks::<8>();
-        let (to_words, to_rest) = to.as_chunks_mut::<8>();
-        for (from, to) in from_words.iter().zip(to_words) {
-            *to = (u64::from_ne_bytes(*from) ^ wide).to_ne_bytes();
-        }
-        for ((from, to), key) in from_rest.iter().zip(to_rest).zip(wide.to_ne_bytes()) {
-            *to = from ^ key;
+        match len {
+            0..4 => {
+                for ((from, to), key) in from.iter().zip(to).zip(self.key.to_ne_bytes()) {
+                    *to = from ^ key;
+                }
+            }
+            4..8 => self.copy_ends::<4>(from, to),
+            8..16 => self.copy_ends::<8>(from, to),
+            16..128 => self.copy_words(from, to),
+            128.. => self.copy_blocks(from, to),
         }
         *self = self.after(len);
+    }
+
+    /// Copies 64 bytes at a time.
+    #[inline(never)]
+    fn copy_blocks(self, from: &[u8], to: &mut [u8]) {
+        let (from_blocks, from_rest) = from.as_chunks::<64>();
+        let (to_blocks, to_rest) = to.as_chunks_mut::<64>();
+        for (from, to) in from_blocks.iter().zip(to_blocks) {
+            *to = self.xor(from);
+        }
+        if from_rest.len() < 16 {
+            self.copy_end::<16>(from, to);
+        } else {
+            self.copy_words(from_rest, to_rest);
+        }
+    }
+
+    /// Copies 16 bytes at a time, and then the last 16, which may overlap those before.
+    #[inline(always)]
+    fn copy_words(self, from: &[u8], to: &mut [u8]) {
+        let (from_words, rest) = from.as_chunks::<16>();
+        let (to_words, _) = to.as_chunks_mut::<16>();
+        for (from, to) in from_words.iter().zip(to_words) {
+            *to = self.xor(from);
+        }
+        if !rest.is_empty() {
+            self.copy_end::<16>(from, to);
+        }
+    }
+
+    /// Copies the first and the last `N` bytes, which may overlap.
+    #[inline]
+    fn copy_ends<const N: usize>(self, from: &[u8], to: &mut [u8]) {
+        if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut()) {
+            *to = self.xor(from);
+        }
+        self.copy_end::<N>(from, to);
+    }
+
+    /// Copies the last `N` bytes.
+    #[inline]
+    fn copy_end<const N: usize>(self, from: &[u8], to: &mut [u8]) {
+        let mask = self.after(from.len());
+        if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut()) {
+            *to = mask.xor(from);
+        }
+    }
+
+    /// `N` is a multiple of 4.
+    #[inline]
+    fn xor<const N: usize>(self, bytes: &[u8; N]) -> [u8; N] {
+        let mut masked = *bytes;
+        for word in masked.as_chunks_mut::<4>().0 {
+            *word = (u32::from_ne_bytes(*word) ^ self.key).to_ne_bytes();
+        }
+        masked
     }
 
     /// The mask `n` payload bytes further on.
