@@ -515,7 +515,7 @@ impl Sender {
     }
 
     /// The header of a whole message, if it may be sent now.
-    #[inline]
+    #[inline(always)]
     fn message_header(&mut self, kind: Kind, len: usize, buffered: usize) -> Result<Header, SendError> {
         if self.fragments.is_some() {
             return self.may_send().and(Err(SendError::InFragments));
@@ -526,7 +526,7 @@ impl Sender {
     }
 
     /// The header of a frame, if it may be sent now. `buffered` bytes of its payload go through the output.
-    #[inline]
+    #[inline(always)]
     fn header(
         &mut self,
         opcode: Opcode,
@@ -567,13 +567,13 @@ impl Sender {
 
     /// The header with a fresh masking key, if this is a client: "A client MUST mask all frames that it
     /// sends" (§5.1).
-    #[inline]
+    #[inline(always)]
     fn masked(&mut self, header: Header) -> Header {
         Header { mask: self.masks.as_mut().map(|masks| masks.next()), ..header }
     }
 
     /// Appends a frame to the output.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, header: Header, payload: &[u8]) {
         let room = self.output.room(Header::MAX_LEN + payload.len());
         let Some(head) = room.first_chunk_mut() else { return };
