@@ -4,6 +4,8 @@
 //! of the crate with `unsafe` in it.
 #![expect(unsafe_code, reason = "calling a function compiled for instructions that not every processor has")]
 
+use alloc::vec::Vec;
+
 use crate::frame::Mask;
 
 /// A set of vector instructions; each has those before it.
@@ -72,6 +74,7 @@ macro_rules! for_each_level {
 
 for_each_level!(apply, apply_at, (mask: Mask, payload: &mut [u8]), mask.apply_long(payload));
 for_each_level!(copy, copy_at, (mask: Mask, from: &[u8], to: &mut [u8]), mask.copy_long(from, to));
+for_each_level!(append, append_at, (mask: Mask, from: &[u8], to: &mut Vec<u8>), mask.append_long(from, to, |word, key| word ^ key));
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +111,10 @@ mod tests {
                     let mut copied = plain;
                     copy_at(level, mask, &plain[align..align + len], &mut copied[align..align + len]);
                     assert!(copied == expected, "{level:?}: copy {len} at {align}");
+
+                    let mut appended = plain[..align].to_vec();
+                    append_at(level, mask, &plain[align..align + len], &mut appended);
+                    assert!(appended == expected[..align + len], "{level:?}: append {len} at {align}");
                 }
             }
         }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::deflate::{Deflate, Deflater};
 use crate::error::ProtocolError;
-use crate::frame::{Header, Kind, Utf8, ValidText};
+use crate::frame::{Header, Kind, Masked, Utf8, ValidText};
 
 /// A message, or a piece of one: borrowed where it lies whole in one buffer, otherwise owned.
 ///
@@ -265,6 +265,24 @@ impl Assembly {
                 bytes.extend_from_slice(payload);
                 Ok(())
             }
+        }
+    }
+
+    /// The same for a payload that is still masked; binary is unmasked by the copy.
+    pub(crate) fn push_masked(
+        &mut self,
+        frame: Masked<'_>,
+        to_come: u64,
+        utf8: &mut Utf8,
+    ) -> Result<(), ProtocolError> {
+        match (self, frame.mask) {
+            (Self::Binary(bytes), Some(mask)) => {
+                let payload = frame.chunk.payload;
+                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), payload.len(), to_come));
+                mask.append(payload, bytes);
+                Ok(())
+            }
+            (assembly, _) => assembly.push(frame.unmask().payload, to_come, utf8),
         }
     }
 

@@ -15,7 +15,7 @@ use super::message::{Assembly, Message};
 use super::sender::Reply;
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
-use crate::frame::{self, CloseFrame, ControlPayload, Decoder, Kind, Opcode, Utf8};
+use crate::frame::{self, CloseFrame, ControlPayload, Decoder, Kind, Masked, Opcode, Utf8};
 use crate::input::Input;
 
 /// What happened on a connection.
@@ -222,7 +222,7 @@ impl Receiver {
         &mut self,
         input: &mut Input<'b>,
         compressed_step: usize,
-        data: impl Fn(&mut Self, frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError>,
+        data: impl Fn(&mut Self, Masked<'b>) -> Result<Option<Event<'b>>, ProtocolError>,
     ) -> Option<Event<'b>> {
         loop {
             match self.state {
@@ -238,9 +238,9 @@ impl Receiver {
                 0 => usize::MAX,
                 missing => missing,
             };
-            let event = match self.decoder.next_up_to(input, max, compressed_step) {
+            let event = match self.decoder.next_masked(input, max, compressed_step) {
                 Ok(None) => return None,
-                Ok(Some(frame)) if frame.header.opcode.is_control() => self.control(frame),
+                Ok(Some(frame)) if frame.chunk.header.opcode.is_control() => self.control(frame.unmask()),
                 Ok(Some(frame)) => data(self, frame),
                 Err(error) => Err(error),
             };
@@ -287,9 +287,10 @@ impl Receiver {
     }
 
     /// A piece of a data frame, for `recv`: the message if it is the last one.
-    fn assemble<'b>(&mut self, frame: frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
-        let last = frame.end && frame.header.fin;
-        let partial = self.message.get_or_insert_with(|| Partial::new(frame.header.opcode));
+    fn assemble<'b>(&mut self, frame: Masked<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
+        let frame::Chunk { header, end, .. } = frame.chunk;
+        let last = end && header.fin;
+        let partial = self.message.get_or_insert_with(|| Partial::new(header.opcode));
         if let Some(inflater) = &mut self.inflater
             && self.decoder.is_compressed()
         {
@@ -297,14 +298,14 @@ impl Receiver {
                 let most = if done && last { 0 } else { left };
                 partial.assembly.push_inflated(piece, most, &mut self.utf8)
             };
-            inflater.inflate(frame.payload, last, push)?;
+            inflater.inflate(frame.unmask().payload, last, push)?;
         } else if last && partial.assembly.is_empty() && self.utf8.is_complete() {
             let kind = partial.assembly.kind();
             self.message = None;
-            return whole(kind, frame.payload).map(|message| Some(Event::Message(message)));
+            return whole(kind, frame.unmask().payload).map(|message| Some(Event::Message(message)));
         } else {
-            let to_come = if frame.header.fin { self.decoder.left() } else { u64::MAX };
-            partial.assembly.push(frame.payload, to_come, &mut self.utf8)?;
+            let to_come = if header.fin { self.decoder.left() } else { u64::MAX };
+            partial.assembly.push_masked(frame, to_come, &mut self.utf8)?;
         }
         if !last {
             return Ok(None);
@@ -316,7 +317,8 @@ impl Receiver {
     }
 
     /// A piece of a data frame, for `recv_chunk`.
-    fn chunk<'b>(&mut self, frame: frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
+    fn chunk<'b>(&mut self, frame: Masked<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
+        let frame = frame.unmask();
         let mut last = frame.end && frame.header.fin;
         let payload = &*frame.payload;
         let partial = self.message.get_or_insert_with(|| Partial::new(frame.header.opcode));

@@ -48,6 +48,22 @@ pub struct Chunk<'b> {
     pub payload: &'b mut [u8],
 }
 
+/// A piece of a frame, its payload as it was received.
+#[derive(Debug)]
+pub(crate) struct Masked<'b> {
+    pub(crate) chunk: Chunk<'b>,
+    pub(crate) mask: Option<Mask>,
+}
+
+impl<'b> Masked<'b> {
+    pub(crate) fn unmask(self) -> Chunk<'b> {
+        if let Some(mut mask) = self.mask {
+            mask.apply(self.chunk.payload);
+        }
+        self.chunk
+    }
+}
+
 /// Turns received bytes into pieces of frames, and checks every rule of RFC 6455 §5 that concerns frames:
 /// headers, masks, the order of fragments, and limits.
 ///
@@ -149,6 +165,16 @@ impl Decoder {
         max: usize,
         max_compressed: usize,
     ) -> Result<Option<Chunk<'b>>, ProtocolError> {
+        Ok(self.next_masked(input, max, max_compressed)?.map(Masked::unmask))
+    }
+
+    /// The same, with the payload as it was received.
+    pub(crate) fn next_masked<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        max: usize,
+        max_compressed: usize,
+    ) -> Result<Option<Masked<'b>>, ProtocolError> {
         let start = match self.state {
             State::Header { have } => match self.read_header(have, input) {
                 Ok(true) => true,
@@ -168,13 +194,12 @@ impl Decoder {
             false => max,
         };
         let payload = input.take(usize::try_from(self.left).unwrap_or(usize::MAX).min(max));
-        if self.masked {
-            self.mask.apply(payload);
-        }
+        let mask = self.masked.then_some(self.mask);
+        self.mask = self.mask.after(payload.len());
         self.left -= payload.len() as u64;
         let end = self.left == 0;
         self.state = if end { State::Header { have: 0 } } else { State::Payload };
-        Ok(Some(Chunk { header: self.header, start, end, payload }))
+        Ok(Some(Masked { chunk: Chunk { header: self.header, start, end, payload }, mask }))
     }
 
     #[cfg(feature = "alloc")]

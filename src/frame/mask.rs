@@ -1,5 +1,8 @@
 //! [`Mask`]: masking and unmasking, which are the same thing (RFC 6455 §5.3).
 
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
 /// A masking key that remembers how far into the payload it is.
 ///
 /// "Octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4
@@ -63,6 +66,21 @@ impl Mask {
             LONG.. => kernels::copy(*self, from, to),
         }
         *self = self.after(len);
+    }
+
+    /// Appends the next bytes of the payload, masked or unmasked: a copy without a second pass over `to`.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn append(self, from: &[u8], to: &mut Vec<u8>) {
+        kernels::append(self, from, to);
+    }
+
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn append_long(self, from: &[u8], to: &mut Vec<u8>, xor: impl Fn(u64, u64) -> u64) {
+        let wide = self.wide();
+        let (words, rest) = from.as_chunks::<8>();
+        to.extend(words.iter().flat_map(|word| xor(u64::from_ne_bytes(*word), wide).to_ne_bytes()));
+        to.extend(rest.iter().zip(wide.to_ne_bytes()).map(|(byte, key)| byte ^ key));
     }
 
     /// The first and the last `N` bytes in place, which may overlap.
@@ -166,7 +184,7 @@ impl Mask {
 
     /// The mask `n` payload bytes further on.
     #[inline]
-    fn after(self, n: usize) -> Self {
+    pub(super) fn after(self, n: usize) -> Self {
         let bits = 8 * (n as u32 & 3);
         let key = if cfg!(target_endian = "little") {
             self.key.rotate_right(bits)
@@ -201,6 +219,12 @@ mod kernels {
     #[inline(never)]
     pub(super) fn copy(mask: Mask, from: &[u8], to: &mut [u8]) {
         mask.copy_long(from, to);
+    }
+
+    #[cfg(feature = "alloc")]
+    #[inline(never)]
+    pub(super) fn append(mask: Mask, from: &[u8], to: &mut alloc::vec::Vec<u8>) {
+        mask.append_long(from, to, |word, key| word ^ key);
     }
 }
 
