@@ -641,13 +641,31 @@ fn the_end_of_the_stream_in_every_state() {
             if matches!(state, State::Open | State::CloseSent) {
                 let event = ws.recv().unwrap();
                 assert_eq!(event, Some(Event::Failed(ProtocolError::UnexpectedEof)), "{state:?}");
+            } else {
+                assert_eq!(ws.recv().unwrap(), None, "{state:?}");
             }
+            assert!(peer.incoming.borrow().ended, "the peer need not wait for our end: {state:?}");
             assert_eq!(ws.recv().unwrap(), None, "{state:?}");
             assert!(ws.read().unwrap().is_none());
             assert_eq!(ws.connection().state(), State::Ended);
             assert_eq!(ws.send_text("x").unwrap_err().kind(), ErrorKind::NotConnected);
         }
     }
+}
+
+/// "it SHOULD wait for a TCP Close from the server" (§7.1.1), and then closes at once.
+#[test]
+fn a_client_ends_its_side_when_the_server_has() {
+    let (mut peer, stream) = pipes(0, Manner::Smooth);
+    let connection = Connection::client(Config::default(), OsRandom);
+    let mut ws = WebSocket::from_parts(stream, connection, vec![]);
+    peer.write_all(b"\x88\x02\x03\xe8").unwrap();
+    assert!(matches!(ws.recv(), Ok(Some(Event::Close(_)))));
+    assert!(ws.recv().is_err_and(|error| is_later(&error)));
+    assert!(!peer.incoming.borrow().ended, "the server goes first");
+    peer.outgoing.borrow_mut().ended = true;
+    assert_eq!(ws.recv().unwrap(), None);
+    assert!(peer.incoming.borrow().ended);
 }
 
 #[test]

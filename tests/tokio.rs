@@ -239,6 +239,35 @@ async fn output_for_a_half_closed_peer_has_a_deadline() {
     assert_eq!(began.elapsed().as_secs(), 5);
 }
 
+/// A peer that has ended its side sees the end of ours while the WebSocket is still there.
+#[tokio::test]
+async fn a_peer_that_ends_sees_our_end() {
+    let (mut server, client) = pair(Config::default()).await;
+    let (mut stream, ..) = client.into_parts();
+    stream.shutdown().await.unwrap();
+    assert_eq!(server.recv().await.unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    assert_eq!(end_of(&mut stream).await, b"");
+    assert_eq!(server.recv().await.unwrap(), None);
+
+    // A client, after a closing handshake in which "the underlying TCP connection, in most normal cases, SHOULD be
+    // closed first by the server" (§7.1.1).
+    let (server, mut client) = pair(Config::default()).await;
+    let (mut stream, ..) = server.into_parts();
+    stream.write_all(b"\x88\x02\x03\xe8").await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert!(matches!(client.recv().await.unwrap(), Some(Event::Close(_))));
+    assert_eq!(client.recv().await.unwrap(), None);
+    assert_eq!(end_of(&mut stream).await.len(), 8);
+}
+
+/// What comes before the end of the stream, which has to come.
+async fn end_of(stream: &mut tokio::io::DuplexStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+    read.expect("no end").unwrap();
+    bytes
+}
+
 #[tokio::test]
 async fn a_half_closed_peer_gets_its_answers() {
     let (mut server, mut client) = pair(Config::default()).await;

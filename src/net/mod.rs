@@ -320,14 +320,8 @@ impl<S: Transport> WebSocket<S> {
         while !self.connection.is_ended() {
             let blocked = self.write_on()?;
             // A stream with buffers of its own, such as TLS, may hold our last words although the output is empty.
-            if blocked.is_none() && self.connection.should_shutdown() && !self.shut_down {
-                match self.stream.shutdown_write() {
-                    Err(error) if is_later(&error) || error.kind() == ErrorKind::Interrupted => {}
-                    result => {
-                        self.shut_down = true;
-                        result.or_else(|error| self.lost(error))?;
-                    }
-                }
+            if blocked.is_none() {
+                self.end_writing()?;
             }
             if let Some(event) = self.tick()? {
                 return Ok(Filled::Event(event));
@@ -343,7 +337,10 @@ impl<S: Transport> WebSocket<S> {
             }
             match self.stream.read(&mut self.buf) {
                 Ok(0) => {
-                    if let Some(event) = self.connection.recv_eof() {
+                    let event = self.connection.recv_eof();
+                    // The peer may be waiting for our end, and this WebSocket may be kept for long.
+                    self.end_writing()?;
+                    if let Some(event) = event {
                         return Ok(Filled::Event(event));
                     }
                 }
@@ -369,6 +366,21 @@ impl<S: Transport> WebSocket<S> {
             Err(error) if is_later(&error) => Ok(Some(error)),
             result => result.or_else(|error| self.lost(error)).map(|()| None),
         }
+    }
+
+    /// Ends the writing side, once, if that is due; what the stream cannot do now is left for the next call.
+    fn end_writing(&mut self) -> io::Result<()> {
+        while self.connection.should_shutdown() && !self.shut_down {
+            match self.stream.shutdown_write() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => break,
+                result => {
+                    self.shut_down = true;
+                    result.or_else(|error| self.lost(error))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The stream is broken: an error, unless everything had been said.

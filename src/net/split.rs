@@ -192,6 +192,8 @@ impl<S: Transport> ReadHalf<S> {
                     let event = self.receiver.recv_eof();
                     self.shared.lock().sender.recv_eof();
                     if event.is_some() {
+                        // The peer may be waiting for our end. A stream that is broken will say so again.
+                        let _ = self.shared.write(false);
                         return Ok(event);
                     }
                 }

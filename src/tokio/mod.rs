@@ -349,6 +349,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.output.poll_flush(&mut self.stream, self.connection.sender_mut(), cx)
     }
 
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.poll_end(&mut self.stream, self.connection.sender_mut(), cx)
+    }
+
     /// Writes what is waiting and reads until there is something to report; ends the transport when that is all.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Filled>> {
         while !self.connection.is_ended() {
@@ -357,11 +361,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             {
                 return Poll::Ready(Ok(Filled::Event(lost)));
             }
-            let mut written = self.poll_output(cx);
-            if written.is_ready() && self.connection.should_shutdown() {
-                written = self.output.poll_shutdown(&mut self.stream, cx);
-            }
-            if let Poll::Ready(Err(error)) = written {
+            if let Poll::Ready(Err(error)) = self.poll_end(cx) {
                 lost(&mut self.connection, error)?;
                 continue;
             }
@@ -381,7 +381,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             }
             match ready!(read) {
                 Ok(0) => {
-                    if let Some(event) = self.connection.recv_eof() {
+                    let event = self.connection.recv_eof();
+                    // The peer may be waiting for our end, and this WebSocket may be kept for long. A stream
+                    // that cannot end now does so when it is dropped.
+                    let _ = self.poll_end(cx);
+                    if let Some(event) = event {
                         return Poll::Ready(Ok(Filled::Event(event)));
                     }
                 }

@@ -284,8 +284,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
             match ready!(self.buffer.poll_read(&mut self.stream, cx)) {
                 Ok(0) => {
                     let event = self.receiver.recv_eof();
-                    self.shared.lock().sender.recv_eof();
-                    self.shared.look.store(true, Ordering::Release);
+                    self.shared.end();
                     if let Some(event) = event {
                         return Poll::Ready(Ok(Filled::Event(event)));
                     }
@@ -320,10 +319,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
         }
         let waker = shared.waker();
         let mut cx = Context::from_waker(&waker);
-        let mut written = output.poll_flush(stream, sender, &mut cx);
-        if written.is_ready() && sender.should_shutdown() {
-            written = output.poll_shutdown(stream, &mut cx);
-        }
+        let written = output.poll_end(stream, sender, &mut cx);
         self.due = sender.next_timeout();
         self.state = sender.state();
         match written {
@@ -491,6 +487,17 @@ impl<W> Shared<W> {
 }
 
 impl<W: AsyncWrite + Unpin> Shared<W> {
+    /// The peer has ended its side, and may be waiting for the end of ours.
+    fn end(&self) {
+        let waker = self.waker();
+        let mut writing = self.lock();
+        let Writing { stream, sender, output } = &mut *writing;
+        sender.recv_eof();
+        // An error comes again when the reader looks after the writing side.
+        let _ = output.poll_end(stream, sender, &mut Context::from_waker(&waker));
+        self.look.store(true, Ordering::Release);
+    }
+
     /// Carries out what an event asks for, and writes it, as far as the stream takes it now.
     fn reply(&self, reply: Reply) {
         let waker = self.waker();
