@@ -1,14 +1,16 @@
 //! What the adapters have in common, whatever their streams are.
 
 use core::fmt;
+use core::ops::ControlFlow;
 use core::time::Duration;
 use std::boxed::Box;
-use std::io;
+use std::io::{self, ErrorKind};
 
 use crate::connection::{Config, Connection, Event, Message, State};
 use crate::error::SendError;
 use crate::handshake::{
-    ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, RefusedResponse, UrlError,
+    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, Proxy, ProxyHandshake,
+    ProxyProgress, RedirectError, Redirects, RefusedResponse, UrlError,
 };
 use crate::input::Input;
 
@@ -200,12 +202,36 @@ impl From<RedirectError> for Error {
     }
 }
 
-/// In TLS and in a WebSocket the client speaks first: what is there behind the proxy's answer is not the server's.
-pub(crate) fn tunnel_is_empty(input: &Input<'_>) -> Result<(), Error> {
-    if input.is_empty() {
-        return Ok(());
+/// Gives a client's handshake what was read: the connection, or the handshake to go on with.
+pub(crate) fn opened(
+    handshake: ClientHandshake,
+    input: &mut Input<'_>,
+) -> Result<ControlFlow<(Connection, Established), ClientHandshake>, Error> {
+    match handshake.recv(input) {
+        ClientProgress::Incomplete(handshake) => Ok(ControlFlow::Continue(handshake)),
+        ClientProgress::Connected(connection, established) => {
+            Ok(ControlFlow::Break((connection, established)))
+        }
+        ClientProgress::Refused(refused) => Err(Error::Refused(Box::new(refused))),
+        ClientProgress::Failed(error) => Err(error.into()),
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "the proxy sent more than its answer").into())
+}
+
+/// Gives a proxy's handshake what was read: the tunnel is open, or the handshake to go on with.
+pub(crate) fn tunnelled(
+    handshake: ProxyHandshake,
+    input: &mut Input<'_>,
+) -> Result<ControlFlow<(), ProxyHandshake>, Error> {
+    match handshake.recv(input) {
+        ProxyProgress::Incomplete(handshake) => Ok(ControlFlow::Continue(handshake)),
+        ProxyProgress::Open if input.is_empty() => Ok(ControlFlow::Break(())),
+        // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
+        ProxyProgress::Open => {
+            Err(io::Error::new(ErrorKind::InvalidData, "the proxy sent more than its answer").into())
+        }
+        ProxyProgress::Refused(refused) => Err(Error::Proxy(Box::new(refused))),
+        ProxyProgress::Failed(error) => Err(error.into()),
+    }
 }
 
 /// The stream is broken: an error, unless everything had been said.

@@ -3,6 +3,7 @@
 //! A thin adapter: it moves bytes between a stream and a [`Connection`], and no rule of the protocol lives in it.
 
 mod client_stream;
+mod connect;
 mod handshake;
 mod split;
 mod transport;
@@ -14,10 +15,9 @@ use std::vec::Vec;
 
 pub use client_stream::ClientStream;
 #[cfg(feature = "rustls")]
-pub use handshake::connect_tls;
-pub use handshake::{
-    Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
-};
+pub use connect::connect_tls;
+pub use connect::{connect, connect_with};
+pub use handshake::{Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client};
 pub use split::{ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 

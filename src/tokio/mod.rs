@@ -42,6 +42,7 @@
 
 mod alarm;
 mod client_stream;
+mod connect;
 mod handshake;
 mod sink;
 mod split;
@@ -53,11 +54,12 @@ use std::io;
 use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
-pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade, accept, client, connect, connect_with};
 
 pub use client_stream::ClientStream;
 #[cfg(feature = "tokio-rustls")]
-pub use handshake::connect_tls;
+pub use connect::connect_tls;
+pub use connect::{connect, connect_with};
+pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade, accept, client};
 pub use split::{ReadHalf, Split, WriteHalf};
 
 use self::alarm::Alarm;
