@@ -22,7 +22,7 @@ pub use split::{ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
 pub use crate::adapter::{Batch, ConnectOptions, Error};
-use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost};
+use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -219,48 +219,7 @@ impl<S: Transport> WebSocket<S> {
         self.write_owed(payload)
     }
 
-    /// Sends a text message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.send(&Message::from(text))
-    }
-
-    /// Sends a binary message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(&Message::from(bytes))
-    }
-
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
-        self.connection.send_encoded(message)?;
-        self.flush_now()
-    }
-
-    /// Sends a fragment of a message; see [`Connection::send_fragment`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> io::Result<()> {
-        self.connection.send_fragment(fragment, last)?;
-        self.flush_now()
-    }
-
-    /// Sends a Ping; see [`Connection::ping`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.connection.ping(payload)?;
-        self.flush_now()
-    }
+    send_methods!();
 
     /// Starts the closing handshake, if it has not begun. Then receive on until `None`: messages may still be
     /// on their way.
@@ -272,6 +231,11 @@ impl<S: Transport> WebSocket<S> {
             Ok(()) | Err(SendError::Closed) => self.flush_now(),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn queue(&mut self, queue: impl FnOnce(&mut Connection) -> Result<(), SendError>) -> io::Result<()> {
+        queue(&mut self.connection)?;
+        self.flush_now()
     }
 
     /// Queues a message without writing it.

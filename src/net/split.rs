@@ -12,7 +12,8 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use super::{Transport, WebSocket, is_later};
-use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State};
+use crate::adapter::{lost_halves, reunited, send_methods};
+use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::input::Input;
@@ -66,12 +67,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection.
     pub fn reunite(reader: ReadHalf<S>, writer: WriteHalf<S>) -> io::Result<Self> {
-        let invalid = || io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection");
-        if !Arc::ptr_eq(&reader.shared, &writer.shared) {
-            return Err(invalid());
-        }
-        drop(writer);
-        let shared = Arc::into_inner(reader.shared).ok_or_else(invalid)?;
+        let shared = reunited(reader.shared, writer.shared)?;
         let writing = shared.writing.into_inner().unwrap_or_else(PoisonError::into_inner);
         let connection = Connection::reunite(reader.receiver, writing.sender);
         let mut ws = Self::new(reader.stream, connection, reader.buf, reader.start, reader.end);
@@ -210,12 +206,7 @@ impl<S: Transport> ReadHalf<S> {
 
     /// The stream is broken: an error, unless everything had been said.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
-        self.receiver.finish();
-        let mut writing = self.shared.lock();
-        let over = !matches!(writing.sender.state(), State::Open | State::CloseSent);
-        writing.sender.recv_eof();
-        writing.sender.output_written(usize::MAX);
-        if over { Ok(()) } else { Err(error) }
+        lost_halves(&mut self.receiver, &mut self.shared.lock().sender, error)
     }
 }
 
@@ -228,37 +219,7 @@ impl<S: Transport> WriteHalf<S> {
         self.queue(|sender| sender.send(message))
     }
 
-    /// Sends a text message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.send(&Message::from(text))
-    }
-
-    /// Sends a binary message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(&Message::from(bytes))
-    }
-
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
-        self.queue(|sender| sender.send_encoded(message))
-    }
-
-    /// Sends a Ping; see [`Connection::ping`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.queue(|sender| sender.ping(payload))
-    }
+    send_methods!();
 
     /// Starts the closing handshake, which the [`ReadHalf`] finishes.
     ///

@@ -47,6 +47,7 @@ mod handshake;
 mod sink;
 mod split;
 mod stream;
+mod wakers;
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
@@ -64,8 +65,8 @@ pub use split::{ReadHalf, Split, WriteHalf};
 
 use self::alarm::Alarm;
 use self::stream::{Output, ReadBuffer};
-use crate::adapter::lost;
 pub use crate::adapter::{Batch, ConnectOptions, Error};
+use crate::adapter::{lost, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Sender};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -227,46 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         .await
     }
 
-    /// Sends a text message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.send(&Message::from(text)).await
-    }
-
-    /// Sends a binary message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(&Message::from(bytes)).await
-    }
-
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
-    /// [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
-        self.queue(|sender| sender.send_encoded(message)).await
-    }
-
-    /// Sends a fragment of a message; see [`Connection::send_fragment`]. Otherwise like [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> io::Result<()> {
-        self.queue(|sender| sender.send_fragment(fragment, last)).await
-    }
-
-    /// Sends a Ping; see [`Connection::ping`]. Otherwise like [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.queue(|sender| sender.ping(payload)).await
-    }
+    send_methods!(async .await);
 
     async fn queue(&mut self, mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
         poll_fn(|cx| self.output.poll_send(&mut self.stream, self.connection.sender_mut(), &mut queue, cx))
