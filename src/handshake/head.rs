@@ -178,6 +178,11 @@ impl<S: StartLine> HeadReader<S> {
         }
     }
 
+    /// Whether nothing of the head has arrived.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Consumes the bytes of the head and none behind it. `None`: more are needed.
     pub(super) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
         let before = self.bytes.len();

@@ -33,6 +33,8 @@
 //! }
 //! ```
 //!
+//! A request that does not get whole in time is refused as well: [`ServerHandshake::timed_out`].
+//!
 //! Before accepting, a server that trusts cookies asks its [`OriginPolicy`].
 //!
 //! # Client
