@@ -186,7 +186,8 @@ impl From<Config> for ConnectOptions {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stream failed, or the handshake took too long (`TimedOut`).
+    /// The stream failed, or the handshake took too long (`TimedOut`); a client that was too slow in the middle
+    /// of its request was told so, and that is [`HandshakeError::TimedOut`].
     Io(io::Error),
     /// The URL is no WebSocket URL.
     Url(UrlError),

@@ -324,6 +324,36 @@ async fn handshakes_have_a_deadline() {
     assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::TimedOut, 6));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_too_slowly_is_told_so() {
+    let config = Config::default().handshake_timeout(Duration::from_secs(3));
+    for closes in [true, false] {
+        let (server, mut client) = duplex(1000);
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+        let began = tokio::time::Instant::now();
+        let mut accepting = Accepting::new(server, config);
+        let serving = async {
+            // Dropped while it reads, and while it waits for the client to close: nothing is lost.
+            for seconds in [1, 3] {
+                let early = tokio::time::timeout(Duration::from_secs(seconds), accepting.advance()).await;
+                if let Ok(result) = early {
+                    return result;
+                }
+            }
+            accepting.advance().await
+        };
+        let (result, client) = tokio::join!(serving, async {
+            let answer = String::from_utf8(end_of(&mut client).await).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+            (!closes).then_some(client)
+        });
+        assert!(matches!(result, Err(Error::Handshake(HandshakeError::TimedOut))), "{result:?}");
+        // One that does not close is left after a while.
+        assert_eq!(began.elapsed().as_secs(), if closes { 3 } else { 5 });
+        drop(client);
+    }
+}
+
 #[tokio::test]
 async fn requests_are_refused_rejected_and_served() {
     let (server, mut client) = duplex(10_000);

@@ -14,8 +14,8 @@ use super::{Transport, WebSocket, flushed, is_later, later_is_fine, written};
 use crate::adapter::{Error, LINGER, READ_BUFFER, opened};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
-    ClientHandshake, ClientRequest, Established, HandshakeError, HttpRequest, Response, ServerHandshake,
-    ServerProgress, UpgradeRequest,
+    ClientHandshake, ClientRequest, Established, HandshakeError, HttpRequest, Refusal, Response,
+    ServerHandshake, ServerProgress, UpgradeRequest,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
@@ -96,6 +96,12 @@ enum Handling<S> {
     Refusing(Answering<S>, HandshakeError),
 }
 
+impl<S: Transport> Handling<S> {
+    fn refusing(stream: S, refusal: &Refusal) -> Self {
+        Self::Refusing(Answering::new(stream, refusal.response().to_vec()), refusal.error())
+    }
+}
+
 impl<S: Transport> Accepting<S> {
     /// Waits for a request on `stream`, at most for [`Config::handshake_timeout`].
     pub fn new(stream: S, config: Config) -> Self {
@@ -104,7 +110,7 @@ impl<S: Transport> Accepting<S> {
 
     /// Reads on, until the request is whole or the stream can do no more now.
     ///
-    /// A bad request is answered before its error is returned.
+    /// A bad request is answered before its error is returned, and so is one that comes too slowly.
     ///
     /// # Errors
     /// See [`Error`].
@@ -112,8 +118,19 @@ impl<S: Transport> Accepting<S> {
         loop {
             self.state = match self.state {
                 Handling::Reading(mut reader, handshake) => {
-                    let Some(mut input) = reader.read()? else {
-                        return Ok(Step::Blocked(Self { state: Handling::Reading(reader, handshake) }));
+                    let mut input = match reader.read() {
+                        Ok(Some(input)) => input,
+                        Ok(None) => {
+                            return Ok(Step::Blocked(Self { state: Handling::Reading(reader, handshake) }));
+                        }
+                        Err(error) => match handshake.timed_out().filter(|_| reader.deadline.left().is_err())
+                        {
+                            Some(refusal) => {
+                                self.state = Handling::refusing(reader.stream, &refusal);
+                                continue;
+                            }
+                            None => return Err(error.into()),
+                        },
                     };
                     match handshake.recv(&mut input) {
                         ServerProgress::Incomplete(handshake) => Handling::Reading(reader, handshake),
@@ -125,18 +142,15 @@ impl<S: Transport> Accepting<S> {
                         ServerProgress::Http(request) => {
                             return Ok(Step::Done(Incoming::Http(Http { request, stream: reader.stream })));
                         }
-                        ServerProgress::Refused(refusal) => {
-                            let answer = refusal.response().to_vec();
-                            Handling::Refusing(Answering::new(reader.stream, answer), refusal.error())
-                        }
+                        ServerProgress::Refused(refusal) => Handling::refusing(reader.stream, &refusal),
                     }
                 }
                 // The peer's fault is worth more to the caller than a stream that cannot take the answer.
-                Handling::Refusing(mut answering, error) => match answering.advance() {
-                    Ok(false) => {
+                Handling::Refusing(answering, error) => match answering.advance() {
+                    Ok(Step::Blocked(answering)) => {
                         return Ok(Step::Blocked(Self { state: Handling::Refusing(answering, error) }));
                     }
-                    Ok(true) | Err(_) => return Err(error.into()),
+                    Ok(Step::Done(())) | Err(_) => return Err(error.into()),
                 },
             }
         }
@@ -229,12 +243,17 @@ impl<S: Transport> Upgrade<S> {
     }
 
     /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking
-    /// or not: the client has to read the answer first.
+    /// or not: the client has to read the answer first. [`rejecting`](Self::rejecting) does not wait.
     ///
     /// # Errors
     /// The stream's.
     pub fn reject(self, response: &Response) -> io::Result<()> {
-        Answering::new(self.reader.stream, self.request.reject(response)).finish()
+        self.rejecting(response).finish()
+    }
+
+    /// The same step by step, for a stream that does not block.
+    pub fn rejecting(self, response: &Response) -> Answering<S> {
+        Answering::new(self.reader.stream, self.request.reject(response))
     }
 }
 
@@ -248,12 +267,17 @@ pub struct Http<S> {
 
 impl<S: Transport> Http<S> {
     /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking
-    /// or not: the client has to read the answer first.
+    /// or not: the client has to read the answer first. [`responding`](Self::responding) does not wait.
     ///
     /// # Errors
     /// The stream's.
     pub fn respond(self, response: &Response) -> io::Result<()> {
-        Answering::new(self.stream, self.request.respond(response)).finish()
+        self.responding(response).finish()
+    }
+
+    /// The same step by step, for a stream that does not block.
+    pub fn responding(self, response: &Response) -> Answering<S> {
+        Answering::new(self.stream, self.request.respond(response))
     }
 }
 
@@ -284,7 +308,8 @@ impl<S: Transport> Reader<S> {
                     return Ok(Some(Input::new(&mut self.buf[..n])));
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_later(&error) => return Ok(None),
+                // A stream that blocks says so at the deadline.
+                Err(error) if is_later(&error) => return self.deadline.left().map(|_| None),
                 Err(error) => return Err(error),
             }
         }
@@ -299,10 +324,24 @@ impl<S: Transport> Reader<S> {
     }
 }
 
-/// An answer, and a moment for the peer to close: closing with unread input would reset the connection and
-/// could destroy the answer on its way.
+/// An answer in HTTP on its way, and up to two seconds for the client to close: closing with unread input would
+/// reset the connection and could destroy the answer. Dropping it earlier drops the stream.
+///
+/// ```no_run
+/// # use sansocket::{handshake::Response, net::{Http, Step}};
+/// # fn wait_until_ready() {}
+/// # fn serve(http: Http<std::net::TcpStream>) -> std::io::Result<()> {
+/// let mut answering = http.responding(&Response::new(404).unwrap());
+/// while let Step::Blocked(more) = answering.advance()? {
+///     wait_until_ready(); // to read or to write, or for two seconds
+///     answering = more;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-struct Answering<S> {
+#[must_use]
+pub struct Answering<S> {
     stream: S,
     answer: Vec<u8>,
     written: usize,
@@ -316,13 +355,18 @@ impl<S: Transport> Answering<S> {
         Self { stream, answer, written: 0, shut_down: false, since: Instant::now() }
     }
 
-    /// Goes on; `false`: the stream can do no more now.
-    fn advance(&mut self) -> io::Result<bool> {
+    /// Writes on, until the client has closed, or had two seconds to do so, or the stream can do no more now.
+    ///
+    /// # Errors
+    /// The stream's; [`TimedOut`](ErrorKind::TimedOut) if the client took nothing of the answer for two seconds.
+    /// How it closes is its own affair.
+    pub fn advance(mut self) -> io::Result<Step<(), Self>> {
         match self.run() {
-            Ok(()) => Ok(true),
-            Err(error) if is_later(&error) && self.since.elapsed() < LINGER => Ok(false),
+            Ok(()) => Ok(Step::Done(())),
+            Err(error) if is_later(&error) && self.since.elapsed() < LINGER => Ok(Step::Blocked(self)),
             // An answer that was written is enough, even if the peer does not close.
-            Err(_) if self.shut_down => Ok(true),
+            Err(_) if self.shut_down => Ok(Step::Done(())),
+            Err(error) if is_later(&error) => Err(ErrorKind::TimedOut.into()),
             Err(error) => Err(error),
         }
     }
@@ -353,8 +397,9 @@ impl<S: Transport> Answering<S> {
 
     /// Goes on to the end.
     fn finish(mut self) -> io::Result<()> {
-        while !self.advance()? {
+        while let Step::Blocked(more) = self.advance()? {
             thread::sleep(Duration::from_millis(1));
+            self = more;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub use client_stream::ClientStream;
 #[cfg(feature = "rustls")]
 pub use connect::connect_tls;
 pub use connect::{connect, connect_with};
-pub use handshake::{Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client};
+pub use handshake::{Accepting, Answering, Connecting, Http, Incoming, Step, Upgrade, accept, client};
 pub use split::{ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 

@@ -19,8 +19,8 @@ use super::stream::ReadBuffer;
 use crate::adapter::{Error, LINGER, opened};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
-    ClientHandshake, ClientRequest, Established, HandshakeError, HttpRequest, Response, ServerHandshake,
-    ServerProgress, UpgradeRequest,
+    ClientHandshake, ClientRequest, Established, HandshakeError, HttpRequest, Refusal, Response,
+    ServerHandshake, ServerProgress, UpgradeRequest,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
@@ -108,6 +108,12 @@ enum AcceptState<S> {
     Over,
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> AcceptState<S> {
+    fn refusing(stream: S, refusal: &Refusal) -> Self {
+        Self::Refusing(Answer::new(stream, refusal.response().into()), refusal.error())
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
     /// Waits for a request on `stream`, from now on at most for [`Config::handshake_timeout`].
     pub fn new(stream: S, config: Config) -> Self {
@@ -117,7 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
         }
     }
 
-    /// Reads until the request is whole. A bad request is answered before its error is returned.
+    /// Reads until the request is whole. A bad request is answered before its error is returned, and so is one
+    /// that comes too slowly.
     ///
     /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
     /// [`NotConnected`](ErrorKind::NotConnected).
@@ -125,8 +132,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
     /// # Errors
     /// See [`Error`].
     pub async fn advance(&mut self) -> Result<Incoming<S>, Error> {
-        let deadline = self.deadline;
-        in_time(deadline, poll_fn(|cx| self.poll_advance(cx))).await
+        if let Ok(advanced) = timeout_at(self.deadline, poll_fn(|cx| self.poll_advance(cx))).await {
+            return advanced;
+        }
+        self.time_out()?;
+        poll_fn(|cx| self.poll_advance(cx)).await
+    }
+
+    /// No more is read: what is left is to answer, for which there is a deadline of its own.
+    fn time_out(&mut self) -> io::Result<()> {
+        match mem::replace(&mut self.state, AcceptState::Over) {
+            AcceptState::Reading(reader, handshake) => {
+                let refusal = handshake.timed_out().ok_or(ErrorKind::TimedOut)?;
+                self.state = AcceptState::refusing(reader.stream, &refusal);
+            }
+            other => self.state = other,
+        }
+        Ok(())
     }
 
     fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming<S>, Error>> {
@@ -159,10 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
                 ServerProgress::Http(request) => {
                     return Poll::Ready(Ok(Incoming::Http(Http { request, stream: reader.stream })));
                 }
-                ServerProgress::Refused(refusal) => {
-                    let answer = Answer::new(reader.stream, refusal.response().into());
-                    AcceptState::Refusing(answer, refusal.error())
-                }
+                ServerProgress::Refused(refusal) => AcceptState::refusing(reader.stream, &refusal),
             };
         }
     }
