@@ -18,7 +18,7 @@ pub use client_stream::ClientStream;
 pub use connect::connect_tls;
 pub use connect::{connect, connect_with};
 pub use handshake::{Accepting, Answering, Connecting, Http, Incoming, Step, Upgrade, accept, client};
-pub use split::{ReadHalf, WriteHalf};
+pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
 pub use crate::adapter::{Batch, ConnectOptions, Error};

@@ -154,6 +154,40 @@ impl<S: Transport> ReadHalf<S> {
         Ok(event)
     }
 
+    /// Writes what is waiting, then reads once: all that this brought is in the [`ReadBatch`]. `None` when the
+    /// connection is over and the transport ended. See [`WebSocket::read`].
+    ///
+    /// ```no_run
+    /// # use sansocket::net::{ReadHalf, WriteHalf};
+    /// # use std::net::TcpStream;
+    /// # fn echo(mut reader: ReadHalf<TcpStream>) -> std::io::Result<()> {
+    /// use sansocket::Event;
+    /// while let Some(mut batch) = reader.read()? {
+    ///     while let Some(event) = batch.recv() {
+    ///         if let Event::Message(message) = event {
+    ///             batch.feed(&message)?; // holding the message while sending is fine
+    ///         }
+    ///     }
+    /// } // all answers are written at once, by the next `read`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn read(&mut self) -> io::Result<Option<ReadBatch<'_, S>>> {
+        let mut event = None;
+        if self.start == self.end {
+            event = self.fill()?;
+            if event.is_none() && self.start == self.end {
+                return Ok(None);
+            }
+        }
+        let Self { receiver, start, end, active, shared, .. } = self;
+        let input = Input::new(&mut self.buf[*start..*end]);
+        Ok(Some(ReadBatch { receiver, input, start, end: *end, event, active, shared }))
+    }
+
     /// Reads until there are bytes or something else to report; neither: it is over.
     fn fill(&mut self) -> io::Result<Option<Event<'static>>> {
         loop {
@@ -207,6 +241,42 @@ impl<S: Transport> ReadHalf<S> {
     /// The stream is broken: an error, unless everything had been said.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
         lost_halves(&mut self.receiver, &mut self.shared.lock().sender, error)
+    }
+}
+
+/// What one read brought; see [`ReadHalf::read`].
+#[derive(Debug)]
+pub struct ReadBatch<'b, S> {
+    receiver: &'b mut Receiver,
+    input: Input<'b>,
+    /// Where `input` begins in its buffer, and where it ends.
+    start: &'b mut usize,
+    end: usize,
+    /// What happened instead of bytes.
+    event: Option<Event<'static>>,
+    active: &'b mut bool,
+    shared: &'b Shared<S>,
+}
+
+impl<'b, S> ReadBatch<'b, S> {
+    /// The next event, borrowing from the read buffer; `None`: that was all.
+    pub fn recv(&mut self) -> Option<Event<'b>> {
+        let event = self.receiver.recv(&mut self.input);
+        *self.start = self.end - self.input.len();
+        let Some(event) = event else { return self.event.take() };
+        *self.active |= matches!(event, Event::Message(_));
+        if let Some(reply) = event.reply() {
+            self.shared.lock().sender.reply(reply);
+        }
+        Some(event)
+    }
+
+    /// Queues a message; the next call of either half writes it.
+    ///
+    /// # Errors
+    /// [`SendError`], if the message cannot be sent.
+    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.shared.lock().sender.send(message)
     }
 }
 
