@@ -361,7 +361,7 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
-    use crate::handshake::start_line::RequestLine;
+    use super::super::start_line::RequestLine;
 
     const HEAD: &[u8] =
         b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: a\r\nX:\tb c \r\nconnection: d\r\nE:\r\n\r\n";
