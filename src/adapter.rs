@@ -1,16 +1,68 @@
 //! What the adapters have in common, whatever their streams are.
 
 use core::fmt;
+use core::ops::ControlFlow;
 use core::time::Duration;
 use std::boxed::Box;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
-use crate::connection::{Config, Connection, Event, Message, State};
+use crate::connection::{Config, Connection, Event, Message, Receiver, Sender, State};
 use crate::error::SendError;
 use crate::handshake::{
-    ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, RefusedResponse, UrlError,
+    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, Proxy, ProxyHandshake,
+    ProxyProgress, RedirectError, Redirects, RefusedResponse, UrlError,
 };
 use crate::input::Input;
+
+/// The ways to send that a WebSocket and its writing half share, in each adapter, with or without `async`. Both
+/// have `send` and `queue`.
+macro_rules! send_methods {
+    ($($async:ident $dot:tt $await:ident)?) => {
+        /// Sends a text message; see [`send`](Self::send).
+        ///
+        /// # Errors
+        /// See [`send`](Self::send).
+        pub $($async)? fn send_text(&mut self, text: &str) -> io::Result<()> {
+            self.send(&Message::from(text)) $($dot $await)?
+        }
+
+        /// Sends a binary message; see [`send`](Self::send).
+        ///
+        /// # Errors
+        /// See [`send`](Self::send).
+        pub $($async)? fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.send(&Message::from(bytes)) $($dot $await)?
+        }
+
+        /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
+        /// [`send`](Self::send).
+        ///
+        /// # Errors
+        /// See [`send`](Self::send).
+        pub $($async)? fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
+            self.queue(|sender| sender.send_encoded(message)) $($dot $await)?
+        }
+
+        /// Sends a fragment of a message; see [`Connection::send_fragment`]. Otherwise like
+        /// [`send`](Self::send).
+        ///
+        /// # Errors
+        /// See [`send`](Self::send).
+        pub $($async)? fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> io::Result<()> {
+            self.queue(|sender| sender.send_fragment(fragment, last)) $($dot $await)?
+        }
+
+        /// Sends a Ping; see [`Connection::ping`]. Otherwise like [`send`](Self::send).
+        ///
+        /// # Errors
+        /// See [`send`](Self::send).
+        pub $($async)? fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
+            self.queue(|sender| sender.ping(payload)) $($dot $await)?
+        }
+    };
+}
+pub(crate) use send_methods;
 
 /// What one read brought; see `WebSocket::read`. What is sent is written by the next call of the WebSocket.
 #[derive(Debug)]
@@ -85,7 +137,7 @@ pub struct ConnectOptions {
     redirects: Option<Redirects>,
     pub(crate) proxy: Option<Proxy>,
     #[cfg(all(feature = "rustls", any(feature = "net", feature = "tokio-rustls")))]
-    pub(crate) tls: Option<std::sync::Arc<::rustls::ClientConfig>>,
+    pub(crate) tls: Option<Arc<::rustls::ClientConfig>>,
 }
 
 impl ConnectOptions {
@@ -105,7 +157,7 @@ impl ConnectOptions {
     #[cfg(all(feature = "rustls", any(feature = "net", feature = "tokio-rustls")))]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     #[must_use]
-    pub fn tls(self, tls: std::sync::Arc<::rustls::ClientConfig>) -> Self {
+    pub fn tls(self, tls: Arc<::rustls::ClientConfig>) -> Self {
         Self { tls: Some(tls), ..self }
     }
 
@@ -134,7 +186,8 @@ impl From<Config> for ConnectOptions {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stream failed, or the handshake took too long (`TimedOut`).
+    /// The stream failed, or the handshake took too long (`TimedOut`); a client that was too slow in the middle
+    /// of its request was told so, and that is [`HandshakeError::TimedOut`].
     Io(io::Error),
     /// The URL is no WebSocket URL.
     Url(UrlError),
@@ -200,20 +253,70 @@ impl From<RedirectError> for Error {
     }
 }
 
-/// In TLS and in a WebSocket the client speaks first: what is there behind the proxy's answer is not the server's.
-pub(crate) fn tunnel_is_empty(input: &Input<'_>) -> Result<(), Error> {
-    if input.is_empty() {
-        return Ok(());
+/// Gives a client's handshake what was read: the connection, or the handshake to go on with.
+pub(crate) fn opened(
+    handshake: ClientHandshake,
+    input: &mut Input<'_>,
+) -> Result<ControlFlow<(Connection, Established), ClientHandshake>, Error> {
+    match handshake.recv(input) {
+        ClientProgress::Incomplete(handshake) => Ok(ControlFlow::Continue(handshake)),
+        ClientProgress::Connected(connection, established) => {
+            Ok(ControlFlow::Break((connection, established)))
+        }
+        ClientProgress::Refused(refused) => Err(Error::Refused(Box::new(refused))),
+        ClientProgress::Failed(error) => Err(error.into()),
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "the proxy sent more than its answer").into())
+}
+
+/// Gives a proxy's handshake what was read: the tunnel is open, or the handshake to go on with.
+pub(crate) fn tunnelled(
+    handshake: ProxyHandshake,
+    input: &mut Input<'_>,
+) -> Result<ControlFlow<(), ProxyHandshake>, Error> {
+    match handshake.recv(input) {
+        ProxyProgress::Incomplete(handshake) => Ok(ControlFlow::Continue(handshake)),
+        ProxyProgress::Open if input.is_empty() => Ok(ControlFlow::Break(())),
+        // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
+        ProxyProgress::Open => {
+            Err(io::Error::new(ErrorKind::InvalidData, "the proxy sent more than its answer").into())
+        }
+        ProxyProgress::Refused(refused) => Err(Error::Proxy(Box::new(refused))),
+        ProxyProgress::Failed(error) => Err(error.into()),
+    }
 }
 
 /// The stream is broken: an error, unless everything had been said.
 pub(crate) fn lost(connection: &mut Connection, error: io::Error) -> io::Result<()> {
-    let over = connection.state() != State::Open && connection.state() != State::CloseSent;
+    let state = connection.state();
     connection.recv_eof();
     connection.output_written(usize::MAX);
-    if over { Ok(()) } else { Err(error) }
+    unless_over(state, error)
+}
+
+/// The same for two halves.
+pub(crate) fn lost_halves(receiver: &mut Receiver, sender: &mut Sender, error: io::Error) -> io::Result<()> {
+    let state = sender.state();
+    receiver.finish();
+    sender.recv_eof();
+    sender.output_written(usize::MAX);
+    unless_over(state, error)
+}
+
+fn unless_over(state: State, error: io::Error) -> io::Result<()> {
+    if matches!(state, State::Open | State::CloseSent) { Err(error) } else { Ok(()) }
+}
+
+/// What two halves share, for one of them again.
+pub(crate) fn reunited<T>(reader: Arc<T>, writer: Arc<T>) -> io::Result<T> {
+    if !Arc::ptr_eq(&reader, &writer) {
+        return Err(not_halves());
+    }
+    drop(writer);
+    Arc::into_inner(reader).ok_or_else(not_halves)
+}
+
+pub(crate) fn not_halves() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection")
 }
 
 /// How many bytes are read at a time.

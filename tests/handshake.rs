@@ -857,6 +857,27 @@ fn limits_are_inclusive() {
 }
 
 #[test]
+fn a_request_that_comes_too_slowly_is_refused_once_it_has_begun() {
+    for cut in 0..REQUEST.len() {
+        let mut bytes = REQUEST.as_bytes()[..cut].to_vec();
+        let progress = ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut bytes));
+        let ServerProgress::Incomplete(handshake) = progress else { panic!("{cut}: {progress:?}") };
+        let refusal = handshake.timed_out();
+        assert_eq!(
+            refusal.as_ref().map(|refusal| refusal.error()),
+            (cut > 0).then_some(E::TimedOut),
+            "{cut}"
+        );
+        let Some(refusal) = refusal else { continue };
+        assert_eq!(refusal.status(), 408);
+        assert!(
+            refusal.response().starts_with(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"),
+            "{refusal:?}"
+        );
+    }
+}
+
+#[test]
 fn cve_2024_37890_ten_thousand_headers() {
     let many = |count: usize| edit(REQUEST, "Upgrade: websocket\r\n", &"a: b\r\n".repeat(count));
     let with_upgrade_last = |count: usize| {

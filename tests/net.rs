@@ -324,6 +324,105 @@ fn rejections_and_pages_are_written_whole_on_streams_that_do_not_block() {
     }
 }
 
+/// A request that waits for its answer on a stream that does not block, and the peer.
+fn asked(request: &[u8], manner: Manner) -> (Incoming<Mem>, Mem) {
+    let (mut peer, stream) = pipes(9, manner);
+    peer.manner = Manner::Smooth;
+    peer.write_all(request).unwrap();
+    let mut accepting = Accepting::new(stream, Config::default());
+    loop {
+        match accepting.advance().unwrap() {
+            Step::Blocked(handshake) => accepting = handshake,
+            Step::Done(incoming) => return (incoming, peer),
+        }
+    }
+}
+
+#[test]
+fn rejections_and_pages_are_written_step_by_step() {
+    let body = "x".repeat(300);
+    let response = Response::new(403).unwrap().body(body.clone());
+    for (request, manner) in [
+        (GOOD_REQUEST, Manner::Drops),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Manner::Drops),
+        (GOOD_REQUEST, Manner::Mixed),
+        (GOOD_REQUEST, Manner::Smooth),
+    ] {
+        let (incoming, peer) = asked(request, manner);
+        let mut answering = match incoming {
+            Incoming::Upgrade(upgrade) => upgrade.rejecting(&response),
+            Incoming::Http(http) => http.responding(&response),
+        };
+        let mut blocked = 0;
+        while let Step::Blocked(more) = answering.advance().unwrap() {
+            (answering, blocked) = (more, blocked + 1);
+            assert!(blocked < 10_000);
+            // The end of the answer is there to be seen before the peer ends its side.
+            peer.outgoing.borrow_mut().ended = peer.incoming.borrow().ended;
+        }
+        assert!(blocked >= if manner == Manner::Drops { 300 } else { 1 }, "{blocked}");
+        let answer = String::from_utf8(arrived(&peer)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with(&body), "{answer}");
+        assert!(peer.incoming.borrow().ended);
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_takes_or_reads_to_the_end_is_given_up() {
+    let response = Response::new(403).unwrap();
+    for (manner, expected) in [(Manner::Stuck, Err(ErrorKind::TimedOut)), (Manner::Smooth, Ok(()))] {
+        let (Incoming::Upgrade(upgrade), _peer) = asked(GOOD_REQUEST, manner) else { panic!() };
+        let began = Instant::now();
+        let mut answering = upgrade.rejecting(&response);
+        let result = loop {
+            match answering.advance() {
+                Ok(Step::Blocked(more)) => answering = more,
+                Ok(Step::Done(())) => break Ok(()),
+                Err(error) => break Err(error.kind()),
+            }
+            assert!(began.elapsed() < AGES);
+            thread::sleep(10 * MS);
+        };
+        assert_eq!(result, expected);
+        assert!(began.elapsed() >= Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn a_request_that_comes_too_slowly_is_told_so() {
+    let config = Config::default().handshake_timeout(20 * MS);
+    for cut in [1, 20, GOOD_REQUEST.len() - 1] {
+        // On a stream that does not block.
+        let (mut peer, stream) = pipes(0, Manner::Smooth);
+        peer.write_all(&GOOD_REQUEST[..cut]).unwrap();
+        let Step::Blocked(accepting) = Accepting::new(stream, config).advance().unwrap() else { panic!() };
+        thread::sleep(25 * MS);
+        let Step::Blocked(accepting) = accepting.advance().unwrap() else { panic!() };
+        let answer = arrived(&peer);
+        assert!(answer.starts_with(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"), "{answer:?}");
+        assert!(peer.incoming.borrow().ended);
+        peer.outgoing.borrow_mut().ended = true;
+        let error = accepting.advance().unwrap_err();
+        assert!(matches!(error, net::Error::Handshake(HandshakeError::TimedOut)), "{error:?}");
+
+        // On one that does.
+        let (stream, mut peer) = sockets();
+        peer.write_all(&GOOD_REQUEST[..cut]).unwrap();
+        let accepting = thread::spawn(move || Accepting::new(stream, config).advance());
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).unwrap();
+        drop(peer);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        let error = accepting.join().unwrap().unwrap_err();
+        assert!(matches!(error, net::Error::Handshake(HandshakeError::TimedOut)), "{error:?}");
+    }
+    // Who has sent nothing is told nothing.
+    let (stream, mut peer) = sockets();
+    let error = Accepting::new(stream, config).advance().unwrap_err();
+    assert!(matches!(error, net::Error::Io(error) if error.kind() == ErrorKind::TimedOut));
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+}
+
 #[test]
 fn the_end_and_errors_of_the_stream_end_a_handshake() {
     for cut in [0, 1, 20, GOOD_REQUEST.len() - 1] {
@@ -641,13 +740,31 @@ fn the_end_of_the_stream_in_every_state() {
             if matches!(state, State::Open | State::CloseSent) {
                 let event = ws.recv().unwrap();
                 assert_eq!(event, Some(Event::Failed(ProtocolError::UnexpectedEof)), "{state:?}");
+            } else {
+                assert_eq!(ws.recv().unwrap(), None, "{state:?}");
             }
+            assert!(peer.incoming.borrow().ended, "the peer need not wait for our end: {state:?}");
             assert_eq!(ws.recv().unwrap(), None, "{state:?}");
             assert!(ws.read().unwrap().is_none());
             assert_eq!(ws.connection().state(), State::Ended);
             assert_eq!(ws.send_text("x").unwrap_err().kind(), ErrorKind::NotConnected);
         }
     }
+}
+
+/// "it SHOULD wait for a TCP Close from the server" (§7.1.1), and then closes at once.
+#[test]
+fn a_client_ends_its_side_when_the_server_has() {
+    let (mut peer, stream) = pipes(0, Manner::Smooth);
+    let connection = Connection::client(Config::default(), OsRandom);
+    let mut ws = WebSocket::from_parts(stream, connection, vec![]);
+    peer.write_all(b"\x88\x02\x03\xe8").unwrap();
+    assert!(matches!(ws.recv(), Ok(Some(Event::Close(_)))));
+    assert!(ws.recv().is_err_and(|error| is_later(&error)));
+    assert!(!peer.incoming.borrow().ended, "the server goes first");
+    peer.outgoing.borrow_mut().ended = true;
+    assert_eq!(ws.recv().unwrap(), None);
+    assert!(peer.incoming.borrow().ended);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The halves of the `net` adapter in two threads.
 #![cfg(feature = "net")]
 
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -88,4 +89,62 @@ fn closing_has_a_deadline_that_a_waiting_reader_learns_of() {
     writer.close(CloseCode::NORMAL, "").unwrap();
     reading.join().unwrap();
     assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+/// What came together is answered together, and a message may be held meanwhile.
+#[test]
+fn a_batch_is_answered_with_one_write() {
+    let (server, client) = pair(Config::default());
+    let (mut reader, _writer) = server.split().unwrap();
+    let echoing = thread::spawn(move || {
+        let mut batches = 0;
+        while let Some(mut batch) = reader.read().unwrap() {
+            batches += 1;
+            while let Some(event) = batch.recv() {
+                if let Event::Message(message) = event {
+                    batch.feed(&message).unwrap();
+                }
+            }
+        }
+        batches
+    });
+    let (mut stream, mut connection, _) = client.into_parts();
+    for text in ["one", "two", "three"] {
+        connection.send_text(text).unwrap();
+        connection.ping(text.as_bytes()).unwrap();
+    }
+    std::io::Write::write_all(&mut stream, &connection.take_output()).unwrap();
+    let expected = b"\x81\x03one\x8A\x03one\x81\x03two\x8A\x03two\x81\x05three\x8A\x05three";
+    let mut answer = [0; 34];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, expected);
+    // One read brought it all, so the next call has written it all.
+    let mut client = WebSocket::from_parts(stream, connection, vec![]);
+    client.close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(client.recv().unwrap(), Some(Event::Close(_))));
+    assert_eq!(client.recv().unwrap(), None);
+    assert_eq!(echoing.join().unwrap(), 2);
+}
+
+/// The peer ends its side: it sees the end of ours while both halves are still there.
+#[test]
+fn a_peer_that_ends_sees_our_end() {
+    let (server, client) = pair(Config::default());
+    let (mut reader, _writer) = server.split().unwrap();
+    let (mut stream, ..) = client.into_parts();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    assert_eq!(reader.recv().unwrap(), None);
+
+    let (mut server, client) = pair(Config::default());
+    let (mut reader, _writer) = client.split().unwrap();
+    server.close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(reader.recv().unwrap(), Some(Event::Close(_))));
+    assert!(matches!(server.recv().unwrap(), Some(Event::Close(_))));
+    // It ends its side, the reader too, and only then is this over.
+    let over = thread::spawn(move || server.recv().unwrap().is_none());
+    assert_eq!(reader.recv().unwrap(), None);
+    assert!(over.join().unwrap());
 }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use sansocket::handshake::ClientRequest;
+use sansocket::handshake::{ClientRequest, Proxy};
+use sansocket::net::ConnectOptions;
 use sansocket::{CloseCode, Config, Event, Message, net, tokio as ws_tokio};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// A server that echoes, with a certificate for `name`; its port, and what a client needs to trust it.
@@ -95,6 +98,81 @@ async fn net_over_tls() {
         assert_eq!(ws.recv().unwrap(), None);
     };
     tokio::task::spawn_blocking(client).await.unwrap();
+}
+
+/// A proxy that opens tunnels; its address, what it was asked, and the first bytes that went through.
+async fn proxy() -> (Proxy, mpsc::UnboundedReceiver<(String, [u8; 3])>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = Proxy::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let (asked, requests) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let asked = asked.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(client.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                let target = head.split(' ').nth(1).unwrap();
+                let mut server = TcpStream::connect(target).await.unwrap();
+                client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+                let mut first = [0; 3];
+                client.read_exact(&mut first).await.unwrap();
+                asked.send((head, first)).unwrap();
+                server.write_all(&first).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (address, requests)
+}
+
+#[tokio::test]
+async fn through_a_proxy() {
+    let (port, tls) = echo_server("localhost").await;
+    let (address, mut requests) = proxy().await;
+    let options = ConnectOptions::from(Config::default()).proxy(address).tls(tls);
+    let message = Message::from(vec![7; 300_000]);
+
+    let (mut ws, _) = ws_tokio::connect_with(request(port), options.clone()).await.unwrap();
+    ws.send(&message).await.unwrap();
+    ws.flush().await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(message.clone())));
+    ws.close(CloseCode::NORMAL, "").await.unwrap();
+
+    let blocking = move || {
+        let (mut ws, _) = net::connect_with(request(port), options).unwrap();
+        ws.send(&message).unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Event::Message(message)));
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        while ws.recv().unwrap().is_some() {}
+    };
+    tokio::task::spawn_blocking(blocking).await.unwrap();
+
+    for _ in 0..2 {
+        let (head, first) = requests.try_recv().unwrap();
+        assert_eq!(
+            head,
+            format!("CONNECT localhost:{port} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"),
+            "and nothing of the request behind it"
+        );
+        assert_eq!(first, [0x16, 3, 1], "the tunnel begins with a TLS handshake");
+    }
+}
+
+/// The certificate has to be the server's, whoever the proxy is.
+#[tokio::test]
+async fn a_proxy_that_leads_elsewhere_is_found_out() {
+    let (port, tls) = echo_server("example.com").await;
+    let (address, _requests) = proxy().await;
+    let options = ConnectOptions::from(Config::default()).proxy(address).tls(tls);
+    let error = ws_tokio::connect_with(request(port), options.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("not valid for name"), "{error}");
+    let blocking = move || net::connect_with(request(port), options).unwrap_err();
+    let error = tokio::task::spawn_blocking(blocking).await.unwrap();
+    assert!(error.to_string().contains("not valid for name"), "{error}");
 }
 
 #[tokio::test]

@@ -239,6 +239,35 @@ async fn output_for_a_half_closed_peer_has_a_deadline() {
     assert_eq!(began.elapsed().as_secs(), 5);
 }
 
+/// A peer that has ended its side sees the end of ours while the WebSocket is still there.
+#[tokio::test]
+async fn a_peer_that_ends_sees_our_end() {
+    let (mut server, client) = pair(Config::default()).await;
+    let (mut stream, ..) = client.into_parts();
+    stream.shutdown().await.unwrap();
+    assert_eq!(server.recv().await.unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    assert_eq!(end_of(&mut stream).await, b"");
+    assert_eq!(server.recv().await.unwrap(), None);
+
+    // A client, after a closing handshake in which "the underlying TCP connection, in most normal cases, SHOULD be
+    // closed first by the server" (§7.1.1).
+    let (server, mut client) = pair(Config::default()).await;
+    let (mut stream, ..) = server.into_parts();
+    stream.write_all(b"\x88\x02\x03\xe8").await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert!(matches!(client.recv().await.unwrap(), Some(Event::Close(_))));
+    assert_eq!(client.recv().await.unwrap(), None);
+    assert_eq!(end_of(&mut stream).await.len(), 8);
+}
+
+/// What comes before the end of the stream, which has to come.
+async fn end_of(stream: &mut tokio::io::DuplexStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+    read.expect("no end").unwrap();
+    bytes
+}
+
 #[tokio::test]
 async fn a_half_closed_peer_gets_its_answers() {
     let (mut server, mut client) = pair(Config::default()).await;
@@ -293,6 +322,36 @@ async fn handshakes_have_a_deadline() {
     let request = ClientRequest::new("ws://test/").unwrap();
     let Err(Error::Io(error)) = Connecting::new(client, request, config).advance().await else { panic!() };
     assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::TimedOut, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_too_slowly_is_told_so() {
+    let config = Config::default().handshake_timeout(Duration::from_secs(3));
+    for closes in [true, false] {
+        let (server, mut client) = duplex(1000);
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+        let began = tokio::time::Instant::now();
+        let mut accepting = Accepting::new(server, config);
+        let serving = async {
+            // Dropped while it reads, and while it waits for the client to close: nothing is lost.
+            for seconds in [1, 3] {
+                let early = tokio::time::timeout(Duration::from_secs(seconds), accepting.advance()).await;
+                if let Ok(result) = early {
+                    return result;
+                }
+            }
+            accepting.advance().await
+        };
+        let (result, client) = tokio::join!(serving, async {
+            let answer = String::from_utf8(end_of(&mut client).await).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+            (!closes).then_some(client)
+        });
+        assert!(matches!(result, Err(Error::Handshake(HandshakeError::TimedOut))), "{result:?}");
+        // One that does not close is left after a while.
+        assert_eq!(began.elapsed().as_secs(), if closes { 3 } else { 5 });
+        drop(client);
+    }
 }
 
 #[tokio::test]

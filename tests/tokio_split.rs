@@ -204,3 +204,16 @@ async fn a_failure_is_told_while_the_writing_half_is_idle() {
     drop(stream);
     assert_eq!(reader.recv().await.unwrap(), None);
 }
+
+/// A peer that has ended its side sees the end of ours while both halves are still there.
+#[tokio::test]
+async fn a_peer_that_ends_sees_our_end() {
+    let (server, client) = tcp_pair().await;
+    let (mut reader, _writer) = server.split();
+    let (mut stream, ..) = client.into_parts();
+    stream.shutdown().await.unwrap();
+    assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0])).await;
+    assert_eq!(read.unwrap().unwrap(), 0);
+    assert_eq!(reader.recv().await.unwrap(), None);
+}

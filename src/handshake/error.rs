@@ -14,6 +14,8 @@ pub enum HandshakeError {
     TooManyHeaders,
     /// The stream ended before the head did.
     Truncated,
+    /// The head did not arrive in time; see [`ServerHandshake::timed_out`](super::ServerHandshake::timed_out).
+    TimedOut,
     /// A line ends in LF without CR.
     BareLineFeed,
     /// The first line is not `method target HTTP/1.1`.
@@ -118,6 +120,7 @@ impl HandshakeError {
             E::HeadTooLarge => (431, "RFC 6585 §5", "the head is longer than the limit"),
             E::TooManyHeaders => (431, "RFC 6585 §5", "the head has more header lines than the limit"),
             E::Truncated => (400, "RFC 9112 §8", "the stream ended inside the head"),
+            E::TimedOut => (408, "RFC 9110 §15.5.9", "the head did not arrive in time"),
             E::BareLineFeed => (400, "RFC 9112 §2.2", "a line ends in LF, expected CRLF"),
             E::InvalidRequestLine => {
                 (400, "RFC 9112 §3", "expected a request line: method, target, HTTP/1.1")

@@ -178,6 +178,11 @@ impl<S: StartLine> HeadReader<S> {
         }
     }
 
+    /// Whether nothing of the head has arrived.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Consumes the bytes of the head and none behind it. `None`: more are needed.
     pub(super) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
         let before = self.bytes.len();
@@ -356,7 +361,7 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
-    use crate::handshake::start_line::RequestLine;
+    use super::super::start_line::RequestLine;
 
     const HEAD: &[u8] =
         b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: a\r\nX:\tb c \r\nconnection: d\r\nE:\r\n\r\n";

@@ -38,6 +38,15 @@ impl ServerHandshake {
             Err(error) => ServerProgress::Refused(Refusal::new(error)),
         }
     }
+
+    /// The caller waits no longer: the refusal of a request of which only a part has arrived (RFC 9110
+    /// §15.5.9). `None`: there was none, and the transport is to be closed without a word.
+    #[must_use]
+    pub fn timed_out(self) -> Option<Refusal> {
+        // "The 408 (Request Timeout) status code indicates that the server did not receive a complete request
+        // message within the time that it was prepared to wait."
+        (!self.reader.is_empty()).then(|| Refusal::new(HandshakeError::TimedOut))
+    }
 }
 
 /// What has come of the received bytes.

@@ -1,164 +1,24 @@
 //! The opening handshake over a stream: [`Accepting`] and [`Connecting`].
 
+use core::ops::ControlFlow;
 use core::time::Duration;
 use std::boxed::Box;
-use std::format;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-#[cfg(feature = "rustls")]
-use std::sync::Arc;
+use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::Instant;
 use std::vec;
 use std::vec::Vec;
 
-use super::client_stream::{Deadline, Socket};
-use super::{ClientStream, Transport, WebSocket, flushed, is_later, later_is_fine, written};
-use crate::adapter::{ConnectOptions, Error, LINGER, READ_BUFFER, tunnel_is_empty};
+use super::client_stream::Deadline;
+use super::{Transport, WebSocket, flushed, is_later, later_is_fine, written};
+use crate::adapter::{Error, LINGER, READ_BUFFER, opened};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
-    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, ProxyHandshake,
-    ProxyProgress, Response, ServerHandshake, ServerProgress, UpgradeRequest,
+    ClientHandshake, ClientRequest, Established, HandshakeError, HttpRequest, Refusal, Response,
+    ServerHandshake, ServerProgress, UpgradeRequest,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
-#[cfg(feature = "rustls")]
-use crate::tls;
-
-/// Connects to a `ws://` URL, and with the feature `rustls` to a `wss://` URL, with the default configuration.
-///
-/// ```no_run
-/// use sansocket::{Event, net};
-/// let mut ws = net::connect("ws://127.0.0.1:9001/")?;
-/// ws.send_text("Hello")?;
-/// while let Some(event) = ws.recv()? {
-///     if let Event::Message(message) = event {
-///         println!("{message:?}");
-///         ws.close(sansocket::CloseCode::NORMAL, "")?;
-///     }
-/// }
-/// # Ok::<(), net::Error>(())
-/// ```
-///
-/// # Errors
-/// See [`Error`].
-pub fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
-    let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default())?;
-    Ok(ws)
-}
-
-/// Connects with subprotocols, headers and limits of your own, through a proxy, or wherever redirects lead; see
-/// [`ConnectOptions`]. Returns what the server said as well.
-///
-/// [`Config::handshake_timeout`] bounds it all but looking up the name, which the operating system bounds:
-/// every address, the proxy, TLS, the handshake, redirects.
-///
-/// # Errors
-/// See [`Error`].
-pub fn connect_with(
-    mut request: ClientRequest,
-    options: impl Into<ConnectOptions>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let mut options = options.into();
-    let deadline = Deadline::after(options.config.handshake_timeout);
-    loop {
-        match open(&request, &options, deadline) {
-            Err(error) => request = options.redirected(&request, error)?,
-            connected => return connected,
-        }
-    }
-}
-
-/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client
-/// certificate. A `ws://` URL is connected to without TLS.
-///
-/// # Errors
-/// See [`Error`].
-#[cfg(feature = "rustls")]
-#[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
-pub fn connect_tls(
-    request: ClientRequest,
-    options: impl Into<ConnectOptions>,
-    tls: Arc<::rustls::ClientConfig>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    connect_with(request, options.into().tls(tls))
-}
-
-/// Connects to where one request leads.
-fn open(
-    request: &ClientRequest,
-    options: &ConnectOptions,
-    deadline: Deadline,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let url = request.url();
-    #[cfg(not(feature = "rustls"))]
-    if url.is_secure() {
-        return Err(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `rustls`").into());
-    }
-    #[cfg(feature = "rustls")]
-    let session = url.is_secure().then(|| tls::session(url.host(), options.tls.as_ref())).transpose()?;
-    let socket = match &options.proxy {
-        None => tcp(url.host(), url.port(), deadline)?,
-        Some(proxy) => {
-            let mut socket = tcp(proxy.host(), proxy.port(), deadline)?;
-            tunnel(&mut socket, ProxyHandshake::new(proxy, url, options.config))?;
-            socket
-        }
-    };
-    #[cfg(feature = "rustls")]
-    let stream = match session {
-        // The first write carries out the TLS handshake.
-        Some(session) => ::rustls::StreamOwned::new(session, socket).into(),
-        None => ClientStream::from(socket),
-    };
-    #[cfg(not(feature = "rustls"))]
-    let stream = ClientStream::from(socket);
-    let config = options.config.handshake_timeout(deadline.left()?);
-    let (mut ws, established) = client(stream, request.clone(), config)?;
-    ws.stream.lift_deadline()?;
-    Ok((ws, established))
-}
-
-/// Connects to the first address of the host that answers; each has its share of the time.
-fn tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<Socket> {
-    let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
-    let mut addresses = (host, port).to_socket_addrs()?;
-    while let Some(address) = addresses.next() {
-        let others = u32::try_from(addresses.len()).unwrap_or(u32::MAX - 1);
-        match TcpStream::connect_timeout(&address, deadline.left()? / (others + 1)) {
-            Ok(stream) => {
-                // What is written is whole messages: waiting to fill packets only costs time.
-                stream.set_nodelay(true)?;
-                return Ok(Socket::new(stream, deadline));
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// Asks a proxy for a tunnel.
-fn tunnel(socket: &mut Socket, mut handshake: ProxyHandshake) -> Result<(), Error> {
-    let mut buf = [0; 1024];
-    socket.write_all(handshake.output()).map_err(late)?;
-    handshake.output_written(usize::MAX);
-    loop {
-        let n = match socket.read(&mut buf) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read.map_err(late)?,
-        };
-        if n == 0 {
-            return Err(Error::Proxy(Box::new(handshake.recv_eof()?)));
-        }
-        let mut input = Input::new(&mut buf[..n]);
-        match handshake.recv(&mut input) {
-            ProxyProgress::Incomplete(more) => handshake = more,
-            ProxyProgress::Open => return tunnel_is_empty(&input),
-            ProxyProgress::Refused(refused) => return Err(Error::Proxy(Box::new(refused))),
-            ProxyProgress::Failed(error) => return Err(error.into()),
-        }
-    }
-}
 
 /// Opens a connection as a client over a stream that is connected already, such as TLS.
 ///
@@ -236,6 +96,12 @@ enum Handling<S> {
     Refusing(Answering<S>, HandshakeError),
 }
 
+impl<S: Transport> Handling<S> {
+    fn refusing(stream: S, refusal: &Refusal) -> Self {
+        Self::Refusing(Answering::new(stream, refusal.response().to_vec()), refusal.error())
+    }
+}
+
 impl<S: Transport> Accepting<S> {
     /// Waits for a request on `stream`, at most for [`Config::handshake_timeout`].
     pub fn new(stream: S, config: Config) -> Self {
@@ -244,7 +110,7 @@ impl<S: Transport> Accepting<S> {
 
     /// Reads on, until the request is whole or the stream can do no more now.
     ///
-    /// A bad request is answered before its error is returned.
+    /// A bad request is answered before its error is returned, and so is one that comes too slowly.
     ///
     /// # Errors
     /// See [`Error`].
@@ -252,8 +118,19 @@ impl<S: Transport> Accepting<S> {
         loop {
             self.state = match self.state {
                 Handling::Reading(mut reader, handshake) => {
-                    let Some(mut input) = reader.read()? else {
-                        return Ok(Step::Blocked(Self { state: Handling::Reading(reader, handshake) }));
+                    let mut input = match reader.read() {
+                        Ok(Some(input)) => input,
+                        Ok(None) => {
+                            return Ok(Step::Blocked(Self { state: Handling::Reading(reader, handshake) }));
+                        }
+                        Err(error) => match handshake.timed_out().filter(|_| reader.deadline.left().is_err())
+                        {
+                            Some(refusal) => {
+                                self.state = Handling::refusing(reader.stream, &refusal);
+                                continue;
+                            }
+                            None => return Err(error.into()),
+                        },
                     };
                     match handshake.recv(&mut input) {
                         ServerProgress::Incomplete(handshake) => Handling::Reading(reader, handshake),
@@ -265,18 +142,15 @@ impl<S: Transport> Accepting<S> {
                         ServerProgress::Http(request) => {
                             return Ok(Step::Done(Incoming::Http(Http { request, stream: reader.stream })));
                         }
-                        ServerProgress::Refused(refusal) => {
-                            let answer = refusal.response().to_vec();
-                            Handling::Refusing(Answering::new(reader.stream, answer), refusal.error())
-                        }
+                        ServerProgress::Refused(refusal) => Handling::refusing(reader.stream, &refusal),
                     }
                 }
                 // The peer's fault is worth more to the caller than a stream that cannot take the answer.
-                Handling::Refusing(mut answering, error) => match answering.advance() {
-                    Ok(false) => {
+                Handling::Refusing(answering, error) => match answering.advance() {
+                    Ok(Step::Blocked(answering)) => {
                         return Ok(Step::Blocked(Self { state: Handling::Refusing(answering, error) }));
                     }
-                    Ok(true) | Err(_) => return Err(error.into()),
+                    Ok(Step::Done(())) | Err(_) => return Err(error.into()),
                 },
             }
         }
@@ -320,14 +194,12 @@ impl<S: Transport> Connecting<S> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            match self.handshake.recv(&mut input) {
-                ClientProgress::Incomplete(handshake) => self.handshake = handshake,
-                ClientProgress::Connected(connection, established) => {
+            match opened(self.handshake, &mut input)? {
+                ControlFlow::Continue(handshake) => self.handshake = handshake,
+                ControlFlow::Break((connection, established)) => {
                     let unread = input.len();
                     return Ok(Step::Done((self.reader.into_web_socket(connection, unread)?, established)));
                 }
-                ClientProgress::Refused(refused) => return Err(Error::Refused(Box::new(refused))),
-                ClientProgress::Failed(error) => return Err(error.into()),
             }
         }
     }
@@ -371,12 +243,17 @@ impl<S: Transport> Upgrade<S> {
     }
 
     /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking
-    /// or not: the client has to read the answer first.
+    /// or not: the client has to read the answer first. [`rejecting`](Self::rejecting) does not wait.
     ///
     /// # Errors
     /// The stream's.
     pub fn reject(self, response: &Response) -> io::Result<()> {
-        Answering::new(self.reader.stream, self.request.reject(response)).finish()
+        self.rejecting(response).finish()
+    }
+
+    /// The same step by step, for a stream that does not block.
+    pub fn rejecting(self, response: &Response) -> Answering<S> {
+        Answering::new(self.reader.stream, self.request.reject(response))
     }
 }
 
@@ -390,12 +267,17 @@ pub struct Http<S> {
 
 impl<S: Transport> Http<S> {
     /// Answers with `response` and ends the transport, which takes up to two seconds on any stream, blocking
-    /// or not: the client has to read the answer first.
+    /// or not: the client has to read the answer first. [`responding`](Self::responding) does not wait.
     ///
     /// # Errors
     /// The stream's.
     pub fn respond(self, response: &Response) -> io::Result<()> {
-        Answering::new(self.stream, self.request.respond(response)).finish()
+        self.responding(response).finish()
+    }
+
+    /// The same step by step, for a stream that does not block.
+    pub fn responding(self, response: &Response) -> Answering<S> {
+        Answering::new(self.stream, self.request.respond(response))
     }
 }
 
@@ -426,7 +308,8 @@ impl<S: Transport> Reader<S> {
                     return Ok(Some(Input::new(&mut self.buf[..n])));
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_later(&error) => return Ok(None),
+                // A stream that blocks says so at the deadline.
+                Err(error) if is_later(&error) => return self.deadline.left().map(|_| None),
                 Err(error) => return Err(error),
             }
         }
@@ -441,10 +324,24 @@ impl<S: Transport> Reader<S> {
     }
 }
 
-/// An answer, and a moment for the peer to close: closing with unread input would reset the connection and
-/// could destroy the answer on its way.
+/// An answer in HTTP on its way, and up to two seconds for the client to close: closing with unread input would
+/// reset the connection and could destroy the answer. Dropping it earlier drops the stream.
+///
+/// ```no_run
+/// # use sansocket::{handshake::Response, net::{Http, Step}};
+/// # fn wait_until_ready() {}
+/// # fn serve(http: Http<std::net::TcpStream>) -> std::io::Result<()> {
+/// let mut answering = http.responding(&Response::new(404).unwrap());
+/// while let Step::Blocked(more) = answering.advance()? {
+///     wait_until_ready(); // to read or to write, or for two seconds
+///     answering = more;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-struct Answering<S> {
+#[must_use]
+pub struct Answering<S> {
     stream: S,
     answer: Vec<u8>,
     written: usize,
@@ -458,13 +355,18 @@ impl<S: Transport> Answering<S> {
         Self { stream, answer, written: 0, shut_down: false, since: Instant::now() }
     }
 
-    /// Goes on; `false`: the stream can do no more now.
-    fn advance(&mut self) -> io::Result<bool> {
+    /// Writes on, until the client has closed, or had two seconds to do so, or the stream can do no more now.
+    ///
+    /// # Errors
+    /// The stream's; [`TimedOut`](ErrorKind::TimedOut) if the client took nothing of the answer for two seconds.
+    /// How it closes is its own affair.
+    pub fn advance(mut self) -> io::Result<Step<(), Self>> {
         match self.run() {
-            Ok(()) => Ok(true),
-            Err(error) if is_later(&error) && self.since.elapsed() < LINGER => Ok(false),
+            Ok(()) => Ok(Step::Done(())),
+            Err(error) if is_later(&error) && self.since.elapsed() < LINGER => Ok(Step::Blocked(self)),
             // An answer that was written is enough, even if the peer does not close.
-            Err(_) if self.shut_down => Ok(true),
+            Err(_) if self.shut_down => Ok(Step::Done(())),
+            Err(error) if is_later(&error) => Err(ErrorKind::TimedOut.into()),
             Err(error) => Err(error),
         }
     }
@@ -495,8 +397,9 @@ impl<S: Transport> Answering<S> {
 
     /// Goes on to the end.
     fn finish(mut self) -> io::Result<()> {
-        while !self.advance()? {
+        while let Step::Blocked(more) = self.advance()? {
             thread::sleep(Duration::from_millis(1));
+            self = more;
         }
         Ok(())
     }
@@ -504,9 +407,4 @@ impl<S: Transport> Answering<S> {
 
 fn timed_out() -> Error {
     Error::Io(ErrorKind::TimedOut.into())
-}
-
-/// On a socket that blocks, "later" is too late.
-fn late(error: io::Error) -> io::Error {
-    if is_later(&error) { ErrorKind::TimedOut.into() } else { error }
 }

@@ -3,6 +3,7 @@
 //! A thin adapter: it moves bytes between a stream and a [`Connection`], and no rule of the protocol lives in it.
 
 mod client_stream;
+mod connect;
 mod handshake;
 mod split;
 mod transport;
@@ -14,15 +15,14 @@ use std::vec::Vec;
 
 pub use client_stream::ClientStream;
 #[cfg(feature = "rustls")]
-pub use handshake::connect_tls;
-pub use handshake::{
-    Accepting, Connecting, Http, Incoming, Step, Upgrade, accept, client, connect, connect_with,
-};
-pub use split::{ReadHalf, WriteHalf};
+pub use connect::connect_tls;
+pub use connect::{connect, connect_with};
+pub use handshake::{Accepting, Answering, Connecting, Http, Incoming, Step, Upgrade, accept, client};
+pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
 pub use crate::adapter::{Batch, ConnectOptions, Error};
-use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost};
+use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -219,48 +219,7 @@ impl<S: Transport> WebSocket<S> {
         self.write_owed(payload)
     }
 
-    /// Sends a text message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.send(&Message::from(text))
-    }
-
-    /// Sends a binary message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(&Message::from(bytes))
-    }
-
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
-        self.connection.send_encoded(message)?;
-        self.flush_now()
-    }
-
-    /// Sends a fragment of a message; see [`Connection::send_fragment`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> io::Result<()> {
-        self.connection.send_fragment(fragment, last)?;
-        self.flush_now()
-    }
-
-    /// Sends a Ping; see [`Connection::ping`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.connection.ping(payload)?;
-        self.flush_now()
-    }
+    send_methods!();
 
     /// Starts the closing handshake, if it has not begun. Then receive on until `None`: messages may still be
     /// on their way.
@@ -272,6 +231,11 @@ impl<S: Transport> WebSocket<S> {
             Ok(()) | Err(SendError::Closed) => self.flush_now(),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn queue(&mut self, queue: impl FnOnce(&mut Connection) -> Result<(), SendError>) -> io::Result<()> {
+        queue(&mut self.connection)?;
+        self.flush_now()
     }
 
     /// Queues a message without writing it.
@@ -320,14 +284,8 @@ impl<S: Transport> WebSocket<S> {
         while !self.connection.is_ended() {
             let blocked = self.write_on()?;
             // A stream with buffers of its own, such as TLS, may hold our last words although the output is empty.
-            if blocked.is_none() && self.connection.should_shutdown() && !self.shut_down {
-                match self.stream.shutdown_write() {
-                    Err(error) if is_later(&error) || error.kind() == ErrorKind::Interrupted => {}
-                    result => {
-                        self.shut_down = true;
-                        result.or_else(|error| self.lost(error))?;
-                    }
-                }
+            if blocked.is_none() {
+                self.end_writing()?;
             }
             if let Some(event) = self.tick()? {
                 return Ok(Filled::Event(event));
@@ -343,7 +301,10 @@ impl<S: Transport> WebSocket<S> {
             }
             match self.stream.read(&mut self.buf) {
                 Ok(0) => {
-                    if let Some(event) = self.connection.recv_eof() {
+                    let event = self.connection.recv_eof();
+                    // The peer may be waiting for our end, and this WebSocket may be kept for long.
+                    self.end_writing()?;
+                    if let Some(event) = event {
                         return Ok(Filled::Event(event));
                     }
                 }
@@ -369,6 +330,21 @@ impl<S: Transport> WebSocket<S> {
             Err(error) if is_later(&error) => Ok(Some(error)),
             result => result.or_else(|error| self.lost(error)).map(|()| None),
         }
+    }
+
+    /// Ends the writing side, once, if that is due; what the stream cannot do now is left for the next call.
+    fn end_writing(&mut self) -> io::Result<()> {
+        while self.connection.should_shutdown() && !self.shut_down {
+            match self.stream.shutdown_write() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => break,
+                result => {
+                    self.shut_down = true;
+                    result.or_else(|error| self.lost(error))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The stream is broken: an error, unless everything had been said.

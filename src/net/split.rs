@@ -12,7 +12,8 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use super::{Transport, WebSocket, is_later};
-use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State};
+use crate::adapter::{lost_halves, reunited, send_methods};
+use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::input::Input;
@@ -66,12 +67,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection.
     pub fn reunite(reader: ReadHalf<S>, writer: WriteHalf<S>) -> io::Result<Self> {
-        let invalid = || io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection");
-        if !Arc::ptr_eq(&reader.shared, &writer.shared) {
-            return Err(invalid());
-        }
-        drop(writer);
-        let shared = Arc::into_inner(reader.shared).ok_or_else(invalid)?;
+        let shared = reunited(reader.shared, writer.shared)?;
         let writing = shared.writing.into_inner().unwrap_or_else(PoisonError::into_inner);
         let connection = Connection::reunite(reader.receiver, writing.sender);
         let mut ws = Self::new(reader.stream, connection, reader.buf, reader.start, reader.end);
@@ -158,6 +154,40 @@ impl<S: Transport> ReadHalf<S> {
         Ok(event)
     }
 
+    /// Writes what is waiting, then reads once: all that this brought is in the [`ReadBatch`]. `None` when the
+    /// connection is over and the transport ended. See [`WebSocket::read`].
+    ///
+    /// ```no_run
+    /// # use sansocket::net::{ReadHalf, WriteHalf};
+    /// # use std::net::TcpStream;
+    /// # fn echo(mut reader: ReadHalf<TcpStream>) -> std::io::Result<()> {
+    /// use sansocket::Event;
+    /// while let Some(mut batch) = reader.read()? {
+    ///     while let Some(event) = batch.recv() {
+    ///         if let Event::Message(message) = event {
+    ///             batch.feed(&message)?; // holding the message while sending is fine
+    ///         }
+    ///     }
+    /// } // all answers are written at once, by the next `read`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn read(&mut self) -> io::Result<Option<ReadBatch<'_, S>>> {
+        let mut event = None;
+        if self.start == self.end {
+            event = self.fill()?;
+            if event.is_none() && self.start == self.end {
+                return Ok(None);
+            }
+        }
+        let Self { receiver, start, end, active, shared, .. } = self;
+        let input = Input::new(&mut self.buf[*start..*end]);
+        Ok(Some(ReadBatch { receiver, input, start, end: *end, event, active, shared }))
+    }
+
     /// Reads until there are bytes or something else to report; neither: it is over.
     fn fill(&mut self) -> io::Result<Option<Event<'static>>> {
         loop {
@@ -192,6 +222,8 @@ impl<S: Transport> ReadHalf<S> {
                     let event = self.receiver.recv_eof();
                     self.shared.lock().sender.recv_eof();
                     if event.is_some() {
+                        // The peer may be waiting for our end. A stream that is broken will say so again.
+                        let _ = self.shared.write(false);
                         return Ok(event);
                     }
                 }
@@ -208,12 +240,43 @@ impl<S: Transport> ReadHalf<S> {
 
     /// The stream is broken: an error, unless everything had been said.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
-        self.receiver.finish();
-        let mut writing = self.shared.lock();
-        let over = !matches!(writing.sender.state(), State::Open | State::CloseSent);
-        writing.sender.recv_eof();
-        writing.sender.output_written(usize::MAX);
-        if over { Ok(()) } else { Err(error) }
+        lost_halves(&mut self.receiver, &mut self.shared.lock().sender, error)
+    }
+}
+
+/// What one read brought; see [`ReadHalf::read`].
+#[derive(Debug)]
+pub struct ReadBatch<'b, S> {
+    receiver: &'b mut Receiver,
+    input: Input<'b>,
+    /// Where `input` begins in its buffer, and where it ends.
+    start: &'b mut usize,
+    end: usize,
+    /// What happened instead of bytes.
+    event: Option<Event<'static>>,
+    active: &'b mut bool,
+    shared: &'b Shared<S>,
+}
+
+impl<'b, S> ReadBatch<'b, S> {
+    /// The next event, borrowing from the read buffer; `None`: that was all.
+    pub fn recv(&mut self) -> Option<Event<'b>> {
+        let event = self.receiver.recv(&mut self.input);
+        *self.start = self.end - self.input.len();
+        let Some(event) = event else { return self.event.take() };
+        *self.active |= matches!(event, Event::Message(_));
+        if let Some(reply) = event.reply() {
+            self.shared.lock().sender.reply(reply);
+        }
+        Some(event)
+    }
+
+    /// Queues a message; the next call of either half writes it.
+    ///
+    /// # Errors
+    /// [`SendError`], if the message cannot be sent.
+    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.shared.lock().sender.send(message)
     }
 }
 
@@ -226,37 +289,7 @@ impl<S: Transport> WriteHalf<S> {
         self.queue(|sender| sender.send(message))
     }
 
-    /// Sends a text message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.send(&Message::from(text))
-    }
-
-    /// Sends a binary message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(&Message::from(bytes))
-    }
-
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
-        self.queue(|sender| sender.send_encoded(message))
-    }
-
-    /// Sends a Ping; see [`Connection::ping`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.queue(|sender| sender.ping(payload))
-    }
+    send_methods!();
 
     /// Starts the closing handshake, which the [`ReadHalf`] finishes.
     ///

@@ -2,153 +2,28 @@
 
 use core::future::{Future, poll_fn};
 use core::mem;
+use core::ops::ControlFlow;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::boxed::Box;
-use std::format;
 use std::io::{self, ErrorKind};
-#[cfg(feature = "tokio-rustls")]
-use std::sync::Arc;
 use std::vec::Vec;
 
-use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use ::tokio::net::{TcpStream, lookup_host};
-use ::tokio::time::{Instant, timeout, timeout_at};
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::time::{Instant, timeout_at};
 
+use super::WebSocket;
 use super::alarm::Alarm;
 use super::stream::ReadBuffer;
-use super::{ClientStream, WebSocket};
-use crate::adapter::{ConnectOptions, Error, LINGER, tunnel_is_empty};
+use crate::adapter::{Error, LINGER, opened};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
-    ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, ProxyHandshake,
-    ProxyProgress, Response, ServerHandshake, ServerProgress, UpgradeRequest,
+    ClientHandshake, ClientRequest, Established, HandshakeError, HttpRequest, Refusal, Response,
+    ServerHandshake, ServerProgress, UpgradeRequest,
 };
 use crate::input::Input;
 use crate::random::OsRandom;
-#[cfg(feature = "tokio-rustls")]
-use crate::tls;
-
-/// Connects to a `ws://` URL, and with the feature `tokio-rustls` to a `wss://` URL, with the default
-/// configuration.
-///
-/// Dropping the future drops the connection.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
-    let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default()).await?;
-    Ok(ws)
-}
-
-/// Connects with subprotocols, headers and limits of your own, through a proxy, or wherever redirects lead; see
-/// [`ConnectOptions`]. Returns what the server said as well.
-///
-/// [`Config::handshake_timeout`] bounds it all: the name, every address, the proxy, TLS, the handshake,
-/// redirects. Dropping the future drops the connection.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn connect_with(
-    mut request: ClientRequest,
-    options: impl Into<ConnectOptions>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let mut options = options.into();
-    let deadline = after(options.config.handshake_timeout);
-    in_time(deadline, async {
-        loop {
-            match open(&request, &options, deadline).await {
-                Err(error) => request = options.redirected(&request, error)?,
-                connected => return connected,
-            }
-        }
-    })
-    .await
-}
-
-/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client
-/// certificate. A `ws://` URL is connected to without TLS.
-///
-/// # Errors
-/// See [`Error`].
-#[cfg(feature = "tokio-rustls")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tokio-rustls")))]
-pub async fn connect_tls(
-    request: ClientRequest,
-    options: impl Into<ConnectOptions>,
-    tls: Arc<::rustls::ClientConfig>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    connect_with(request, options.into().tls(tls)).await
-}
-
-/// Connects to where one request leads.
-async fn open(
-    request: &ClientRequest,
-    options: &ConnectOptions,
-    deadline: Instant,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let url = request.url();
-    #[cfg(not(feature = "tokio-rustls"))]
-    if url.is_secure() {
-        return Err(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`").into());
-    }
-    let tcp = match &options.proxy {
-        None => tcp(url.host(), url.port(), deadline).await?,
-        Some(proxy) => {
-            let mut tcp = tcp(proxy.host(), proxy.port(), deadline).await?;
-            tunnel(&mut tcp, ProxyHandshake::new(proxy, url, options.config)).await?;
-            tcp
-        }
-    };
-    #[cfg(feature = "tokio-rustls")]
-    if url.is_secure() {
-        let connector = ::tokio_rustls::TlsConnector::from(tls::config(options.tls.as_ref())?);
-        let stream = connector.connect(tls::server_name(url.host())?, tcp).await?;
-        return client(stream.into(), request.clone(), options.config).await;
-    }
-    client(tcp.into(), request.clone(), options.config).await
-}
-
-/// Connects to the first address of the host that answers; each has its share of the time.
-async fn tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
-    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-    for (address, others) in addresses.iter().zip((0..addresses.len()).rev()) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(others + 1).unwrap_or(u32::MAX);
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // What is written is whole messages: waiting to fill packets only costs time.
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error,
-            Err(late) => last = late.into(),
-        }
-    }
-    Err(last)
-}
-
-/// Asks a proxy for a tunnel.
-async fn tunnel(tcp: &mut TcpStream, mut handshake: ProxyHandshake) -> Result<(), Error> {
-    let mut buf = [0; 1024];
-    tcp.write_all(handshake.output()).await?;
-    handshake.output_written(usize::MAX);
-    loop {
-        let n = tcp.read(&mut buf).await?;
-        if n == 0 {
-            return Err(Error::Proxy(Box::new(handshake.recv_eof()?)));
-        }
-        let mut input = Input::new(&mut buf[..n]);
-        match handshake.recv(&mut input) {
-            ProxyProgress::Incomplete(more) => handshake = more,
-            ProxyProgress::Open => return tunnel_is_empty(&input),
-            ProxyProgress::Refused(refused) => return Err(Error::Proxy(Box::new(refused))),
-            ProxyProgress::Failed(error) => return Err(error.into()),
-        }
-    }
-}
 
 /// Opens a connection as a client over a stream that is connected already, such as TLS.
 ///
@@ -233,6 +108,12 @@ enum AcceptState<S> {
     Over,
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> AcceptState<S> {
+    fn refusing(stream: S, refusal: &Refusal) -> Self {
+        Self::Refusing(Answer::new(stream, refusal.response().into()), refusal.error())
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
     /// Waits for a request on `stream`, from now on at most for [`Config::handshake_timeout`].
     pub fn new(stream: S, config: Config) -> Self {
@@ -242,7 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
         }
     }
 
-    /// Reads until the request is whole. A bad request is answered before its error is returned.
+    /// Reads until the request is whole. A bad request is answered before its error is returned, and so is one
+    /// that comes too slowly.
     ///
     /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
     /// [`NotConnected`](ErrorKind::NotConnected).
@@ -250,8 +132,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
     /// # Errors
     /// See [`Error`].
     pub async fn advance(&mut self) -> Result<Incoming<S>, Error> {
-        let deadline = self.deadline;
-        in_time(deadline, poll_fn(|cx| self.poll_advance(cx))).await
+        if let Ok(advanced) = timeout_at(self.deadline, poll_fn(|cx| self.poll_advance(cx))).await {
+            return advanced;
+        }
+        self.time_out()?;
+        poll_fn(|cx| self.poll_advance(cx)).await
+    }
+
+    /// No more is read: what is left is to answer, for which there is a deadline of its own.
+    fn time_out(&mut self) -> io::Result<()> {
+        match mem::replace(&mut self.state, AcceptState::Over) {
+            AcceptState::Reading(reader, handshake) => {
+                let refusal = handshake.timed_out().ok_or(ErrorKind::TimedOut)?;
+                self.state = AcceptState::refusing(reader.stream, &refusal);
+            }
+            other => self.state = other,
+        }
+        Ok(())
     }
 
     fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming<S>, Error>> {
@@ -284,10 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
                 ServerProgress::Http(request) => {
                     return Poll::Ready(Ok(Incoming::Http(Http { request, stream: reader.stream })));
                 }
-                ServerProgress::Refused(refusal) => {
-                    let answer = Answer::new(reader.stream, refusal.response().into());
-                    AcceptState::Refusing(answer, refusal.error())
-                }
+                ServerProgress::Refused(refusal) => AcceptState::refusing(reader.stream, &refusal),
             };
         }
     }
@@ -345,15 +239,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
                 }
                 result => result?,
             }
-            match reader.give(|input| handshake.recv(input)) {
-                ClientProgress::Incomplete(handshake) => self.state = Some((reader, handshake)),
-                ClientProgress::Connected(connection, established) => {
+            match reader.give(|input| opened(handshake, input))? {
+                ControlFlow::Continue(handshake) => self.state = Some((reader, handshake)),
+                ControlFlow::Break((connection, established)) => {
                     return Poll::Ready(Ok((reader.into_web_socket(connection), established)));
                 }
-                ClientProgress::Refused(refused) => {
-                    return Poll::Ready(Err(Error::Refused(Box::new(refused))));
-                }
-                ClientProgress::Failed(error) => return Poll::Ready(Err(error.into())),
             }
         }
     }
@@ -497,12 +387,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Answer<S> {
 }
 
 /// The end of a timeout that begins now, or what is as good as never.
-fn after(timeout: Duration) -> Instant {
+pub(super) fn after(timeout: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(u64::from(u32::MAX)))
 }
 
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     deadline: Instant,
     handshake: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {

@@ -42,10 +42,12 @@
 
 mod alarm;
 mod client_stream;
+mod connect;
 mod handshake;
 mod sink;
 mod split;
 mod stream;
+mod wakers;
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
@@ -53,17 +55,18 @@ use std::io;
 use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
-pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade, accept, client, connect, connect_with};
 
 pub use client_stream::ClientStream;
 #[cfg(feature = "tokio-rustls")]
-pub use handshake::connect_tls;
+pub use connect::connect_tls;
+pub use connect::{connect, connect_with};
+pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade, accept, client};
 pub use split::{ReadHalf, Split, WriteHalf};
 
 use self::alarm::Alarm;
 use self::stream::{Output, ReadBuffer};
-use crate::adapter::lost;
 pub use crate::adapter::{Batch, ConnectOptions, Error};
+use crate::adapter::{lost, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Sender};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -225,46 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         .await
     }
 
-    /// Sends a text message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.send(&Message::from(text)).await
-    }
-
-    /// Sends a binary message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(&Message::from(bytes)).await
-    }
-
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
-    /// [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
-        self.queue(|sender| sender.send_encoded(message)).await
-    }
-
-    /// Sends a fragment of a message; see [`Connection::send_fragment`]. Otherwise like [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> io::Result<()> {
-        self.queue(|sender| sender.send_fragment(fragment, last)).await
-    }
-
-    /// Sends a Ping; see [`Connection::ping`]. Otherwise like [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.queue(|sender| sender.ping(payload)).await
-    }
+    send_methods!(async .await);
 
     async fn queue(&mut self, mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
         poll_fn(|cx| self.output.poll_send(&mut self.stream, self.connection.sender_mut(), &mut queue, cx))
@@ -349,6 +313,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.output.poll_flush(&mut self.stream, self.connection.sender_mut(), cx)
     }
 
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.poll_end(&mut self.stream, self.connection.sender_mut(), cx)
+    }
+
     /// Writes what is waiting and reads until there is something to report; ends the transport when that is all.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Filled>> {
         while !self.connection.is_ended() {
@@ -357,11 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             {
                 return Poll::Ready(Ok(Filled::Event(lost)));
             }
-            let mut written = self.poll_output(cx);
-            if written.is_ready() && self.connection.should_shutdown() {
-                written = self.output.poll_shutdown(&mut self.stream, cx);
-            }
-            if let Poll::Ready(Err(error)) = written {
+            if let Poll::Ready(Err(error)) = self.poll_end(cx) {
                 lost(&mut self.connection, error)?;
                 continue;
             }
@@ -381,7 +345,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             }
             match ready!(read) {
                 Ok(0) => {
-                    if let Some(event) = self.connection.recv_eof() {
+                    let event = self.connection.recv_eof();
+                    // The peer may be waiting for our end, and this WebSocket may be kept for long. A stream
+                    // that cannot end now does so when it is dropped.
+                    let _ = self.poll_end(cx);
+                    if let Some(event) = event {
                         return Poll::Ready(Ok(Filled::Event(event)));
                     }
                 }

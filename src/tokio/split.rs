@@ -15,7 +15,7 @@ use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
@@ -24,7 +24,9 @@ use ::tokio::net::{TcpStream, tcp};
 
 use super::alarm::Alarm;
 use super::stream::{Output, ReadBuffer};
+use super::wakers::{Side, Wakers};
 use super::{Filled, Next, WebSocket};
+use crate::adapter::{lost_halves, not_halves, reunited, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Reply, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -95,7 +97,7 @@ impl<S: Split> WebSocket<S> {
     /// Puts two halves together again.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
     pub fn reunite(
         reader: ReadHalf<S::Read, S::Write>,
         writer: WriteHalf<S::Write>,
@@ -132,21 +134,17 @@ impl<S> WebSocket<S> {
     /// Puts two halves together again, and the stream with `reunite`.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
     pub fn reunite_with<R, W>(
         reader: ReadHalf<R, W>,
         writer: WriteHalf<W>,
         reunite: impl FnOnce(R, W) -> Option<S>,
     ) -> io::Result<WebSocket<S>> {
-        let invalid = || io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection");
-        if !Arc::ptr_eq(&reader.shared, &writer.shared) {
-            return Err(invalid());
-        }
-        let ReadHalf { stream, receiver, buffer, alarm, shared, .. } = reader;
+        let of_writer = Arc::clone(&writer.shared);
         drop(writer);
-        let Writing { stream: write, sender, output } =
-            Arc::into_inner(shared).ok_or_else(invalid)?.into_writing();
-        let stream = reunite(stream, write).ok_or_else(invalid)?;
+        let ReadHalf { stream, receiver, buffer, alarm, shared, .. } = reader;
+        let Writing { stream: write, sender, output } = reunited(shared, of_writer)?.into_writing();
+        let stream = reunite(stream, write).ok_or_else(not_halves)?;
         let connection = Connection::reunite(receiver, sender);
         Ok(WebSocket { stream, connection, buffer, output, alarm })
     }
@@ -284,8 +282,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
             match ready!(self.buffer.poll_read(&mut self.stream, cx)) {
                 Ok(0) => {
                     let event = self.receiver.recv_eof();
-                    self.shared.lock().sender.recv_eof();
-                    self.shared.look.store(true, Ordering::Release);
+                    self.shared.end();
                     if let Some(event) = event {
                         return Poll::Ready(Ok(Filled::Event(event)));
                     }
@@ -320,10 +317,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
         }
         let waker = shared.waker();
         let mut cx = Context::from_waker(&waker);
-        let mut written = output.poll_flush(stream, sender, &mut cx);
-        if written.is_ready() && sender.should_shutdown() {
-            written = output.poll_shutdown(stream, &mut cx);
-        }
+        let written = output.poll_end(stream, sender, &mut cx);
         self.due = sender.next_timeout();
         self.state = sender.state();
         match written {
@@ -339,13 +333,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
 
     /// The stream is broken: an error, unless everything had been said.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
-        self.receiver.finish();
-        let mut writing = self.shared.lock();
-        let over = !matches!(writing.sender.state(), State::Open | State::CloseSent);
-        writing.sender.recv_eof();
-        writing.sender.output_written(usize::MAX);
         self.state = State::Ended;
-        if over { Ok(()) } else { Err(error) }
+        lost_halves(&mut self.receiver, &mut self.shared.lock().sender, error)
     }
 }
 
@@ -364,46 +353,7 @@ impl<W: AsyncWrite + Unpin> WriteHalf<W> {
         .await
     }
 
-    /// Sends a text message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.send(&Message::from(text)).await
-    }
-
-    /// Sends a binary message; see [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_binary(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.send(&Message::from(bytes)).await
-    }
-
-    /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
-    /// [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_encoded(&mut self, message: &EncodedMessage) -> io::Result<()> {
-        self.queue(|sender| sender.send_encoded(message)).await
-    }
-
-    /// Sends a fragment of a message; see [`Connection::send_fragment`]. Otherwise like [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> io::Result<()> {
-        self.queue(|sender| sender.send_fragment(fragment, last)).await
-    }
-
-    /// Sends a Ping; see [`Connection::ping`]. Otherwise like [`send`](Self::send).
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub async fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
-        self.queue(|sender| sender.ping(payload)).await
-    }
+    send_methods!(async .await);
 
     /// Starts the closing handshake. The [`ReadHalf`] receives what is still on its way, finishes the
     /// handshake and watches its deadline.
@@ -491,6 +441,17 @@ impl<W> Shared<W> {
 }
 
 impl<W: AsyncWrite + Unpin> Shared<W> {
+    /// The peer has ended its side, and may be waiting for the end of ours.
+    fn end(&self) {
+        let waker = self.waker();
+        let mut writing = self.lock();
+        let Writing { stream, sender, output } = &mut *writing;
+        sender.recv_eof();
+        // An error comes again when the reader looks after the writing side.
+        let _ = output.poll_end(stream, sender, &mut Context::from_waker(&waker));
+        self.look.store(true, Ordering::Release);
+    }
+
     /// Carries out what an event asks for, and writes it, as far as the stream takes it now.
     fn reply(&self, reply: Reply) {
         let waker = self.waker();
@@ -502,43 +463,5 @@ impl<W: AsyncWrite + Unpin> Shared<W> {
         if !matches!((written, reply), (Poll::Ready(Ok(())), Reply::Pong(_))) {
             self.look.store(true, Ordering::Release);
         }
-    }
-}
-
-/// Who waits for the stream to take more.
-#[derive(Debug, Default)]
-struct Wakers {
-    both: Mutex<[Option<Waker>; 2]>,
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Reader,
-    Writer,
-}
-
-impl Wakers {
-    fn set(&self, side: Side, cx: &Context<'_>) {
-        let waker = &mut self.lock()[side as usize];
-        match waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => *waker = Some(cx.waker().clone()),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, [Option<Waker>; 2]> {
-        self.both.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Wakers {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Not under the lock: a waker may do anything.
-        let wakers = self.lock().clone();
-        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }

@@ -168,13 +168,15 @@ impl Output {
         }
     }
 
-    /// Ends the writing side, once.
-    pub(super) fn poll_shutdown<W: AsyncWrite + Unpin>(
+    /// Writes all that is waiting, and ends the writing side, once, if that was all.
+    pub(super) fn poll_end<W: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut W,
+        sender: &mut Sender,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.shut_down {
+        ready!(self.poll_flush(stream, sender, cx))?;
+        if sender.should_shutdown() && !self.shut_down {
             let result = ready!(Pin::new(stream).poll_shutdown(cx));
             self.shut_down = true;
             result?;
