@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release                                   everything
+//! cargo run --release -- --write                        and into RESULTS.md and summary.md
 //! cargo run --release -- --filter "receive server 16 B" --rounds 30
 //! ```
 //!
@@ -11,14 +12,18 @@
 
 mod libraries;
 mod naive;
+mod report;
 mod wire;
 
+use std::fs;
 use std::hint::black_box;
 use std::iter;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libraries::Library;
+use report::{Line, Report};
 use wire::{Record, Wire};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,27 +72,22 @@ macro_rules! libraries {
         ]
     };
 }
-/// How many of these are not rivals: ourselves, twice, and memcpy.
-const NO_RIVALS: usize = 3;
+/// How many of these are not rivals: ourselves, twice, and then memcpy.
+const OURS: usize = 2;
 
 fn main() {
-    let (mut filter, mut rounds) = (String::new(), 15);
+    let (mut filter, mut rounds, mut write) = (String::new(), 15, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let value = arguments.next().unwrap_or_default();
+        let mut value = || arguments.next().expect("a value");
         match argument.as_str() {
-            "--filter" => filter = value,
-            "--rounds" => rounds = value.parse().expect("a number of rounds"),
-            _ => panic!("usage: [--filter words of a row] [--rounds n]"),
+            "--filter" => filter = value(),
+            "--rounds" => rounds = value().parse().expect("a number of rounds"),
+            "--write" => write = true,
+            _ => panic!("usage: [--filter words of a row] [--rounds n] [--write]"),
         }
     }
-    let names = libraries!(nothing());
-    println!("Million messages a second below 1 KiB, GB/s from there on; \"×\" is ours to the best rival.\n");
-    println!(
-        "| | × rival | best rival | × memcpy |{}",
-        names.map(|(name, ())| format!(" {name} |")).concat()
-    );
-    println!("|---|---|---|---|{}", "---|".repeat(names.len()));
+    let mut report = Report::new(NOTES);
     for row in rows().filter(|row| filter.split_whitespace().all(|word| row.name.contains(word))) {
         let mut best = [Duration::MAX; 11];
         let mut libraries = libraries!(prepare(&row));
@@ -96,17 +96,32 @@ fn main() {
                 *best = round().min(*best);
             }
         }
-        print_row(&row, &libraries.map(|(name, _)| name), &best);
+        report.add(row.line(&libraries.map(|(name, _)| name), &best));
+    }
+    if write {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        fs::write(folder.join("RESULTS.md"), report.markdown()).unwrap();
+        fs::write(folder.join("summary.md"), report::summary(&report.lines, SUMMARY)).unwrap();
     }
 }
 
-fn print_row(row: &Row, names: &[&str], best: &[Duration]) {
-    let speeds: Vec<f64> = best.iter().map(|best| row.speed(*best)).collect();
-    let rival = (NO_RIVALS..speeds.len()).max_by(|a, b| speeds[*a].total_cmp(&speeds[*b])).unwrap();
-    let ratio = |to: usize| speeds[0] / speeds[to];
-    let speeds: String = speeds.iter().map(|speed| format!(" {speed:.1} |")).collect();
-    println!("| {} | **{:.2}** | {} | {:.2} |{speeds}", row.name, ratio(rival), names[rival], ratio(2));
-}
+/// The lines that the main README shows.
+const SUMMARY: &[(&str, &str)] = &[
+    ("receive", "server 16 B, binary, reads of 4 KiB"),
+    ("receive", "server 125 B, binary, reads of 4 KiB"),
+    ("receive", "server 1 KiB, binary, reads of 64 KiB"),
+    ("receive", "server 16 KiB, binary, reads of 64 KiB"),
+    ("receive", "server 1 MiB, binary, reads of 64 KiB"),
+    ("receive", "server 125 B, ASCII, reads of 4 KiB"),
+    ("receive", "server 16 KiB, multi-byte, reads of 64 KiB"),
+    ("send", "server 16 B, flush every 1"),
+    ("send", "server 16 B, flush every 32"),
+    ("send", "server 16 KiB, flush every 1"),
+    ("send", "client 16 B, flush every 32"),
+    ("send", "client 16 KiB, flush every 1"),
+];
+
+const NOTES: &[(&str, &str)] = &[];
 
 fn rows() -> impl Iterator<Item = Row> {
     const SIZES: [(&str, usize); 5] =
@@ -147,12 +162,27 @@ impl Row {
         }
     }
 
+    /// Million messages a second below 1 KiB, GB/s from there on.
     fn speed(&self, time: Duration) -> f64 {
         let each = time.as_secs_f64() / self.count() as f64;
         if self.message.payload.len() < 1024 {
             1e-6 / each
         } else {
             1e-9 * self.message.payload.len() as f64 / each
+        }
+    }
+
+    fn line(&self, names: &[&'static str], best: &[Duration]) -> Line {
+        let speeds: Vec<_> = names.iter().zip(best).map(|(name, best)| (*name, self.speed(*best))).collect();
+        let (section, name) = self.name.split_once(' ').unwrap();
+        Line {
+            section: if section == "receive" { "receive" } else { "send" },
+            name: name.into(),
+            unit: if self.message.payload.len() < 1024 { "M/s" } else { "GB/s" },
+            lower_is_better: false,
+            floor: Some(speeds[OURS]),
+            ours: speeds[..OURS].to_vec(),
+            rivals: speeds[OURS + 1..].to_vec(),
         }
     }
 
@@ -169,8 +199,6 @@ impl Row {
         Wire::new(&Arc::from(stream), read, record)
     }
 }
-
-fn nothing<L: Library>() {}
 
 /// Proves that the library does the work of this row right, and prepares to measure it.
 fn prepare<L: Library>(row: &Row) -> Round {

@@ -1,0 +1,207 @@
+//! [`Line`]: one line of the table, and [`Report`]: all of them as Markdown.
+
+use std::fmt::Write;
+
+/// One line of the table.
+pub struct Line {
+    /// "receive", "send", "handshake", "deflate", "memory", "loopback".
+    pub section: &'static str,
+    /// "server 16 B, binary, reads of 4 KiB".
+    pub name: String,
+    /// "M/s", "GB/s", "k/s", "bytes".
+    pub unit: &'static str,
+    pub lower_is_better: bool,
+    /// What nobody can beat: ("memcpy", 31.2).
+    pub floor: Option<(&'static str, f64)>,
+    /// The first one is compared.
+    pub ours: Vec<(&'static str, f64)>,
+    pub rivals: Vec<(&'static str, f64)>,
+}
+
+impl Line {
+    pub fn best_rival(&self) -> Option<(&'static str, f64)> {
+        let order = |a: &f64, b: &f64| if self.lower_is_better { b.total_cmp(a) } else { a.total_cmp(b) };
+        // Among equals the first.
+        self.rivals.iter().rev().copied().max_by(|(_, a), (_, b)| order(a, b))
+    }
+
+    /// How many times better ours is than the best rival.
+    pub fn to_rival(&self) -> Option<f64> {
+        self.best_rival().map(|(_, value)| self.better(value))
+    }
+
+    /// How many times better ours is than the floor: at most 1, but for noise.
+    pub fn to_floor(&self) -> Option<f64> {
+        self.floor.map(|(_, value)| self.better(value))
+    }
+
+    fn better(&self, than: f64) -> f64 {
+        let ours = self.ours[0].1;
+        if ours == than {
+            1.0
+        } else if self.lower_is_better {
+            than / ours
+        } else {
+            ours / than
+        }
+    }
+
+    fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        self.ours.iter().chain(&self.floor).chain(&self.rivals).copied()
+    }
+}
+
+/// Prints lines as they come, and keeps them.
+pub struct Report {
+    pub lines: Vec<Line>,
+    /// What is to be known about a section, printed above it.
+    notes: &'static [(&'static str, &'static str)],
+    columns: Vec<&'static str>,
+    markdown: String,
+}
+
+impl Report {
+    pub fn new(notes: &'static [(&'static str, &'static str)]) -> Self {
+        Self { lines: Vec::new(), notes, columns: Vec::new(), markdown: String::new() }
+    }
+
+    pub fn add(&mut self, line: Line) {
+        let text = self.head(&line) + &row(&line, &self.columns);
+        print!("{text}");
+        self.markdown += &text;
+        self.lines.push(line);
+    }
+
+    /// All that was printed.
+    pub fn markdown(&self) -> &str {
+        &self.markdown
+    }
+
+    /// The title of a section before its first line, and a new table where there are other columns.
+    fn head(&mut self, line: &Line) -> String {
+        let mut text = String::new();
+        let begins = self.lines.last().is_none_or(|last| last.section != line.section);
+        if !begins && line.values().all(|(name, _)| self.columns.contains(&name)) {
+            return text;
+        }
+        if begins {
+            text += &format!("\n## {}\n", line.section);
+            for (_, note) in self.notes.iter().filter(|(section, _)| *section == line.section) {
+                text += &format!("\n{note}\n");
+            }
+        }
+        self.columns = line.values().map(|(name, _)| name).collect();
+        let floor = line.floor.map_or("floor", |(name, _)| name);
+        let names = self.columns.join(" | ");
+        let rules = "--:|".repeat(self.columns.len());
+        write!(
+            text,
+            "\n| | unit | × rival | best rival | × {floor} | {names} |\n|---|---|--:|---|--:|{rules}\n"
+        )
+        .unwrap();
+        text
+    }
+}
+
+fn row(line: &Line, columns: &[&str]) -> String {
+    let rival = line.best_rival().map_or("–", |(name, _)| name);
+    let (to_rival, to_floor) = (ratio(line.to_rival()), ratio(line.to_floor()));
+    let mut text = format!("| {} | {} | **{to_rival}** | {rival} | {to_floor} |", line.name, line.unit);
+    for column in columns {
+        let value = line.values().find(|(name, _)| name == column);
+        text += &format!(" {} |", value.map_or("–".into(), |(_, value)| number(value)));
+    }
+    text + "\n"
+}
+
+/// The lines that `chosen` names by section and name, short: for the README.
+pub fn summary(lines: &[Line], chosen: &[(&str, &str)]) -> String {
+    let mut text = String::from("| | ours | best rival | ratio | of the floor |\n|---|--:|--:|--:|--:|\n");
+    for line in select(lines, chosen) {
+        let (name, unit) = (&line.name, line.unit);
+        let rival = line
+            .best_rival()
+            .map_or("–".into(), |(rival, value)| format!("{rival} {} {unit}", number(value)));
+        let floor = line.floor.map_or("–".into(), |(name, _)| format!("{} {name}", ratio(line.to_floor())));
+        let (ours, to_rival) = (number(line.ours[0].1), ratio(line.to_rival()));
+        let section = line.section;
+        writeln!(text, "| {section} {name} | {ours} {unit} | {rival} | **{to_rival}** | {floor} |").unwrap();
+    }
+    text
+}
+
+pub fn select<'a>(lines: &'a [Line], chosen: &[(&str, &str)]) -> impl Iterator<Item = &'a Line> {
+    chosen.iter().filter_map(|(section, name)| {
+        lines.iter().find(|line| line.section == *section && line.name == *name)
+    })
+}
+
+pub fn ratio(value: Option<f64>) -> String {
+    match value {
+        None => "–".into(),
+        Some(value) if value.is_infinite() => "∞".into(),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+/// Three digits that count, and all digits of a whole number.
+fn number(value: f64) -> String {
+    let digits = match value {
+        _ if value.fract() == 0.0 => 0,
+        100.0.. => 0,
+        10.0.. => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(lower_is_better: bool, ours: f64) -> Line {
+        Line {
+            section: "send",
+            name: "x".into(),
+            unit: "M/s",
+            lower_is_better,
+            floor: Some(("memcpy", 8.0)),
+            ours: vec![("ours", ours), ("ours too", 100.0)],
+            rivals: vec![("a", 2.0), ("b", 4.0), ("c", 4.0)],
+        }
+    }
+
+    #[test]
+    fn ratios() {
+        let speed = line(false, 6.0);
+        assert_eq!(speed.best_rival(), Some(("b", 4.0)));
+        assert_eq!((speed.to_rival(), speed.to_floor()), (Some(1.5), Some(0.75)));
+        let cost = line(true, 8.0);
+        assert_eq!(cost.best_rival(), Some(("a", 2.0)));
+        assert_eq!((cost.to_rival(), cost.to_floor()), (Some(0.25), Some(1.0)));
+        assert_eq!(ratio(line(true, 0.0).to_rival()), "∞");
+    }
+
+    #[test]
+    fn tables() {
+        let mut report = Report::new(&[("send", "A note.")]);
+        report.add(line(false, 6.0));
+        report.add(Line { rivals: vec![("b", 0.125)], ..line(false, 6.0) });
+        report.add(Line { rivals: vec![("d", 123.4)], ..line(false, 6.0) });
+        let expected = "
+## send
+
+A note.
+
+| | unit | × rival | best rival | × memcpy | ours | ours too | memcpy | a | b | c |
+|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|
+| x | M/s | **1.50** | b | 0.75 | 6 | 100 | 8 | 2 | 4 | 4 |
+| x | M/s | **48.00** | b | 0.75 | 6 | 100 | 8 | – | 0.12 | – |
+
+| | unit | × rival | best rival | × memcpy | ours | ours too | memcpy | d |
+|---|---|--:|---|--:|--:|--:|--:|--:|
+| x | M/s | **0.05** | d | 0.75 | 6 | 100 | 8 | 123 |
+";
+        assert_eq!(report.markdown(), expected);
+    }
+}
