@@ -1,0 +1,75 @@
+use sansocket::{Config, Connection, Event, Input, OsRandom};
+
+use super::{Library, SplitMix};
+use crate::wire::Wire;
+use crate::{Message, Role};
+
+/// Which build of this crate it is.
+pub const NAME: &str = if cfg!(feature = "simd") { "sansocket, simd" } else { "sansocket" };
+const OS_MASKS: &str = if cfg!(feature = "simd") { "simd, OS masks" } else { "OS masks" };
+
+/// This crate, with masks from a fast generator or from the operating system.
+pub struct Sansocket<const OS_RANDOM: bool> {
+    wire: Wire,
+    connection: Connection,
+    buf: Vec<u8>,
+    message: Message,
+    role: Role,
+}
+
+impl<const OS_RANDOM: bool> Library for Sansocket<OS_RANDOM> {
+    const NAME: &str = if OS_RANDOM { OS_MASKS } else { NAME };
+
+    fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let config = Config::default();
+        let connection = match role {
+            Role::Server => Connection::server(config),
+            Role::Client if OS_RANDOM => Connection::client(config, OsRandom),
+            Role::Client => Connection::client(config, SplitMix(1)),
+        };
+        Self { buf: vec![0; wire.read_size()], wire, connection, message: message.clone(), role }
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        let mut left = n;
+        while left > 0 {
+            let received = self.wire.receive(&mut self.buf);
+            let mut input = Input::new(&mut self.buf[..received]);
+            while let Some(event) = self.connection.recv(&mut input) {
+                if let Event::Message(message) = event {
+                    each(message.as_bytes());
+                    left -= 1;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, n: usize, flush: usize) {
+        let payload = &self.message.payload[..];
+        if self.role == Role::Server && payload.len() >= VECTORED {
+            for _ in 0..n {
+                let mask =
+                    self.connection.send_header(sansocket::frame::Kind::Binary, payload.len()).unwrap();
+                assert!(mask.is_none());
+                let header = self.connection.output();
+                let len = header.len() + payload.len();
+                self.wire.send(header);
+                self.wire.send(payload);
+                self.connection.output_written(len);
+            }
+            return;
+        }
+        for i in 1..=n {
+            self.connection.send_binary(payload).unwrap();
+            if i % flush == 0 {
+                let output = self.connection.output();
+                let len = output.len();
+                self.wire.send(output);
+                self.connection.output_written(len);
+            }
+        }
+    }
+}
+
+/// From how many bytes on a payload is written apart from its header.
+const VECTORED: usize = 1024;

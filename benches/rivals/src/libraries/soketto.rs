@@ -1,0 +1,48 @@
+use std::str;
+
+use super::{Library, run};
+use crate::wire::Wire;
+use crate::{Message, Role};
+
+/// Text is checked by its caller.
+pub struct Soketto {
+    sender: soketto::Sender<Wire>,
+    receiver: soketto::Receiver<Wire>,
+    message: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Library for Soketto {
+    const NAME: &str = "soketto";
+
+    fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let mode = match role {
+            Role::Server => soketto::connection::Mode::Server,
+            Role::Client => soketto::connection::Mode::Client,
+        };
+        let (sender, receiver) = soketto::connection::Builder::new(wire, mode).finish();
+        Self { sender, receiver, message: Vec::new(), payload: message.payload.clone() }
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        run(async {
+            for _ in 0..n {
+                self.message.clear();
+                let data = self.receiver.receive_data(&mut self.message).await.unwrap();
+                assert!(!data.is_text() || str::from_utf8(&self.message).is_ok());
+                each(&self.message);
+            }
+        });
+    }
+
+    fn send(&mut self, n: usize, flush: usize) {
+        run(async {
+            for i in 1..=n {
+                self.sender.send_binary(&self.payload).await.unwrap();
+                if i % flush == 0 {
+                    self.sender.flush().await.unwrap();
+                }
+            }
+        });
+    }
+}

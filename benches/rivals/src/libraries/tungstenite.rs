@@ -1,0 +1,41 @@
+use super::Library;
+use crate::wire::Wire;
+use crate::{Message, Role};
+
+pub struct Tungstenite {
+    socket: tungstenite::WebSocket<Wire>,
+    message: tungstenite::Message,
+}
+
+impl Library for Tungstenite {
+    const NAME: &str = "tungstenite";
+
+    fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let config = tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size());
+        let role = match role {
+            Role::Server => tungstenite::protocol::Role::Server,
+            Role::Client => tungstenite::protocol::Role::Client,
+        };
+        let message = tungstenite::Message::Binary(message.payload.clone().into());
+        Self { socket: tungstenite::WebSocket::from_raw_socket(wire, role, Some(config)), message }
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        for _ in 0..n {
+            match self.socket.read().unwrap() {
+                tungstenite::Message::Binary(bytes) => each(&bytes),
+                tungstenite::Message::Text(text) => each(text.as_bytes()),
+                _ => {}
+            }
+        }
+    }
+
+    fn send(&mut self, n: usize, flush: usize) {
+        for i in 1..=n {
+            self.socket.write(self.message.clone()).unwrap();
+            if i % flush == 0 {
+                self.socket.flush().unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+use super::{Library, run};
+use crate::wire::Wire;
+use crate::{Message, Role};
+
+type WtxSocket<const CLIENT: bool> = wtx::web_socket::WebSocketOwned<(), wtx::rng::Xorshift64, Wire, CLIENT>;
+
+/// It masks what it is given in place, so a client gives it a copy. It writes at once, so nothing is flushed.
+pub struct Wtx {
+    socket: WtxRole,
+    buffer: wtx::collection::Vector<u8>,
+    payload: Vec<u8>,
+    masked: Vec<u8>,
+}
+
+enum WtxRole {
+    Server(WtxSocket<false>),
+    Client(WtxSocket<true>),
+}
+
+impl Library for Wtx {
+    const NAME: &str = "wtx";
+
+    fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let (random, buffer) = (wtx::rng::Xorshift64::new(1), wtx::web_socket::WebSocketBuffer::new());
+        let socket = match role {
+            Role::Server => WtxRole::Server(WtxSocket::new((), false, random, wire, buffer)),
+            Role::Client => WtxRole::Client(WtxSocket::new((), false, random, wire, buffer)),
+        };
+        let payload = message.payload.clone();
+        Self { socket, buffer: wtx::collection::Vector::new(), masked: payload.clone(), payload }
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        use wtx::web_socket::WebSocketPayloadOrigin::Adaptive;
+        run(async {
+            for _ in 0..n {
+                self.buffer.clear();
+                match &mut self.socket {
+                    WtxRole::Server(socket) => {
+                        each(socket.read_frame(&mut self.buffer, Adaptive).await.unwrap().payload());
+                    }
+                    WtxRole::Client(socket) => {
+                        each(socket.read_frame(&mut self.buffer, Adaptive).await.unwrap().payload());
+                    }
+                }
+            }
+        });
+    }
+
+    fn send(&mut self, n: usize, _: usize) {
+        use wtx::web_socket::{FrameMut, OpCode};
+        run(async {
+            for _ in 0..n {
+                match &mut self.socket {
+                    WtxRole::Server(socket) => {
+                        let mut frame = FrameMut::new_fin(OpCode::Binary, &mut self.payload[..]);
+                        socket.write_frame(&mut frame).await.unwrap();
+                    }
+                    WtxRole::Client(socket) => {
+                        self.masked.copy_from_slice(&self.payload);
+                        let mut frame = FrameMut::new_fin(OpCode::Binary, &mut self.masked[..]);
+                        socket.write_frame(&mut frame).await.unwrap();
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,44 @@
+use bytes::Bytes;
+use futures_util::SinkExt;
+
+use super::{Library, run};
+use crate::wire::Wire;
+use crate::{Message, Role};
+
+pub struct Yawc {
+    socket: yawc::WebSocket<Wire>,
+    payload: Bytes,
+}
+
+impl Library for Yawc {
+    const NAME: &str = "yawc";
+
+    fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let role = match role {
+            Role::Server => yawc::Role::Server,
+            Role::Client => yawc::Role::Client,
+        };
+        let options = yawc::Options::default().with_utf8().with_max_payload_read(64 << 20);
+        let socket = yawc::WebSocket::from_stream(wire, role, options).unwrap();
+        Self { socket, payload: message.payload.clone().into() }
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        run(async {
+            for _ in 0..n {
+                each(self.socket.next_frame().await.unwrap().payload());
+            }
+        });
+    }
+
+    fn send(&mut self, n: usize, flush: usize) {
+        run(async {
+            for i in 1..=n {
+                self.socket.feed(yawc::Frame::binary(self.payload.clone())).await.unwrap();
+                if i % flush == 0 {
+                    self.socket.flush().await.unwrap();
+                }
+            }
+        });
+    }
+}
