@@ -4,13 +4,18 @@
 //! cargo run --release                                   everything
 //! cargo run --release -- --write                        and into RESULTS.md and summary.md
 //! cargo run --release -- --filter "receive server 16 B" --rounds 30
+//! cargo run --release -- --filter loopback --rounds 5 --server 'uWebSockets=path/to/echo {port}'
 //! ```
 //!
 //! Each received byte is copied once out of a prepared stream, each sent byte once into a ring of 64 KiB. A message counts
 //! when it is handed over whole, as one slice, text proved to be UTF-8. Every library is first proved to receive and send
 //! the right messages; then they take turns, and the best round of each counts. Read ratios, not absolute figures.
+//!
+//! Then echo servers as processes, over loopback TCP; see `loopback`.
 
 mod libraries;
+#[cfg(target_os = "linux")]
+mod loopback;
 mod messages;
 mod naive;
 mod report;
@@ -35,9 +40,17 @@ pub struct Message {
 }
 
 fn main() {
+    #[cfg(target_os = "linux")]
+    if let [_, serve, name, address] = &std::env::args().collect::<Vec<_>>()[..]
+        && serve == "serve"
+    {
+        return loopback::serve(name, address);
+    }
     let options = Options::from_arguments();
     let mut report = Report::new(NOTES);
     messages::run(&options, &mut report);
+    #[cfg(target_os = "linux")]
+    loopback::run(&options, &mut report);
     if options.write {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::write(folder.join("RESULTS.md"), report.markdown()).unwrap();
@@ -49,19 +62,24 @@ pub struct Options {
     filter: String,
     pub rounds: usize,
     write: bool,
+    /// Echo servers that are not of this package, as `NAME=COMMAND {port}`.
+    pub servers: Vec<String>,
 }
 
 impl Options {
     fn from_arguments() -> Self {
-        let mut options = Self { filter: String::new(), rounds: 15, write: false };
+        let mut options = Self { filter: String::new(), rounds: 15, write: false, servers: Vec::new() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().expect("a value");
             match argument.as_str() {
                 "--filter" => options.filter = value(),
                 "--rounds" => options.rounds = value().parse().expect("a number of rounds"),
+                "--server" => options.servers.push(value()),
                 "--write" => options.write = true,
-                _ => panic!("usage: [--filter words of a row] [--rounds n] [--write]"),
+                _ => {
+                    panic!("usage: [--filter words of a row] [--rounds n] [--write] [--server name=command]")
+                }
             }
         }
         options
