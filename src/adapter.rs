@@ -216,9 +216,6 @@ pub(crate) fn lost(connection: &mut Connection, error: io::Error) -> io::Result<
     if over { Ok(()) } else { Err(error) }
 }
 
-/// How many bytes are read at a time.
-pub(crate) const READ_BUFFER: usize = 16 * 1024;
-
 /// From this size on, a server's payload is written from where it is.
 pub(crate) const DIRECT_FROM: usize = 16 * 1024;
 

@@ -13,8 +13,8 @@ use std::vec;
 use std::vec::Vec;
 
 use super::client_stream::{Deadline, Socket};
-use super::{ClientStream, Transport, WebSocket, flushed, is_later, later_is_fine, written};
-use crate::adapter::{ConnectOptions, Error, LINGER, READ_BUFFER, tunnel_is_empty};
+use super::{ClientStream, READ_BUFFER, Transport, WebSocket, flushed, is_later, later_is_fine, written};
+use crate::adapter::{ConnectOptions, Error, LINGER, tunnel_is_empty};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
     ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, HttpRequest, ProxyHandshake,
