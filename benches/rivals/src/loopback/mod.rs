@@ -43,7 +43,8 @@ const TURN: Duration = Duration::from_millis(300);
 
 const RAW: &str = "raw byte echo";
 const OURS: &str = "sansocket";
-const SERVERS: [(&str, fn(SocketAddr)); 5] = [
+type Serve = fn(SocketAddr);
+const SERVERS: [(&str, Serve); 5] = [
     ("sansocket, tokio", servers::sansocket),
     (RAW, servers::raw),
     ("tokio-tungstenite", servers::tungstenite),

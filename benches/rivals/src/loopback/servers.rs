@@ -118,14 +118,9 @@ pub fn fastwebsockets(address: SocketAddr) {
         tokio::spawn(async move {
             let mut ws = FragmentCollector::new(fut.await.expect("a handshake"));
             while let Ok(frame) = ws.read_frame().await {
-                match frame.opcode {
-                    OpCode::Close => return,
-                    OpCode::Text | OpCode::Binary => {
-                        if ws.write_frame(frame).await.is_err() {
-                            return;
-                        }
-                    }
-                    _ => {}
+                let is_message = matches!(frame.opcode, OpCode::Text | OpCode::Binary);
+                if frame.opcode == OpCode::Close || is_message && ws.write_frame(frame).await.is_err() {
+                    return;
                 }
             }
         });
