@@ -39,6 +39,15 @@ pub trait Library: Sized + 'static {
     fn send(&mut self, n: usize, flush: usize);
 }
 
+/// A library that answers a request by itself.
+pub trait Handshake: Library {
+    /// What can be kept from one handshake to the next.
+    type Kept: Default + 'static;
+
+    /// Reads a request, answers it, and makes a connection.
+    fn accept(wire: &mut Wire, kept: &mut Self::Kept);
+}
+
 /// The work that nobody can avoid, and nothing else.
 pub struct Memcpy {
     wire: Wire,

@@ -1,6 +1,7 @@
+use sansocket::handshake::{ServerHandshake, ServerProgress};
 use sansocket::{Config, Connection, Event, Input, OsRandom};
 
-use super::{Library, SplitMix};
+use super::{Handshake, Library, SplitMix};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -73,3 +74,24 @@ impl<const OS_RANDOM: bool> Library for Sansocket<OS_RANDOM> {
 
 /// From how many bytes on a payload is written apart from its header.
 const VECTORED: usize = 1024;
+
+impl Handshake for Sansocket<false> {
+    /// The buffer to read into.
+    type Kept = Vec<u8>;
+
+    fn accept(wire: &mut Wire, buf: &mut Vec<u8>) {
+        buf.resize(wire.read_size(), 0);
+        let received = wire.receive(buf);
+        let mut input = Input::new(&mut buf[..received]);
+        match ServerHandshake::new(Config::default()).recv(&mut input) {
+            ServerProgress::Upgrade(request) => {
+                let mut connection = request.accept();
+                let output = connection.output();
+                let len = output.len();
+                wire.send(output);
+                connection.output_written(len);
+            }
+            _ => panic!("the request is valid, and comes at once"),
+        }
+    }
+}

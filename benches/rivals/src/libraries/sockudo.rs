@@ -1,6 +1,6 @@
 use bytes::BytesMut;
 
-use super::Library;
+use super::{Handshake, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -18,13 +18,9 @@ impl Library for Sockudo {
     const NAME: &str = "sockudo-ws";
 
     fn new(role: Role, wire: Wire, message: &Message) -> Self {
-        let role = match role {
-            Role::Server => sockudo_ws::protocol::Role::Server,
-            Role::Client => sockudo_ws::protocol::Role::Client,
-        };
         Self {
             wire,
-            protocol: sockudo_ws::protocol::Protocol::new(role, 64 << 20, 64 << 20),
+            protocol: protocol(role),
             buf: BytesMut::new(),
             messages: Vec::new(),
             message: sockudo_ws::Message::binary(message.payload.clone()),
@@ -53,4 +49,26 @@ impl Library for Sockudo {
             }
         }
     }
+}
+
+impl Handshake for Sockudo {
+    /// The buffer to read into.
+    type Kept = BytesMut;
+
+    fn accept(wire: &mut Wire, buf: &mut BytesMut) {
+        use sockudo_ws::handshake::{build_response, generate_accept_key, parse_request};
+        buf.clear();
+        buf.extend_from_slice(wire.next(usize::MAX));
+        let (request, _) = parse_request(buf).unwrap().unwrap();
+        wire.send(&build_response(&generate_accept_key(request.key), None, None));
+        protocol(Role::Server);
+    }
+}
+
+fn protocol(role: Role) -> sockudo_ws::protocol::Protocol {
+    let role = match role {
+        Role::Server => sockudo_ws::protocol::Role::Server,
+        Role::Client => sockudo_ws::protocol::Role::Client,
+    };
+    sockudo_ws::protocol::Protocol::new(role, 64 << 20, 64 << 20)
 }

@@ -1,6 +1,8 @@
 use std::str;
 
-use super::{Library, run};
+use bytes::BytesMut;
+
+use super::{Handshake, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -43,6 +45,22 @@ impl Library for Soketto {
                     self.sender.flush().await.unwrap();
                 }
             }
+        });
+    }
+}
+
+impl Handshake for Soketto {
+    type Kept = BytesMut;
+
+    fn accept(wire: &mut Wire, buf: &mut BytesMut) {
+        use soketto::handshake::server::{Response, Server};
+        run(async {
+            let mut server = Server::new(wire);
+            server.set_buffer(std::mem::take(buf));
+            let key = server.receive_request().await.unwrap().key();
+            server.send_response(&Response::Accept { key, protocol: None }).await.unwrap();
+            *buf = server.take_buffer();
+            server.into_builder().finish();
         });
     }
 }

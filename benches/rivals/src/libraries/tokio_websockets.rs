@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 
-use super::{Library, run};
+use super::{Handshake, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -39,5 +39,14 @@ impl Library for TokioWebsockets {
                 }
             }
         });
+    }
+}
+
+impl Handshake for TokioWebsockets {
+    /// A builder serves many.
+    type Kept = tokio_websockets::ServerBuilder;
+
+    fn accept(wire: &mut Wire, builder: &mut tokio_websockets::ServerBuilder) {
+        run(builder.accept(wire)).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-use super::Library;
+use super::{Handshake, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -11,7 +11,7 @@ impl Library for Tungstenite {
     const NAME: &str = "tungstenite";
 
     fn new(role: Role, wire: Wire, message: &Message) -> Self {
-        let config = tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size());
+        let config = config(&wire);
         let role = match role {
             Role::Server => tungstenite::protocol::Role::Server,
             Role::Client => tungstenite::protocol::Role::Client,
@@ -38,4 +38,17 @@ impl Library for Tungstenite {
             }
         }
     }
+}
+
+impl Handshake for Tungstenite {
+    type Kept = ();
+
+    fn accept(wire: &mut Wire, (): &mut ()) {
+        let config = config(wire);
+        tungstenite::accept_with_config(wire, Some(config)).unwrap();
+    }
+}
+
+fn config(wire: &Wire) -> tungstenite::protocol::WebSocketConfig {
+    tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size())
 }

@@ -1,4 +1,4 @@
-use super::{Library, run};
+use super::{Handshake, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -64,5 +64,21 @@ impl Library for Wtx {
                 }
             }
         });
+    }
+}
+
+impl Handshake for Wtx {
+    type Kept = Buffer;
+
+    fn accept(wire: &mut Wire, buffer: &mut Buffer) {
+        run(wtx::web_socket::WebSocketAcceptor::default().wsb(&mut buffer.0).accept(wire)).unwrap();
+    }
+}
+
+pub struct Buffer(wtx::web_socket::WebSocketBuffer);
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self(wtx::web_socket::WebSocketBuffer::new())
     }
 }
