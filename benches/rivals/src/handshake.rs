@@ -14,7 +14,7 @@ use crate::rounds::{self, Runner};
 use crate::wire::{Record, Wire};
 
 const SECTION: &str = "handshake";
-const NAME: &str = "server, a browser's request of 565 B";
+const NAME: &str = "server, a browser's request of 570 B";
 
 pub const NOTE: &str = "Handshakes begun and answered, up to a connection that is ready, which is then dropped. \
     fastwebsockets and yawc are not here, as they want hyper to read the request; nor is websocket-sans-io, which has no \
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn all_libraries_answer() {
-        assert_eq!(REQUEST.len(), 565);
+        assert_eq!(REQUEST.len(), 570);
         all!(prove());
     }
 }

@@ -10,6 +10,7 @@
 //! when it is handed over whole, as one slice, text proved to be UTF-8. Every library is first proved to receive and send
 //! the right messages; then they take turns, and the best round of each counts. Read ratios, not absolute figures.
 
+mod deflate;
 mod handshake;
 mod libraries;
 mod messages;
@@ -40,6 +41,7 @@ fn main() {
     let mut report = Report::new(NOTES);
     messages::run(&options, &mut report);
     handshake::run(&options, &mut report);
+    deflate::run(&options, &mut report);
     if options.write {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::write(folder.join("RESULTS.md"), report.markdown()).unwrap();
@@ -90,7 +92,9 @@ const SUMMARY: &[(&str, &str)] = &[
     ("send", "server 16 KiB, flush every 1"),
     ("send", "client 16 B, flush every 32"),
     ("send", "client 16 KiB, flush every 1"),
-    ("handshake", "server, a browser's request of 565 B"),
+    ("handshake", "server, a browser's request of 570 B"),
+    ("deflate", "receive 1 KiB, takeover"),
+    ("deflate", "send 1 KiB, takeover"),
 ];
 
-const NOTES: &[(&str, &str)] = &[("handshake", handshake::NOTE)];
+const NOTES: &[(&str, &str)] = &[("handshake", handshake::NOTE), ("deflate", deflate::NOTE)];

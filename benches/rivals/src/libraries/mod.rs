@@ -14,14 +14,16 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 pub use self::fastwebsockets::Fastwebsockets;
-pub use self::ours::Sansocket;
-pub use self::sockudo::Sockudo;
+pub use self::ours::{DeflatedSansocket, Sansocket};
+pub use self::sockudo::{DeflatedSockudo, Sockudo};
+#[cfg(feature = "c-zlib")]
+pub use self::soketto::DeflatedSoketto;
 pub use self::soketto::Soketto;
 pub use self::tokio_websockets::TokioWebsockets;
 pub use self::tungstenite::Tungstenite;
 pub use self::websocket_sans_io::WebsocketSansIo;
-pub use self::wtx::Wtx;
-pub use self::yawc::Yawc;
+pub use self::wtx::{DeflatedWtx, Wtx};
+pub use self::yawc::{DeflatedYawc, Yawc};
 
 use crate::wire::Wire;
 use crate::{Message, Role};
@@ -46,6 +48,24 @@ pub trait Handshake: Library {
 
     /// Reads a request, answers it, and makes a connection.
     fn accept(wire: &mut Wire, kept: &mut Self::Kept);
+}
+
+/// A library that compresses, as a server.
+pub trait Deflated: Sized + 'static {
+    const NAME: &str;
+    /// A message as the library wants it.
+    type Message: 'static;
+
+    /// Both directions with context takeover, or both without it.
+    fn new(wire: Wire, takeover: bool) -> Self;
+
+    fn message(payload: &[u8]) -> Self::Message;
+
+    /// Receives `n` messages and hands each over as one slice.
+    fn receive(&mut self, n: usize, each: impl FnMut(&[u8]));
+
+    /// Sends and flushes it.
+    fn send(&mut self, message: &mut Self::Message);
 }
 
 /// The work that nobody can avoid, and nothing else.

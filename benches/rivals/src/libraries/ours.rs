@@ -1,7 +1,8 @@
+use sansocket::deflate::{Deflate, Params};
 use sansocket::handshake::{ServerHandshake, ServerProgress};
 use sansocket::{Config, Connection, Event, Input, OsRandom};
 
-use super::{Handshake, Library, SplitMix};
+use super::{Deflated, Handshake, Library, SplitMix};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -93,5 +94,40 @@ impl Handshake for Sansocket<false> {
             }
             _ => panic!("the request is valid, and comes at once"),
         }
+    }
+}
+
+pub struct DeflatedSansocket(Sansocket<false>);
+
+impl Deflated for DeflatedSansocket {
+    const NAME: &str = NAME;
+    type Message = Vec<u8>;
+
+    fn new(wire: Wire, takeover: bool) -> Self {
+        let mut params = Params::default();
+        params.server_no_context_takeover = !takeover;
+        params.client_no_context_takeover = !takeover;
+        let unused = Message { text: false, payload: Vec::new() };
+        let mut library = Sansocket::new(Role::Server, wire, &unused);
+        library.connection =
+            Connection::server(Config::default()).with_deflate(&Deflate::default().level(1), &params);
+        Self(library)
+    }
+
+    fn message(payload: &[u8]) -> Vec<u8> {
+        payload.to_vec()
+    }
+
+    fn receive(&mut self, n: usize, each: impl FnMut(&[u8])) {
+        self.0.receive(n, each);
+    }
+
+    fn send(&mut self, message: &mut Vec<u8>) {
+        let connection = &mut self.0.connection;
+        connection.send_binary(message).unwrap();
+        let output = connection.output();
+        let len = output.len();
+        self.0.wire.send(output);
+        connection.output_written(len);
     }
 }

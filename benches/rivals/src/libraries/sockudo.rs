@@ -1,6 +1,6 @@
 use bytes::BytesMut;
 
-use super::{Handshake, Library};
+use super::{Deflated, Handshake, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -71,4 +71,55 @@ fn protocol(role: Role) -> sockudo_ws::protocol::Protocol {
         Role::Client => sockudo_ws::protocol::Role::Client,
     };
     sockudo_ws::protocol::Protocol::new(role, 64 << 20, 64 << 20)
+}
+
+pub struct DeflatedSockudo {
+    wire: Wire,
+    protocol: sockudo_ws::protocol::CompressedProtocol,
+    buf: BytesMut,
+    messages: Vec<sockudo_ws::Message>,
+    out: BytesMut,
+}
+
+impl Deflated for DeflatedSockudo {
+    const NAME: &str = Sockudo::NAME;
+    type Message = sockudo_ws::Message;
+
+    fn new(wire: Wire, takeover: bool) -> Self {
+        let config = sockudo_ws::deflate::DeflateConfig {
+            server_no_context_takeover: !takeover,
+            client_no_context_takeover: !takeover,
+            compression_level: 1,
+            ..Default::default()
+        };
+        Self {
+            wire,
+            protocol: sockudo_ws::protocol::CompressedProtocol::server(64 << 20, 64 << 20, config),
+            buf: BytesMut::new(),
+            messages: Vec::new(),
+            out: BytesMut::new(),
+        }
+    }
+
+    fn message(payload: &[u8]) -> sockudo_ws::Message {
+        sockudo_ws::Message::binary(payload.to_vec())
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        let mut left = n;
+        while left > 0 {
+            self.buf.extend_from_slice(self.wire.next(usize::MAX));
+            self.protocol.process_into(&mut self.buf, &mut self.messages).unwrap();
+            for message in self.messages.iter().take(left) {
+                each(message.as_bytes());
+            }
+            left = left.saturating_sub(self.messages.len());
+        }
+    }
+
+    fn send(&mut self, message: &mut sockudo_ws::Message) {
+        self.protocol.encode_message(message, &mut self.out).unwrap();
+        self.wire.send(&self.out);
+        self.out.clear();
+    }
 }

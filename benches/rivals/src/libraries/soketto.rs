@@ -64,3 +64,40 @@ impl Handshake for Soketto {
         });
     }
 }
+
+/// Without context takeover, which it does not have; its level cannot be chosen and is 1.
+#[cfg(feature = "c-zlib")]
+pub struct DeflatedSoketto(Soketto);
+
+#[cfg(feature = "c-zlib")]
+impl super::Deflated for DeflatedSoketto {
+    const NAME: &str = Soketto::NAME;
+    type Message = Vec<u8>;
+
+    fn new(wire: Wire, takeover: bool) -> Self {
+        use soketto::connection::{Builder, Mode};
+        use soketto::extension::{Extension, deflate::Deflate};
+        assert!(!takeover);
+        let mut deflate = Deflate::new(Mode::Server);
+        deflate.configure(&[]).unwrap();
+        let mut builder = Builder::new(wire, Mode::Server);
+        builder.add_extensions([Box::new(deflate) as Box<dyn Extension + Send>]);
+        let (sender, receiver) = builder.finish();
+        Self(Soketto { sender, receiver, message: Vec::new(), payload: Vec::new() })
+    }
+
+    fn message(payload: &[u8]) -> Vec<u8> {
+        payload.to_vec()
+    }
+
+    fn receive(&mut self, n: usize, each: impl FnMut(&[u8])) {
+        self.0.receive(n, each);
+    }
+
+    fn send(&mut self, message: &mut Vec<u8>) {
+        run(async {
+            self.0.sender.send_binary(&*message).await.unwrap();
+            self.0.sender.flush().await.unwrap();
+        });
+    }
+}
