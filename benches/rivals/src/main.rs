@@ -10,9 +10,11 @@
 //! when it is handed over whole, as one slice, text proved to be UTF-8. Every library is first proved to receive and send
 //! the right messages; then they take turns, and the best round of each counts. Read ratios, not absolute figures.
 
+mod allocator;
 mod deflate;
 mod handshake;
 mod libraries;
+mod memory;
 mod messages;
 mod naive;
 mod report;
@@ -42,6 +44,7 @@ fn main() {
     messages::run(&options, &mut report);
     handshake::run(&options, &mut report);
     deflate::run(&options, &mut report);
+    memory::run(&options, &mut report);
     if options.write {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::write(folder.join("RESULTS.md"), report.markdown()).unwrap();
@@ -95,6 +98,12 @@ const SUMMARY: &[(&str, &str)] = &[
     ("handshake", "server, a browser's request of 570 B"),
     ("deflate", "receive 1 KiB, takeover"),
     ("deflate", "send 1 KiB, takeover"),
+    ("memory", "idle connection, its type"),
+    ("memory", "idle connection, its heap"),
+    ("memory", "heap after 1 MiB"),
+    ("memory", "each message of 16 B received"),
+    ("memory", "each message of 16 B sent"),
 ];
 
-const NOTES: &[(&str, &str)] = &[("handshake", handshake::NOTE), ("deflate", deflate::NOTE)];
+const NOTES: &[(&str, &str)] =
+    &[("handshake", handshake::NOTE), ("deflate", deflate::NOTE), ("memory", memory::NOTE)];

@@ -149,7 +149,8 @@ fn number(value: f64) -> String {
         _ if value.fract() == 0.0 => 0,
         100.0.. => 0,
         10.0.. => 1,
-        _ => 2,
+        0.1.. => 2,
+        _ => 4,
     };
     format!("{value:.digits$}")
 }

@@ -13,17 +13,17 @@ mod yawc;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-pub use self::fastwebsockets::Fastwebsockets;
-pub use self::ours::{DeflatedSansocket, Sansocket};
-pub use self::sockudo::{DeflatedSockudo, Sockudo};
+pub use self::fastwebsockets::{EchoFastwebsockets, Fastwebsockets};
+pub use self::ours::{DeflatedSansocket, EchoSansocket, Sansocket};
+pub use self::sockudo::{DeflatedSockudo, EchoSockudo, Sockudo};
 #[cfg(feature = "c-zlib")]
 pub use self::soketto::DeflatedSoketto;
-pub use self::soketto::Soketto;
-pub use self::tokio_websockets::TokioWebsockets;
-pub use self::tungstenite::Tungstenite;
+pub use self::soketto::{EchoSoketto, Soketto};
+pub use self::tokio_websockets::{EchoTokioWebsockets, TokioWebsockets};
+pub use self::tungstenite::{EchoTungstenite, Tungstenite};
 pub use self::websocket_sans_io::WebsocketSansIo;
-pub use self::wtx::{DeflatedWtx, Wtx};
-pub use self::yawc::{DeflatedYawc, Yawc};
+pub use self::wtx::{DeflatedWtx, EchoWtx, Wtx};
+pub use self::yawc::{DeflatedYawc, EchoYawc, Yawc};
 
 use crate::wire::Wire;
 use crate::{Message, Role};
@@ -66,6 +66,19 @@ pub trait Deflated: Sized + 'static {
 
     /// Sends and flushes it.
     fn send(&mut self, message: &mut Self::Message);
+}
+
+/// A server's connection, as it is by default, whose memory is measured.
+pub trait Echo: 'static {
+    const NAME: &str;
+    /// Bytes of its types, without the reference to the transport.
+    const STATE: usize;
+
+    /// `buf` is for who wants a buffer to read into that is not the connection's.
+    fn new(wire: &'static mut Wire, buf: &'static mut [u8]) -> Self;
+
+    /// Receives a message and sends it back.
+    fn echo(&mut self);
 }
 
 /// The work that nobody can avoid, and nothing else.

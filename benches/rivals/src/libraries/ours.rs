@@ -2,7 +2,7 @@ use sansocket::deflate::{Deflate, Params};
 use sansocket::handshake::{ServerHandshake, ServerProgress};
 use sansocket::{Config, Connection, Event, Input, OsRandom};
 
-use super::{Deflated, Handshake, Library, SplitMix};
+use super::{Deflated, Echo, Handshake, Library, SplitMix};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -129,5 +129,36 @@ impl Deflated for DeflatedSansocket {
         let len = output.len();
         self.0.wire.send(output);
         connection.output_written(len);
+    }
+}
+
+pub struct EchoSansocket {
+    connection: Connection,
+    wire: &'static mut Wire,
+    buf: &'static mut [u8],
+}
+
+impl Echo for EchoSansocket {
+    const NAME: &str = NAME;
+    const STATE: usize = size_of::<Connection>();
+
+    fn new(wire: &'static mut Wire, buf: &'static mut [u8]) -> Self {
+        Self { connection: Connection::server(Config::default()), wire, buf }
+    }
+
+    fn echo(&mut self) {
+        while !self.connection.wants_write() {
+            let received = self.wire.receive(self.buf);
+            let mut input = Input::new(&mut self.buf[..received]);
+            while let Some(event) = self.connection.recv(&mut input) {
+                if let Event::Message(message) = event {
+                    self.connection.send(&message).unwrap();
+                }
+            }
+        }
+        let output = self.connection.output();
+        let len = output.len();
+        self.wire.send(output);
+        self.connection.output_written(len);
     }
 }

@@ -1,6 +1,6 @@
 use bytes::BytesMut;
 
-use super::{Deflated, Handshake, Library};
+use super::{Deflated, Echo, Handshake, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -121,5 +121,41 @@ impl Deflated for DeflatedSockudo {
         self.protocol.encode_message(message, &mut self.out).unwrap();
         self.wire.send(&self.out);
         self.out.clear();
+    }
+}
+
+pub struct EchoSockudo {
+    connection: SockudoConnection,
+    wire: &'static mut Wire,
+}
+
+/// What there has to be for each connection.
+struct SockudoConnection {
+    protocol: sockudo_ws::protocol::Protocol,
+    received: BytesMut,
+    out: BytesMut,
+}
+
+impl Echo for EchoSockudo {
+    const NAME: &str = Sockudo::NAME;
+    const STATE: usize = size_of::<SockudoConnection>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        let (received, out) = (BytesMut::new(), BytesMut::new());
+        Self { connection: SockudoConnection { protocol: protocol(Role::Server), received, out }, wire }
+    }
+
+    fn echo(&mut self) {
+        let SockudoConnection { protocol, received, out } = &mut self.connection;
+        let mut messages = Vec::new();
+        while messages.is_empty() {
+            received.extend_from_slice(self.wire.next(usize::MAX));
+            protocol.process_into(received, &mut messages).unwrap();
+        }
+        for message in messages {
+            protocol.encode_message(&message, out).unwrap();
+        }
+        self.wire.send(out);
+        out.clear();
     }
 }

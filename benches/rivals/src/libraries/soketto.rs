@@ -2,7 +2,7 @@ use std::str;
 
 use bytes::BytesMut;
 
-use super::{Handshake, Library, run};
+use super::{Echo, Handshake, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -98,6 +98,32 @@ impl super::Deflated for DeflatedSoketto {
         run(async {
             self.0.sender.send_binary(&*message).await.unwrap();
             self.0.sender.flush().await.unwrap();
+        });
+    }
+}
+
+/// Its transport is on the heap, which has the reference to it.
+pub struct EchoSoketto {
+    sender: soketto::Sender<&'static mut Wire>,
+    receiver: soketto::Receiver<&'static mut Wire>,
+}
+
+impl Echo for EchoSoketto {
+    const NAME: &str = Soketto::NAME;
+    const STATE: usize = size_of::<Self>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        let mode = soketto::connection::Mode::Server;
+        let (sender, receiver) = soketto::connection::Builder::new(wire, mode).finish();
+        Self { sender, receiver }
+    }
+
+    fn echo(&mut self) {
+        run(async {
+            let mut message = Vec::new();
+            self.receiver.receive_data(&mut message).await.unwrap();
+            self.sender.send_binary(message).await.unwrap();
+            self.sender.flush().await.unwrap();
         });
     }
 }

@@ -1,4 +1,4 @@
-use super::{Handshake, Library};
+use super::{Echo, Handshake, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -51,4 +51,20 @@ impl Handshake for Tungstenite {
 
 fn config(wire: &Wire) -> tungstenite::protocol::WebSocketConfig {
     tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size())
+}
+
+pub struct EchoTungstenite(tungstenite::WebSocket<&'static mut Wire>);
+
+impl Echo for EchoTungstenite {
+    const NAME: &str = Tungstenite::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        Self(tungstenite::WebSocket::from_raw_socket(wire, tungstenite::protocol::Role::Server, None))
+    }
+
+    fn echo(&mut self) {
+        let message = self.0.read().unwrap();
+        self.0.send(message).unwrap();
+    }
 }

@@ -1,4 +1,4 @@
-use super::{Deflated, Handshake, Library, run};
+use super::{Deflated, Echo, Handshake, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -131,5 +131,33 @@ impl Deflated for DeflatedWtx {
         use wtx::web_socket::{FrameMut, OpCode};
         let mut frame = FrameMut::new_fin(OpCode::Binary, &mut message[..]);
         run(self.socket.write_frame(&mut frame)).unwrap();
+    }
+}
+
+pub struct EchoWtx {
+    socket: wtx::web_socket::WebSocketOwned<(), wtx::rng::Xorshift64, &'static mut Wire, false>,
+    buffer: wtx::collection::Vector<u8>,
+}
+
+impl Echo for EchoWtx {
+    const NAME: &str = Wtx::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        let (random, buffer) = (wtx::rng::Xorshift64::new(1), wtx::web_socket::WebSocketBuffer::new());
+        let socket = wtx::web_socket::WebSocketOwned::new((), false, random, wire, buffer);
+        Self { socket, buffer: wtx::collection::Vector::new() }
+    }
+
+    fn echo(&mut self) {
+        use wtx::web_socket::WebSocketPayloadOrigin::Adaptive;
+        run(async {
+            self.buffer.clear();
+            // It can send a message only when that is not lent any more.
+            let received = self.socket.read_frame(&mut self.buffer, Adaptive).await.unwrap();
+            let mut payload = received.payload().to_vec();
+            let mut frame = wtx::web_socket::FrameMut::new_fin(received.op_code(), &mut payload[..]);
+            self.socket.write_frame(&mut frame).await.unwrap();
+        });
     }
 }

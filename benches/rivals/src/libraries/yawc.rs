@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use futures_util::SinkExt;
 
-use super::{Deflated, Library, run};
+use super::{Deflated, Echo, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -77,5 +77,24 @@ impl Deflated for DeflatedYawc {
 
     fn send(&mut self, message: &mut Bytes) {
         run(self.0.send(yawc::Frame::binary(message.clone()))).unwrap();
+    }
+}
+
+pub struct EchoYawc(yawc::WebSocket<&'static mut Wire>);
+
+impl Echo for EchoYawc {
+    const NAME: &str = Yawc::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        let options = yawc::Options::default().with_max_payload_read(64 << 20);
+        Self(yawc::WebSocket::from_stream(wire, yawc::Role::Server, options).unwrap())
+    }
+
+    fn echo(&mut self) {
+        run(async {
+            let frame = self.0.next_frame().await.unwrap();
+            self.0.send(frame).await.unwrap();
+        });
     }
 }
