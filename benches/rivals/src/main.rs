@@ -13,9 +13,13 @@
 //!
 //! Then echo servers as processes, over loopback TCP; see `loopback`.
 
+mod allocator;
+mod deflate;
+mod handshake;
 mod libraries;
 #[cfg(target_os = "linux")]
 mod loopback;
+mod memory;
 mod messages;
 mod naive;
 mod report;
@@ -49,6 +53,9 @@ fn main() {
     let options = Options::from_arguments();
     let mut report = Report::new(NOTES);
     messages::run(&options, &mut report);
+    handshake::run(&options, &mut report);
+    deflate::run(&options, &mut report);
+    memory::run(&options, &mut report);
     #[cfg(target_os = "linux")]
     loopback::run(&options, &mut report);
     if options.write {
@@ -106,6 +113,26 @@ const SUMMARY: &[(&str, &str)] = &[
     ("send", "server 16 KiB, flush every 1"),
     ("send", "client 16 B, flush every 32"),
     ("send", "client 16 KiB, flush every 1"),
+    ("handshake", "server, a browser's request of 570 B"),
+    ("deflate", "receive 1 KiB, takeover"),
+    ("deflate", "send 1 KiB, takeover"),
+    ("memory", "idle connection, its type"),
+    ("memory", "idle connection, its heap"),
+    ("memory", "heap after 1 MiB"),
+    ("memory", "each message of 16 B received"),
+    ("memory", "each message of 16 B sent"),
+    ("loopback", "echo 16 B, 10 connections, pipelined"),
+    ("loopback", "echo 16 B, 100 connections, pipelined"),
+    ("loopback", "echo 1 KiB, 10 connections, pipelined"),
+    ("loopback", "echo 1 KiB, 100 connections, pipelined"),
 ];
 
-const NOTES: &[(&str, &str)] = &[];
+const NOTES: &[(&str, &str)] = &[
+    ("handshake", handshake::NOTE),
+    ("deflate", deflate::NOTE),
+    ("memory", memory::NOTE),
+    #[cfg(target_os = "linux")]
+    ("loopback", loopback::NOTE),
+    #[cfg(target_os = "linux")]
+    (loopback::BY_CPU, loopback::NOTE_BY_CPU),
+];

@@ -5,6 +5,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::allocator::count;
 use crate::libraries::{self, Library};
 use crate::report::{Line, Report};
 use crate::rounds::{self, Runner};
@@ -44,6 +45,27 @@ pub fn run(options: &Options, report: &mut Report) {
     }
 }
 
+/// The rows that tell how often it is allocated.
+pub const ALLOCATIONS: [(&str, Work); 2] = [
+    ("each message of 16 B received", Work::Receive { read: 4 << 10 }),
+    ("each message of 16 B sent", Work::Send { flush: 1 }),
+];
+
+/// How often servers allocate for a message of 16 bytes, when they have done so for a while.
+pub fn allocations(work: Work) -> Vec<(&'static str, f64)> {
+    let row = Row { name: String::new(), role: Role::Server, message: binary(16), work };
+    let mut values = vec![allocated::<libraries::Sansocket<false>>(&row)];
+    values.extend(&others!(allocated(&row))[1..]);
+    values
+}
+
+fn allocated<L: Library>(row: &Row) -> (&'static str, f64) {
+    let mut runner = prepare::<L>(row);
+    runner.run();
+    let ((), counted) = count(|| runner.run());
+    (L::NAME, counted.allocations as f64 / row.count() as f64)
+}
+
 /// One row of the table.
 struct Row {
     name: String,
@@ -53,7 +75,7 @@ struct Row {
 }
 
 #[derive(Clone, Copy)]
-enum Work {
+pub enum Work {
     Receive { read: usize },
     Send { flush: usize },
 }

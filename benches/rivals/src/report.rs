@@ -81,7 +81,8 @@ impl Report {
     fn head(&mut self, line: &Line) -> String {
         let mut text = String::new();
         let begins = self.lines.last().is_none_or(|last| last.section != line.section);
-        if !begins && line.values().all(|(name, _)| self.columns.contains(&name)) {
+        let floor = self.lines.last().is_some_and(|last| last.floor.is_some() == line.floor.is_some());
+        if !begins && floor && line.values().all(|(name, _)| self.columns.contains(&name)) {
             return text;
         }
         if begins {
@@ -91,22 +92,20 @@ impl Report {
             }
         }
         self.columns = line.values().map(|(name, _)| name).collect();
-        let floor = line.floor.map_or("floor", |(name, _)| name);
-        let names = self.columns.join(" | ");
-        let rules = "--:|".repeat(self.columns.len());
-        write!(
-            text,
-            "\n| | unit | × rival | best rival | × {floor} | {names} |\n|---|---|--:|---|--:|{rules}\n"
-        )
-        .unwrap();
+        let floor = line.floor.map(|(name, _)| format!("× {name}"));
+        let names = floor.as_deref().into_iter().chain(self.columns.iter().copied()).collect::<Vec<_>>();
+        let (heads, rules) = (names.join(" | "), "--:|".repeat(names.len()));
+        write!(text, "\n| | unit | × rival | best rival | {heads} |\n|---|---|--:|---|{rules}\n").unwrap();
         text
     }
 }
 
 fn row(line: &Line, columns: &[&str]) -> String {
     let rival = line.best_rival().map_or("–", |(name, _)| name);
-    let (to_rival, to_floor) = (ratio(line.to_rival()), ratio(line.to_floor()));
-    let mut text = format!("| {} | {} | **{to_rival}** | {rival} | {to_floor} |", line.name, line.unit);
+    let mut text = format!("| {} | {} | **{}** | {rival} |", line.name, line.unit, ratio(line.to_rival()));
+    if line.floor.is_some() {
+        text += &format!(" {} |", ratio(line.to_floor()));
+    }
     for column in columns {
         let value = line.values().find(|(name, _)| name == column);
         text += &format!(" {} |", value.map_or("–".into(), |(_, value)| number(value)));
@@ -150,7 +149,8 @@ fn number(value: f64) -> String {
         _ if value.fract() == 0.0 => 0,
         100.0.. => 0,
         10.0.. => 1,
-        _ => 2,
+        0.1.. => 2,
+        _ => 4,
     };
     format!("{value:.digits$}")
 }

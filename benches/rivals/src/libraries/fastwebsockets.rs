@@ -1,4 +1,4 @@
-use super::{Library, run};
+use super::{Echo, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -35,6 +35,25 @@ impl Library for Fastwebsockets {
                 let frame = fastwebsockets::Frame::binary(fastwebsockets::Payload::Borrowed(self.payload));
                 self.socket.write_frame(frame).await.unwrap();
             }
+        });
+    }
+}
+
+pub struct EchoFastwebsockets(fastwebsockets::FragmentCollector<&'static mut Wire>);
+
+impl Echo for EchoFastwebsockets {
+    const NAME: &str = Fastwebsockets::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        let socket = fastwebsockets::WebSocket::after_handshake(wire, fastwebsockets::Role::Server);
+        Self(fastwebsockets::FragmentCollector::new(socket))
+    }
+
+    fn echo(&mut self) {
+        run(async {
+            let frame = self.0.read_frame().await.unwrap();
+            self.0.write_frame(frame).await.unwrap();
         });
     }
 }

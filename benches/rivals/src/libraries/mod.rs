@@ -13,15 +13,17 @@ mod yawc;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-pub use self::fastwebsockets::Fastwebsockets;
-pub use self::ours::Sansocket;
-pub use self::sockudo::Sockudo;
-pub use self::soketto::Soketto;
-pub use self::tokio_websockets::TokioWebsockets;
-pub use self::tungstenite::Tungstenite;
+pub use self::fastwebsockets::{EchoFastwebsockets, Fastwebsockets};
+pub use self::ours::{DeflatedSansocket, EchoSansocket, Sansocket};
+pub use self::sockudo::{DeflatedSockudo, EchoSockudo, Sockudo};
+#[cfg(feature = "c-zlib")]
+pub use self::soketto::DeflatedSoketto;
+pub use self::soketto::{EchoSoketto, Soketto};
+pub use self::tokio_websockets::{EchoTokioWebsockets, TokioWebsockets};
+pub use self::tungstenite::{EchoTungstenite, Tungstenite};
 pub use self::websocket_sans_io::WebsocketSansIo;
-pub use self::wtx::Wtx;
-pub use self::yawc::Yawc;
+pub use self::wtx::{DeflatedWtx, EchoWtx, Wtx};
+pub use self::yawc::{DeflatedYawc, EchoYawc, Yawc};
 
 use crate::wire::Wire;
 use crate::{Message, Role};
@@ -37,6 +39,46 @@ pub trait Library: Sized + 'static {
 
     /// Sends the message `n` times, and flushes after every `flush` of them.
     fn send(&mut self, n: usize, flush: usize);
+}
+
+/// A library that answers a request by itself.
+pub trait Handshake: Library {
+    /// What can be kept from one handshake to the next.
+    type Kept: Default + 'static;
+
+    /// Reads a request, answers it, and makes a connection.
+    fn accept(wire: &mut Wire, kept: &mut Self::Kept);
+}
+
+/// A library that compresses, as a server.
+pub trait Deflated: Sized + 'static {
+    const NAME: &str;
+    /// A message as the library wants it.
+    type Message: 'static;
+
+    /// Both directions with context takeover, or both without it.
+    fn new(wire: Wire, takeover: bool) -> Self;
+
+    fn message(payload: &[u8]) -> Self::Message;
+
+    /// Receives `n` messages and hands each over as one slice.
+    fn receive(&mut self, n: usize, each: impl FnMut(&[u8]));
+
+    /// Sends and flushes it.
+    fn send(&mut self, message: &mut Self::Message);
+}
+
+/// A server's connection, as it is by default, whose memory is measured.
+pub trait Echo: 'static {
+    const NAME: &str;
+    /// Bytes of its types, without the reference to the transport.
+    const STATE: usize;
+
+    /// `buf` is for who wants a buffer to read into that is not the connection's.
+    fn new(wire: &'static mut Wire, buf: &'static mut [u8]) -> Self;
+
+    /// Receives a message and sends it back.
+    fn echo(&mut self);
 }
 
 /// The work that nobody can avoid, and nothing else.

@@ -1,6 +1,8 @@
+use sansocket::deflate::{Deflate, Params};
+use sansocket::handshake::{ServerHandshake, ServerProgress};
 use sansocket::{Config, Connection, Event, Input, OsRandom};
 
-use super::{Library, SplitMix};
+use super::{Deflated, Echo, Handshake, Library, SplitMix};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -73,3 +75,90 @@ impl<const OS_RANDOM: bool> Library for Sansocket<OS_RANDOM> {
 
 /// From how many bytes on a payload is written apart from its header.
 const VECTORED: usize = 1024;
+
+impl Handshake for Sansocket<false> {
+    /// The buffer to read into.
+    type Kept = Vec<u8>;
+
+    fn accept(wire: &mut Wire, buf: &mut Vec<u8>) {
+        buf.resize(wire.read_size(), 0);
+        let received = wire.receive(buf);
+        let mut input = Input::new(&mut buf[..received]);
+        match ServerHandshake::new(Config::default()).recv(&mut input) {
+            ServerProgress::Upgrade(request) => {
+                let mut connection = request.accept();
+                let output = connection.output();
+                let len = output.len();
+                wire.send(output);
+                connection.output_written(len);
+            }
+            _ => panic!("the request is valid, and comes at once"),
+        }
+    }
+}
+
+pub struct DeflatedSansocket(Sansocket<false>);
+
+impl Deflated for DeflatedSansocket {
+    const NAME: &str = NAME;
+    type Message = Vec<u8>;
+
+    fn new(wire: Wire, takeover: bool) -> Self {
+        let mut params = Params::default();
+        params.server_no_context_takeover = !takeover;
+        params.client_no_context_takeover = !takeover;
+        let unused = Message { text: false, payload: Vec::new() };
+        let mut library = Sansocket::new(Role::Server, wire, &unused);
+        library.connection =
+            Connection::server(Config::default()).with_deflate(&Deflate::default().level(1), &params);
+        Self(library)
+    }
+
+    fn message(payload: &[u8]) -> Vec<u8> {
+        payload.to_vec()
+    }
+
+    fn receive(&mut self, n: usize, each: impl FnMut(&[u8])) {
+        self.0.receive(n, each);
+    }
+
+    fn send(&mut self, message: &mut Vec<u8>) {
+        let connection = &mut self.0.connection;
+        connection.send_binary(message).unwrap();
+        let output = connection.output();
+        let len = output.len();
+        self.0.wire.send(output);
+        connection.output_written(len);
+    }
+}
+
+pub struct EchoSansocket {
+    connection: Connection,
+    wire: &'static mut Wire,
+    buf: &'static mut [u8],
+}
+
+impl Echo for EchoSansocket {
+    const NAME: &str = NAME;
+    const STATE: usize = size_of::<Connection>();
+
+    fn new(wire: &'static mut Wire, buf: &'static mut [u8]) -> Self {
+        Self { connection: Connection::server(Config::default()), wire, buf }
+    }
+
+    fn echo(&mut self) {
+        while !self.connection.wants_write() {
+            let received = self.wire.receive(self.buf);
+            let mut input = Input::new(&mut self.buf[..received]);
+            while let Some(event) = self.connection.recv(&mut input) {
+                if let Event::Message(message) = event {
+                    self.connection.send(&message).unwrap();
+                }
+            }
+        }
+        let output = self.connection.output();
+        let len = output.len();
+        self.wire.send(output);
+        self.connection.output_written(len);
+    }
+}

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 
-use super::{Library, run};
+use super::{Echo, Handshake, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -38,6 +38,33 @@ impl Library for TokioWebsockets {
                     self.socket.flush().await.unwrap();
                 }
             }
+        });
+    }
+}
+
+impl Handshake for TokioWebsockets {
+    /// A builder serves many.
+    type Kept = tokio_websockets::ServerBuilder;
+
+    fn accept(wire: &mut Wire, builder: &mut tokio_websockets::ServerBuilder) {
+        run(builder.accept(wire)).unwrap();
+    }
+}
+
+pub struct EchoTokioWebsockets(tokio_websockets::WebSocketStream<&'static mut Wire>);
+
+impl Echo for EchoTokioWebsockets {
+    const NAME: &str = TokioWebsockets::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        Self(tokio_websockets::ServerBuilder::new().serve(wire))
+    }
+
+    fn echo(&mut self) {
+        run(async {
+            let message = self.0.next().await.unwrap().unwrap();
+            self.0.send(message).await.unwrap();
         });
     }
 }

@@ -1,4 +1,4 @@
-use super::Library;
+use super::{Echo, Handshake, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -11,7 +11,7 @@ impl Library for Tungstenite {
     const NAME: &str = "tungstenite";
 
     fn new(role: Role, wire: Wire, message: &Message) -> Self {
-        let config = tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size());
+        let config = config(&wire);
         let role = match role {
             Role::Server => tungstenite::protocol::Role::Server,
             Role::Client => tungstenite::protocol::Role::Client,
@@ -37,5 +37,34 @@ impl Library for Tungstenite {
                 self.socket.flush().unwrap();
             }
         }
+    }
+}
+
+impl Handshake for Tungstenite {
+    type Kept = ();
+
+    fn accept(wire: &mut Wire, (): &mut ()) {
+        let config = config(wire);
+        tungstenite::accept_with_config(wire, Some(config)).unwrap();
+    }
+}
+
+fn config(wire: &Wire) -> tungstenite::protocol::WebSocketConfig {
+    tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size())
+}
+
+pub struct EchoTungstenite(tungstenite::WebSocket<&'static mut Wire>);
+
+impl Echo for EchoTungstenite {
+    const NAME: &str = Tungstenite::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        Self(tungstenite::WebSocket::from_raw_socket(wire, tungstenite::protocol::Role::Server, None))
+    }
+
+    fn echo(&mut self) {
+        let message = self.0.read().unwrap();
+        self.0.send(message).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use futures_util::SinkExt;
 
-use super::{Library, run};
+use super::{Deflated, Echo, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -39,6 +39,62 @@ impl Library for Yawc {
                     self.socket.flush().await.unwrap();
                 }
             }
+        });
+    }
+}
+
+pub struct DeflatedYawc(yawc::WebSocket<Wire>);
+
+impl Deflated for DeflatedYawc {
+    const NAME: &str = Yawc::NAME;
+    type Message = Bytes;
+
+    fn new(wire: Wire, takeover: bool) -> Self {
+        let extensions = if takeover {
+            "permessage-deflate"
+        } else {
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        };
+        let options = yawc::Options::default()
+            .with_compression_level(yawc::CompressionLevel::fast())
+            .with_max_payload_read(64 << 20);
+        let socket =
+            yawc::WebSocket::from_stream_with_extensions(wire, yawc::Role::Server, Some(extensions), options);
+        Self(socket.unwrap())
+    }
+
+    fn message(payload: &[u8]) -> Bytes {
+        payload.to_vec().into()
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        run(async {
+            for _ in 0..n {
+                each(self.0.next_frame().await.unwrap().payload());
+            }
+        });
+    }
+
+    fn send(&mut self, message: &mut Bytes) {
+        run(self.0.send(yawc::Frame::binary(message.clone()))).unwrap();
+    }
+}
+
+pub struct EchoYawc(yawc::WebSocket<&'static mut Wire>);
+
+impl Echo for EchoYawc {
+    const NAME: &str = Yawc::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        let options = yawc::Options::default().with_max_payload_read(64 << 20);
+        Self(yawc::WebSocket::from_stream(wire, yawc::Role::Server, options).unwrap())
+    }
+
+    fn echo(&mut self) {
+        run(async {
+            let frame = self.0.next_frame().await.unwrap();
+            self.0.send(frame).await.unwrap();
         });
     }
 }
