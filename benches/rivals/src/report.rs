@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::saved;
+
 /// One line of the table.
 pub struct Line {
     /// "receive", "send", "handshake", "deflate", "memory", "loopback".
@@ -56,20 +58,35 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// What is to be known about a section, printed above it.
     notes: &'static [(&'static str, &'static str)],
+    /// Measured before, by others.
+    saved: Vec<Line>,
     columns: Vec<&'static str>,
     markdown: String,
 }
 
 impl Report {
-    pub fn new(notes: &'static [(&'static str, &'static str)]) -> Self {
-        Self { lines: Vec::new(), notes, columns: Vec::new(), markdown: String::new() }
+    pub fn new(notes: &'static [(&'static str, &'static str)], saved: Vec<Line>) -> Self {
+        Self { lines: Vec::new(), notes, saved, columns: Vec::new(), markdown: String::new() }
     }
 
-    pub fn add(&mut self, line: Line) {
+    /// Adds the line, and what was saved of the same.
+    pub fn add(&mut self, mut line: Line) {
+        let same = |saved: &mut Line| saved.section == line.section && saved.name == line.name;
+        for saved in self.saved.extract_if(.., same).collect::<Vec<_>>() {
+            saved::merge(&mut line, saved);
+        }
         let text = self.head(&line) + &row(&line, &self.columns);
         print!("{text}");
         self.markdown += &text;
         self.lines.push(line);
+    }
+
+    /// Adds the saved lines that were not measured now.
+    pub fn finish(&mut self) {
+        while !self.saved.is_empty() {
+            let line = self.saved.remove(0);
+            self.add(line);
+        }
     }
 
     /// All that was printed.
@@ -113,10 +130,10 @@ fn row(line: &Line, columns: &[&str]) -> String {
     text + "\n"
 }
 
-/// The lines that `chosen` names by section and name, short: for the README.
-pub fn summary(lines: &[Line], chosen: &[(&str, &str)]) -> String {
+/// The lines, short: for the README.
+pub fn summary<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
     let mut text = String::from("| | ours | best rival | ratio | of the floor |\n|---|--:|--:|--:|--:|\n");
-    for line in select(lines, chosen) {
+    for line in lines {
         let (name, unit) = (&line.name, line.unit);
         let rival = line
             .best_rival()
@@ -129,6 +146,7 @@ pub fn summary(lines: &[Line], chosen: &[(&str, &str)]) -> String {
     text
 }
 
+/// The lines that `chosen` names by section and name, in its order.
 pub fn select<'a>(lines: &'a [Line], chosen: &[(&str, &str)]) -> impl Iterator<Item = &'a Line> {
     chosen.iter().filter_map(|(section, name)| {
         lines.iter().find(|line| line.section == *section && line.name == *name)
@@ -184,7 +202,7 @@ mod tests {
 
     #[test]
     fn tables() {
-        let mut report = Report::new(&[("send", "A note.")]);
+        let mut report = Report::new(&[("send", "A note.")], Vec::new());
         report.add(line(false, 6.0));
         report.add(Line { rivals: vec![("b", 0.125)], ..line(false, 6.0) });
         report.add(Line { rivals: vec![("d", 123.4)], ..line(false, 6.0) });
