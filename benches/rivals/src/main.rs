@@ -135,7 +135,7 @@ const SUMMARY: &[(&str, &str)] = &[
 
 /// How it was measured, for the results.
 const ABOUT: &str = "\
-All in one process on one core. Each received byte is copied once out of a prepared stream, each sent byte once into a ring of
+All in one process and one thread. Each received byte is copied once out of a prepared stream, each sent byte once into a ring of
 64 KiB, so memcpy is the floor. A message counts when it is handed over whole, as one slice, text proved to be UTF-8. Every
 library is first proved to receive and send the right messages; then they take turns, and the best round of each counts. Read
 ratios, not absolute figures: 2.00 is twice as good as the best rival, whatever the unit. M/s and k/s count messages, or

@@ -22,8 +22,9 @@ pub fn svg<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
         let Some(value) = line.to_rival() else { continue };
         if line.section != section {
             section = line.section;
-            y += ROW * 1.5;
-            text(&mut body, LABELS - 8.0, y - ROW / 2.0, "end", "bold", section);
+            y += ROW;
+            text(&mut body, LABELS - 8.0, y, "end", "bold", section);
+            y += ROW;
         }
         bar(&mut body, y, line, value);
         y += ROW;
