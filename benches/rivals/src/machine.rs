@@ -11,7 +11,8 @@ To repeat it, in `benches/rivals`:
 
 ```sh
 cargo run --release --features c-zlib -- --filter \"deflate no takeover\" --save c-zlib.tsv    # for soketto's column
-cargo run --release -- --with c-zlib.tsv --write
+cargo run --release --features simd -- --save simd.tsv
+cargo run --release -- --with simd.tsv --with c-zlib.tsv --write
 ```
 ";
 

@@ -69,7 +69,11 @@ fn write(head: &str, report: &Report) {
     let chosen = || report::select(&report.lines, SUMMARY);
     fs::write(folder.join("RESULTS.md"), format!("{head}\n![]({PLOT})\n{}", report.markdown())).unwrap();
     fs::write(folder.join(PLOT), plot::svg(report.lines.iter())).unwrap();
-    fs::write(folder.join("summary.md"), report::summary(chosen())).unwrap();
+    fs::write(
+        folder.join("summary.md"),
+        report::summary(&chosen().collect::<Vec<_>>(), &[libraries::SAFE, libraries::SIMD]),
+    )
+    .unwrap();
     fs::write(folder.join("summary.svg"), plot::svg(chosen())).unwrap();
 }
 

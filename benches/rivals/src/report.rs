@@ -29,16 +29,15 @@ impl Line {
 
     /// How many times better ours is than the best rival.
     pub fn to_rival(&self) -> Option<f64> {
-        self.best_rival().map(|(_, value)| self.better(value))
+        self.best_rival().map(|(_, rival)| self.better(self.ours[0].1, rival))
     }
 
     /// How many times better ours is than the floor: at most 1, but for noise.
     pub fn to_floor(&self) -> Option<f64> {
-        self.floor.map(|(_, value)| self.better(value))
+        self.floor.map(|(_, floor)| self.better(self.ours[0].1, floor))
     }
 
-    fn better(&self, than: f64) -> f64 {
-        let ours = self.ours[0].1;
+    fn better(&self, ours: f64, than: f64) -> f64 {
         if ours == than {
             1.0
         } else if self.lower_is_better {
@@ -130,18 +129,24 @@ fn row(line: &Line, columns: &[&str]) -> String {
     text + "\n"
 }
 
-/// The lines, short: for the README.
-pub fn summary<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
-    let mut text = String::from("| | ours | best rival | ratio | of the floor |\n|---|--:|--:|--:|--:|\n");
+/// The lines, short: for the README. The columns are the best rival and `ours`, as far as those are in the lines.
+pub fn summary(lines: &[&Line], ours: &[&str]) -> String {
+    let has = |line: &Line, name: &str| line.ours.iter().any(|(other, _)| *other == name);
+    let ours: Vec<_> = ours.iter().filter(|name| lines.iter().any(|line| has(line, name))).collect();
+    let heads: String = ours.iter().map(|name| format!(" {name} | ratio |")).collect();
+    let mut text = format!("| | best rival |{heads}\n|---|--:|{}\n", "--:|--:|".repeat(ours.len()));
     for line in lines {
-        let (name, unit) = (&line.name, line.unit);
-        let rival = line
-            .best_rival()
-            .map_or("–".into(), |(rival, value)| format!("{rival} {} {unit}", number(value)));
-        let floor = line.floor.map_or("–".into(), |(name, _)| format!("{} {name}", ratio(line.to_floor())));
-        let (ours, to_rival) = (number(line.ours[0].1), ratio(line.to_rival()));
-        let section = line.section;
-        writeln!(text, "| {section} {name} | {ours} {unit} | {rival} | **{to_rival}** | {floor} |").unwrap();
+        let unit = line.unit;
+        let rival = line.best_rival();
+        let best = rival.map_or("–".into(), |(name, value)| format!("{name} {} {unit}", number(value)));
+        write!(text, "| {} {} | {best} |", line.section, line.name).unwrap();
+        for name in &ours {
+            let value = line.ours.iter().find(|(other, _)| other == *name).map(|(_, value)| *value);
+            let to_rival = value.zip(rival).map(|(value, (_, rival))| line.better(value, rival));
+            let value = value.map_or("–".into(), |value| format!("{} {unit}", number(value)));
+            write!(text, " {value} | **{}** |", ratio(to_rival)).unwrap();
+        }
+        text += "\n";
     }
     text
 }
@@ -198,6 +203,18 @@ mod tests {
         assert_eq!(cost.best_rival(), Some(("a", 2.0)));
         assert_eq!((cost.to_rival(), cost.to_floor()), (Some(0.25), Some(1.0)));
         assert_eq!(ratio(line(true, 0.0).to_rival()), "∞");
+    }
+
+    #[test]
+    fn summaries() {
+        let lines = [&line(false, 6.0), &Line { ours: vec![("ours", 1.0)], ..line(true, 0.0) }];
+        let expected = "
+| | best rival | ours | ratio | ours too | ratio |
+|---|--:|--:|--:|--:|--:|
+| send x | b 4 M/s | 6 M/s | **1.50** | 100 M/s | **25.00** |
+| send x | a 2 M/s | 1 M/s | **2.00** | – | **–** |
+";
+        assert_eq!(summary(&lines, &["ours", "another", "ours too"]), expected[1..]);
     }
 
     #[test]
