@@ -1,8 +1,8 @@
 //! WebSocket (RFC 6455, RFC 7692) as a protocol, without sockets: bytes in, events out, bytes out.
 //!
 //! The same core runs under `std::net`, tokio, mio or io_uring, inside another HTTP library, over an HTTP/2
-//! stream, in a fuzzer, and without an operating system. It does no I/O, has no clock, no thread and no
-//! `unsafe`.
+//! stream, in a fuzzer, and without an operating system. It does no I/O, has no clock, no thread and, but for
+//! one call of the feature `simd`, no `unsafe`.
 //!
 //! # The loop
 //!
@@ -122,12 +122,14 @@
 //! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
+//! | `simd` | masking and UTF-8 with the vector instructions that the processor has; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
 //! | `http` | the handshake from and to requests and responses of the `http` crate |
 //! | `rustls`, `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "simd"), forbid(unsafe_code))]
+#![cfg_attr(feature = "simd", deny(unsafe_code))]
 // What could panic is written so that it cannot; and nothing comes from `std` that is in `core`.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 #![deny(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
@@ -145,6 +147,8 @@ mod connection;
 mod error;
 mod input;
 mod random;
+#[cfg(feature = "simd")]
+mod simd;
 
 #[cfg(feature = "alloc")]
 pub mod deflate;

@@ -17,8 +17,8 @@ pub(crate) struct Timers {
     idle_timeout: Option<Micros>,
     close_timeout: Micros,
     /// Whether the peer showed life, whether a message was sent or received, and whether something was
-    /// written, since the last call. At the beginning the first two are set, so that the first call starts
-    /// the timers.
+    /// written behind our Close, since the last call. At the beginning the first two are set, so that the
+    /// first call starts the timers.
     heard: bool,
     active: bool,
     wrote: bool,
@@ -58,9 +58,13 @@ impl Timers {
     /// Output was written. A transport that could not take everything before, and takes more now, shows life
     /// as well: the peer is reading, however slowly.
     #[inline]
-    pub(crate) fn wrote(&mut self, more_waits: bool) {
-        self.wrote = true;
-        self.heard |= more_waits;
+    pub(crate) fn wrote(&mut self, state: State, more_waits: bool) {
+        if state != State::Open {
+            self.wrote = true;
+        }
+        if more_waits {
+            self.heard = true;
+        }
     }
 
     /// A message, or a piece of one, was sent or received.

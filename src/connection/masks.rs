@@ -20,11 +20,18 @@ impl Masks {
 
     #[inline]
     pub(crate) fn next(&mut self) -> [u8; 4] {
-        if let Some(&key) = self.pool.get(self.used..).and_then(<[u8]>::first_chunk) {
-            self.used += 4;
-            return key;
+        match self.ready() {
+            Some(key) => key,
+            None => self.refill(),
         }
-        self.refill()
+    }
+
+    /// The same, if one is left of those that were drawn.
+    #[inline]
+    pub(crate) fn ready(&mut self) -> Option<[u8; 4]> {
+        let key = *self.pool.get(self.used..)?.first_chunk()?;
+        self.used += 4;
+        Some(key)
     }
 
     #[cold]

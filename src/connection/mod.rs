@@ -6,6 +6,7 @@ mod masks;
 mod message;
 mod output;
 mod receiver;
+mod replies;
 mod sender;
 mod state;
 

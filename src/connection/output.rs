@@ -6,6 +6,7 @@
 //! ```
 
 use alloc::vec::Vec;
+use core::mem;
 
 /// A queue of bytes: appended at the end, written from the front.
 ///
@@ -51,6 +52,12 @@ impl Output {
         &mut self.bytes[self.end..]
     }
 
+    /// The same without making room: if `N` bytes of it are there already.
+    #[inline]
+    pub(crate) fn spare<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.bytes.get_mut(self.end..)?.first_chunk_mut()
+    }
+
     #[inline]
     pub(crate) fn appended(&mut self, n: usize) {
         self.end += n;
@@ -66,15 +73,16 @@ impl Output {
     /// Forgets the first `n` waiting bytes; `n` is at most [`len`](Self::len).
     #[inline]
     pub(crate) fn written(&mut self, n: usize) {
-        self.start += n;
-        if self.start == self.end {
+        if n < self.len() {
+            self.start += n;
+        } else {
             self.round_over();
         }
     }
 
     /// Everything that waits, as a buffer of its own.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        let mut bytes = core::mem::take(&mut self.bytes);
+        let mut bytes = mem::take(&mut self.bytes);
         bytes.truncate(self.end);
         bytes.drain(..self.start);
         (self.start, self.end) = (0, 0);
@@ -97,16 +105,22 @@ impl Output {
         }
     }
 
+    #[inline]
     fn round_over(&mut self) {
-        let kept = match self.last_round {
-            0 => 0,
-            last => KEPT.max(2 * last.min(self.end)),
-        };
-        self.last_round = self.end;
+        let round = self.end;
+        (self.start, self.end) = (0, 0);
+        let last = mem::replace(&mut self.last_round, round);
+        if self.bytes.len() > KEPT || last == 0 {
+            self.free_unless_needed(last.min(round));
+        }
+    }
+
+    /// Frees a buffer that is much larger than what each of two rounds has `needed`.
+    fn free_unless_needed(&mut self, needed: usize) {
+        let kept = if needed == 0 { 0 } else { KEPT.max(2 * needed) };
         if self.bytes.len() > kept {
             self.bytes = Vec::new();
         }
-        (self.start, self.end) = (0, 0);
     }
 
     #[cold]

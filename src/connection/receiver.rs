@@ -9,7 +9,6 @@
 
 use alloc::boxed::Box;
 use core::mem;
-use core::str;
 
 use super::config::Config;
 use super::message::{Assembly, Message};
@@ -368,7 +367,7 @@ impl Partial {
 #[inline]
 fn whole(kind: Kind, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
     Ok(match kind {
-        Kind::Text => Message::from(str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?),
+        Kind::Text => Message::from(frame::validate(payload).ok_or(ProtocolError::InvalidUtf8)?),
         Kind::Binary => Message::from(payload),
     })
 }

@@ -12,6 +12,7 @@ use super::masks::Masks;
 use super::message::{EncodedMessage, Message};
 use super::output::Output;
 use super::receiver::Event;
+use super::replies::Replies;
 use super::state::{State, Step};
 use crate::deflate::Deflater;
 use crate::error::{ProtocolError, SendError};
@@ -43,11 +44,7 @@ pub struct Sender {
     fragments: Option<Fragments>,
     /// Payload bytes that the caller writes itself, behind the output.
     owed: u64,
-    pongs: Pongs,
-    /// A Close that has to wait for the payload owed.
-    deferred_close: Option<Box<ControlPayload>>,
-    /// Bytes written so far, since the beginning.
-    written: u64,
+    replies: Replies,
     max_output: usize,
     high_water: usize,
     timers: Timers,
@@ -57,20 +54,6 @@ pub struct Sender {
 struct Fragments {
     kind: Kind,
     compressed: bool,
-}
-
-/// Automatic Pongs: answered one by one while few are waiting, then only the latest.
-///
-/// "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
-/// frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
-/// (RFC 6455 §5.5.3).
-#[derive(Debug, Default)]
-struct Pongs {
-    /// How many are in the output, and where the last one ends, in bytes since the beginning.
-    waiting: u8,
-    end: u64,
-    /// The latest one that was not put into the output.
-    latest: Option<Box<ControlPayload>>,
 }
 
 impl Sender {
@@ -90,9 +73,7 @@ impl Sender {
             deflater: None,
             fragments: None,
             owed: 0,
-            pongs: Pongs::default(),
-            deferred_close: None,
-            written: 0,
+            replies: Replies::default(),
             max_output: config.max_output,
             high_water: config.high_water,
             timers: Timers::new(config),
@@ -148,6 +129,43 @@ impl Sender {
 
     #[inline]
     fn send_whole(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
+        match self.send_short(kind, payload) {
+            Some(()) => Ok(()),
+            None => self.send_any(kind, payload),
+        }
+    }
+
+    /// Sends a short message, as most are, if nothing stands in its way. Anything else is left for
+    /// [`send_any`](Self::send_any), which knows all the rules.
+    #[inline]
+    fn send_short(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
+        if self.state != State::Open
+            || self.fragments.is_some()
+            || self.owed > 0
+            || self.deflater.is_some()
+            || payload.len() > SHORT
+            || self.output.len() + SHORT_FRAME > self.max_output
+        {
+            return None;
+        }
+        let room = self.output.spare::<SHORT_FRAME>()?;
+        let (mask_bit, key, start) = match &mut self.masks {
+            None => (0, [0; 4], 2),
+            Some(masks) => (0x80, masks.ready()?, 6),
+        };
+        room[0] = 0x80 | kind.opcode() as u8;
+        room[1] = mask_bit | payload.len() as u8;
+        // A server's payload overwrites this, and the key of zeros changes nothing in it.
+        room[2..6].copy_from_slice(&key);
+        let end = start + payload.len();
+        Mask::new(key).copy(payload, &mut room[start..end]);
+        self.output.appended(end);
+        self.timers.active();
+        Some(())
+    }
+
+    #[inline(never)]
+    fn send_any(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
         if self.compresses(payload.len()) {
             return self.send_compressed(kind, payload);
         }
@@ -245,7 +263,7 @@ impl Sender {
         let len = usize::try_from(self.owed).unwrap_or(usize::MAX).min(payload.len());
         self.output.append(&payload[..len]);
         self.owed -= len as u64;
-        self.send_deferred();
+        self.send_replies();
     }
 
     /// See [`Connection::ping`](super::Connection::ping).
@@ -294,10 +312,10 @@ impl Sender {
             // already received a Close frame" (§5.5.2).
             Reply::Pong(payload) => {
                 if matches!(self.state, State::Open | State::CloseSent) {
-                    if self.may_push_pong() {
+                    if self.takes_pong() {
                         self.push_pong(&payload);
                     } else {
-                        self.pongs.latest = Some(Box::new(payload));
+                        self.replies.keep_pong(payload);
                     }
                 }
             }
@@ -358,22 +376,33 @@ impl Sender {
     /// See [`Connection::output_written`](super::Connection::output_written).
     #[inline]
     pub fn output_written(&mut self, n: usize) {
+        // All of it, as most of the time.
+        if n == self.output.len() && self.state == State::Open && self.owed == 0 && !self.replies.has_pongs()
+        {
+            self.output.written(n);
+        } else {
+            self.output_written_any(n);
+        }
+    }
+
+    #[inline(never)]
+    fn output_written_any(&mut self, n: usize) {
         let buffered = n.min(self.output.len());
         self.output.written(buffered);
-        self.written += buffered as u64;
         self.owed = self.owed.saturating_sub((n - buffered) as u64);
+        self.replies.written(buffered);
+        self.send_replies();
         if n > 0 {
-            self.timers.wrote(self.owed > 0 || !self.output.is_empty());
+            self.timers.wrote(self.state, self.owed > 0 || !self.output.is_empty());
         }
-        self.send_deferred();
     }
 
     /// See [`Connection::take_output`](super::Connection::take_output).
     #[must_use]
     pub fn take_output(&mut self) -> Vec<u8> {
         let bytes = self.output.take();
-        self.written += bytes.len() as u64;
-        self.send_deferred();
+        self.replies.written(bytes.len());
+        self.send_replies();
         bytes
     }
 
@@ -463,7 +492,7 @@ impl Sender {
     fn give_up(&mut self, error: ProtocolError) -> Option<Event<'static>> {
         self.output = Output::default();
         self.owed = 0;
-        self.deferred_close = None;
+        self.replies = Replies::default();
         let before = self.conclude(Step::End);
         matches!(before, State::Open | State::CloseSent).then_some(Event::Failed(error))
     }
@@ -473,7 +502,8 @@ impl Sender {
     /// Moves on by a step of the peer's, after which it wants no more Pongs or messages, and tells the state
     /// before.
     fn conclude(&mut self, step: Step) -> State {
-        (self.pongs.latest, self.deflater) = (None, None);
+        self.replies.take_pong();
+        self.deflater = None;
         let after = self.state.after(step);
         mem::replace(&mut self.state, after)
     }
@@ -485,11 +515,10 @@ impl Sender {
     }
 
     /// The header of a whole message, if it may be sent now.
-    #[inline]
+    #[inline(always)]
     fn message_header(&mut self, kind: Kind, len: usize, buffered: usize) -> Result<Header, SendError> {
-        self.may_send()?;
         if self.fragments.is_some() {
-            return Err(SendError::InFragments);
+            return self.may_send().and(Err(SendError::InFragments));
         }
         let header = self.header(kind.opcode(), true, len, buffered)?;
         self.timers.active();
@@ -497,7 +526,7 @@ impl Sender {
     }
 
     /// The header of a frame, if it may be sent now. `buffered` bytes of its payload go through the output.
-    #[inline]
+    #[inline(always)]
     fn header(
         &mut self,
         opcode: Opcode,
@@ -538,13 +567,13 @@ impl Sender {
 
     /// The header with a fresh masking key, if this is a client: "A client MUST mask all frames that it
     /// sends" (§5.1).
-    #[inline]
+    #[inline(always)]
     fn masked(&mut self, header: Header) -> Header {
         Header { mask: self.masks.as_mut().map(|masks| masks.next()), ..header }
     }
 
     /// Appends a frame to the output.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, header: Header, payload: &[u8]) {
         let room = self.output.room(Header::MAX_LEN + payload.len());
         let Some(head) = room.first_chunk_mut() else { return };
@@ -552,7 +581,7 @@ impl Sender {
         let end = start + payload.len();
         let body = &mut room[start..end];
         match header.mask {
-            None => copy(payload, body),
+            None => body.copy_from_slice(payload),
             Some(key) => Mask::new(key).copy(payload, body),
         }
         self.output.appended(end);
@@ -594,64 +623,36 @@ impl Sender {
     fn push_close(&mut self, payload: &[u8]) {
         if self.owed == 0 {
             self.push_control(Opcode::Close, payload);
-        } else {
-            self.deferred_close = ControlPayload::new(payload).map(Box::new);
+        } else if let Some(payload) = ControlPayload::new(payload) {
+            self.replies.keep_close(payload);
         }
     }
 
-    /// Whether an automatic Pong may be put into the output, or only the latest one is remembered.
-    fn may_push_pong(&self) -> bool {
-        self.owed == 0 && (self.pongs.waiting < MAX_PONGS || self.written >= self.pongs.end)
+    /// Whether a Pong may be put into the output now.
+    fn takes_pong(&self) -> bool {
+        self.owed == 0 && self.replies.takes_pong()
     }
 
     fn push_pong(&mut self, payload: &[u8]) {
         self.push_control(Opcode::Pong, payload);
-        self.pongs.waiting = if self.written >= self.pongs.end { 1 } else { self.pongs.waiting + 1 };
-        self.pongs.end = self.written + self.output.len() as u64;
+        self.replies.pong_pushed(self.output.len());
     }
 
-    /// Sends what had to wait, if it need not wait any longer.
-    #[inline]
-    fn send_deferred(&mut self) {
-        if self.deferred_close.is_some() || self.pongs.latest.is_some() {
-            self.send_deferred_now();
-        }
-    }
-
-    #[cold]
-    fn send_deferred_now(&mut self) {
-        if self.may_push_pong()
-            && let Some(payload) = self.pongs.latest.take()
+    /// Puts the replies that wait into the output, if there is nothing left to wait for.
+    fn send_replies(&mut self) {
+        if self.takes_pong()
+            && let Some(payload) = self.replies.take_pong()
         {
             self.push_pong(&payload);
         }
         if self.owed == 0
-            && let Some(payload) = self.deferred_close.take()
+            && let Some(payload) = self.replies.take_close()
         {
-            self.push_close(&payload);
+            self.push_control(Opcode::Close, &payload);
         }
     }
 }
 
-/// Copies a payload; a short one in two words that may overlap, for which a call would take longer.
-#[inline]
-fn copy(from: &[u8], to: &mut [u8]) {
-    match from.len() {
-        8..=16 => copy_ends::<8>(from, to),
-        17..=32 => copy_ends::<16>(from, to),
-        _ => to.copy_from_slice(from),
-    }
-}
-
-#[inline]
-fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
-    if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut()) {
-        *to = *from;
-    }
-    if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut()) {
-        *to = *from;
-    }
-}
-
-/// How many automatic Pongs may wait in the output at a time.
-const MAX_PONGS: u8 = 16;
+/// The longest payload whose length fits into the second byte of a header (§5.2).
+const SHORT: usize = 125;
+const SHORT_FRAME: usize = 6 + SHORT;

@@ -27,6 +27,12 @@ pub struct Limits {
 impl Limits {
     /// No limits: whatever a header can say.
     pub const NONE: Self = Self { max_frame: u64::MAX, max_message: u64::MAX, max_fragments: u32::MAX };
+
+    /// Payload bytes of a message that is one frame.
+    #[inline]
+    fn max_whole(&self) -> u64 {
+        self.max_frame.min(self.max_message)
+    }
 }
 
 /// A piece of a frame, its payload unmasked in the buffer that it was received in.
@@ -193,6 +199,36 @@ impl Decoder {
     /// [`next`](Self::next), which has all the rules.
     #[inline]
     pub fn next_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
+        match self.next_short(input) {
+            None => self.next_long(input),
+            short => short,
+        }
+    }
+
+    /// The same for a message of at most 125 bytes, behind which the input may not end at once.
+    #[inline]
+    fn next_short<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
+        let &[first, second, a, b, c, d] = input.as_slice().first_chunk()?;
+        let (mask_bit, header_len) = if self.masked { (0x80, 6) } else { (0, 2) };
+        let payload_len = second ^ mask_bit;
+        let kind = whole_message(first)?;
+        if payload_len > 125
+            || u64::from(payload_len) > self.limits.max_whole()
+            || input.len() < header_len + usize::from(payload_len)
+            || !self.is_between_messages()
+        {
+            return None;
+        }
+        let frame = input.take(header_len + usize::from(payload_len));
+        let payload = &mut frame[header_len..];
+        if self.masked {
+            Mask::new([a, b, c, d]).apply(payload);
+        }
+        Some((kind, payload))
+    }
+
+    #[inline(never)]
+    fn next_long<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
         let whole = self.peek_whole(input.as_slice())?;
         let (_, payload) = input.take(whole.header_len + whole.payload_len).split_at_mut(whole.header_len);
         if self.masked {
@@ -201,18 +237,20 @@ impl Decoder {
         Some((whole.kind, payload))
     }
 
+    /// Whether the next byte begins a frame, and that a message.
+    #[inline]
+    fn is_between_messages(&self) -> bool {
+        self.state == (State::Header { have: 0 }) && self.fragments.count == 0
+    }
+
     /// Where in `bytes` the message is that [`next_whole`](Self::next_whole) would return.
     #[inline]
     pub(crate) fn peek_whole(&self, bytes: &[u8]) -> Option<Whole> {
-        if self.state != (State::Header { have: 0 }) || self.fragments.count > 0 {
+        if !self.is_between_messages() {
             return None;
         }
         let (&[first, second], rest) = bytes.split_first_chunk()?;
-        let kind = match first {
-            0x81 => Kind::Text,
-            0x82 => Kind::Binary,
-            _ => return None,
-        };
+        let kind = whole_message(first)?;
         if (second & 0x80 != 0) != self.masked {
             return None;
         }
@@ -229,10 +267,7 @@ impl Decoder {
         };
         let (key, payload) = if self.masked { rest.split_first_chunk()? } else { (&[0; 4], rest) };
         let payload_len = usize::try_from(len).ok()?;
-        if len < shortest
-            || len > self.limits.max_frame.min(self.limits.max_message)
-            || payload_len > payload.len()
-        {
+        if len < shortest || len > self.limits.max_whole() || payload_len > payload.len() {
             return None;
         }
         Some(Whole { kind, key: *key, header_len: bytes.len() - payload.len(), payload_len })
@@ -269,6 +304,16 @@ impl Decoder {
         self.mask = Mask::new(header.mask.unwrap_or_default());
         self.left = header.payload_len;
         Ok(true)
+    }
+}
+
+/// The kind of the message that is one uncompressed frame and begins with this byte, if it does.
+#[inline]
+fn whole_message(first: u8) -> Option<Kind> {
+    match first {
+        0x81 => Some(Kind::Text),
+        0x82 => Some(Kind::Binary),
+        _ => None,
     }
 }
 

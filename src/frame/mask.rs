@@ -31,13 +31,16 @@ impl Mask {
     /// Masks or unmasks the next bytes of the payload in place.
     #[inline]
     pub fn apply(&mut self, payload: &mut [u8]) {
-        let wide = self.wide();
-        let (words, rest) = payload.as_chunks_mut::<8>();
-        for word in words {
-            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-        }
-        for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
-            *byte ^= key;
+        match payload.len() {
+            0..4 => {
+                for (byte, key) in payload.iter_mut().zip(self.key.to_ne_bytes()) {
+                    *byte ^= key;
+                }
+            }
+            4..8 => self.apply_ends::<4>(payload),
+            8..16 => self.apply_ends::<8>(payload),
+            16..LONG => self.apply_words(payload),
+            LONG.. => kernels::apply(*self, payload),
         }
         *self = self.after(payload.len());
     }
@@ -48,16 +51,117 @@ impl Mask {
     pub fn copy(&mut self, from: &[u8], to: &mut [u8]) {
         let len = from.len().min(to.len());
         let (from, to) = (&from[..len], &mut to[..len]);
+        match len {
+            0..4 => {
+                for ((from, to), key) in from.iter().zip(to).zip(self.key.to_ne_bytes()) {
+                    *to = from ^ key;
+                }
+            }
+            4..8 => self.copy_ends::<4>(from, to),
+            8..16 => self.copy_ends::<8>(from, to),
+            16..LONG => self.copy_words(from, to),
+            LONG.. => kernels::copy(*self, from, to),
+        }
+        *self = self.after(len);
+    }
+
+    /// The first and the last `N` bytes in place, which may overlap.
+    #[inline]
+    fn apply_ends<const N: usize>(self, payload: &mut [u8]) {
+        let last = self.end::<N>(payload);
+        if let Some(first) = payload.first_chunk_mut::<N>() {
+            *first = self.xor(first);
+        }
+        if let (Some(to), Some(last)) = (payload.last_chunk_mut(), last) {
+            *to = last;
+        }
+    }
+
+    /// 16 bytes at a time in place, and the last 16, which may overlap those before.
+    #[inline(always)]
+    fn apply_words(self, payload: &mut [u8]) {
+        let last = self.end::<16>(payload);
+        let (words, rest) = payload.as_chunks_mut::<16>();
+        for word in words {
+            *word = self.xor(word);
+        }
+        if !rest.is_empty()
+            && let (Some(to), Some(last)) = (payload.last_chunk_mut(), last)
+        {
+            *to = last;
+        }
+    }
+
+    /// [`apply`](Self::apply) for many bytes, most of them from where a cache line begins.
+    #[inline(always)]
+    pub(crate) fn apply_long(mut self, payload: &mut [u8]) {
+        let unaligned = payload.as_ptr().align_offset(64).min(payload.len());
+        let (head, aligned) = payload.split_at_mut(unaligned);
+        self.apply(head);
         let wide = self.wide();
-        let (from_words, from_rest) = from.as_chunks::<8>();
-        let (to_words, to_rest) = to.as_chunks_mut::<8>();
+        let (words, rest) = aligned.as_chunks_mut::<8>();
+        for word in words {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        }
+        self.apply(rest);
+    }
+
+    /// The last `N` bytes of `payload`.
+    #[inline]
+    fn end<const N: usize>(self, payload: &[u8]) -> Option<[u8; N]> {
+        payload.last_chunk().map(|last| self.after(payload.len()).xor(last))
+    }
+
+    /// [`copy`](Self::copy) for many bytes.
+    #[inline(always)]
+    pub(crate) fn copy_long(self, from: &[u8], to: &mut [u8]) {
+        let wide = self.wide();
+        let (from_words, _) = from.as_chunks::<8>();
+        let (to_words, _) = to.as_chunks_mut::<8>();
         for (from, to) in from_words.iter().zip(to_words) {
             *to = (u64::from_ne_bytes(*from) ^ wide).to_ne_bytes();
         }
-        for ((from, to), key) in from_rest.iter().zip(to_rest).zip(wide.to_ne_bytes()) {
-            *to = from ^ key;
+        self.copy_end::<8>(from, to);
+    }
+
+    /// Copies 16 bytes at a time, and then the last 16, which may overlap those before.
+    #[inline(always)]
+    fn copy_words(self, from: &[u8], to: &mut [u8]) {
+        let (from_words, rest) = from.as_chunks::<16>();
+        let (to_words, _) = to.as_chunks_mut::<16>();
+        for (from, to) in from_words.iter().zip(to_words) {
+            *to = self.xor(from);
         }
-        *self = self.after(len);
+        if !rest.is_empty() {
+            self.copy_end::<16>(from, to);
+        }
+    }
+
+    /// Copies the first and the last `N` bytes, which may overlap.
+    #[inline]
+    fn copy_ends<const N: usize>(self, from: &[u8], to: &mut [u8]) {
+        if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut()) {
+            *to = self.xor(from);
+        }
+        self.copy_end::<N>(from, to);
+    }
+
+    /// Copies the last `N` bytes.
+    #[inline]
+    fn copy_end<const N: usize>(self, from: &[u8], to: &mut [u8]) {
+        if let (Some(last), Some(to)) = (self.end::<N>(from), to.last_chunk_mut()) {
+            *to = last;
+        }
+    }
+
+    /// `N` is a multiple of 4.
+    #[inline]
+    fn xor<const N: usize>(self, bytes: &[u8; N]) -> [u8; N] {
+        let mut masked = *bytes;
+        for word in masked.as_chunks_mut::<4>().0 {
+            *word = (u32::from_ne_bytes(*word) ^ self.key).to_ne_bytes();
+        }
+        masked
     }
 
     /// The mask `n` payload bytes further on.
@@ -75,6 +179,28 @@ impl Mask {
     #[inline]
     fn wide(self) -> u64 {
         u64::from(self.key) << 32 | u64::from(self.key)
+    }
+}
+
+/// From how many bytes on the work is worth a call.
+const LONG: usize = 128;
+
+/// Which of the processor's vector instructions are used.
+#[cfg(feature = "simd")]
+use crate::simd as kernels;
+
+#[cfg(not(feature = "simd"))]
+mod kernels {
+    use super::Mask;
+
+    #[inline(never)]
+    pub(super) fn apply(mask: Mask, payload: &mut [u8]) {
+        mask.apply_long(payload);
+    }
+
+    #[inline(never)]
+    pub(super) fn copy(mask: Mask, from: &[u8], to: &mut [u8]) {
+        mask.copy_long(from, to);
     }
 }
 

@@ -20,4 +20,6 @@ pub use decoder::{Chunk, Decoder, Limits};
 pub use encoder::{BufferTooSmall, encode};
 pub use header::{EncodedHeader, Header, Kind, Opcode};
 pub use mask::Mask;
+#[cfg(feature = "alloc")]
+pub(crate) use utf8::validate;
 pub use utf8::{InvalidUtf8, Utf8, ValidText};

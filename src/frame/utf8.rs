@@ -68,9 +68,9 @@ impl Utf8 {
             return Err(InvalidUtf8 { valid: ValidText::default() });
         };
         let (whole, cut) = split_cut(&bytes[taken..]);
-        let (text, valid) = match str::from_utf8(whole) {
-            Ok(text) => (text, cut.is_empty() || is_beginning(cut)),
-            Err(e) => (str::from_utf8(&whole[..e.valid_up_to()]).unwrap_or_default(), false),
+        let (text, valid) = match validate(whole) {
+            Some(text) => (text, cut.is_empty() || is_beginning(cut)),
+            None => (valid_prefix(whole), false),
         };
         let text = ValidText { carried, text };
         if !valid {
@@ -105,6 +105,21 @@ impl Utf8 {
             Err(_) => None,
         }
     }
+}
+
+/// The text that `bytes` are, if they are valid.
+#[inline]
+pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
+    #[cfg(feature = "simd")]
+    return simdutf8::basic::from_utf8(bytes).ok();
+    #[cfg(not(feature = "simd"))]
+    return str::from_utf8(bytes).ok();
+}
+
+#[cold]
+fn valid_prefix(bytes: &[u8]) -> &str {
+    let len = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    str::from_utf8(&bytes[..len]).unwrap_or_default()
 }
 
 /// Splits off the last bytes if their lead byte announces more bytes than are there.
@@ -146,10 +161,6 @@ mod tests {
         (1..=bytes.len())
             .find(|end| str::from_utf8(&bytes[..*end]).is_err_and(|e| e.error_len().is_some()))
             .map(|end| end - 1)
-    }
-
-    fn valid_prefix(bytes: &[u8]) -> &[u8] {
-        &bytes[..str::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len)]
     }
 
     fn push_all<'a>(
@@ -205,7 +216,7 @@ mod tests {
                     match result {
                         Ok(utf8) if utf8.is_complete() => assert_eq!(text.as_bytes(), sample),
                         Ok(_) => assert!(sample.starts_with(text.as_bytes())),
-                        Err(_) => assert_eq!(text.as_bytes(), valid_prefix(sample)),
+                        Err(_) => assert_eq!(text, valid_prefix(sample)),
                     }
                 }
             }

@@ -63,10 +63,11 @@ unsafe impl GlobalAlloc for Counting {
 
 #[test]
 fn counts() {
+    use std::hint::black_box;
     let ((kept, _), counted) = count(|| {
-        let mut vec = vec![0_u8; 100];
+        let mut vec = black_box(vec![0_u8; 100]);
         vec.reserve_exact(900);
-        (vec, drop(Box::new([1_u8; 50])))
+        (vec, drop(black_box(Box::new([1_u8; 50]))))
     });
     assert_eq!((counted.allocations, counted.live), (3, 1000));
     drop(kept);

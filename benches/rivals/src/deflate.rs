@@ -17,7 +17,8 @@ pub const NOTE: &str = "Servers, JSON, each message new and much like the others
     bits in all. \"zlib-rs\" is the codec called directly, in buffers that are kept, without frames and masks. wtx can do no \
     context takeover. tungstenite, tokio-websockets, fastwebsockets and websocket-sans-io have no compression. sockudo-ws, wtx \
     and yawc call zlib-rs too, most of it by flate2. soketto, which makes a compressor for each message and no takeover, \
-    brings C's zlib, and to every other user of flate2 as well, so it needs a build of its own: `--features c-zlib`.";
+    brings C's zlib, whose level 1 compresses better, and to every other user of flate2 as well, so it needs a build of its \
+    own: `--features c-zlib`.";
 
 #[derive(Clone, Copy)]
 struct Row {

@@ -12,6 +12,13 @@ use crate::rounds::{self, Runner};
 use crate::wire::{Record, Wire};
 use crate::{Message, Options, Role, naive};
 
+pub const RECEIVE_NOTE: &str = "websocket-sans-io neither checks nor joins: its user here checks the reserved bits and text, and \
+    joins what came in pieces. soketto's user checks text. Of sockudo-ws it is the protocol without its streams.";
+
+pub const SEND_NOTE: &str = "sansocket's server writes payloads from 1 KiB on apart from their headers, as wtx does. wtx and \
+    fastwebsockets write each message at once, whatever is flushed. wtx masks what it is given, so a client gives it a copy. \
+    \"OS masks\" are from the operating system; all others are from fast generators.";
+
 macro_rules! others {
     ($call:ident($($argument:expr),*)) => {
         [

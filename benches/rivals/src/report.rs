@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::saved;
+
 /// One line of the table.
 pub struct Line {
     /// "receive", "send", "handshake", "deflate", "memory", "loopback".
@@ -27,16 +29,15 @@ impl Line {
 
     /// How many times better ours is than the best rival.
     pub fn to_rival(&self) -> Option<f64> {
-        self.best_rival().map(|(_, value)| self.better(value))
+        self.best_rival().map(|(_, rival)| self.better(self.ours[0].1, rival))
     }
 
     /// How many times better ours is than the floor: at most 1, but for noise.
     pub fn to_floor(&self) -> Option<f64> {
-        self.floor.map(|(_, value)| self.better(value))
+        self.floor.map(|(_, floor)| self.better(self.ours[0].1, floor))
     }
 
-    fn better(&self, than: f64) -> f64 {
-        let ours = self.ours[0].1;
+    fn better(&self, ours: f64, than: f64) -> f64 {
         if ours == than {
             1.0
         } else if self.lower_is_better {
@@ -56,20 +57,35 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// What is to be known about a section, printed above it.
     notes: &'static [(&'static str, &'static str)],
+    /// Measured before, by others.
+    saved: Vec<Line>,
     columns: Vec<&'static str>,
     markdown: String,
 }
 
 impl Report {
-    pub fn new(notes: &'static [(&'static str, &'static str)]) -> Self {
-        Self { lines: Vec::new(), notes, columns: Vec::new(), markdown: String::new() }
+    pub fn new(notes: &'static [(&'static str, &'static str)], saved: Vec<Line>) -> Self {
+        Self { lines: Vec::new(), notes, saved, columns: Vec::new(), markdown: String::new() }
     }
 
-    pub fn add(&mut self, line: Line) {
+    /// Adds the line, and what was saved of the same.
+    pub fn add(&mut self, mut line: Line) {
+        let same = |saved: &mut Line| saved.section == line.section && saved.name == line.name;
+        for saved in self.saved.extract_if(.., same).collect::<Vec<_>>() {
+            saved::merge(&mut line, saved);
+        }
         let text = self.head(&line) + &row(&line, &self.columns);
         print!("{text}");
         self.markdown += &text;
         self.lines.push(line);
+    }
+
+    /// Adds the saved lines that were not measured now.
+    pub fn finish(&mut self) {
+        while !self.saved.is_empty() {
+            let line = self.saved.remove(0);
+            self.add(line);
+        }
     }
 
     /// All that was printed.
@@ -113,22 +129,29 @@ fn row(line: &Line, columns: &[&str]) -> String {
     text + "\n"
 }
 
-/// The lines that `chosen` names by section and name, short: for the README.
-pub fn summary(lines: &[Line], chosen: &[(&str, &str)]) -> String {
-    let mut text = String::from("| | ours | best rival | ratio | of the floor |\n|---|--:|--:|--:|--:|\n");
-    for line in select(lines, chosen) {
-        let (name, unit) = (&line.name, line.unit);
-        let rival = line
-            .best_rival()
-            .map_or("–".into(), |(rival, value)| format!("{rival} {} {unit}", number(value)));
-        let floor = line.floor.map_or("–".into(), |(name, _)| format!("{} {name}", ratio(line.to_floor())));
-        let (ours, to_rival) = (number(line.ours[0].1), ratio(line.to_rival()));
-        let section = line.section;
-        writeln!(text, "| {section} {name} | {ours} {unit} | {rival} | **{to_rival}** | {floor} |").unwrap();
+/// The lines, short: for the README. The columns are the best rival and `ours`, as far as those are in the lines.
+pub fn summary(lines: &[&Line], ours: &[&str]) -> String {
+    let has = |line: &Line, name: &str| line.ours.iter().any(|(other, _)| *other == name);
+    let ours: Vec<_> = ours.iter().filter(|name| lines.iter().any(|line| has(line, name))).collect();
+    let heads: String = ours.iter().map(|name| format!(" {name} | ratio |")).collect();
+    let mut text = format!("| | best rival |{heads}\n|---|--:|{}\n", "--:|--:|".repeat(ours.len()));
+    for line in lines {
+        let unit = line.unit;
+        let rival = line.best_rival();
+        let best = rival.map_or("–".into(), |(name, value)| format!("{name} {} {unit}", number(value)));
+        write!(text, "| {} {} | {best} |", line.section, line.name).unwrap();
+        for name in &ours {
+            let value = line.ours.iter().find(|(other, _)| other == *name).map(|(_, value)| *value);
+            let to_rival = value.zip(rival).map(|(value, (_, rival))| line.better(value, rival));
+            let value = value.map_or("–".into(), |value| format!("{} {unit}", number(value)));
+            write!(text, " {value} | **{}** |", ratio(to_rival)).unwrap();
+        }
+        text += "\n";
     }
     text
 }
 
+/// The lines that `chosen` names by section and name, in its order.
 pub fn select<'a>(lines: &'a [Line], chosen: &[(&str, &str)]) -> impl Iterator<Item = &'a Line> {
     chosen.iter().filter_map(|(section, name)| {
         lines.iter().find(|line| line.section == *section && line.name == *name)
@@ -183,8 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn summaries() {
+        let lines = [&line(false, 6.0), &Line { ours: vec![("ours", 1.0)], ..line(true, 0.0) }];
+        let expected = "
+| | best rival | ours | ratio | ours too | ratio |
+|---|--:|--:|--:|--:|--:|
+| send x | b 4 M/s | 6 M/s | **1.50** | 100 M/s | **25.00** |
+| send x | a 2 M/s | 1 M/s | **2.00** | – | **–** |
+";
+        assert_eq!(summary(&lines, &["ours", "another", "ours too"]), expected[1..]);
+    }
+
+    #[test]
     fn tables() {
-        let mut report = Report::new(&[("send", "A note.")]);
+        let mut report = Report::new(&[("send", "A note.")], Vec::new());
         report.add(line(false, 6.0));
         report.add(Line { rivals: vec![("b", 0.125)], ..line(false, 6.0) });
         report.add(Line { rivals: vec![("d", 123.4)], ..line(false, 6.0) });

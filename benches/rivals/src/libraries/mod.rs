@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 pub use self::fastwebsockets::{EchoFastwebsockets, Fastwebsockets};
-pub use self::ours::{DeflatedSansocket, EchoSansocket, Sansocket};
+pub use self::ours::{DeflatedSansocket, EchoSansocket, NAME, SAFE, SIMD, Sansocket};
 pub use self::sockudo::{DeflatedSockudo, EchoSockudo, Sockudo};
 #[cfg(feature = "c-zlib")]
 pub use self::soketto::DeflatedSoketto;

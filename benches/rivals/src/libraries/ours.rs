@@ -7,7 +7,9 @@ use crate::wire::Wire;
 use crate::{Message, Role};
 
 /// Which build of this crate it is.
-pub const NAME: &str = if cfg!(feature = "simd") { "sansocket, simd" } else { "sansocket" };
+pub const NAME: &str = if cfg!(feature = "simd") { SIMD } else { SAFE };
+pub const SAFE: &str = "sansocket";
+pub const SIMD: &str = "sansocket, simd";
 const OS_MASKS: &str = if cfg!(feature = "simd") { "simd, OS masks" } else { "OS masks" };
 
 /// This crate, with masks from a fast generator or from the operating system.

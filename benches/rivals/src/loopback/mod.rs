@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::Options;
 use crate::report::{Line, Report};
+use crate::{Options, libraries};
 use load::Load;
 
 const WINDOW: usize = 64 << 10;
@@ -41,10 +41,10 @@ const TURN: Duration = Duration::from_millis(300);
 const ROUNDS_FOR_ONE: usize = 3;
 
 const RAW: &str = "raw byte echo";
-const OURS: &str = "sansocket";
+const TOKIO: &str = if cfg!(feature = "simd") { "sansocket, simd, tokio" } else { "sansocket, tokio" };
 type Serve = fn(SocketAddr);
 const SERVERS: [(&str, Serve); 5] = [
-    ("sansocket, tokio", servers::sansocket),
+    (TOKIO, servers::sansocket),
     (RAW, servers::raw),
     ("tokio-tungstenite", servers::tungstenite),
     ("fastwebsockets", servers::fastwebsockets),
@@ -68,11 +68,12 @@ pub fn run(options: &Options, report: &mut Report) {
 
 pub const NOTE: &str = "Thousand messages a second. Each server is a process on one core, the client is on another, and \
     no copy of what comes back is made for it. Pipelined is 64 KiB of frames on their way in each connection: 2978 \
-    messages of 16 B, 63 of 1 KiB. \"sansocket, epoll\" is `examples/epoll_echo.rs`.";
+    messages of 16 B, 63 of 1 KiB. \"sansocket\" is `examples/epoll_echo.rs`, the \
+    others are loops as their documentation has them.";
 pub const NOTE_BY_CPU: &str = "The same by the server's own CPU time: what other work on the machine takes away, or the \
     client is too slow for, does not show here.";
 
-const SECTION: &str = "loopback";
+pub const SECTION: &str = "loopback";
 pub const BY_CPU: &str = "loopback, a second of the server's CPU";
 
 struct Row {
@@ -121,11 +122,15 @@ impl Row {
                 unit: "k/s",
                 lower_is_better: false,
                 floor: values().find(|(name, _)| *name == RAW),
-                ours: values().filter(|(name, _)| name.starts_with(OURS)).collect(),
-                rivals: values().filter(|(name, _)| !name.starts_with(OURS) && *name != RAW).collect(),
+                ours: values().filter(|(name, _)| is_ours(name)).collect(),
+                rivals: values().filter(|(name, _)| !is_ours(name) && *name != RAW).collect(),
             }
         })
     }
+}
+
+fn is_ours(name: &str) -> bool {
+    name == libraries::NAME || name == TOKIO
 }
 
 /// What a process that [`start`] made does.
@@ -139,8 +144,7 @@ fn start(options: &Options) -> Vec<Server> {
     let this = std::env::current_exe().expect("a path");
     let epoll = build_example("epoll_echo", &this);
     pin(1);
-    let mut servers =
-        vec![Server::new("sansocket, epoll", |address| command(&epoll, ["--listen", &address]))];
+    let mut servers = vec![Server::new(libraries::NAME, |address| command(&epoll, ["--listen", &address]))];
     for (name, _) in SERVERS {
         servers.push(Server::new(name, |address| command(&this, ["serve", name, &address])));
     }
@@ -165,6 +169,7 @@ fn build_example(name: &str, this: &Path) -> impl AsRef<OsStr> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(["build", "--quiet", "--release", "--bin", name, "--manifest-path"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .args(cfg!(feature = "simd").then_some("--features=simd"))
         .status();
     assert!(status.is_ok_and(|status| status.success()), "{name} cannot be built");
     this.with_file_name(name)
