@@ -319,9 +319,6 @@ pub(crate) fn not_halves() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection")
 }
 
-/// How many bytes are read at a time.
-pub(crate) const READ_BUFFER: usize = 16 * 1024;
-
 /// From this size on, a server's payload is written from where it is.
 pub(crate) const DIRECT_FROM: usize = 16 * 1024;
 

@@ -10,8 +10,8 @@ use std::vec;
 use std::vec::Vec;
 
 use super::client_stream::Deadline;
-use super::{Transport, WebSocket, flushed, is_later, later_is_fine, written};
-use crate::adapter::{Error, LINGER, READ_BUFFER, opened};
+use super::{READ_BUFFER, Transport, WebSocket, flushed, is_later, later_is_fine, written};
+use crate::adapter::{Error, LINGER, opened};
 use crate::connection::{Config, Connection};
 use crate::handshake::{
     ClientHandshake, ClientRequest, Established, HandshakeError, HttpRequest, Refusal, Response,

@@ -22,7 +22,7 @@ pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
 pub use crate::adapter::{Batch, ConnectOptions, Error};
-use crate::adapter::{DIRECT_FROM, READ_BUFFER, lost, send_methods};
+use crate::adapter::{DIRECT_FROM, lost, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -425,3 +425,6 @@ fn later_is_fine(result: io::Result<()>) -> io::Result<()> {
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
+
+/// How much is read at a time. The memory is there as long as the connection.
+const READ_BUFFER: usize = 16 * 1024;

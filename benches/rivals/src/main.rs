@@ -1,25 +1,41 @@
-//! The same work in other libraries, side by side in one process, as a Markdown table.
+//! The same work in other libraries, side by side in one process, as Markdown.
 //!
 //! ```text
 //! cargo run --release                                   everything
+//! cargo run --release -- --write                        and into RESULTS.md, results.svg, summary.md and summary.svg
 //! cargo run --release -- --filter "receive server 16 B" --rounds 30
+//! cargo run --release -- --filter loopback --rounds 5 --server 'uWebSockets=path/to/echo {port}'
+//! cargo run --release -- --save a.tsv                   keeps the lines;
+//! cargo run --release -- --with a.tsv --write           adds the columns and lines kept by another build or program
 //! ```
 //!
 //! Each received byte is copied once out of a prepared stream, each sent byte once into a ring of 64 KiB. A message counts
 //! when it is handed over whole, as one slice, text proved to be UTF-8. Every library is first proved to receive and send
 //! the right messages; then they take turns, and the best round of each counts. Read ratios, not absolute figures.
+//! `cargo test` proves them all without measuring.
+//!
+//! At the end echo servers, as processes, over loopback TCP; see `loopback`.
 
+mod allocator;
+mod deflate;
+mod handshake;
 mod libraries;
+#[cfg(target_os = "linux")]
+mod loopback;
+mod machine;
+mod memory;
+mod messages;
 mod naive;
+mod plot;
+mod report;
+mod rounds;
+mod saved;
 mod wire;
 
-use std::hint::black_box;
-use std::iter;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::path::Path;
 
-use libraries::Library;
-use wire::{Record, Wire};
+use report::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -33,201 +49,134 @@ pub struct Message {
     pub payload: Vec<u8>,
 }
 
-/// One row of the table.
-struct Row {
-    name: String,
-    role: Role,
-    message: Message,
-    work: Work,
-}
-
-#[derive(Clone, Copy)]
-enum Work {
-    Receive { read: usize },
-    Send { flush: usize },
-}
-
-/// What one library does in one round of a row.
-type Round = Box<dyn FnMut() -> Duration>;
-
-macro_rules! libraries {
-    ($call:ident($($argument:expr),*)) => {
-        [
-            (libraries::Sansocket::<false>::NAME, $call::<libraries::Sansocket<false>>($($argument),*)),
-            (libraries::Sansocket::<true>::NAME, $call::<libraries::Sansocket<true>>($($argument),*)),
-            (libraries::Memcpy::NAME, $call::<libraries::Memcpy>($($argument),*)),
-            (libraries::Tungstenite::NAME, $call::<libraries::Tungstenite>($($argument),*)),
-            (libraries::WebsocketSansIo::NAME, $call::<libraries::WebsocketSansIo>($($argument),*)),
-            (libraries::TokioWebsockets::NAME, $call::<libraries::TokioWebsockets>($($argument),*)),
-            (libraries::Sockudo::NAME, $call::<libraries::Sockudo>($($argument),*)),
-            (libraries::Wtx::NAME, $call::<libraries::Wtx>($($argument),*)),
-            (libraries::Fastwebsockets::NAME, $call::<libraries::Fastwebsockets>($($argument),*)),
-            (libraries::Soketto::NAME, $call::<libraries::Soketto>($($argument),*)),
-            (libraries::Yawc::NAME, $call::<libraries::Yawc>($($argument),*)),
-        ]
-    };
-}
-/// How many of these are not rivals: ourselves, twice, and memcpy.
-const NO_RIVALS: usize = 3;
-
 fn main() {
-    let (mut filter, mut rounds) = (String::new(), 15);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().unwrap_or_default();
-        match argument.as_str() {
-            "--filter" => filter = value,
-            "--rounds" => rounds = value.parse().expect("a number of rounds"),
-            _ => panic!("usage: [--filter words of a row] [--rounds n]"),
-        }
+    #[cfg(target_os = "linux")]
+    if let [_, serve, name, address] = &std::env::args().collect::<Vec<_>>()[..]
+        && serve == "serve"
+    {
+        return loopback::serve(name, address);
     }
-    let names = libraries!(nothing());
-    println!("Million messages a second below 1 KiB, GB/s from there on; \"×\" is ours to the best rival.\n");
-    println!(
-        "| | × rival | best rival | × memcpy |{}",
-        names.map(|(name, ())| format!(" {name} |")).concat()
-    );
-    println!("|---|---|---|---|{}", "---|".repeat(names.len()));
-    for row in rows().filter(|row| filter.split_whitespace().all(|word| row.name.contains(word))) {
-        let mut best = [Duration::MAX; 11];
-        let mut libraries = libraries!(prepare(&row));
-        for _ in 0..rounds {
-            for (best, (_, round)) in best.iter_mut().zip(&mut libraries) {
-                *best = round().min(*best);
+    let options = Options::from_arguments();
+    // Before the work itself loads the machine.
+    let head = machine::head(options.rounds);
+    let saved = options.with.iter().flat_map(|file| saved::read(&fs::read_to_string(file).unwrap()));
+    let mut report = Report::new(NOTES, saved.collect());
+    println!("{head}");
+    messages::run(&options, &mut report);
+    handshake::run(&options, &mut report);
+    deflate::run(&options, &mut report);
+    memory::run(&options, &mut report);
+    #[cfg(target_os = "linux")]
+    loopback::run(&options, &mut report);
+    if let Some(file) = &options.save {
+        fs::write(file, saved::write(&report.lines)).unwrap();
+    }
+    report.finish();
+    if options.write {
+        write(&head, &report);
+    }
+}
+
+fn write(head: &str, report: &Report) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let chosen = || report::select(&report.lines, SUMMARY);
+    fs::write(folder.join("RESULTS.md"), format!("{head}\n![]({PLOT})\n{}", report.markdown())).unwrap();
+    fs::write(folder.join(PLOT), plot::svg(report.lines.iter())).unwrap();
+    fs::write(
+        folder.join("summary.md"),
+        report::summary(&chosen().collect::<Vec<_>>(), &[libraries::SAFE, libraries::SIMD]),
+    )
+    .unwrap();
+    fs::write(folder.join("summary.svg"), plot::svg(chosen())).unwrap();
+}
+
+const PLOT: &str = "results.svg";
+
+#[derive(Default)]
+pub struct Options {
+    filter: String,
+    pub rounds: usize,
+    write: bool,
+    /// Echo servers that are not of this package, as `NAME=COMMAND {port}`.
+    pub servers: Vec<String>,
+    save: Option<String>,
+    with: Vec<String>,
+}
+
+const USAGE: &str =
+    "[--filter words] [--rounds n] [--server name=command]... [--save file] [--with file]... [--write]";
+
+impl Options {
+    fn from_arguments() -> Self {
+        let mut options = Self { rounds: 15, ..Self::default() };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().expect("a value");
+            match argument.as_str() {
+                "--filter" => options.filter = value(),
+                "--rounds" => options.rounds = value().parse().expect("a number of rounds"),
+                "--server" => options.servers.push(value()),
+                "--write" => options.write = true,
+                "--save" => options.save = Some(value()),
+                "--with" => options.with.push(value()),
+                _ => panic!("usage: {USAGE}"),
             }
         }
-        print_row(&row, &libraries.map(|(name, _)| name), &best);
+        options
+    }
+
+    /// Whether all words of the filter are in the row's name.
+    pub fn wants(&self, section: &str, name: &str) -> bool {
+        let name = format!("{section} {name}");
+        self.filter.split_whitespace().all(|word| name.contains(word))
     }
 }
 
-fn print_row(row: &Row, names: &[&str], best: &[Duration]) {
-    let speeds: Vec<f64> = best.iter().map(|best| row.speed(*best)).collect();
-    let rival = (NO_RIVALS..speeds.len()).max_by(|a, b| speeds[*a].total_cmp(&speeds[*b])).unwrap();
-    let ratio = |to: usize| speeds[0] / speeds[to];
-    let speeds: String = speeds.iter().map(|speed| format!(" {speed:.1} |")).collect();
-    println!("| {} | **{:.2}** | {} | {:.2} |{speeds}", row.name, ratio(rival), names[rival], ratio(2));
-}
+/// The lines that the main README shows.
+const SUMMARY: &[(&str, &str)] = &[
+    ("receive", "server 16 B, binary, reads of 4 KiB"),
+    ("receive", "server 125 B, binary, reads of 4 KiB"),
+    ("receive", "server 1 KiB, binary, reads of 64 KiB"),
+    ("receive", "server 16 KiB, binary, reads of 64 KiB"),
+    ("receive", "server 1 MiB, binary, reads of 64 KiB"),
+    ("receive", "server 125 B, ASCII, reads of 4 KiB"),
+    ("receive", "server 16 KiB, multi-byte, reads of 64 KiB"),
+    ("send", "server 16 B, flush every 1"),
+    ("send", "server 16 B, flush every 32"),
+    ("send", "server 16 KiB, flush every 1"),
+    ("send", "client 16 B, flush every 32"),
+    ("send", "client 16 KiB, flush every 1"),
+    ("handshake", "server, a browser's request of 570 B"),
+    ("deflate", "receive 1 KiB, takeover"),
+    ("deflate", "send 1 KiB, takeover"),
+    ("memory", "idle connection, its type"),
+    ("memory", "idle connection, its heap"),
+    ("memory", "heap after 1 MiB"),
+    ("memory", "each message of 16 B received"),
+    ("memory", "each message of 16 B sent"),
+    ("loopback", "echo 16 B, 10 connections, pipelined"),
+    ("loopback", "echo 16 B, 100 connections, pipelined"),
+    ("loopback", "echo 1 KiB, 10 connections, pipelined"),
+    ("loopback", "echo 1 KiB, 100 connections, pipelined"),
+];
 
-fn rows() -> impl Iterator<Item = Row> {
-    const SIZES: [(&str, usize); 5] =
-        [("16 B", 16), ("125 B", 125), ("1 KiB", 1 << 10), ("16 KiB", 16 << 10), ("1 MiB", 1 << 20)];
-    let mut rows = Vec::new();
-    for (role_name, role) in [("server", Role::Server), ("client", Role::Client)] {
-        for (kind, make) in
-            [("binary", binary as fn(usize) -> Message), ("ASCII", ascii), ("multi-byte", multi_byte)]
-        {
-            for (size_name, size) in SIZES {
-                for (read_name, read) in [("4 KiB", 4 << 10), ("64 KiB", 64 << 10)] {
-                    let name = format!("receive {role_name} {size_name}, {kind}, reads of {read_name}");
-                    rows.push(Row { name, role, message: make(size), work: Work::Receive { read } });
-                }
-            }
-        }
-        for (size_name, size) in SIZES {
-            for flush in [1, 32].into_iter().filter(|flush| flush * size <= 1 << 20) {
-                let name = format!("send {role_name} {size_name}, flush every {flush}");
-                rows.push(Row { name, role, message: binary(size), work: Work::Send { flush } });
-            }
-        }
-    }
-    rows.into_iter()
-}
+/// How it was measured, for the results.
+const ABOUT: &str = "\
+All in one process and one thread, except over loopback. Each received byte is copied once out of a prepared stream, each sent byte once into a ring of
+64 KiB, so memcpy is the floor. A message counts when it is handed over whole, as one slice, text proved to be UTF-8. Every
+library is first proved to receive and send the right messages; then they take turns, and the best round of each counts. Read
+ratios, not absolute figures: 2.00 is twice as good as the best rival, whatever the unit. M/s and k/s count messages, or
+handshakes. Columns of other builds were measured apart.
+";
 
-impl Row {
-    /// How many messages the stream holds: enough to fill reads, few enough to stay in the cache.
-    fn messages(&self) -> usize {
-        ((256 << 10) / self.message.payload.len()).max(2)
-    }
-
-    /// How many messages there are to a round: whole streams, or whole flushes.
-    fn count(&self) -> usize {
-        match self.work {
-            Work::Receive { .. } => 8 * self.messages(),
-            Work::Send { flush } => (8 * self.messages()).next_multiple_of(flush),
-        }
-    }
-
-    fn speed(&self, time: Duration) -> f64 {
-        let each = time.as_secs_f64() / self.count() as f64;
-        if self.message.payload.len() < 1024 {
-            1e-6 / each
-        } else {
-            1e-9 * self.message.payload.len() as f64 / each
-        }
-    }
-
-    fn wire(&self, record: Option<&Record>) -> Wire {
-        let (mut stream, mut key) = (Vec::new(), 0x1234_5678_u32);
-        for _ in 0..self.messages() {
-            key = key.wrapping_mul(0x915F_77F5).wrapping_add(1);
-            naive::encode(&self.message, (self.role == Role::Server).then(|| key.to_ne_bytes()), &mut stream);
-        }
-        let read = match self.work {
-            Work::Receive { read } => read,
-            Work::Send { .. } => 4 << 10,
-        };
-        Wire::new(&Arc::from(stream), read, record)
-    }
-}
-
-fn nothing<L: Library>() {}
-
-/// Proves that the library does the work of this row right, and prepares to measure it.
-fn prepare<L: Library>(row: &Row) -> Round {
-    if L::NAME != libraries::Memcpy::NAME {
-        prove::<L>(row);
-    }
-    let mut library = L::new(row.role, row.wire(None), &row.message);
-    let (n, work) = (row.count(), row.work);
-    Box::new(move || {
-        let start = Instant::now();
-        match work {
-            Work::Receive { .. } => library.receive(n, |payload| {
-                black_box(payload);
-            }),
-            Work::Send { flush } => library.send(n, flush),
-        }
-        start.elapsed()
-    })
-}
-
-fn prove<L: Library>(row: &Row) {
-    let record = Record::default();
-    let mut library = L::new(row.role, row.wire(Some(&record)), &row.message);
-    match row.work {
-        Work::Receive { .. } => {
-            let mut received = 0;
-            library.receive(2 * row.messages(), |payload| {
-                assert!(payload == row.message.payload, "{}: {}", L::NAME, row.name);
-                received += 1;
-            });
-            assert_eq!(received, 2 * row.messages(), "{}: {}", L::NAME, row.name);
-        }
-        Work::Send { flush } => {
-            library.send(64, flush);
-            let sent = naive::decode(row.role, &record.lock().unwrap());
-            assert!(sent == vec![row.message.clone(); 64], "{}: {}", L::NAME, row.name);
-        }
-    }
-}
-
-fn binary(size: usize) -> Message {
-    Message { text: false, payload: (0..size).map(|i| (i * 7) as u8).collect() }
-}
-
-fn ascii(size: usize) -> Message {
-    let text = b"The quick brown fox jumps over the lazy dog. ";
-    Message { text: true, payload: text.iter().copied().cycle().take(size).collect() }
-}
-
-fn multi_byte(size: usize) -> Message {
-    let mut text = String::new();
-    for next in "Ζαφείρι δέξου πάγκαλο, 天地玄黃 宇宙洪荒 🦀 ".chars().cycle() {
-        if text.len() + next.len_utf8() > size {
-            break;
-        }
-        text.push(next);
-    }
-    text.extend(iter::repeat_n('.', size - text.len()));
-    Message { text: true, payload: text.into() }
-}
+const NOTES: &[(&str, &str)] = &[
+    ("receive", messages::RECEIVE_NOTE),
+    ("send", messages::SEND_NOTE),
+    ("handshake", handshake::NOTE),
+    ("deflate", deflate::NOTE),
+    ("memory", memory::NOTE),
+    #[cfg(target_os = "linux")]
+    (loopback::SECTION, loopback::NOTE),
+    #[cfg(target_os = "linux")]
+    (loopback::BY_CPU, loopback::NOTE_BY_CPU),
+];

@@ -23,11 +23,23 @@ pub fn encode(message: &Message, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
 }
 
 /// The messages in `bytes`, sent by `from`. A message may be in fragments.
-pub fn decode(from: Role, mut bytes: &[u8]) -> Vec<Message> {
+pub fn decode(from: Role, bytes: &[u8]) -> Vec<Message> {
+    decode_with(0, from, bytes)
+}
+
+/// The same, of compressed messages.
+pub fn decode_compressed(from: Role, bytes: &[u8]) -> Vec<Message> {
+    decode_with(RSV1, from, bytes)
+}
+
+pub const RSV1: u8 = 0x40;
+
+fn decode_with(reserved: u8, from: Role, mut bytes: &[u8]) -> Vec<Message> {
     let mut messages = Vec::new();
     let mut message = Message { text: false, payload: Vec::new() };
     while let [first, second, rest @ ..] = bytes {
         assert_eq!(second & 0x80 != 0, from == Role::Client, "masked or not");
+        assert_eq!(first & 0x70, if first & 0xF == 0 { 0 } else { reserved }, "compressed or not");
         if first & 0xF != 0 {
             message.text = first & 0xF == 1;
         }
@@ -46,4 +58,69 @@ pub fn decode(from: Role, mut bytes: &[u8]) -> Vec<Message> {
     }
     assert!(bytes.is_empty());
     messages
+}
+
+/// Each message compressed, without the end that RFC 7692, section 7.2.1, takes away.
+pub fn compress(messages: &[Vec<u8>], takeover: bool) -> Vec<Vec<u8>> {
+    let mut deflater = Deflater::new(takeover);
+    let compressed =
+        |message: &Vec<u8>| deflater.deflate(message, &mut vec![0; message.len() + 1024]).to_vec();
+    messages.iter().map(compressed).collect()
+}
+
+pub fn inflate(payloads: &[Vec<u8>], takeover: bool) -> Vec<Vec<u8>> {
+    let mut inflater = Inflater::new(takeover);
+    let inflated = |payload: &Vec<u8>| {
+        let (mut buf, mut out) = (payload.clone(), vec![0; 1 << 20]);
+        buf.extend(TAIL);
+        inflater.inflate(&mut buf, payload.len(), &mut out).to_vec()
+    };
+    payloads.iter().map(inflated).collect()
+}
+
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// zlib-rs, called directly.
+pub struct Deflater {
+    zlib: zlib_rs::Deflate,
+    flush: zlib_rs::DeflateFlush,
+}
+
+impl Deflater {
+    pub fn new(takeover: bool) -> Self {
+        use zlib_rs::DeflateFlush::{FullFlush, SyncFlush};
+        let flush = if takeover { SyncFlush } else { FullFlush };
+        Self { zlib: zlib_rs::Deflate::new(1, false, 15), flush }
+    }
+
+    pub fn deflate<'a>(&mut self, message: &[u8], out: &'a mut [u8]) -> &'a [u8] {
+        let before = self.zlib.total_out();
+        self.zlib.compress(message, out, self.flush).unwrap();
+        let len = (self.zlib.total_out() - before) as usize;
+        out[..len].strip_suffix(&TAIL).unwrap()
+    }
+}
+
+/// zlib-rs, called directly.
+pub struct Inflater {
+    zlib: zlib_rs::Inflate,
+    takeover: bool,
+}
+
+impl Inflater {
+    pub fn new(takeover: bool) -> Self {
+        Self { zlib: zlib_rs::Inflate::new(false, 15), takeover }
+    }
+
+    /// What the first `len` bytes of `buf` are compressed from. The four behind them are overwritten.
+    pub fn inflate<'a>(&mut self, buf: &mut [u8], len: usize, out: &'a mut [u8]) -> &'a [u8] {
+        buf[len..][..4].copy_from_slice(&TAIL);
+        let before = self.zlib.total_out();
+        self.zlib.decompress(&buf[..len + 4], out, zlib_rs::InflateFlush::NoFlush).unwrap();
+        let len = (self.zlib.total_out() - before) as usize;
+        if !self.takeover {
+            self.zlib.reset(false);
+        }
+        &out[..len]
+    }
 }

@@ -1,0 +1,70 @@
+use super::{Echo, Handshake, Library};
+use crate::wire::Wire;
+use crate::{Message, Role};
+
+pub struct Tungstenite {
+    socket: tungstenite::WebSocket<Wire>,
+    message: tungstenite::Message,
+}
+
+impl Library for Tungstenite {
+    const NAME: &str = "tungstenite";
+
+    fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let config = config(&wire);
+        let role = match role {
+            Role::Server => tungstenite::protocol::Role::Server,
+            Role::Client => tungstenite::protocol::Role::Client,
+        };
+        let message = tungstenite::Message::Binary(message.payload.clone().into());
+        Self { socket: tungstenite::WebSocket::from_raw_socket(wire, role, Some(config)), message }
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        for _ in 0..n {
+            match self.socket.read().unwrap() {
+                tungstenite::Message::Binary(bytes) => each(&bytes),
+                tungstenite::Message::Text(text) => each(text.as_bytes()),
+                _ => {}
+            }
+        }
+    }
+
+    fn send(&mut self, n: usize, flush: usize) {
+        for i in 1..=n {
+            self.socket.write(self.message.clone()).unwrap();
+            if i % flush == 0 {
+                self.socket.flush().unwrap();
+            }
+        }
+    }
+}
+
+impl Handshake for Tungstenite {
+    type Kept = ();
+
+    fn accept(wire: &mut Wire, (): &mut ()) {
+        let config = config(wire);
+        tungstenite::accept_with_config(wire, Some(config)).unwrap();
+    }
+}
+
+fn config(wire: &Wire) -> tungstenite::protocol::WebSocketConfig {
+    tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size())
+}
+
+pub struct EchoTungstenite(tungstenite::WebSocket<&'static mut Wire>);
+
+impl Echo for EchoTungstenite {
+    const NAME: &str = Tungstenite::NAME;
+    const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
+
+    fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
+        Self(tungstenite::WebSocket::from_raw_socket(wire, tungstenite::protocol::Role::Server, None))
+    }
+
+    fn echo(&mut self) {
+        let message = self.0.read().unwrap();
+        self.0.send(message).unwrap();
+    }
+}
