@@ -90,7 +90,7 @@ pub struct Options {
 impl Options {
     fn from_arguments() -> Self {
         let mut options =
-            Self { filter: String::new(), rounds: 15, write: false, save: None, with: Vec::new() };
+            Self { filter: String::new(), rounds: 30, write: false, save: None, with: Vec::new() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().expect("a value");
