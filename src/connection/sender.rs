@@ -155,10 +155,14 @@ impl Sender {
         };
         room[0] = 0x80 | kind.opcode() as u8;
         room[1] = mask_bit | payload.len() as u8;
-        // A server's payload overwrites this, and the key of zeros changes nothing in it.
-        room[2..6].copy_from_slice(&key);
         let end = start + payload.len();
-        Mask::new(key).copy(payload, &mut room[start..end]);
+        if mask_bit == 0 && payload.len() > 32 {
+            room[start..end].copy_from_slice(payload);
+        } else {
+            // A server's payload overwrites this key of zeros, which changes nothing in it.
+            room[2..6].copy_from_slice(&key);
+            Mask::new(key).copy(payload, &mut room[start..end]);
+        }
         self.output.appended(end);
         self.timers.active();
         Some(())

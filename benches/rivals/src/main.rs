@@ -108,7 +108,7 @@ const USAGE: &str =
 
 impl Options {
     fn from_arguments() -> Self {
-        let mut options = Self { rounds: 15, ..Self::default() };
+        let mut options = Self { rounds: 30, ..Self::default() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().expect("a value");
