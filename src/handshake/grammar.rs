@@ -23,13 +23,20 @@ pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
 /// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous". No control
 /// character but HTAB has a use in a value, so none passes.
 pub(super) fn is_value(bytes: &[u8]) -> bool {
-    let bad = |byte: u8| ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F);
-    // Sixteen at a time without early exit become vector code; the last sixteen may overlap those before.
-    let clean = |part: &[u8; 16]| !part.iter().fold(false, |any, &byte| any | bad(byte));
-    match bytes.last_chunk() {
-        Some(last) => bytes.as_chunks().0.iter().all(clean) && clean(last),
-        None => !bytes.iter().any(|&byte| bad(byte)),
+    // Some at a time without early exit become vector code; the last ones may overlap those before.
+    match (bytes.last_chunk::<16>(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(last), ..) => bytes.as_chunks().0.iter().all(is_clean::<16>) && is_clean(last),
+        (None, Some(first), Some(last)) => is_clean(first) && is_clean(last),
+        _ => !bytes.iter().copied().any(is_control),
     }
+}
+
+fn is_clean<const N: usize>(bytes: &[u8; N]) -> bool {
+    !bytes.iter().fold(false, |any, &byte| any | is_control(byte))
+}
+
+fn is_control(byte: u8) -> bool {
+    ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F)
 }
 
 /// Visible ASCII, at least one character.
@@ -79,21 +86,23 @@ const WEBSOCKET_PREFIX: &[u8] = b"Sec-WebSocket-";
 const RESERVED: [&[u8]; 5] = [b"Host", b"Upgrade", b"Connection", b"Content-Length", b"Transfer-Encoding"];
 
 /// RFC 9110 §5.6.2: the characters of a token.
-const TCHAR: [bool; 256] = {
+const TCHAR: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
+
+/// A table of ASCII letters, digits and these symbols.
+pub(super) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 128 {
         table[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    let symbols = b"!#$%&'*+-.^_`|~";
     let mut i = 0;
     while i < symbols.len() {
         table[symbols[i] as usize] = true;
         i += 1;
     }
     table
-};
+}
 
 #[cfg(test)]
 mod tests {

@@ -13,10 +13,10 @@
 use alloc::vec::Vec;
 use core::{fmt, mem};
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::error::HandshakeError;
-use super::grammar::{is_same, is_token, is_value, push_line, text};
+use super::grammar::{is_same, is_token, is_value, push_line, text, token_len};
 use super::start_line::StartLine;
 use crate::{Config, Input};
 
@@ -187,17 +187,15 @@ impl<S: StartLine> HeadReader<S> {
     pub(super) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
         let before = self.bytes.len();
         let offered = input.len().min(self.max_head - before);
-        self.bytes.extend_from_slice(&input.as_slice()[..offered]);
-        while let Some(end) = self.line_end() {
-            if self.finish_line(end)? {
-                self.bytes.truncate(end + 1);
-                input.take(end + 1 - before);
-                let bytes = mem::take(&mut self.bytes);
-                let Self { start_line, headers, places, .. } = *self;
-                return Ok(self.start.take().map(|start| Head { bytes, start_line, headers, places, start }));
-            }
-            self.line = end + 1;
+        let mut bytes = mem::take(&mut self.bytes);
+        bytes.extend_from_slice(&input.as_slice()[..offered]);
+        if let Some(len) = self.finish_lines(&bytes)? {
+            bytes.truncate(len);
+            input.take(len - before);
+            let Self { start_line, headers, places, .. } = *self;
+            return Ok(self.start.take().map(|start| Head { bytes, start_line, headers, places, start }));
         }
+        self.bytes = bytes;
         input.take(offered);
         if input.is_empty() { Ok(None) } else { Err(HandshakeError::HeadTooLarge) }
     }
@@ -225,24 +223,27 @@ impl<S: StartLine> HeadReader<S> {
         self.recv(&mut Input::new(&mut bytes))?.ok_or(HandshakeError::Truncated)
     }
 
-    /// Where the next LF is; everything up to it is never searched again.
-    fn line_end(&mut self) -> Option<usize> {
-        let unseen = &self.bytes[self.scanned..];
-        let found = memchr(b'\n', unseen);
-        let searched = found.map_or(unseen.len(), |at| at + 1);
+    /// Checks the lines that have ended since the last call, and tells how long the head is if it is whole.
+    /// What was searched for line ends is never searched again.
+    fn finish_lines(&mut self, bytes: &[u8]) -> Result<Option<usize>, HandshakeError> {
+        let scanned = mem::replace(&mut self.scanned, bytes.len());
         #[cfg(test)]
         {
-            self.work += searched;
+            self.work += bytes.len() - scanned;
         }
-        self.scanned += searched;
-        found.map(|_| self.scanned - 1)
+        for at in memchr_iter(b'\n', &bytes[scanned..]) {
+            let end = scanned + at;
+            if self.finish_line(&bytes[self.line..end], end)? {
+                return Ok(Some(end + 1));
+            }
+            self.line = end + 1;
+        }
+        Ok(None)
     }
 
     /// Checks the line that ends with the LF at `end`. True: it was the blank line behind the headers.
-    fn finish_line(&mut self, end: usize) -> Result<bool, HandshakeError> {
-        let Some(line) = self.bytes[self.line..end].strip_suffix(b"\r") else {
-            return Err(HandshakeError::BareLineFeed);
-        };
+    fn finish_line(&mut self, line: &[u8], end: usize) -> Result<bool, HandshakeError> {
+        let line = line.strip_suffix(b"\r").ok_or(HandshakeError::BareLineFeed)?;
         if self.start.is_none() {
             // RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
             // least one empty line (CRLF) received prior to the request-line".
@@ -286,11 +287,13 @@ fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
         return Err(HandshakeError::FoldedHeader);
     }
     // RFC 9112 §5.1: "No whitespace is allowed between the field name and colon."
-    let (name, value) = line.split_at(memchr(b':', line).ok_or(HandshakeError::InvalidHeaderName)?);
-    if !is_token(name) {
-        return Err(HandshakeError::InvalidHeaderName);
+    let (name, value) = line.split_at(token_len(line));
+    match value {
+        [b':', ..] if name.is_empty() => Err(HandshakeError::InvalidHeaderName),
+        [b':', value @ ..] if is_value(value) => Ok(name),
+        [b':', ..] => Err(HandshakeError::InvalidHeaderValue),
+        _ => Err(HandshakeError::InvalidHeaderName),
     }
-    if is_value(&value[1..]) { Ok(name) } else { Err(HandshakeError::InvalidHeaderValue) }
 }
 
 /// Where the value of a field's first line is, where the next line starts, and how many lines the field has.

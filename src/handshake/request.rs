@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::accept_key::accept_key;
 use super::error::{ArgumentError, HandshakeError};
 use super::extensions::{self, Extension};
-use super::grammar::{is_same, is_token, list, push_header, push_line, text};
+use super::grammar::{is_same, is_token, letters_digits_and, list, push_header, push_line, text};
 use super::head::{Field, Head, HeadReader, Headers};
 use super::response::Response;
 use super::server::Refusal;
@@ -325,12 +325,14 @@ pub(super) fn check_version(head: &Head<RequestLine>) -> Result<(), HandshakeErr
 /// The last character has four bits to spare, and the RFC's own example in §4.1 does not leave them zero: any
 /// are taken.
 fn check_key(key: &[u8]) -> Result<(), HandshakeError> {
-    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    match key.split_at_checked(22) {
-        Some((characters, b"==")) if characters.iter().all(base64) => Ok(()),
+    match key.split_first_chunk::<22>() {
+        Some((characters, b"==")) if characters.iter().all(|&byte| BASE64[usize::from(byte)]) => Ok(()),
         _ => Err(HandshakeError::InvalidKey),
     }
 }
+
+/// RFC 4648 §4.
+const BASE64: [bool; 256] = letters_digits_and(b"+/");
 
 /// §4.1-10: "The elements that comprise this value MUST be non-empty strings […] and MUST all be unique
 /// strings."

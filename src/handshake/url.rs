@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::UrlError;
+use super::grammar::letters_digits_and;
 
 /// A WebSocket URL.
 ///
@@ -215,9 +216,13 @@ fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok();
     }
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
-    !host.is_empty() && host.bytes().all(name) && (!host.contains('%') || percent_decode(host).is_some())
+    !host.is_empty()
+        && host.bytes().all(|byte| REG_NAME[usize::from(byte)])
+        && (!host.contains('%') || percent_decode(host).is_some())
 }
+
+/// RFC 3986 §3.2.2: "reg-name = *( unreserved / pct-encoded / sub-delims )".
+const REG_NAME: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%");
 
 /// RFC 7617 §2: "the user-id and password MUST NOT contain any control characters", and a user-id no colon.
 fn basic(user_info: &str) -> Result<String, UrlError> {
