@@ -360,8 +360,8 @@ impl Field {
 mod tests {
     use alloc::string::ToString;
 
-    use super::*;
     use super::super::start_line::RequestLine;
+    use super::*;
 
     const HEAD: &[u8] =
         b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: a\r\nX:\tb c \r\nconnection: d\r\nE:\r\n\r\n";
