@@ -4,6 +4,9 @@
 //! cargo run --release --features net --example echo_server -- [--listen ADDR:PORT] [--max-message BYTES] [--deflate]
 //! ```
 
+#[path = "common/server.rs"]
+mod common;
+
 use std::io::{self, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
@@ -12,49 +15,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sansocket::deflate::Deflate;
-use sansocket::handshake::Response;
+use common::{Options, page};
 use sansocket::net::{self, Accepting, Incoming, Step, WebSocket};
 use sansocket::{CloseCode, Config, Event, SendError, State};
 
-const USAGE: &str = "usage: echo_server [--listen ADDR:PORT] [--max-message BYTES] [--deflate]";
-
 fn main() -> ExitCode {
-    match Options::parse(std::env::args().skip(1)) {
-        Ok(options) => match serve(options) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error.to_string()),
-        },
-        Err(error) => fail(&format!("{error}\n{USAGE}")),
-    }
-}
-
-fn fail(why: &str) -> ExitCode {
-    eprintln!("{why}");
-    ExitCode::FAILURE
-}
-
-struct Options {
-    listen: String,
-    max_message: u64,
-    deflate: bool,
-}
-
-impl Options {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { listen: "127.0.0.1:9001".into(), max_message: 16 << 20, deflate: false };
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-            match arg.as_str() {
-                "--listen" => options.listen = value()?,
-                "--max-message" => {
-                    options.max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?
-                }
-                "--deflate" => options.deflate = true,
-                _ => return Err(format!("unknown option {arg}")),
-            }
+    match Options::parse("echo_server").and_then(|options| serve(&options).map_err(|e| e.to_string())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
         }
-        Ok(options)
     }
 }
 
@@ -74,13 +45,7 @@ impl Drop for Counted {
     }
 }
 
-fn serve(options: Options) -> io::Result<()> {
-    let config = Config::default()
-        .max_frame(options.max_message)
-        .max_message(options.max_message)
-        .max_output(usize::try_from(options.max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
-        .deflate(options.deflate.then(Deflate::default))
-        .ping_interval(Some(Duration::from_secs(30)));
+fn serve(options: &Options) -> io::Result<()> {
     let listener = TcpListener::bind(&options.listen).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen))
     })?;
@@ -108,6 +73,7 @@ fn serve(options: Options) -> io::Result<()> {
         options.max_message
     );
 
+    let config = options.config;
     for stream in listener.incoming() {
         if server.stopping.load(Ordering::SeqCst) {
             break;
@@ -180,38 +146,5 @@ fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
     }
 }
 
-fn page(path: &str) -> Response {
-    let (status, content_type, body) = match path {
-        "/" => (200, "text/html; charset=utf-8", PAGE),
-        _ => (404, "text/plain", "There is only /, and WebSockets everywhere.\n"),
-    };
-    Response::new(status)
-        .and_then(|response| response.header("Content-Type", content_type))
-        .map(|response| response.body(body))
-        .expect("the status and the header are valid")
-}
-
 /// How often a waiting connection looks whether the server is stopping.
 const TICK: Duration = Duration::from_millis(500);
-
-const PAGE: &str = r#"<!DOCTYPE html>
-<meta charset="utf-8">
-<title>sansocket echo</title>
-<h1>sansocket echo</h1>
-<form><input id="text" size="40" placeholder="type and press Enter" autofocus disabled></form>
-<pre id="log"></pre>
-<script>
-const log = line => document.getElementById("log").textContent += line + "\n";
-const text = document.getElementById("text");
-const ws = new WebSocket("ws://" + location.host + "/");
-ws.onopen = () => { log("open"); text.disabled = false; text.focus(); };
-ws.onmessage = event => log("< " + event.data);
-ws.onclose = event => { log("closed: " + event.code + " " + event.reason); text.disabled = true; };
-document.querySelector("form").onsubmit = event => {
-    event.preventDefault();
-    log("> " + text.value);
-    ws.send(text.value);
-    text.value = "";
-};
-</script>
-"#;

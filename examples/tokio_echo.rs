@@ -5,66 +5,35 @@
 //! cargo run --release --features tokio --example tokio_echo -- [--listen ADDR:PORT] [--max-message BYTES] [--deflate]
 //! ```
 
+#[path = "common/server.rs"]
+mod common;
+
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sansocket::deflate::Deflate;
-use sansocket::handshake::Response;
+use common::{Options, page};
 use sansocket::tokio::{Accepting, Error, Incoming, WebSocket};
 use sansocket::{CloseCode, Config, Event, SendError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-const USAGE: &str = "usage: tokio_echo [--listen ADDR:PORT] [--max-message BYTES] [--deflate]";
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Options::parse(std::env::args().skip(1)) {
-        Ok(options) => match serve(options).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error.to_string()),
-        },
-        Err(error) => fail(&format!("{error}\n{USAGE}")),
-    }
-}
-
-fn fail(why: &str) -> ExitCode {
-    eprintln!("{why}");
-    ExitCode::FAILURE
-}
-
-struct Options {
-    listen: String,
-    max_message: u64,
-    deflate: bool,
-}
-
-impl Options {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { listen: "127.0.0.1:9001".into(), max_message: 16 << 20, deflate: false };
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-            match arg.as_str() {
-                "--listen" => options.listen = value()?,
-                "--max-message" => {
-                    options.max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?
-                }
-                "--deflate" => options.deflate = true,
-                _ => return Err(format!("unknown option {arg}")),
-            }
+    let served = match Options::parse("tokio_echo") {
+        Ok(options) => serve(&options).await.map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
         }
-        Ok(options)
     }
 }
 
-async fn serve(options: Options) -> io::Result<()> {
-    let config = Config::default()
-        .max_frame(options.max_message)
-        .max_message(options.max_message)
-        .max_output(usize::try_from(options.max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
-        .deflate(options.deflate.then(Deflate::default))
-        .ping_interval(Some(Duration::from_secs(30)));
+async fn serve(options: &Options) -> io::Result<()> {
     let listener = TcpListener::bind(&options.listen).await.map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen))
     })?;
@@ -84,6 +53,7 @@ async fn serve(options: Options) -> io::Result<()> {
         };
         match stream {
             Ok((stream, _)) => {
+                let config = options.config;
                 let (stopping, alive) = (stopping.clone(), alive.clone());
                 tokio::spawn(async move {
                     // Whatever ends one connection is that connection's business only.
@@ -127,7 +97,7 @@ async fn connection(stream: TcpStream, config: Config, stopping: watch::Receiver
             echo(ws, stopping).await?;
         }
         Incoming::Http(http) => {
-            let page = page(http.request.target());
+            let page = page(http.request.path());
             Box::pin(http.respond(&page)).await?;
         }
     }
@@ -159,36 +129,3 @@ async fn echo(mut ws: WebSocket<TcpStream>, mut stopping: watch::Receiver<bool>)
         }
     }
 }
-
-fn page(target: &str) -> Response {
-    let (status, content_type, body) = match target {
-        "/" => (200, "text/html; charset=utf-8", PAGE),
-        _ => (404, "text/plain", "There is only /, and WebSockets everywhere.\n"),
-    };
-    Response::new(status)
-        .and_then(|response| response.header("Content-Type", content_type))
-        .map(|response| response.body(body))
-        .expect("the status and the header are valid")
-}
-
-const PAGE: &str = r#"<!DOCTYPE html>
-<meta charset="utf-8">
-<title>sansocket echo</title>
-<h1>sansocket echo</h1>
-<form><input id="text" size="40" placeholder="type and press Enter" autofocus disabled></form>
-<pre id="log"></pre>
-<script>
-const log = line => document.getElementById("log").textContent += line + "\n";
-const text = document.getElementById("text");
-const ws = new WebSocket("ws://" + location.host + "/");
-ws.onopen = () => { log("open"); text.disabled = false; text.focus(); };
-ws.onmessage = event => log("< " + event.data);
-ws.onclose = event => { log("closed: " + event.code + " " + event.reason); text.disabled = true; };
-document.querySelector("form").onsubmit = event => {
-    event.preventDefault();
-    log("> " + text.value);
-    ws.send(text.value);
-    text.value = "";
-};
-</script>
-"#;
