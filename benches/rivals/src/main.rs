@@ -14,7 +14,8 @@
 //! the right messages; then they take turns, and the best round of each counts. Read ratios, not absolute figures.
 //! `cargo test` proves them all without measuring.
 //!
-//! At the end echo servers, as processes, over loopback TCP; see `loopback`.
+//! At the end echo servers, as processes, over loopback TCP; see `loopback`. `cargo run --release --bin soak` is another
+//! program: the tokio adapter under random traffic.
 
 mod allocator;
 mod deflate;
