@@ -5,6 +5,7 @@
 
 use core::iter;
 
+use sansocket::handshake::{ServerHandshake, ServerProgress};
 use sansocket::{Config, Connection, Event, Input, Message};
 
 pub const SIZES: [usize; 5] = [16, 125, 1 << 10, 16 << 10, 1 << 20];
@@ -138,3 +139,27 @@ impl Ring {
 }
 
 const STREAM: usize = 256 << 10;
+
+/// What a browser sends, 570 bytes.
+pub const REQUEST: &[u8] = b"GET /chat?room=42 HTTP/1.1\r\n\
+    Host: server.example.com:8080\r\n\
+    Connection: Upgrade\r\n\
+    Pragma: no-cache\r\n\
+    Cache-Control: no-cache\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n\
+    Upgrade: websocket\r\n\
+    Origin: http://server.example.com:8080\r\n\
+    Sec-WebSocket-Version: 13\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\
+    Cookie: session=0123456789abcdef0123456789\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+
+/// A server's whole handshake.
+pub fn accept(request: &mut [u8]) -> Connection {
+    match ServerHandshake::new(Config::default()).recv(&mut Input::new(request)) {
+        ServerProgress::Upgrade(request) => request.accept(),
+        _ => unreachable!("the request is valid"),
+    }
+}

@@ -50,7 +50,7 @@ impl Mask {
 
     /// Copies the next bytes of the payload from `from` to `to`, masked or unmasked; as many as the shorter
     /// one holds.
-    #[inline]
+    #[inline(always)]
     pub fn copy(&mut self, from: &[u8], to: &mut [u8]) {
         let len = from.len().min(to.len());
         let (from, to) = (&from[..len], &mut to[..len]);

@@ -1,0 +1,193 @@
+//! Instructions a message of a few paths, beside the figures of the last time: times are too noisy to notice a
+//! small loss.
+//!
+//! ```text
+//! cargo bench --bench instructions                 fails if a path has become more than 3 % longer
+//! cargo bench --bench instructions -- --write      keeps today's figures for the next time
+//! ```
+//!
+//! Valgrind counts them, in this program run again for each path. As a test every path runs, uncounted.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails is to stop")]
+
+mod common;
+
+use std::env;
+use std::fs;
+use std::hint::black_box;
+use std::process::{Command, ExitCode};
+
+use common::{Ascii, Binary, Payload, REQUEST, Role, accept};
+use sansocket::{Config, Connection, Event, Input, Message};
+
+const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.tsv");
+
+/// How much longer a path may be than it was: compilers differ a little.
+const TOLERANCE: f64 = 1.03;
+
+/// How many messages one call of a path is.
+const MESSAGES: usize = 96;
+
+type Path = Box<dyn FnMut()>;
+type Named = (&'static str, fn() -> Path);
+
+const PATHS: &[Named] = &[
+    ("receive, server, 16 B", || receive(Role::Server, Binary::message(16))),
+    ("receive, server, 125 B", || receive(Role::Server, Binary::message(125))),
+    ("receive, server, 1 KiB", || receive(Role::Server, Binary::message(1024))),
+    ("receive, server, 1 KiB in two pieces", || receive_cut(Binary::message(1024))),
+    ("receive, server, text, 125 B", || receive(Role::Server, Ascii::message(125))),
+    ("receive, client, 16 B", || receive(Role::Client, Binary::message(16))),
+    ("answer a ping", ping),
+    ("send, server, 16 B, each written", || send(Role::Server, 16, 1)),
+    ("send, server, 16 B, every 32 written", || send(Role::Server, 16, 32)),
+    ("send, server, 1 KiB, each written", || send(Role::Server, 1024, 1)),
+    ("send, client, 16 B, each written", || send(Role::Client, 16, 1)),
+    ("send, client, 16 B, every 32 written", || send(Role::Client, 16, 32)),
+    ("send, client, 1 KiB, each written", || send(Role::Client, 1024, 1)),
+    ("handshake of a server", handshake),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--run", path, calls] => run(path.parse().unwrap(), calls.parse().unwrap()),
+        _ if arguments.iter().any(|argument| argument == "--write") => write(),
+        _ if arguments.iter().any(|argument| argument == "--bench") => return compare(),
+        _ => (0..PATHS.len()).for_each(|path| run(path, 3)),
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(path: usize, calls: usize) {
+    let mut call = PATHS[path].1();
+    (0..calls).for_each(|_| call());
+}
+
+fn write() {
+    let lines: String =
+        (0..PATHS.len()).map(|path| format!("{}\t{:.1}\n", PATHS[path].0, count(path))).collect();
+    print!("{lines}");
+    fs::write(FIGURES, lines).unwrap();
+}
+
+fn compare() -> ExitCode {
+    let figures = fs::read_to_string(FIGURES).unwrap();
+    let mut result = ExitCode::SUCCESS;
+    for (path, (name, _)) in PATHS.iter().enumerate() {
+        let before =
+            figures.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.parse().ok());
+        let (now, before): (f64, f64) = (count(path), before.unwrap());
+        let verdict = match now / before {
+            ratio if ratio > TOLERANCE => {
+                result = ExitCode::FAILURE;
+                "LONGER"
+            }
+            ratio if ratio < 1.0 / TOLERANCE => "shorter: --write keeps it",
+            _ => "",
+        };
+        println!("{name:<40}{before:>10.1}{now:>10.1} {verdict}");
+    }
+    result
+}
+
+/// Instructions a message, without what starting the program and preparing takes.
+fn count(path: usize) -> f64 {
+    let collected = |calls: usize| -> f64 {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(env::current_exe().unwrap())
+            .args(["--run", &path.to_string(), &calls.to_string()])
+            .output()
+            .expect("valgrind is installed");
+        let report = String::from_utf8_lossy(&output.stderr).into_owned();
+        let count = report.lines().find_map(|line| line.split_once("Collected : ")?.1.parse().ok());
+        count.unwrap_or_else(|| panic!("{report}"))
+    };
+    (collected(60) - collected(10)) / (50 * MESSAGES) as f64
+}
+
+/// Masking keys of zeros leave the payload as it is, so that the same bytes can be received again.
+fn zeros(bytes: &mut [u8]) {
+    bytes.fill(0);
+}
+
+fn connection(role: Role) -> Connection {
+    match role {
+        Role::Server => Connection::server(Config::default()),
+        Role::Client => Connection::client(Config::default(), zeros),
+    }
+}
+
+/// What the other end sends.
+fn stream(role: Role, message: &Message<'_>) -> Vec<u8> {
+    let mut peer = connection(match role {
+        Role::Server => Role::Client,
+        Role::Client => Role::Server,
+    });
+    (0..MESSAGES).for_each(|_| peer.send(message).unwrap());
+    peer.take_output()
+}
+
+fn receive(role: Role, message: Message<'static>) -> Path {
+    let (mut connection, mut bytes) = (connection(role), stream(role, &message));
+    Box::new(move || assert_eq!(messages(&mut connection, &mut bytes), MESSAGES))
+}
+
+fn receive_cut(message: Message<'static>) -> Path {
+    let (mut connection, mut bytes) = (connection(Role::Server), stream(Role::Server, &message));
+    let half = bytes.len() / MESSAGES / 2;
+    Box::new(move || {
+        let received: usize = bytes.chunks_mut(half).map(|piece| messages(&mut connection, piece)).sum();
+        assert_eq!(received, MESSAGES);
+    })
+}
+
+#[inline(never)]
+fn messages(connection: &mut Connection, bytes: &mut [u8]) -> usize {
+    let (mut input, mut count) = (Input::new(bytes), 0);
+    while let Some(event) = connection.recv(&mut input) {
+        if let Event::Message(message) = event {
+            black_box(message.as_bytes());
+            count += 1;
+        }
+    }
+    count
+}
+
+fn ping() -> Path {
+    let (mut connection, ping) = (connection(Role::Server), *b"\x89\x84\0\0\0\0ping");
+    Box::new(move || {
+        for _ in 0..MESSAGES {
+            let mut bytes = ping;
+            assert!(matches!(connection.recv(&mut Input::new(&mut bytes)), Some(Event::Ping(_))));
+            written(&mut connection);
+        }
+    })
+}
+
+fn send(role: Role, size: usize, flush: usize) -> Path {
+    let (mut connection, message) = (connection(role), Binary::message(size));
+    Box::new(move || {
+        for _ in 0..MESSAGES / flush {
+            for _ in 0..flush {
+                connection.send(black_box(&message)).unwrap();
+            }
+            written(&mut connection);
+        }
+    })
+}
+
+fn written(connection: &mut Connection) {
+    let len = black_box(connection.output()).len();
+    connection.output_written(len);
+}
+
+fn handshake() -> Path {
+    let mut request = REQUEST.to_vec();
+    Box::new(move || {
+        for _ in 0..MESSAGES {
+            black_box(accept(&mut request));
+        }
+    })
+}
