@@ -169,6 +169,7 @@ impl Decoder {
     }
 
     /// The same, with the payload as it was received.
+    #[inline]
     pub(crate) fn next_masked<'b>(
         &mut self,
         input: &mut Input<'b>,
