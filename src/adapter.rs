@@ -65,6 +65,8 @@ macro_rules! send_methods {
 pub(crate) use send_methods;
 
 /// What one read brought; see `WebSocket::read`. What is sent is written by the next call of the WebSocket.
+///
+/// Receive until `None`: that the connection was lost is said once, and not again if this is dropped before.
 #[derive(Debug)]
 pub struct Batch<'b> {
     connection: &'b mut Connection,

@@ -2,7 +2,7 @@
 //!
 //! The same core runs under `std::net`, tokio, mio or io_uring, inside another HTTP library, over an HTTP/2
 //! stream, in a fuzzer, and without an operating system. It does no I/O, has no clock, no thread and, but for
-//! one call of the feature `simd`, no `unsafe`.
+//! the calls that the feature `simd` makes, no `unsafe`.
 //!
 //! # The loop
 //!
@@ -112,7 +112,7 @@
 //!   (RFC 8441) and HTTP/3 (RFC 9220).
 //! * [`Connection`]: messages, closing, limits, timers; or its halves [`Receiver`] and [`Sender`] for two threads or tasks.
 //! * [`deflate`]: compression, permessage-deflate.
-//! * [`net`]: a WebSocket over any stream of the standard library.
+//! * [`net`]: a WebSocket over any stream of the standard library; [`tokio`](crate::tokio): over one of tokio's.
 //!
 //! # Features
 //!
@@ -122,11 +122,11 @@
 //! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
-//! | `simd` | masking and UTF-8 with the vector instructions that the processor has; the only `unsafe` |
+//! | `simd` (with `std`) | masking (on x86-64) and UTF-8 with the vector instructions that the processor has; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
 //! | `http` | the handshake from and to requests and responses of the `http` crate |
-//! | `rustls`, `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |
+//! | `rustls` (beside `net`), `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |
 #![no_std]
 #![cfg_attr(not(feature = "simd"), forbid(unsafe_code))]
 #![cfg_attr(feature = "simd", deny(unsafe_code))]

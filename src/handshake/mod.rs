@@ -29,7 +29,7 @@
 //!         assert!(connection.output().starts_with(b"HTTP/1.1 101 ")); // write it, then go on with `input`
 //!     }
 //!     ServerProgress::Http(_request) => { /* serve a page with `respond` */ }
-//!     ServerProgress::Refused(_refusal) => { /* write `response`, close */ }
+//!     ServerProgress::Refused(_refusal) => { /* write `response`, end the transport */ }
 //! }
 //! ```
 //!

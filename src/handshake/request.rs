@@ -186,7 +186,8 @@ impl UpgradeRequest {
         (Accepted { status: 101, head }, connection)
     }
 
-    /// Refuses with any HTTP response. The bytes are to be written, and the transport closed.
+    /// Refuses with any HTTP response. The bytes are to be written, and the transport ended, as after a
+    /// [`Refusal::response`].
     #[must_use]
     pub fn reject(self, response: &Response) -> Vec<u8> {
         response.encode()

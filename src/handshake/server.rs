@@ -59,7 +59,7 @@ pub enum ServerProgress {
     Upgrade(UpgradeRequest),
     /// A valid request that has nothing to do with WebSocket: serve a page on the same port, or send a 404.
     Http(HttpRequest),
-    /// The request breaks a rule: write the response and close the transport.
+    /// The request breaks a rule: write [`response`](Refusal::response), then end the transport.
     Refused(Refusal),
 }
 
@@ -109,7 +109,7 @@ impl HttpRequest {
     }
 
     /// The bytes of the response, without its body if the method is HEAD. After them the transport is to be
-    /// closed.
+    /// ended, as after a [`Refusal::response`].
     #[must_use]
     pub fn respond(self, response: &Response) -> Vec<u8> {
         encode_for(self.method(), response)
@@ -140,7 +140,9 @@ impl Refusal {
         self.error
     }
 
-    /// The whole response: write it and close the transport.
+    /// The whole response: write it, shut down the writing side, read and drop until the client has ended its
+    /// own or a moment has passed, and close. Closing with unread input would reset the connection and could
+    /// destroy the response on its way.
     #[must_use]
     pub fn response(&self) -> &[u8] {
         &self.response

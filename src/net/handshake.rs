@@ -80,7 +80,7 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 ///         let mut ws = upgrade.accept()?;
 ///     }
 ///     Step::Done(Incoming::Http(http)) => http.respond(&Response::new(404).unwrap())?,
-///     Step::Blocked(_accepting) => { /* the stream does not block: advance again when it is readable */ }
+///     Step::Blocked(_accepting) => { /* the stream does not block: advance again when it can, or at the timeout */ }
 /// }
 /// # Ok::<(), sansocket::net::Error>(())
 /// ```
@@ -103,7 +103,8 @@ impl<S: Transport> Handling<S> {
 }
 
 impl<S: Transport> Accepting<S> {
-    /// Waits for a request on `stream`, at most for [`Config::handshake_timeout`].
+    /// Waits for a request on `stream`, at most for [`Config::handshake_timeout`]. Nothing watches that time for
+    /// a stream that does not block: [`advance`](Self::advance) when it is over, too.
     pub fn new(stream: S, config: Config) -> Self {
         Self { state: Handling::Reading(Reader::new(stream, &config), ServerHandshake::new(config)) }
     }
@@ -166,6 +167,8 @@ pub struct Connecting<S> {
 
 impl<S: Transport> Connecting<S> {
     /// Sends `request` over `stream`, and waits for the answer, at most for [`Config::handshake_timeout`].
+    /// Nothing watches that time for a stream that does not block: [`advance`](Self::advance) when it is over,
+    /// too.
     pub fn new(stream: S, request: ClientRequest, config: Config) -> Self {
         let handshake = ClientHandshake::new(request, config, OsRandom);
         Self { reader: Reader::new(stream, &config), handshake }
@@ -205,7 +208,7 @@ impl<S: Transport> Connecting<S> {
     }
 }
 
-/// How far a handshake has come.
+/// How far a handshake, or an answer in its place, has come.
 #[derive(Debug)]
 #[must_use]
 pub enum Step<T, H> {

@@ -245,6 +245,8 @@ impl<S: Transport> ReadHalf<S> {
 }
 
 /// What one read brought; see [`ReadHalf::read`].
+///
+/// Receive until `None`: that the connection was lost is said once, and not again if this is dropped before.
 #[derive(Debug)]
 pub struct ReadBatch<'b, S> {
     receiver: &'b mut Receiver,

@@ -192,8 +192,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # }
     /// ```
     ///
-    /// Cancel-safe: a future that was dropped has read nothing. What a dropped `Batch` has not received comes
-    /// with the next one.
+    /// Cancel-safe: a future that was dropped has read nothing. Bytes that a dropped `Batch` has not received
+    /// come with the next one.
     ///
     /// # Errors
     /// The stream's.
