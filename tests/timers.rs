@@ -6,7 +6,7 @@ mod common;
 use core::time::Duration;
 
 use common::*;
-use sansocket::{CloseCode, Config, Connection, Event, Input, ProtocolError, State};
+use sansocket::{CloseCode, Config, Connection, Event, Input, Kind, ProtocolError, State};
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -182,6 +182,35 @@ fn progress_in_writing_is_a_sign_of_life() {
         let why = if close { ProtocolError::CloseTimeout } else { ProtocolError::PongTimeout };
         assert_eq!(lost, Some(Event::Failed(why)));
         assert!(connection.is_ended());
+    }
+}
+
+/// What had to wait for the output, and follows when all of it was written, has not waited for the transport:
+/// a Pong beyond the sixteenth, a Pong behind a payload that the caller writes itself.
+#[test]
+fn a_reply_that_follows_what_was_written_is_no_sign_of_life() {
+    for owed in [false, true] {
+        let mut connection = Connection::server(timed());
+        at(&mut connection, 0);
+        at(&mut connection, 30);
+        assert_eq!(connection.next_timeout(), Some(secs(40)), "a Ping waits for an answer");
+        let pings = if owed {
+            connection.output_written(2);
+            connection.send_header(Kind::Binary, 100).expect("open");
+            1
+        } else {
+            17
+        };
+        // Heard of at 30: the next Ping is due at 60, and its answer at 70.
+        events(&mut connection, &[0x89, 0x80, 0, 0, 0, 0].repeat(pings));
+        at(&mut connection, 30);
+        at(&mut connection, 60);
+        assert_eq!(connection.next_timeout(), Some(secs(70)));
+        let all = connection.output().len() + connection.payload_owed() as usize;
+        connection.output_written(all);
+        assert_eq!(connection.output(), [0x8A, 0], "the reply that waited");
+        at(&mut connection, 61);
+        assert_eq!(connection.next_timeout(), Some(secs(70)), "owed: {owed}");
     }
 }
 

@@ -337,11 +337,12 @@ impl Sender {
         let buffered = n.min(self.output.len());
         self.output.written(buffered);
         self.owed = self.owed.saturating_sub((n - buffered) as u64);
-        self.replies.written(buffered);
-        self.send_replies();
         if n > 0 {
             self.timers.wrote(self.state, self.owed > 0 || !self.output.is_empty());
         }
+        // Not before: what is put into the output now did not wait for the transport.
+        self.replies.written(buffered);
+        self.send_replies();
     }
 
     /// See [`Connection::take_output`](super::Connection::take_output).

@@ -113,7 +113,8 @@ impl Mask {
     /// [`apply`](Self::apply) for many bytes, most of them from where a cache line begins.
     #[inline(always)]
     pub(crate) fn apply_long(mut self, payload: &mut [u8]) {
-        let unaligned = payload.as_ptr().align_offset(64).min(payload.len());
+        // `align_offset` may answer `usize::MAX`, and with 128 bytes or more `apply` would come back here.
+        let unaligned = payload.as_ptr().align_offset(64).min(63).min(payload.len());
         let (head, aligned) = payload.split_at_mut(unaligned);
         self.apply(head);
         let wide = self.wide();
