@@ -461,12 +461,15 @@ fn a_handshake_has_a_deadline_on_streams_that_do_not_block() {
     let config = Config::default().handshake_timeout(Duration::from_millis(20));
     let (_peer, stream) = pipes(0, Manner::Smooth);
     let Step::Blocked(accepting) = Accepting::new(stream, config).advance().unwrap() else { panic!() };
-    let (_server, stream) = pipes(0, Manner::Smooth);
-    let Step::Blocked(connecting) = Connecting::new(stream, request(), config).advance().unwrap() else {
-        panic!()
-    };
+    let [reading, writing] = [Manner::Smooth, Manner::Stuck].map(|manner| {
+        let (server, stream) = pipes(0, manner);
+        match Connecting::new(stream, request(), config).advance().unwrap() {
+            Step::Blocked(connecting) => (connecting, server),
+            Step::Done(_) => panic!(),
+        }
+    });
     thread::sleep(Duration::from_millis(25));
-    for error in [accepting.advance().err(), connecting.advance().err()] {
+    for error in [accepting.advance().err(), reading.0.advance().err(), writing.0.advance().err()] {
         assert!(matches!(error, Some(net::Error::Io(error)) if error.kind() == ErrorKind::TimedOut));
     }
 }

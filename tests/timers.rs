@@ -97,8 +97,10 @@ fn an_idle_connection_is_closed_with_1001() {
         assert_eq!(at(&mut connection, 160), None);
         assert_eq!(connection.state(), State::CloseSent);
         assert_eq!(&written(&mut connection)[0].1[..2], 1001_u16.to_be_bytes());
-        assert_eq!(connection.next_timeout(), Some(secs(165)));
-        assert_eq!(at(&mut connection, 165), Some(ProtocolError::CloseTimeout));
+        // The deadline starts once more with what was written.
+        assert_eq!(connection.next_timeout(), Some(secs(160)));
+        assert_eq!((at(&mut connection, 161), connection.next_timeout()), (None, Some(secs(166))));
+        assert_eq!(at(&mut connection, 166), Some(ProtocolError::CloseTimeout));
         assert!(connection.is_ended());
     }
 }
@@ -123,6 +125,22 @@ fn the_peer_has_until_the_close_deadline() {
             assert_eq!((at(&mut connection, 16), connection.is_ended()), (error, true), "whatever waits");
             assert_eq!((at(&mut connection, 99), connection.next_timeout()), (None, None));
         }
+    }
+}
+
+#[test]
+fn the_close_deadline_begins_anew_with_what_is_written_or_taken() {
+    type Write = fn(&mut Connection);
+    let ways: [Write; 2] = [|c| c.output_written(c.output().len()), |c| drop(c.take_output())];
+    for write in ways {
+        let mut connection = Connection::server(timed());
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!((at(&mut connection, 10), connection.next_timeout()), (None, Some(secs(15))));
+        write(&mut connection);
+        assert_eq!((at(&mut connection, 13), connection.next_timeout()), (None, Some(secs(18))));
+        // There is nothing more to take.
+        drop(connection.take_output());
+        assert_eq!((at(&mut connection, 14), connection.next_timeout()), (None, Some(secs(18))));
     }
 }
 

@@ -73,8 +73,8 @@ impl Config {
         Self { max_headers: lines, ..self }
     }
 
-    /// The most payload bytes of one received frame; of a compressed one an eighth more, which is what
-    /// compressing can add. Default: 16 MiB.
+    /// The most payload bytes of one received frame; of a compressed one an eighth and 64 bytes more, which is
+    /// what compressing can add. Default: 16 MiB.
     #[must_use]
     pub fn max_frame(self, bytes: u64) -> Self {
         Self { max_frame: bytes, ..self }

@@ -338,8 +338,13 @@ impl Sender {
         self.output.written(buffered);
         self.owed = self.owed.saturating_sub((n - buffered) as u64);
         if n > 0 {
-            self.timers.wrote(self.state, self.owed > 0 || !self.output.is_empty());
+            self.wrote(buffered);
         }
+    }
+
+    /// Something was written, `buffered` bytes of the output among it.
+    fn wrote(&mut self, buffered: usize) {
+        self.timers.wrote(self.state, self.owed > 0 || !self.output.is_empty());
         // Not before: what is put into the output now did not wait for the transport.
         self.replies.written(buffered);
         self.send_replies();
@@ -349,8 +354,9 @@ impl Sender {
     #[must_use]
     pub fn take_output(&mut self) -> Vec<u8> {
         let bytes = self.output.take();
-        self.replies.written(bytes.len());
-        self.send_replies();
+        if !bytes.is_empty() {
+            self.wrote(bytes.len());
+        }
         bytes
     }
 

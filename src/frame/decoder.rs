@@ -223,7 +223,7 @@ impl Decoder {
     /// The whole message at the front of `input`, if it lies there in one plain frame, and its unmasked
     /// payload; the fast way for what most messages are. `None` says nothing about anything else: that is for
     /// [`next`](Self::next), which has all the rules.
-    #[inline(always)]
+    #[inline]
     pub fn next_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
         match self.next_short(input) {
             None => self.next_long(input),
@@ -231,8 +231,8 @@ impl Decoder {
         }
     }
 
-    /// The same for a message of at most 125 bytes, behind which the input may not end at once.
-    #[inline(always)]
+    /// The same for a message of at most 125 bytes, if the input has the six bytes that a masked header takes.
+    #[inline]
     fn next_short<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
         let &[first, second, a, b, c, d] = input.as_slice().first_chunk()?;
         let (mask_bit, header_len) = if self.masked { (0x80, 6) } else { (0, 2) };

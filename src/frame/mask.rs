@@ -74,6 +74,8 @@ impl Mask {
         kernels::append(self, from, to);
     }
 
+    /// `xor` is a closure of each caller's own, so that `extend` is compiled anew for the instructions that the
+    /// caller may use.
     #[cfg(feature = "alloc")]
     #[inline(always)]
     pub(crate) fn append_long(self, from: &[u8], to: &mut Vec<u8>, xor: impl Fn(u64, u64) -> u64) {

@@ -111,19 +111,18 @@ impl Utf8 {
 #[inline]
 pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     #[cfg(feature = "simd")]
-    if bytes.len() >= 256 || !is_short_ascii(bytes) {
+    if bytes.len() >= 256 || has_wide_words(bytes) {
         return simdutf8::basic::from_utf8(bytes).ok();
     }
     str::from_utf8(bytes).ok()
 }
 
-/// Whether a few bytes are ASCII, for which vectors do not pay; they may be without this being found.
+/// Whether some of the words of eight bytes are not ASCII: without, vectors do not pay for a short text.
 #[cfg(feature = "simd")]
 #[inline]
-fn is_short_ascii(bytes: &[u8]) -> bool {
+fn has_wide_words(bytes: &[u8]) -> bool {
     let (words, _) = bytes.as_chunks::<8>();
-    let any = words.iter().fold(0, |any, word| any | u64::from_ne_bytes(*word));
-    any & 0x8080_8080_8080_8080 == 0
+    words.iter().fold(0, |any, word| any | u64::from_ne_bytes(*word)) & 0x8080_8080_8080_8080 != 0
 }
 
 #[cold]

@@ -183,7 +183,10 @@ impl<S: Transport> Connecting<S> {
             while !self.handshake.output().is_empty() {
                 match written(self.reader.stream.write(self.handshake.output())) {
                     Ok(n) => self.handshake.output_written(n),
-                    Err(error) if is_later(&error) => return Ok(Step::Blocked(self)),
+                    Err(error) if is_later(&error) => {
+                        self.reader.deadline.left()?;
+                        return Ok(Step::Blocked(self));
+                    }
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -39,7 +39,7 @@ impl Sender {
         if mask_bit == 0 && payload.len() > 32 {
             room[start..end].copy_from_slice(payload);
         } else {
-            // A server's payload overwrites this key of zeros, which changes nothing in it.
+            // A server copies so few bytes fastest by masking them with zeros, and its payload overwrites the key.
             room[2..6].copy_from_slice(&key);
             Mask::new(key).copy(payload, &mut room[start..end]);
         }
