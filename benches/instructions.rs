@@ -72,6 +72,10 @@ fn write() {
 }
 
 fn compare() -> ExitCode {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("nothing is counted: valgrind is not installed");
+        return ExitCode::SUCCESS;
+    }
     let figures = fs::read_to_string(FIGURES).unwrap();
     let mut result = ExitCode::SUCCESS;
     for (path, (name, _)) in PATHS.iter().enumerate() {
