@@ -70,7 +70,8 @@ impl Output {
         self.appended(bytes.len());
     }
 
-    /// Forgets the first `n` waiting bytes; `n` is at most [`len`](Self::len).
+    /// Forgets the first `n` waiting bytes; `n` is at most [`len`](Self::len), and more than 0 or a round is over
+    /// in which nothing was written.
     #[inline]
     pub(crate) fn written(&mut self, n: usize) {
         if n < self.len() {

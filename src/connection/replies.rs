@@ -22,7 +22,8 @@ pub(crate) struct Replies {
 }
 
 impl Replies {
-    /// Whether Pongs are in the output that were not written.
+    /// Whether Pongs are in the output that were not written. Without any, and without a payload that the caller
+    /// writes, nothing is kept.
     #[inline]
     pub(crate) fn has_pongs(&self) -> bool {
         self.pongs > 0

@@ -193,7 +193,7 @@ impl Sender {
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
         // The payload does not go through the output: only the header has to fit.
         let header = self.message_header(kind, payload_len, 0)?;
-        self.push(header, &[]);
+        self.push_header(header);
         self.owed = header.payload_len;
         Ok(header.mask.map(Mask::new))
     }
@@ -324,7 +324,7 @@ impl Sender {
     #[inline]
     pub fn output_written(&mut self, n: usize) {
         // All of it, as most of the time.
-        if n == self.output.len() && self.state == State::Open && self.owed == 0 && !self.replies.has_pongs()
+        if n == self.output.len() && self.owed == 0 && self.state == State::Open && !self.replies.has_pongs()
         {
             self.output.written(n);
         } else {
@@ -334,12 +334,15 @@ impl Sender {
 
     #[inline(never)]
     fn output_written_any(&mut self, n: usize) {
-        let buffered = n.min(self.output.len());
-        self.output.written(buffered);
-        self.owed = self.owed.saturating_sub((n - buffered) as u64);
-        if n > 0 {
-            self.wrote(buffered);
+        if n == 0 {
+            return;
         }
+        let buffered = n.min(self.output.len());
+        if buffered > 0 {
+            self.output.written(buffered);
+        }
+        self.owed = self.owed.saturating_sub((n - buffered) as u64);
+        self.wrote(buffered);
     }
 
     /// Something was written, `buffered` bytes of the output among it.

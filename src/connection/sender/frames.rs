@@ -137,6 +137,14 @@ impl Sender {
         self.output.appended(end);
     }
 
+    /// Appends the header of a frame whose payload the caller writes.
+    pub(super) fn push_header(&mut self, header: Header) {
+        let room = self.output.room(Header::MAX_LEN);
+        let Some(head) = room.first_chunk_mut() else { return };
+        let len = header.write(head);
+        self.output.appended(len);
+    }
+
     /// Appends a frame of a compressed message. Its header has everything but RSV1, and for a length the bound.
     pub(super) fn push_compressed(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
         let Some(deflater) = &mut self.deflater else { return Err(SendError::Compression) };
