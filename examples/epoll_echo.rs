@@ -6,6 +6,9 @@
 //!
 //! For each connection that is readable: one read, all events, one write.
 
+#[path = "common/server.rs"]
+mod common;
+
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -14,53 +17,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use common::{Options, page};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use sansocket::deflate::Deflate;
-use sansocket::handshake::{HandshakeError, Response, ServerHandshake, ServerProgress};
+use sansocket::handshake::{ServerHandshake, ServerProgress};
 use sansocket::{CloseCode, Config, Connection, Event, Input};
 
-const USAGE: &str = "usage: epoll_echo [--listen ADDR:PORT] [--max-message BYTES] [--deflate]";
-
 fn main() -> ExitCode {
-    let result = options(std::env::args().skip(1))
-        .map_err(|error| format!("{error}\n{USAGE}"))
-        .and_then(|(listen, config)| serve(&listen, config).map_err(|error| format!("{listen}: {error}")));
-    match result {
+    match Options::parse("epoll_echo").and_then(|options| serve(&options).map_err(|e| e.to_string())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
+        Err(why) => {
+            eprintln!("{why}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<(String, Config), String> {
-    let (mut listen, mut max_message, mut deflate) = ("127.0.0.1:9001".to_owned(), 16 << 20, None);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--listen" => listen = value()?,
-            "--max-message" => max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?,
-            "--deflate" => deflate = Some(Deflate::default()),
-            _ => return Err(format!("unknown option {arg}")),
-        }
-    }
-    let config = Config::default()
-        .max_frame(max_message)
-        .max_message(max_message)
-        .max_output(usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
-        .ping_interval(Some(Duration::from_secs(30)))
-        .deflate(deflate);
-    Ok((listen, config))
-}
-
-fn serve(listen: &str, config: Config) -> io::Result<()> {
-    let address = listen.parse().map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
-    let mut listener = TcpListener::bind(address)?;
+fn serve(options: &Options) -> io::Result<()> {
+    let fail = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", options.listen));
+    let address =
+        options.listen.parse().map_err(|error| fail(io::Error::new(ErrorKind::InvalidInput, error)))?;
+    let mut listener = TcpListener::bind(address).map_err(fail)?;
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    println!("echo server on ws://{}/", listener.local_addr()?);
+    let (address, max_message) = (listener.local_addr()?, options.max_message);
+    println!("echo server on ws://{address}/, for messages of up to {max_message} bytes");
 
     let stop = Arc::new(AtomicBool::new(false));
     let waker = Waker::new(poll.registry(), WAKER)?;
@@ -92,7 +73,7 @@ fn serve(listen: &str, config: Config) -> io::Result<()> {
                         let interest = Interest::READABLE | Interest::WRITABLE;
                         if poll.registry().register(&mut stream, token, interest).is_ok() {
                             let _ = stream.set_nodelay(true);
-                            peers.insert(token, Peer::new(stream, config, began.elapsed()));
+                            peers.insert(token, Peer::new(stream, options.config, began.elapsed()));
                         }
                     }
                 }
@@ -191,8 +172,8 @@ impl Peer {
                     self.protocol = Protocol::Open(Box::new(request.accept()))
                 }
                 ServerProgress::Http(request) => {
-                    let answer = request.respond(&Response::from(HandshakeError::MissingUpgrade));
-                    self.protocol = Protocol::Answer(answer, 0, *since);
+                    let page = page(request.path());
+                    self.protocol = Protocol::Answer(request.respond(&page), 0, *since);
                 }
                 ServerProgress::Refused(refusal) => {
                     self.protocol = Protocol::Answer(refusal.response().to_vec(), 0, *since);
@@ -240,7 +221,15 @@ impl Peer {
     /// Tells the time; false when the peer is done with.
     fn tick(&mut self, now: Duration, buf: &mut [u8]) -> bool {
         match &mut self.protocol {
-            Protocol::Handshake(_, since) | Protocol::Answer(_, _, since) => now < *since + HANDSHAKE_TIMEOUT,
+            Protocol::Handshake(_, since) | Protocol::Answer(_, _, since) if now < *since + PATIENCE => true,
+            Protocol::Handshake(handshake, _) => {
+                let Some(refusal) = handshake.take().and_then(ServerHandshake::timed_out) else {
+                    return false;
+                };
+                self.protocol = Protocol::Answer(refusal.response().to_vec(), 0, now);
+                self.write().is_ok()
+            }
+            Protocol::Answer(..) => false,
             Protocol::Open(connection) => {
                 connection.handle_timeout(now);
                 self.go_on(buf).unwrap_or(false)
@@ -260,4 +249,5 @@ const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
 const FIRST_PEER: usize = 2;
 const TICK: Duration = Duration::from_millis(500);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a handshake may take, and after it an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
