@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Instant;
 
+use common::payloads::{MESSAGES, json};
 use common::{Ring, Role};
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -38,7 +39,7 @@ fn receive_directly<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, size: usize)
 }
 
 fn sending(takeover: bool, size: usize) -> impl FnMut() {
-    let messages = messages(size);
+    let messages = json(size);
     let (mut connection, mut ring, mut next) = (connection(Role::Server, takeover), Ring::new(), 0);
     move || {
         connection.send_binary(black_box(&messages[next])).unwrap();
@@ -49,7 +50,7 @@ fn sending(takeover: bool, size: usize) -> impl FnMut() {
 }
 
 fn sending_directly(takeover: bool, size: usize) -> impl FnMut() {
-    let messages = messages(size);
+    let messages = json(size);
     let (mut zlib, mut ring, mut next) = (zlib_rs::Deflate::new(1, false, 15), Ring::new(), 0);
     let mut out = vec![0; zlib_rs::compress_bound(size) + 16];
     let flush = if takeover { DeflateFlush::SyncFlush } else { DeflateFlush::FullFlush };
@@ -63,7 +64,7 @@ fn sending_directly(takeover: bool, size: usize) -> impl FnMut() {
 
 fn receiving(takeover: bool, size: usize) -> impl FnMut() {
     let mut peer = connection(Role::Server, takeover);
-    let frames = messages(size).map(|message| {
+    let frames = json(size).map(|message| {
         peer.send_binary(&message).unwrap();
         peer.take_output()
     });
@@ -84,7 +85,7 @@ fn receiving(takeover: bool, size: usize) -> impl FnMut() {
 
 fn receiving_directly(takeover: bool, size: usize) -> impl FnMut() {
     let mut peer = connection(Role::Server, takeover);
-    let frames = messages(size).map(|message| {
+    let frames = json(size).map(|message| {
         peer.send_binary(&message).unwrap();
         let header_len = if peer.output()[1] == 126 { 4 } else { 2 };
         peer.take_output()[header_len..].to_vec()
@@ -123,32 +124,6 @@ fn connection(role: Role, takeover: bool) -> Connection {
     params.server_no_context_takeover = !takeover;
     role.connection().with_deflate(&Deflate::default(), &params)
 }
-
-/// JSON, as it is sent about in the world: each message is new, and much like the others.
-fn messages(size: usize) -> [Vec<u8>; MESSAGES] {
-    let mut seed = 1_u32;
-    let mut number = |below: u32| {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 8) % below
-    };
-    core::array::from_fn(|_| {
-        let mut json = String::from("[");
-        while json.len() < size {
-            let (id, price, amount) = (number(1_000_000), number(100_000), number(5_000));
-            let side = if number(2) == 0 { "buy" } else { "sell" };
-            json += &format!(
-                "{{\"id\":{id},\"side\":\"{side}\",\"symbol\":\"BTC-EUR\",\"price\":\"{}.{:02}\",\"amount\":{amount}}},",
-                price / 100,
-                price % 100,
-            );
-        }
-        json.truncate(size);
-        json.into_bytes()
-    })
-}
-
-/// As many as make more than a window, whatever their size.
-const MESSAGES: usize = 40;
 
 fn main() {
     divan::main();

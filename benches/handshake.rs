@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{REQUEST, accept};
+use common::accept;
+use common::payloads::REQUEST;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use sansocket::handshake::{

@@ -17,7 +17,8 @@ use std::fs;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
-use common::{Ascii, Binary, Payload, REQUEST, Role, accept};
+use common::payloads::REQUEST;
+use common::{Ascii, Binary, Payload, Role, accept};
 use sansocket::{Config, Connection, Event, Input, Message};
 
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.tsv");

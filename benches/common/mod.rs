@@ -3,6 +3,8 @@
 #![expect(dead_code, unreachable_pub, reason = "each benchmark uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails is to stop")]
 
+pub mod payloads;
+
 use core::iter;
 
 use sansocket::handshake::{ServerHandshake, ServerProgress};
@@ -139,22 +141,6 @@ impl Ring {
 }
 
 const STREAM: usize = 256 << 10;
-
-/// What a browser sends, 570 bytes.
-pub const REQUEST: &[u8] = b"GET /chat?room=42 HTTP/1.1\r\n\
-    Host: server.example.com:8080\r\n\
-    Connection: Upgrade\r\n\
-    Pragma: no-cache\r\n\
-    Cache-Control: no-cache\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n\
-    Upgrade: websocket\r\n\
-    Origin: http://server.example.com:8080\r\n\
-    Sec-WebSocket-Version: 13\r\n\
-    Accept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\
-    Cookie: session=0123456789abcdef0123456789\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 
 /// A server's whole handshake.
 pub fn accept(request: &mut [u8]) -> Connection {

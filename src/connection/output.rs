@@ -70,13 +70,12 @@ impl Output {
         self.appended(bytes.len());
     }
 
-    /// Forgets the first `n` waiting bytes; `n` is at most [`len`](Self::len), and more than 0 or a round is over
-    /// in which nothing was written.
+    /// Forgets the first `n` waiting bytes; `n` is at most [`len`](Self::len).
     #[inline]
     pub(crate) fn written(&mut self, n: usize) {
         if n < self.len() {
             self.start += n;
-        } else {
+        } else if self.end > 0 {
             self.round_over();
         }
     }
@@ -163,6 +162,7 @@ mod tests {
         assert_eq!(output.bytes.capacity(), 0);
         round(&mut output, 1 << 20);
         let kept = output.bytes.as_ptr();
+        output.written(0);
         round(&mut output, 1 << 20);
         assert_eq!(output.bytes.as_ptr(), kept);
         round(&mut output, 16);

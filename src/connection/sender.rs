@@ -135,6 +135,19 @@ impl Sender {
         self.deflater.as_ref().is_some_and(|deflater| deflater.wants(len))
     }
 
+    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed
+    /// nor masked, and not too much for the output if it has to be copied after all.
+    #[cfg(any(feature = "net", feature = "tokio"))]
+    pub(crate) fn sends_as_is(&self, len: usize) -> bool {
+        !self.is_client() && !self.compresses(len) && len <= self.room()
+    }
+
+    /// How many more bytes the output may hold.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.max_output.saturating_sub(self.output.len())
+    }
+
     /// See [`Connection::compress`](super::Connection::compress).
     pub fn compress(&mut self, enabled: bool) {
         if let Some(deflater) = &mut self.deflater {
@@ -338,9 +351,7 @@ impl Sender {
             return;
         }
         let buffered = n.min(self.output.len());
-        if buffered > 0 {
-            self.output.written(buffered);
-        }
+        self.output.written(buffered);
         self.owed = self.owed.saturating_sub((n - buffered) as u64);
         self.wrote(buffered);
     }
@@ -463,19 +474,6 @@ impl Sender {
         self.deflater = None;
         let after = self.state.after(step);
         mem::replace(&mut self.state, after)
-    }
-
-    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed
-    /// nor masked, and not too much for the output if it has to be copied after all.
-    #[cfg(any(feature = "net", feature = "tokio"))]
-    pub(crate) fn sends_as_is(&self, len: usize) -> bool {
-        !self.is_client() && !self.compresses(len) && len <= self.room()
-    }
-
-    /// How many more bytes the output may hold.
-    #[inline]
-    pub(crate) fn room(&self) -> usize {
-        self.max_output.saturating_sub(self.output.len())
     }
 
     fn push_close(&mut self, payload: &[u8]) {

@@ -78,7 +78,7 @@ impl Mask {
     /// caller may use.
     #[cfg(feature = "alloc")]
     #[inline(always)]
-    pub(crate) fn append_long(self, from: &[u8], to: &mut Vec<u8>, xor: impl Fn(u64, u64) -> u64) {
+    pub(crate) fn append_by(self, from: &[u8], to: &mut Vec<u8>, xor: impl Fn(u64, u64) -> u64) {
         let wide = self.wide();
         let (words, rest) = from.as_chunks::<8>();
         to.extend(words.iter().flat_map(|word| xor(u64::from_ne_bytes(*word), wide).to_ne_bytes()));
@@ -227,7 +227,7 @@ mod kernels {
     #[cfg(feature = "alloc")]
     #[inline(never)]
     pub(super) fn append(mask: Mask, from: &[u8], to: &mut alloc::vec::Vec<u8>) {
-        mask.append_long(from, to, |word, key| word ^ key);
+        mask.append_by(from, to, |word, key| word ^ key);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::libraries::{self, Deflated};
+use crate::payloads::{MESSAGES, json};
 use crate::report::{Line, Report};
 use crate::rounds::{self, Runner};
 use crate::wire::{Record, Wire};
@@ -106,7 +107,7 @@ impl Row {
     }
 
     fn sizes(self) -> Vec<(&'static str, f64)> {
-        let direct = naive::compress(&messages(self.size), self.takeover).iter().map(Vec::len).sum::<usize>();
+        let direct = naive::compress(&json(self.size), self.takeover).iter().map(Vec::len).sum::<usize>();
         let mut sizes = vec![(FLOOR, direct as f64 / MESSAGES as f64)];
         sizes.push(self.prove_sending::<libraries::DeflatedSansocket>());
         sizes.push(self.prove_sending::<libraries::DeflatedSockudo>());
@@ -134,14 +135,14 @@ impl Row {
             }
             Work::Send | Work::Size => {
                 self.prove_sending::<L>();
-                let mut messages = messages(self.size).map(|message| L::message(&message));
+                let mut messages = json(self.size).map(|message| L::message(&message));
                 Runner::new(L::NAME, move || (0..n).for_each(|i| library.send(&mut messages[i % MESSAGES])))
             }
         }
     }
 
     fn prove_receiving<L: Deflated>(self) {
-        let messages = messages(self.size);
+        let messages = json(self.size);
         let mut expected = messages.iter().cycle();
         let mut received = 0;
         // The stream comes again: its first message refers to nothing.
@@ -154,7 +155,7 @@ impl Row {
 
     /// Proves what the library sends, and tells how many bytes a message is on average.
     fn prove_sending<L: Deflated>(self) -> (&'static str, f64) {
-        let (record, messages) = (Record::default(), messages(self.size));
+        let (record, messages) = (Record::default(), json(self.size));
         let mut library = L::new(self.wire(Some(&record)), self.takeover);
         messages.iter().for_each(|message| library.send(&mut L::message(message)));
         let sent = naive::decode_compressed(Role::Server, &record.lock().unwrap());
@@ -167,7 +168,7 @@ impl Row {
     /// The codec without anything around it.
     fn direct(self) -> Runner {
         let (takeover, n) = (self.takeover, self.count());
-        let messages = messages(self.size);
+        let messages = json(self.size);
         let mut out = vec![0; self.size + 1024];
         match self.work {
             Work::Receive => {
@@ -194,7 +195,7 @@ impl Row {
 
     fn wire(self, record: Option<&Record>) -> Wire {
         let (mut stream, mut key) = (Vec::new(), 0x1234_5678_u32);
-        for payload in naive::compress(&messages(self.size), self.takeover) {
+        for payload in naive::compress(&json(self.size), self.takeover) {
             key = key.wrapping_mul(0x915F_77F5).wrapping_add(1);
             let start = stream.len();
             naive::encode(&Message { text: false, payload }, Some(key.to_ne_bytes()), &mut stream);
@@ -203,32 +204,6 @@ impl Row {
         Wire::new(&Arc::from(stream), 16 << 10, record)
     }
 }
-
-/// JSON, as it is sent about in the world: each message is new, and much like the others.
-fn messages(size: usize) -> [Vec<u8>; MESSAGES] {
-    let mut seed = 1_u32;
-    let mut number = |below: u32| {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 8) % below
-    };
-    std::array::from_fn(|_| {
-        let mut json = String::from("[");
-        while json.len() < size {
-            let (id, price, amount) = (number(1_000_000), number(100_000), number(5_000));
-            let side = if number(2) == 0 { "buy" } else { "sell" };
-            json += &format!(
-                "{{\"id\":{id},\"side\":\"{side}\",\"symbol\":\"BTC-EUR\",\"price\":\"{}.{:02}\",\"amount\":{amount}}},",
-                price / 100,
-                price % 100,
-            );
-        }
-        json.truncate(size);
-        json.into_bytes()
-    })
-}
-
-/// As many as make more than a window, whatever their size.
-const MESSAGES: usize = 40;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::Options;
 use crate::libraries::{self, Handshake};
+use crate::payloads::REQUEST;
 use crate::report::{Line, Report};
 use crate::rounds::{self, Runner};
 use crate::wire::{Record, Wire};
@@ -20,21 +21,6 @@ pub const NOTE: &str = "Handshakes begun and answered, up to a connection that i
     fastwebsockets and yawc are not here, as they want hyper to read the request; nor is websocket-sans-io, which has no \
     handshake. Of sockudo-ws it is the functions without its streams. SHA-1 is that of aws-lc-rs in tokio-websockets and wtx.";
 
-/// As a browser sends it.
-const REQUEST: &[u8] = b"GET /chat?room=42 HTTP/1.1\r\n\
-    Host: server.example.com:8080\r\n\
-    Connection: Upgrade\r\n\
-    Pragma: no-cache\r\n\
-    Cache-Control: no-cache\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n\
-    Upgrade: websocket\r\n\
-    Origin: http://server.example.com:8080\r\n\
-    Sec-WebSocket-Version: 13\r\n\
-    Accept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\
-    Cookie: session=0123456789abcdef0123456789\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 /// What RFC 6455, section 1.3, says for this key.
 const ACCEPT: &str = "\r\nsec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n";
 /// To a round.

@@ -27,6 +27,8 @@ mod machine;
 mod memory;
 mod messages;
 mod naive;
+#[path = "../../common/payloads.rs"]
+mod payloads;
 mod plot;
 mod report;
 mod rounds;
