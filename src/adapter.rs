@@ -7,7 +7,7 @@ use std::boxed::Box;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use crate::connection::{Config, Connection, Event, Message, Receiver, Sender, State};
+use crate::connection::{Config, Connection, Event, Message, Notice, Receiver, Sender, State};
 use crate::error::SendError;
 use crate::handshake::{
     ClientHandshake, ClientProgress, ClientRequest, Established, HandshakeError, Proxy, ProxyHandshake,
@@ -287,11 +287,44 @@ pub(crate) fn tunnelled(
     }
 }
 
+/// Ends the transport, and what that means.
+pub(crate) fn eof(connection: &mut Connection) -> Option<Event<'static>> {
+    connection.recv_eof();
+    connection.recv(&mut Input::new(&mut [])).map(Event::into_owned)
+}
+
+/// The same for a receiver alone.
+pub(crate) fn receiver_eof(receiver: &mut Receiver) -> Option<Event<'static>> {
+    receiver.recv_eof();
+    receiver.recv(&mut Input::new(&mut [])).map(Event::into_owned)
+}
+
+/// The same for a sender alone.
+pub(crate) fn sender_timeout(sender: &mut Sender, now: Duration) -> Option<Event<'static>> {
+    let before = sender.lost();
+    sender.handle_timeout(now);
+    if before.is_none() { sender.lost().map(Event::Failed) } else { None }
+}
+
+/// What an event asks of the sender.
+pub(crate) fn reply(event: &Event<'_>) -> Option<Notice> {
+    Some(Notice::of(Some(event), false, false)).filter(Notice::has_reply)
+}
+
+/// Tells the time, and what that means.
+pub(crate) fn timeout(connection: &mut Connection, now: Duration) -> Option<Event<'static>> {
+    connection.handle_timeout(now);
+    if connection.has_last_words() {
+        return connection.recv(&mut Input::new(&mut [])).map(Event::into_owned);
+    }
+    None
+}
+
 /// The stream is broken: an error, unless everything had been said.
 pub(crate) fn lost(connection: &mut Connection, error: io::Error) -> io::Result<()> {
     let state = connection.state();
-    connection.recv_eof();
-    connection.output_written(usize::MAX);
+    connection.recv_error();
+    let _ = connection.recv(&mut Input::new(&mut []));
     unless_over(state, error)
 }
 
@@ -299,8 +332,7 @@ pub(crate) fn lost(connection: &mut Connection, error: io::Error) -> io::Result<
 pub(crate) fn lost_halves(receiver: &mut Receiver, sender: &mut Sender, error: io::Error) -> io::Result<()> {
     let state = sender.state();
     receiver.finish();
-    sender.recv_eof();
-    sender.output_written(usize::MAX);
+    sender.abort();
     unless_over(state, error)
 }
 

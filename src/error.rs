@@ -44,10 +44,14 @@ pub enum ProtocolError {
     TooManyFragments,
     /// The transport ended without a closing handshake.
     UnexpectedEof,
+    /// The transport failed, as the caller said.
+    TransportFailed,
     /// Nothing arrived within [`pong_timeout`](crate::Config::pong_timeout) of a Ping.
     PongTimeout,
     /// The peer did not answer our Close within [`close_timeout`](crate::Config::close_timeout).
     CloseTimeout,
+    /// The peer did not take what was sent to it within [`write_timeout`](crate::Config::write_timeout).
+    WriteTimeout,
 }
 
 impl ProtocolError {
@@ -58,7 +62,11 @@ impl ProtocolError {
         Some(match self {
             Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => CloseCode::TOO_BIG,
-            Self::UnexpectedEof | Self::PongTimeout | Self::CloseTimeout => return None,
+            Self::UnexpectedEof
+            | Self::TransportFailed
+            | Self::PongTimeout
+            | Self::CloseTimeout
+            | Self::WriteTimeout => return None,
             _ => CloseCode::PROTOCOL_ERROR,
         })
     }
@@ -79,7 +87,11 @@ impl ProtocolError {
             Self::InvalidUtf8 => "8.1",
             Self::InvalidDeflate => "7.4.1",
             Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => "10.4",
-            Self::UnexpectedEof | Self::PongTimeout | Self::CloseTimeout => "7.2",
+            Self::UnexpectedEof
+            | Self::TransportFailed
+            | Self::PongTimeout
+            | Self::CloseTimeout
+            | Self::WriteTimeout => "7.2",
         }
     }
 }
@@ -111,7 +123,9 @@ impl fmt::Display for ProtocolError {
                 f.write_str("a message has more tiny fragments than the configured limit")
             }
             Self::UnexpectedEof => f.write_str("the transport ended without a closing handshake"),
+            Self::TransportFailed => f.write_str("the transport failed"),
             Self::PongTimeout => f.write_str("nothing arrived in time after a Ping"),
+            Self::WriteTimeout => f.write_str("the peer did not take in time what was sent to it"),
             Self::CloseTimeout => f.write_str("the peer did not answer the Close in time"),
         }?;
         write!(f, " (RFC 6455 section {})", self.section())
@@ -124,6 +138,8 @@ impl core::error::Error for ProtocolError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendError {
+    /// The opening handshake is not complete.
+    NotOpen,
     /// A Close frame was sent or received, or the connection failed: nothing more may be sent.
     Closed,
     /// The output would be larger than [`max_output`](crate::Config::max_output): write it first.
@@ -145,6 +161,7 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NotOpen => "the opening handshake is not complete",
             Self::Closed => "the connection is closing or closed",
             Self::OutputFull => "the output is full: write what is waiting first",
             Self::ControlTooLong => "the payload of a control frame is longer than 125 bytes",
@@ -164,7 +181,10 @@ impl From<ProtocolError> for std::io::Error {
     fn from(error: ProtocolError) -> Self {
         let kind = match error {
             ProtocolError::UnexpectedEof => std::io::ErrorKind::UnexpectedEof,
-            ProtocolError::PongTimeout | ProtocolError::CloseTimeout => std::io::ErrorKind::TimedOut,
+            ProtocolError::PongTimeout | ProtocolError::CloseTimeout | ProtocolError::WriteTimeout => {
+                std::io::ErrorKind::TimedOut
+            }
+            ProtocolError::TransportFailed => std::io::ErrorKind::BrokenPipe,
             _ => std::io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)
@@ -175,7 +195,7 @@ impl From<ProtocolError> for std::io::Error {
 impl From<SendError> for std::io::Error {
     fn from(error: SendError) -> Self {
         let kind = match error {
-            SendError::Closed => std::io::ErrorKind::NotConnected,
+            SendError::NotOpen | SendError::Closed => std::io::ErrorKind::NotConnected,
             SendError::OutputFull => std::io::ErrorKind::WouldBlock,
             _ => std::io::ErrorKind::InvalidInput,
         };

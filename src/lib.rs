@@ -165,7 +165,7 @@ pub mod tokio;
 
 #[cfg(feature = "alloc")]
 pub use connection::{
-    Chunk, Config, Connection, EncodedMessage, Event, Message, Receiver, Reply, Sender, State,
+    Chunk, Config, Connection, EncodedMessage, Event, Message, Notice, Receiver, Sender, State,
 };
 pub use error::{ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame, Kind};

@@ -7,7 +7,8 @@ mod common;
 use common::*;
 use sansocket::frame::Kind;
 use sansocket::{
-    CloseCode, Config, Connection, EncodedMessage, Event, Input, Message, ProtocolError, SendError, State,
+    CloseCode, Config, Connection, EncodedMessage, Event, Input, Message, Notice, ProtocolError, SendError,
+    State,
 };
 
 // ---- helpers ----
@@ -103,7 +104,7 @@ fn ends(connection: &mut Connection, role: Role) {
     assert!(!connection.wants_write());
     assert_eq!(connection.should_shutdown(), role == Role::Server, "trap 49");
     assert!(connection.wants_read() && !connection.is_ended());
-    assert_eq!(connection.recv_eof(), None);
+    assert_eq!(eof(connection), None);
     assert!(connection.should_shutdown() && connection.is_ended() && !connection.wants_read());
     assert_eq!(connection.state(), State::Ended);
     assert_eq!(connection.next_timeout(), None);
@@ -184,12 +185,12 @@ fn trap_43_eof_without_a_close_is_1006_in_every_state_and_never_sent() {
             let mut connection = open(role);
             prepare(&mut connection, role);
             let output = connection.output().to_vec();
-            let event = connection.recv_eof();
+            let event = eof(&mut connection);
             assert_eq!(event, Some(Event::Failed(ProtocolError::UnexpectedEof)), "state {i}");
             assert_eq!(event.and_then(|event| event.close_code()), Some(1006));
             assert_eq!(connection.output(), output, "nobody is there to be told");
             assert!(!connection.wants_read());
-            assert_eq!(connection.recv_eof(), None, "once");
+            assert_eq!(eof(&mut connection), None, "once");
             is_over(&mut connection, role);
             let _ = connection.take_output();
             assert!(connection.is_ended() && connection.should_shutdown());
@@ -198,7 +199,7 @@ fn trap_43_eof_without_a_close_is_1006_in_every_state_and_never_sent() {
         for bytes in [role.frame(CLOSE, b""), vec![0xFF; 2]] {
             let mut connection = open(role);
             events(&mut connection, &bytes);
-            assert_eq!(connection.recv_eof(), None);
+            assert_eq!(eof(&mut connection), None);
             assert!(connection.wants_write() && !connection.is_ended(), "our Close can still be written");
             let _ = connection.take_output();
             assert!(connection.is_ended());
@@ -232,7 +233,7 @@ fn trap_50_a_failure_writes_the_right_close_and_asks_for_shutdown() {
             assert_eq!(frames[0], (TEXT, b"accepted before".to_vec()), "nothing accepted is lost");
             assert_eq!((frames.len(), frames[1].0, &frames[1].1[..2]), (2, CLOSE, &code.to_be_bytes()[..]));
             assert!(connection.should_shutdown() && connection.wants_read() && !connection.is_ended());
-            assert_eq!(connection.recv_eof(), None);
+            assert_eq!(eof(&mut connection), None);
             assert!(connection.is_ended());
         }
     }
@@ -256,7 +257,7 @@ fn a_failure_that_waits_behind_valid_text_is_not_lost_at_the_end_of_the_transpor
         let mut bytes = role.frame(TEXT, b"good\xFF");
         let mut input = Input::new(&mut bytes);
         assert!(matches!(connection.recv_chunk(&mut input), Some(Event::Chunk(_))));
-        assert_eq!(connection.recv_eof(), Some(Event::Failed(ProtocolError::InvalidUtf8)));
+        assert_eq!(eof(&mut connection), Some(Event::Failed(ProtocolError::InvalidUtf8)));
         assert_eq!(&written(&mut connection)[0].1[..2], 1007_u16.to_be_bytes());
         assert!(connection.is_ended());
     }
@@ -637,10 +638,17 @@ fn split_halves_with_replies_carried_over_equal_a_connection() {
             loop {
                 let event = receiver.recv(&mut other);
                 assert_eq!(whole.recv(&mut input), event);
-                let Some(event) = event else { break };
-                sender.heard(matches!(event, Event::Message(_)));
-                event.reply().into_iter().for_each(|reply| sender.reply(reply));
+                let asks = matches!(event, Some(Event::Ping(_) | Event::Close(_) | Event::Failed(_)));
+                assert_eq!(receiver.has_reply(), asks);
+                if receiver.has_reply() {
+                    sender.notice(receiver.take_notice());
+                }
+                if event.is_none() {
+                    break;
+                }
             }
+            sender.notice(receiver.take_notice());
+            assert_eq!(receiver.take_notice(), Notice::default(), "once");
             assert_eq!(whole.send_text("out"), sender.send_text("out"));
             let n = rng.below(20);
             whole.output_written(n);
@@ -662,14 +670,15 @@ fn replies_that_come_late_do_no_harm() {
         let (mut receiver, mut sender) = open(role).split();
         let mut bytes = role.frames(&[(PING, b"p"), (CLOSE, &bye())]);
         let mut input = Input::new(&mut bytes);
-        let replies = Vec::from_iter(
-            core::iter::from_fn(|| receiver.recv(&mut input)).filter_map(|event| event.reply()),
-        );
+        assert_eq!(core::iter::from_fn(|| receiver.recv(&mut input)).count(), 2);
+        let notice = receiver.take_notice();
+        receiver.recv_eof();
+        let end = receiver.take_notice();
         sender.close(CloseCode::NORMAL, "").expect("open");
-        replies.iter().for_each(|reply| sender.reply(*reply));
-        replies.iter().for_each(|reply| sender.reply(*reply));
-        sender.recv_eof();
-        replies.iter().for_each(|reply| sender.reply(*reply));
+        sender.notice(notice);
+        sender.notice(notice);
+        sender.notice(end);
+        sender.notice(notice);
         assert_eq!(plain(sender.output()), [(CLOSE, close_payload(1000, "")), (PONG, b"p".to_vec())]);
         assert_eq!(sender.state(), State::Ended);
     }

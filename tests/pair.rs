@@ -145,7 +145,7 @@ impl Pair {
             7..=8 => self.read(i, self.wire),
             _ => {
                 self.now += Duration::from_millis(rng.number() % 2000);
-                assert_eq!(self.ends[i].connection.handle_timeout(self.now), None);
+                assert_eq!(timeout(&mut self.ends[i].connection, self.now), None);
             }
         }
     }

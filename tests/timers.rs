@@ -13,11 +13,12 @@ const fn secs(n: u64) -> Duration {
 }
 
 fn timed() -> Config {
-    Config::default().ping_interval(Some(secs(30))).pong_timeout(secs(10)).close_timeout(secs(5))
+    let config = Config::default().ping_interval(Some(secs(30))).pong_timeout(secs(10));
+    config.close_timeout(secs(5)).write_timeout(None)
 }
 
 fn at(connection: &mut Connection, now: u64) -> Option<ProtocolError> {
-    match connection.handle_timeout(secs(now)) {
+    match timeout(connection, secs(now)) {
         Some(Event::Failed(error)) => Some(error),
         event => {
             assert_eq!(event, None, "the time brings failures only");
@@ -58,7 +59,7 @@ fn trap_53_one_ping_after_silence_and_the_end_if_nothing_answers() {
         assert_eq!(at(&mut connection, 181), Some(ProtocolError::PongTimeout));
         assert_eq!((connection.state(), connection.next_timeout()), (State::Ended, None));
         assert!(connection.is_ended() && connection.should_shutdown() && !connection.wants_read());
-        assert_eq!((at(&mut connection, 500), connection.recv_eof()), (None, None), "I4");
+        assert_eq!((at(&mut connection, 500), eof(&mut connection)), (None, None), "I4");
     }
 }
 
@@ -162,7 +163,7 @@ fn time_that_jumps_or_goes_backwards_does_no_harm() {
     assert_eq!(written(&mut connection), [(PING, vec![])]);
     assert_eq!(connection.next_timeout(), Some(secs((1 << 40) + 10)));
     events(&mut connection, &Role::Server.frame(PONG, b""));
-    assert_eq!(connection.handle_timeout(Duration::MAX), None);
+    assert_eq!(timeout(&mut connection, Duration::MAX), None);
     assert_eq!(connection.next_timeout(), Some(Duration::MAX), "no overflow");
     for extreme in [Duration::ZERO, Duration::MAX] {
         let config = Config::default()
@@ -173,7 +174,7 @@ fn time_that_jumps_or_goes_backwards_does_no_harm() {
         let mut connection = Role::Client.connection(config);
         for _ in 0..10 {
             let now = connection.next_timeout().unwrap_or(secs(1));
-            let _ = connection.handle_timeout(now);
+            let _ = timeout(&mut connection, now);
         }
         assert!(connection.is_ended());
     }
@@ -192,14 +193,66 @@ fn progress_in_writing_is_a_sign_of_life() {
             connection.close(CloseCode::NORMAL, "").unwrap();
         }
         for second in 1..=200 {
-            assert_eq!(connection.handle_timeout(secs(second)), None, "{second} s");
+            assert_eq!(timeout(&mut connection, secs(second)), None, "{second} s");
             connection.output_written(5000);
         }
         assert_eq!(connection.state(), if close { State::CloseSent } else { State::Open });
-        let lost = (201..=300).find_map(|second| connection.handle_timeout(secs(second)));
+        let lost = (201..=300).find_map(|second| timeout(&mut connection, secs(second)));
         let why = if close { ProtocolError::CloseTimeout } else { ProtocolError::PongTimeout };
         assert_eq!(lost, Some(Event::Failed(why)));
         assert!(connection.is_ended());
+    }
+}
+
+/// A peer that takes a byte every nine seconds holds neither an open connection nor a closing one.
+#[test]
+fn a_trickle_is_no_progress() {
+    for close in [false, true] {
+        let mut connection = Connection::server(Config::default());
+        connection.handle_timeout(secs(0));
+        connection.send_binary(&[7; 1 << 20]).unwrap();
+        if close {
+            connection.close(CloseCode::NORMAL, "").unwrap();
+        }
+        let lost = (0..100).find_map(|i| {
+            let lost = timeout(&mut connection, secs(9 * i));
+            connection.output_written(1);
+            lost.map(|event| (9 * i, event))
+        });
+        let expected = match close {
+            false => (63, Event::Failed(ProtocolError::WriteTimeout)),
+            true => (18, Event::Failed(ProtocolError::CloseTimeout)),
+        };
+        assert_eq!(lost, Some(expected));
+        assert!(connection.is_ended() && !connection.wants_write());
+    }
+}
+
+#[test]
+fn output_that_nobody_takes_ends_an_open_connection() {
+    for role in Role::BOTH {
+        let mut connection = open(role);
+        connection.handle_timeout(secs(100));
+        assert_eq!(connection.next_timeout(), None, "nothing waits");
+        connection.send_text("waits").unwrap();
+        assert_eq!(connection.next_timeout(), Some(secs(160)));
+        assert_eq!((at(&mut connection, 110), connection.next_timeout()), (None, Some(secs(170))));
+        // All of it is taken: the next one has the full time.
+        connection.output_written(connection.output().len());
+        assert_eq!(connection.next_timeout(), None);
+        connection.send_binary(&[7; 100_000]).unwrap();
+        assert_eq!((at(&mut connection, 120), connection.next_timeout()), (None, Some(secs(180))));
+        connection.output_written(16 * 1024 - 1);
+        assert_eq!((at(&mut connection, 179), connection.next_timeout()), (None, Some(secs(180))));
+        connection.output_written(1);
+        assert_eq!((at(&mut connection, 180), connection.next_timeout()), (None, Some(secs(240))));
+        assert_eq!(at(&mut connection, 239), None);
+        assert_eq!(at(&mut connection, 240), Some(ProtocolError::WriteTimeout));
+        assert!(connection.is_ended());
+
+        let mut patient = role.connection(Config::default().write_timeout(None));
+        patient.send_text("waits").unwrap();
+        assert_eq!((at(&mut patient, 1 << 40), patient.next_timeout()), (None, None));
     }
 }
 

@@ -7,7 +7,9 @@ use sansocket::frame::Kind;
 use sansocket::{CloseCode, Connection, EncodedMessage, Message, SendError, State};
 
 use super::Tape;
-use crate::common::{CLOSE, Collector, LIMITS, Mode, NO_LIMITS, PING, PONG, Role, Seen, config, feed, model};
+use crate::common::{
+    CLOSE, Collector, LIMITS, Mode, NO_LIMITS, PING, PONG, Role, Seen, config, eof, feed, model, timeout,
+};
 
 /// `data`: role, timers, then one operation after the other.
 pub(crate) fn body(data: &[u8]) {
@@ -97,15 +99,17 @@ impl Fuzzed {
             }
             17 => self.written.extend(connection.take_output()),
             18 if n == 0 => {
-                let last = connection.recv_eof();
-                assert!(last.is_none() || !self.is_over(), "I4");
+                let was_over = self.is_over();
+                let last = eof(&mut self.connection);
+                assert!(last.is_none() || !was_over, "I4");
                 last.iter().for_each(|event| self.seen.push(event));
             }
             18 => connection.shrink(),
             _ => {
                 self.now += Duration::from_secs(n as u64 % 8);
-                let lost = connection.handle_timeout(self.now);
-                assert!(lost.is_none() || !self.is_over(), "I4");
+                let was_over = self.is_over();
+                let lost = timeout(&mut self.connection, self.now);
+                assert!(lost.is_none() || !was_over, "I4");
                 lost.iter().for_each(|event| self.seen.push(event));
             }
         }

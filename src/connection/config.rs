@@ -24,15 +24,12 @@ pub struct Config {
     pub(crate) max_output: usize,
     pub(crate) high_water: usize,
     pub(crate) deflate: Option<Deflate>,
-    #[cfg_attr(
-        not(any(feature = "net", feature = "tokio")),
-        expect(dead_code, reason = "the core's handshakes have no clock")
-    )]
     pub(crate) handshake_timeout: Duration,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) pong_timeout: Duration,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) close_timeout: Duration,
+    pub(crate) write_timeout: Option<Duration>,
 }
 
 impl Default for Config {
@@ -51,6 +48,7 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(20),
             idle_timeout: None,
             close_timeout: Duration::from_secs(10),
+            write_timeout: Some(Duration::from_secs(60)),
         }
     }
 }
@@ -117,8 +115,10 @@ impl Config {
         Self { deflate, ..self }
     }
 
-    /// How long an adapter lets the opening handshake take; connecting by URL, TLS and all the rest on the way
-    /// included. The core's own handshakes have no clock. Default: 10 s.
+    /// Maximum duration of everything before the connection is open, for [`Server`](crate::Server),
+    /// [`Client`](crate::Client) and the adapters: looking up the name, every address, the proxy, TLS, the handshake,
+    /// redirects. It stands still while a server's caller decides on a request. The handshakes by value have no clock.
+    /// Default: 10 s.
     #[must_use]
     pub fn handshake_timeout(self, timeout: Duration) -> Self {
         Self { handshake_timeout: timeout, ..self }
@@ -144,10 +144,18 @@ impl Config {
         Self { idle_timeout: timeout, ..self }
     }
 
-    /// How long the peer has, once our Close has been written, to finish the closing handshake and end the
-    /// transport; and how long a transport may take nothing before that. Default: 10 s.
+    /// Maximum duration of the closing handshake and the end of the transport, from when our Close has been
+    /// written; the same for an HTTP response in place of a connection. Until then the transport has this long for each
+    /// 16 KiB, or for the rest. Default: 10 s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         Self { close_timeout: timeout, ..self }
+    }
+
+    /// Maximum duration, on an open connection, for the transport to take the next 16 KiB of the output, or the
+    /// rest; otherwise the connection is lost. `None`: no limit. Default: 60 s.
+    #[must_use]
+    pub fn write_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { write_timeout: timeout, ..self }
     }
 }

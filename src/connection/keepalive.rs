@@ -16,14 +16,19 @@ pub(crate) struct Timers {
     pong_timeout: Micros,
     idle_timeout: Option<Micros>,
     close_timeout: Micros,
-    /// Whether the peer showed life, whether a message was sent or received, and whether something was
-    /// written behind our Close, since the last call. At the beginning the first two are set, so that the
+    write_timeout: Option<Micros>,
+    /// Whether the peer showed life, whether a message was sent or received, and whether the transport took
+    /// a fair part of what waits, since the last call. At the beginning the first two are set, so that the
     /// first call starts the timers.
     heard: bool,
     active: bool,
-    wrote: bool,
+    progressed: bool,
+    /// What the transport took since it last took a fair part.
+    taken: u32,
     last_heard: Micros,
     last_active: Micros,
+    /// Since when output waits without a fair part of it being taken.
+    stalled: Option<Micros>,
     /// Since when a Ping waits for a sign of life.
     ping_sent: Option<Micros>,
     /// Since when the peer is to finish the closing handshake.
@@ -38,11 +43,14 @@ impl Timers {
             pong_timeout: Micros::at_least(config.pong_timeout),
             idle_timeout: config.idle_timeout.map(Micros::at_least),
             close_timeout: Micros::at_least(config.close_timeout),
+            write_timeout: config.write_timeout.map(Micros::at_least),
             heard: true,
             active: true,
-            wrote: false,
+            progressed: false,
+            taken: 0,
             last_heard: Micros::ZERO,
             last_active: Micros::ZERO,
+            stalled: None,
             ping_sent: None,
             closing: None,
             now: Micros::ZERO,
@@ -55,16 +63,26 @@ impl Timers {
         self.heard = true;
     }
 
-    /// Output was written. A transport that could not take everything before, and takes more now, shows life
-    /// as well: the peer is reading, however slowly.
-    #[inline]
-    pub(crate) fn wrote(&mut self, state: State, more_waits: bool) {
-        if state != State::Open {
-            self.wrote = true;
+    /// The transport took `n` bytes. One that could not take everything before, and takes a fair part now, shows
+    /// life as well: the peer is reading, however slowly. A byte now and then is no such sign.
+    pub(crate) fn wrote(&mut self, n: u64, more_waits: bool) {
+        self.taken = self.taken.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        if self.taken < FAIR_PART && more_waits {
+            return;
         }
+        self.taken = 0;
+        self.progressed = true;
         if more_waits {
             self.heard = true;
+        } else {
+            self.stalled = None;
         }
+    }
+
+    /// Whether it has to be told what is written.
+    #[inline]
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
     }
 
     /// A message, or a piece of one, was sent or received.
@@ -74,33 +92,37 @@ impl Timers {
     }
 
     /// The time that was told last.
-    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn now(&self) -> Duration {
         self.now.into_duration()
     }
 
-    /// When [`handle`](Self::handle) is to be called at the latest.
-    pub(crate) fn next(&self, state: State) -> Option<Duration> {
+    /// When [`handle`](Self::handle) is to be called at the latest; `waits`: there is output to write.
+    pub(crate) fn next(&self, state: State, waits: bool) -> Option<Duration> {
         let next = match state {
+            // The endpoint has a deadline for the opening handshake.
+            State::Opening => None,
             State::Open => {
                 let ping = match self.ping_sent {
                     Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
                     None => self.ping_interval.map(|interval| self.last_heard.saturating_add(interval)),
                 };
                 let idle = self.idle_timeout.map(|timeout| self.last_active.saturating_add(timeout));
-                ping.into_iter().chain(idle).min()
+                let stalled = self.stalled.unwrap_or(self.now);
+                let write =
+                    self.write_timeout.filter(|_| waits).map(|timeout| stalled.saturating_add(timeout));
+                ping.into_iter().chain(idle).chain(write).min()
             }
             State::CloseSent | State::Closed | State::Failed | State::Ended => {
                 // What was written since is to be told at once: it starts the time anew.
-                let since = self.closing.filter(|_| !self.wrote);
+                let since = self.closing.filter(|_| !self.progressed);
                 Some(since.map_or(self.now, |since| since.saturating_add(self.close_timeout)))
             }
         };
         next.map(Micros::into_duration)
     }
 
-    /// What is due at `now`.
-    pub(crate) fn handle(&mut self, now: Duration, state: State) -> Due {
+    /// What is due at `now`; `waits`: there is output to write.
+    pub(crate) fn handle(&mut self, now: Duration, state: State, waits: bool) -> Due {
         self.now = self.now.max(Micros::at_most(now));
         let now = self.now;
         if mem::take(&mut self.heard) {
@@ -110,21 +132,25 @@ impl Timers {
         if mem::take(&mut self.active) {
             self.last_active = now;
         }
-        // A peer that is slow to read what was sent before our Close has the whole time from then on.
-        if mem::take(&mut self.wrote) {
-            self.closing = None;
+        if mem::take(&mut self.progressed) {
+            // A peer that is slow to read what was sent before our Close has the full time from then on.
+            (self.stalled, self.closing) = (None, None);
+        }
+        if !waits {
+            self.stalled = None;
+        } else if self.stalled.is_none() && self.write_timeout.is_some() && state == State::Open {
+            (self.stalled, self.taken) = (Some(now), 0);
         }
         let due = |since: Micros, timeout| now >= since.saturating_add(timeout);
+        let is_due = |since: Option<Micros>, timeout: Option<Micros>| {
+            since.zip(timeout).is_some_and(|(since, timeout)| due(since, timeout))
+        };
         match (state, self.ping_sent, self.closing) {
-            (State::Open, _, _)
-                if self.idle_timeout.is_some_and(|timeout| due(self.last_active, timeout)) =>
-            {
-                Due::Idle
-            }
+            (State::Opening, _, _) => Due::Nothing,
+            (State::Open, _, _) if is_due(Some(self.last_active), self.idle_timeout) => Due::Idle,
+            (State::Open, _, _) if is_due(self.stalled, self.write_timeout) => Due::WriteTimeout,
             (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
-            (State::Open, None, _)
-                if self.ping_interval.is_some_and(|interval| due(self.last_heard, interval)) =>
-            {
+            (State::Open, None, _) if is_due(Some(self.last_heard), self.ping_interval) => {
                 self.ping_sent = Some(now);
                 Due::Ping
             }
@@ -139,7 +165,10 @@ impl Timers {
     }
 }
 
-/// A time in microseconds, half the size of a `Duration`: every connection has nine. Never zero, so that an
+/// How many bytes a slow transport has to take to be given the full time again.
+const FAIR_PART: u32 = 16 * 1024;
+
+/// A time in microseconds, half the size of a `Duration`: every connection has eleven. Never zero, so that an
 /// `Option` takes no more; the largest stands for whatever is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Micros(NonZeroU64);
@@ -180,4 +209,6 @@ pub(crate) enum Due {
     PongTimeout,
     /// The peer did not finish the closing handshake.
     CloseTimeout,
+    /// The peer did not take what waits for it.
+    WriteTimeout,
 }

@@ -1,9 +1,11 @@
 //! [`Connection`]: the protocol after the opening handshake.
 
 mod config;
+mod event;
 mod keepalive;
 mod masks;
 mod message;
+mod notice;
 mod output;
 mod receiver;
 mod replies;
@@ -14,9 +16,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use config::Config;
+pub use event::{Chunk, Event};
 pub use message::{EncodedMessage, Message};
-pub use receiver::{Chunk, Event, Receiver};
-pub use sender::{Reply, Sender};
+pub use notice::Notice;
+pub use receiver::Receiver;
+pub use sender::Sender;
 pub use state::State;
 
 use crate::deflate::{Deflate, Deflater, Inflater, Params};
@@ -80,23 +84,8 @@ impl Connection {
         Self { sender: self.sender.with_output(output), ..self }
     }
 
-    /// The two halves, for two threads or tasks. Three things have to be carried from the receiver to the
-    /// sender: after each read, that the peer was [heard](Sender::heard), or the timers take it for lost;
-    /// what each event [asks for](Event::reply); and the [end of the stream](Sender::recv_eof).
-    ///
-    /// ```
-    /// use sansocket::{Config, Connection, Input};
-    /// let (mut receiver, mut sender) = Connection::server(Config::default()).split();
-    /// let mut bytes = *b"\x89\x80\0\0\0\0"; // a Ping
-    /// let mut input = Input::new(&mut bytes);
-    /// while let Some(event) = receiver.recv(&mut input) {
-    ///     if let Some(reply) = event.reply() {
-    ///         sender.reply(reply); // `Reply` is `Copy + Send`: any channel will do
-    ///     }
-    /// }
-    /// sender.heard(false); // true if one of the events was a message
-    /// assert_eq!(sender.output(), b"\x8A\x00");
-    /// ```
+    /// The two halves, for two threads or tasks. What the receiver has to tell the sender is one value, a
+    /// [`Notice`]; the way back is [`Sender::lost`], why the connection was given up, for [`Receiver::lose`].
     #[must_use]
     pub fn split(self) -> (Receiver, Sender) {
         (self.receiver, self.sender)
@@ -155,9 +144,8 @@ impl Connection {
 
     #[inline(never)]
     fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let arrived = !input.is_empty();
-        let event = self.receiver.recv_any(input);
-        self.note(arrived, event.as_ref());
+        let (event, notice) = self.receiver.recv_any(input);
+        self.sender.notice(notice);
         event
     }
 
@@ -168,32 +156,28 @@ impl Connection {
     /// way round, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let arrived = !input.is_empty();
-        let event = self.receiver.recv_chunk(input);
-        self.note(arrived, event.as_ref());
+        let (event, notice) = self.receiver.recv_any_chunk(input);
+        self.sender.notice(notice);
         event
     }
 
-    /// Nothing more will arrive: the transport has ended. `None` after a closing handshake or a failure,
-    /// otherwise [`Event::Failed`] for an abnormal closure, which §7.1.5 calls 1006.
+    /// Nothing more will arrive: the transport has ended. The next [`recv`](Self::recv) first receives what is left
+    /// of the input; then, unless there was a closing handshake or a failure, it reports [`Event::Failed`] for an
+    /// abnormal closure, which §7.1.5 calls 1006.
     ///
     /// What waits in the output may still be written, if the transport can.
-    pub fn recv_eof(&mut self) -> Option<Event<'static>> {
-        let event = self.receiver.recv_eof();
-        self.note(false, event.as_ref());
-        self.sender.recv_eof();
-        event
+    pub fn recv_eof(&mut self) {
+        self.receiver.recv_eof();
+        if self.receiver.has_ended() {
+            self.sender.end();
+        }
     }
 
-    #[inline]
-    fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
-        if arrived {
-            let message = matches!(event, Some(Event::Message(_) | Event::Chunk(_)));
-            self.sender.heard(message || self.receiver.is_in_message());
-        }
-        if let Some(reply) = event.and_then(Event::reply) {
-            self.sender.reply(reply);
-        }
+    /// The transport failed: nothing can be read or written any more. What waits in the output is dropped, and the
+    /// next [`recv`](Self::recv) reports it as after [`recv_eof`](Self::recv_eof).
+    pub fn recv_error(&mut self) {
+        self.receiver.recv_error();
+        self.sender.abort();
     }
 
     /// Sends a message.
@@ -354,7 +338,7 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        self.sender.wants_read()
+        self.receiver.wants_read() && self.sender.wants_read()
     }
 
     /// Whether to shut down the transport's writing side: everything has been said. After a closing handshake
@@ -368,10 +352,18 @@ impl Connection {
         self.sender.should_shutdown()
     }
 
-    /// Whether the transport can be dropped: it has ended, or the peer took too long.
+    /// Whether the transport can be dropped: it has ended, or the peer took too long, there is nothing left to write
+    /// and nothing left to report.
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        self.sender.is_ended()
+        self.sender.is_ended() && self.receiver.is_ended()
+    }
+
+    /// Whether [`recv`](Self::recv) has an event to report without any input: the transport ended, or a
+    /// deadline passed. A loop that waits calls `recv` instead.
+    #[must_use]
+    pub fn has_last_words(&self) -> bool {
+        self.receiver.has_last_words()
     }
 
     /// Where the connection is in its life.
@@ -396,13 +388,12 @@ impl Connection {
     }
 
     /// The time that was told last.
-    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn now(&self) -> Duration {
         self.sender.now()
     }
 
     /// Tells the time, on any monotonic scale of the caller's, such as the time since the program started;
-    /// sends pings and watches deadlines. Returns [`Event::Failed`] when the peer is lost.
+    /// sends pings and watches deadlines. That the peer is lost comes out of the next [`recv`](Self::recv).
     ///
     /// Call it once at the beginning, after reading, and at [`next_timeout`](Self::next_timeout). What
     /// happened since the last call counts as having happened now, so calling it more often makes the timers
@@ -410,7 +401,7 @@ impl Connection {
     ///
     /// ```
     /// use core::time::Duration;
-    /// use sansocket::{Config, Connection, Event, ProtocolError};
+    /// use sansocket::{Config, Connection, Event, Input, ProtocolError};
     /// let config = Config::default()
     ///     .ping_interval(Some(Duration::from_secs(30)))
     ///     .pong_timeout(Duration::from_secs(10));
@@ -419,15 +410,15 @@ impl Connection {
     /// assert_eq!(connection.next_timeout(), Some(Duration::from_secs(130)));
     /// connection.handle_timeout(Duration::from_secs(130));
     /// assert_eq!(connection.output(), b"\x89\x00"); // a Ping
-    /// let lost = connection.handle_timeout(Duration::from_secs(140));
+    /// connection.handle_timeout(Duration::from_secs(140));
+    /// let lost = connection.recv(&mut Input::new(&mut []));
     /// assert_eq!(lost, Some(Event::Failed(ProtocolError::PongTimeout)));
     /// assert!(connection.is_ended());
     /// ```
-    pub fn handle_timeout(&mut self, now: Duration) -> Option<Event<'static>> {
-        let lost = self.sender.handle_timeout(now);
-        if lost.is_some() {
-            self.receiver.finish();
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.sender.handle_timeout(now);
+        if let Some(error) = self.sender.lost() {
+            self.receiver.lose(error);
         }
-        lost
     }
 }

@@ -11,86 +11,13 @@ use alloc::boxed::Box;
 use core::mem;
 
 use super::config::Config;
+use super::event::{Chunk, Event};
 use super::message::{Assembly, Message};
-use super::sender::Reply;
+use super::notice::Notice;
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{self, CloseFrame, ControlPayload, Decoder, Kind, Masked, Opcode, Utf8};
 use crate::input::Input;
-
-/// What happened on a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event<'b> {
-    /// A whole message, from [`recv`](Receiver::recv); borrowed from the input if its payload lay whole in
-    /// it.
-    Message(Message<'b>),
-    /// A piece of a message, from [`recv_chunk`](Receiver::recv_chunk).
-    Chunk(Chunk<'b>),
-    /// A Ping; the Pong is in the output already.
-    Ping(ControlPayload),
-    /// A Pong, asked for or not.
-    Pong(ControlPayload),
-    /// The peer closes, with this code and reason. The answer is in the output already, and no more messages
-    /// follow.
-    Close(Option<CloseFrame>),
-    /// The connection failed (§7.1.7). The Close that tells the peer is in the output already, and nothing
-    /// follows.
-    Failed(ProtocolError),
-}
-
-/// A piece of a message, as it arrived. How a message is cut into pieces means nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk<'b> {
-    /// Whether the message begins with this piece.
-    pub first: bool,
-    /// Whether the message ends with this piece.
-    pub last: bool,
-    /// The piece; text is never cut inside a code point.
-    pub data: Message<'b>,
-}
-
-impl Event<'_> {
-    /// _The WebSocket Connection Close Code_ (§7.1.5), if this event ends the connection: 1005 for a Close
-    /// without a code, 1006 if there was no Close.
-    #[must_use]
-    pub fn close_code(&self) -> Option<u16> {
-        match self {
-            Self::Close(Some(frame)) => Some(frame.code().get()),
-            Self::Close(None) => Some(1005),
-            Self::Failed(_) => Some(1006),
-            _ => None,
-        }
-    }
-
-    /// The same event, borrowing nothing; see [`Message::into_owned`].
-    #[must_use]
-    pub fn into_owned(self) -> Event<'static> {
-        match self {
-            Self::Message(message) => Event::Message(message.into_owned()),
-            Self::Chunk(Chunk { first, last, data }) => {
-                Event::Chunk(Chunk { first, last, data: data.into_owned() })
-            }
-            Self::Ping(payload) => Event::Ping(payload),
-            Self::Pong(payload) => Event::Pong(payload),
-            Self::Close(frame) => Event::Close(frame),
-            Self::Failed(error) => Event::Failed(error),
-        }
-    }
-
-    /// What the [`Sender`](super::Sender) has to be told about this event. A
-    /// [`Connection`](super::Connection) does so by itself; with two halves it is up to you.
-    #[inline]
-    #[must_use]
-    pub fn reply(&self) -> Option<Reply> {
-        match self {
-            Self::Message(_) | Self::Chunk(_) | Self::Pong(_) => None,
-            Self::Ping(payload) => Some(Reply::Pong(*payload)),
-            Self::Close(frame) => Some(Reply::Close(frame.as_ref().map(CloseFrame::code))),
-            Self::Failed(error) => Some(Reply::Fail(*error)),
-        }
-    }
-}
 
 /// The half of a [`Connection`](super::Connection) that turns received bytes into events.
 #[derive(Debug)]
@@ -105,6 +32,12 @@ pub struct Receiver {
     /// The payload of a control frame that was cut; few are.
     control: Option<Box<ControlPayload>>,
     state: State,
+    /// Nothing more will arrive.
+    eof: bool,
+    /// What the sender has not been told: of messages, and of everything else, whose memory is kept. Only a
+    /// half in the hands of a caller has anything here; a [`Connection`](super::Connection) tells it at once.
+    message_noticed: bool,
+    noticed: Option<Box<Notice>>,
 }
 
 /// A data message of which not everything has arrived.
@@ -118,7 +51,9 @@ struct Partial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// An error was found behind bytes that were handed out, and is reported next.
+    /// The transport is over: this is reported once the input is used up.
+    Ending(ProtocolError),
+    /// An error was found behind bytes that were handed out, or by the sender's timers; it is reported next.
     Failing(ProtocolError),
     /// A Close or a failure was reported: whatever else arrives is dropped.
     Done,
@@ -134,7 +69,17 @@ impl Receiver {
     }
 
     fn new(decoder: Decoder) -> Self {
-        Self { decoder, inflater: None, message: None, utf8: Utf8::new(), control: None, state: State::Open }
+        Self {
+            decoder,
+            inflater: None,
+            message: None,
+            utf8: Utf8::new(),
+            control: None,
+            state: State::Open,
+            eof: false,
+            message_noticed: false,
+            noticed: None,
+        }
     }
 
     pub(crate) fn max_message(&self) -> u64 {
@@ -145,13 +90,103 @@ impl Receiver {
         Self { decoder: self.decoder.with_rsv1(), inflater: Some(inflater), ..self }
     }
 
-    /// See [`Connection::recv`](super::Connection::recv).
+    /// See [`Connection::recv`](super::Connection::recv). What the sender has to be told is in the
+    /// [notice](Self::take_notice).
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        match self.recv_whole(input) {
-            Some(message) => Some(Event::Message(message)),
-            None => self.recv_any(input),
+        if let Some(message) = self.recv_whole(input) {
+            self.message_noticed = true;
+            return Some(Event::Message(message));
         }
+        let (event, notice) = self.recv_any(input);
+        self.note(notice);
+        event
+    }
+
+    /// See [`Connection::recv_chunk`](super::Connection::recv_chunk). What the sender has to be told is in the
+    /// [notice](Self::take_notice).
+    pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        let (event, notice) = self.recv_any_chunk(input);
+        self.note(notice);
+        event
+    }
+
+    /// What has to be told to the [`Sender`](super::Sender) since this was called last; see [`Notice`].
+    pub fn take_notice(&mut self) -> Notice {
+        let mut notice = match &mut self.noticed {
+            Some(noticed) => mem::take(&mut **noticed),
+            None => Notice::default(),
+        };
+        if mem::take(&mut self.message_noticed) {
+            notice.merge(Notice::MESSAGE);
+        }
+        notice.eof = self.has_ended();
+        notice
+    }
+
+    /// Whether the [notice](Self::take_notice) holds a reply to a Ping, a Close or a failure, which should not
+    /// wait for the end of the input.
+    #[inline]
+    #[must_use]
+    pub fn has_reply(&self) -> bool {
+        self.noticed.as_ref().is_some_and(|notice| notice.has_reply())
+    }
+
+    fn note(&mut self, notice: Notice) {
+        if notice != Notice::default() {
+            self.noticed.get_or_insert_default().merge(notice);
+        }
+    }
+
+    /// See [`Connection::recv_eof`](super::Connection::recv_eof).
+    pub fn recv_eof(&mut self) {
+        self.eof = true;
+        self.end(ProtocolError::UnexpectedEof);
+    }
+
+    /// See [`Connection::recv_error`](super::Connection::recv_error). The [`Sender`](super::Sender) has to
+    /// [abort](super::Sender::abort).
+    pub fn recv_error(&mut self) {
+        self.eof = true;
+        self.end(ProtocolError::TransportFailed);
+    }
+
+    /// The transport is over: what is left of the input is received before that is reported.
+    fn end(&mut self, error: ProtocolError) {
+        if self.state == State::Open {
+            self.state = State::Ending(error);
+        }
+    }
+
+    /// The sender gave the connection up for this reason ([`Sender::lost`](super::Sender::lost)): the next
+    /// `recv` reports it, unless the connection was over anyway.
+    pub fn lose(&mut self, error: ProtocolError) {
+        if self.state == State::Open {
+            self.state = State::Failing(error);
+        }
+    }
+
+    /// Whether everything has been reported: a Close or a failure. Whatever still arrives is dropped.
+    #[inline]
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Whether the transport has ended, and everything that came before was reported.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.eof && self.is_ended()
+    }
+
+    /// Whether the transport may bring more.
+    #[inline]
+    pub(crate) fn wants_read(&self) -> bool {
+        !self.eof
+    }
+
+    /// Whether the next `recv` reports the end, without any input.
+    pub(crate) fn has_last_words(&self) -> bool {
+        matches!(self.state, State::Ending(_) | State::Failing(_))
     }
 
     /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
@@ -172,19 +207,13 @@ impl Receiver {
         message.ok()
     }
 
-    /// Whether a part of a message has arrived, and not yet its end.
-    pub(crate) fn is_in_message(&self) -> bool {
-        self.message.is_some()
-    }
-
     /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
     #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.state == State::Open && self.decoder.peek_whole(bytes).is_some()
     }
 
-    /// See [`Connection::recv_chunk`](super::Connection::recv_chunk).
-    pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+    fn next_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         // What `recv` has put together of this message is its first piece: nothing of it is lost.
         if let Some(partial) = &mut self.message
             && !partial.assembly.is_empty()
@@ -201,18 +230,29 @@ impl Receiver {
         self.events(input, COMPRESSED_STEP, Self::chunk)
     }
 
-    /// See [`Connection::recv_eof`](super::Connection::recv_eof).
-    pub fn recv_eof(&mut self) -> Option<Event<'static>> {
-        match self.state {
-            State::Open => Some(self.fail(ProtocolError::UnexpectedEof)),
-            State::Failing(error) => Some(self.fail(error)),
-            State::Done => None,
-        }
+    /// The next event, and what the sender has to be told.
+    #[inline(never)]
+    pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> (Option<Event<'b>>, Notice) {
+        let arrived = !input.is_empty();
+        let event = self.events(input, usize::MAX, Self::assemble);
+        let notice = self.notice_of(event.as_ref(), arrived);
+        (event, notice)
     }
 
-    #[inline(never)]
-    pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        self.events(input, usize::MAX, Self::assemble)
+    /// The same, with data piece by piece.
+    #[inline]
+    pub(crate) fn recv_any_chunk<'b>(&mut self, input: &mut Input<'b>) -> (Option<Event<'b>>, Notice) {
+        let arrived = !input.is_empty();
+        let event = self.next_chunk(input);
+        let notice = self.notice_of(event.as_ref(), arrived);
+        (event, notice)
+    }
+
+    #[inline]
+    fn notice_of(&self, event: Option<&Event<'_>>, arrived: bool) -> Notice {
+        let mut notice = Notice::of(event, arrived, arrived && self.message.is_some());
+        notice.eof = self.has_ended();
+        notice
     }
 
     /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed
@@ -226,7 +266,7 @@ impl Receiver {
     ) -> Option<Event<'b>> {
         loop {
             match self.state {
-                State::Open => {}
+                State::Open | State::Ending(_) => {}
                 State::Failing(error) => return Some(self.fail(error)),
                 State::Done => {
                     input.take(usize::MAX);
@@ -239,7 +279,12 @@ impl Receiver {
                 missing => missing,
             };
             let event = match self.decoder.next_masked(input, max, compressed_step) {
-                Ok(None) => return None,
+                Ok(None) => {
+                    let State::Ending(error) = self.state else { return None };
+                    // Of a frame that was cut nothing more will come.
+                    input.take(usize::MAX);
+                    return Some(self.fail(error));
+                }
                 Ok(Some(frame)) if frame.chunk.header.opcode.is_control() => self.control(frame.unmask()),
                 Ok(Some(frame)) => data(self, frame),
                 Err(error) => Err(error),

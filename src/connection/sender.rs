@@ -12,26 +12,14 @@ use super::config::Config;
 use super::keepalive::{Due, Timers};
 use super::masks::Masks;
 use super::message::{EncodedMessage, Message};
+use super::notice::{End, Notice};
 use super::output::Output;
-use super::receiver::Event;
 use super::replies::Replies;
 use super::state::{State, Step};
 use crate::deflate::Deflater;
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, Kind, Mask, Opcode};
 use crate::random::Random;
-
-/// What a [`Receiver`](super::Receiver) has the [`Sender`] do; see [`Event::reply`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reply {
-    /// Answer a Ping with this payload.
-    Pong(ControlPayload),
-    /// Answer a Close with this code.
-    Close(Option<CloseCode>),
-    /// Fail the connection (RFC 6455 §7.1.7).
-    Fail(ProtocolError),
-}
 
 /// The half of a [`Connection`](super::Connection) that turns what is to be sent into bytes.
 #[derive(Debug)]
@@ -50,6 +38,8 @@ pub struct Sender {
     max_output: usize,
     high_water: usize,
     timers: Timers,
+    /// Why the peer was given up, if the receiver has something to report about it.
+    lost: Option<ProtocolError>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +69,13 @@ impl Sender {
             max_output: config.max_output,
             high_water: config.high_water,
             timers: Timers::new(config),
+            lost: None,
         }
+    }
+
+    /// The same before its opening handshake.
+    pub(crate) fn opening(self) -> Self {
+        Self { state: State::Opening, ..self }
     }
 
     pub(crate) fn with_deflater(self, deflater: Option<Box<Deflater>>) -> Self {
@@ -265,24 +261,28 @@ impl Sender {
 
     // ---- what the receiver says ----
 
-    /// Carries out what an event asks for; see [`Event::reply`].
-    pub fn reply(&mut self, reply: Reply) {
-        match reply {
-            // "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it
-            // already received a Close frame" (§5.5.2).
-            Reply::Pong(payload) => {
-                if matches!(self.state, State::Open | State::CloseSent) {
-                    if self.takes_pong() {
-                        self.push_pong(&payload);
-                    } else {
-                        self.replies.keep_pong(payload);
-                    }
-                }
+    /// Carries out what the [`Receiver`](super::Receiver) has told; see [`Notice`].
+    pub fn notice(&mut self, notice: Notice) {
+        if notice.heard {
+            self.heard(notice.message);
+        }
+        // "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already
+        // received a Close frame" (§5.5.2).
+        if let Some(payload) = notice.pong
+            && self.state.awaits_close()
+        {
+            if self.takes_pong() {
+                self.push_pong(&payload);
+            } else {
+                self.replies.keep_pong(payload);
             }
+        }
+        match notice.end {
+            None => {}
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
             // MUST send a Close frame in response. (When sending a Close frame in response, the endpoint
             // typically echos the status code it received.)" (§5.5.1)
-            Reply::Close(code) => {
+            Some(End::Close(code)) => {
                 let before = self.conclude(Step::ReceiveClose);
                 if before == State::Open {
                     let frame = code.map(|code| CloseFrame::new(code, ""));
@@ -291,7 +291,7 @@ impl Sender {
             }
             // "the endpoint SHOULD send a Close frame with an appropriate status code before proceeding to
             // _Close the WebSocket Connection_" (§7.1.7).
-            Reply::Fail(error) => {
+            Some(End::Fail(error)) => {
                 let before = self.conclude(Step::Fail);
                 match error.close_code() {
                     Some(code) if before == State::Open => {
@@ -301,21 +301,68 @@ impl Sender {
                 }
             }
         }
+        if notice.eof {
+            self.conclude(Step::End);
+        }
     }
 
-    /// The transport has ended: nothing more will be received.
-    pub fn recv_eof(&mut self) {
-        self.conclude(Step::End);
-    }
-
-    /// Bytes have arrived: the peer is alive. `message`: they brought a message or a piece of one, so that
-    /// the connection is not idle.
+    /// Bytes have arrived: the peer is alive. `message`: with a message or a piece of one, so that the
+    /// connection is not idle.
     #[inline]
-    pub fn heard(&mut self, message: bool) {
+    pub(crate) fn heard(&mut self, message: bool) {
         self.timers.heard();
         if message {
             self.timers.active();
         }
+    }
+
+    /// The transport failed: nothing can be written any more, and what waits is dropped. In
+    /// [`lost`](Self::lost) it is reported to the receiver.
+    pub fn abort(&mut self) {
+        self.give_up(ProtocolError::TransportFailed);
+    }
+
+    /// Why the connection was given up, by a deadline or by [`abort`](Self::abort): for
+    /// [`Receiver::lose`](super::Receiver::lose).
+    #[must_use]
+    pub fn lost(&self) -> Option<ProtocolError> {
+        self.lost
+    }
+
+    // ---- the opening handshake ----
+
+    /// The opening handshake is complete.
+    pub(crate) fn open(&mut self, deflater: Option<Box<Deflater>>) {
+        self.state = self.state.after(Step::Open);
+        self.output = Output::default();
+        self.deflater = deflater;
+    }
+
+    /// The opening handshake came to nothing: `response` is the last that is written.
+    pub(crate) fn refuse(&mut self, response: Vec<u8>) {
+        self.conclude(Step::Fail);
+        self.output = Output::new(response);
+    }
+
+    /// Replaces what is written during the opening handshake.
+    pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
+        self.output = Output::new(bytes);
+    }
+
+    /// Ends without another word.
+    pub(crate) fn end(&mut self) {
+        self.conclude(Step::End);
+    }
+
+    /// Random bytes from the source of the masking keys; none on a server.
+    pub(crate) fn nonce(&mut self) -> [u8; 16] {
+        let mut nonce = [0; 16];
+        if let Some(masks) = &mut self.masks {
+            for word in nonce.as_chunks_mut::<4>().0 {
+                *word = masks.next();
+            }
+        }
+        nonce
     }
 
     // ---- output ----
@@ -337,7 +384,11 @@ impl Sender {
     #[inline]
     pub fn output_written(&mut self, n: usize) {
         // All of it, as most of the time.
-        if n == self.output.len() && self.owed == 0 && self.state == State::Open && !self.replies.has_pongs()
+        if n == self.output.len()
+            && self.owed == 0
+            && self.state == State::Open
+            && !self.replies.has_pongs()
+            && !self.timers.is_stalled()
         {
             self.output.written(n);
         } else {
@@ -352,13 +403,14 @@ impl Sender {
         }
         let buffered = n.min(self.output.len());
         self.output.written(buffered);
-        self.owed = self.owed.saturating_sub((n - buffered) as u64);
-        self.wrote(buffered);
+        let owed = self.owed.min((n - buffered) as u64);
+        self.owed -= owed;
+        self.wrote(buffered, owed);
     }
 
-    /// Something was written, `buffered` bytes of the output among it.
-    fn wrote(&mut self, buffered: usize) {
-        self.timers.wrote(self.state, self.owed > 0 || !self.output.is_empty());
+    /// Something was written: `buffered` bytes of the output and `owed` of a payload behind it.
+    fn wrote(&mut self, buffered: usize, owed: u64) {
+        self.timers.wrote(buffered as u64 + owed, self.owed > 0 || !self.output.is_empty());
         // Not before: what is put into the output now did not wait for the transport.
         self.replies.written(buffered);
         self.send_replies();
@@ -369,7 +421,7 @@ impl Sender {
     pub fn take_output(&mut self) -> Vec<u8> {
         let bytes = self.output.take();
         if !bytes.is_empty() {
-            self.wrote(bytes.len());
+            self.wrote(bytes.len(), 0);
         }
         bytes
     }
@@ -394,7 +446,7 @@ impl Sender {
     #[must_use]
     pub fn should_shutdown(&self) -> bool {
         let over = match self.state {
-            State::Open | State::CloseSent => false,
+            State::Opening | State::Open | State::CloseSent => false,
             // "the underlying TCP connection, in most normal cases, SHOULD be closed first by the server"
             // (§7.1.1).
             State::Closed => self.masks.is_none(),
@@ -427,17 +479,17 @@ impl Sender {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         // A peer that reads nothing may not hold what is left for it forever, even when its own end is over.
-        if self.is_ended() { None } else { self.timers.next(self.state) }
+        if self.is_ended() { None } else { self.timers.next(self.state, self.wants_write() || self.owed > 0) }
     }
 
-    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn now(&self) -> Duration {
         self.timers.now()
     }
 
-    /// See [`Connection::handle_timeout`](super::Connection::handle_timeout).
-    pub fn handle_timeout(&mut self, now: Duration) -> Option<Event<'static>> {
-        match self.timers.handle(now, self.state) {
+    /// See [`Connection::handle_timeout`](super::Connection::handle_timeout). Whether the peer was given up is
+    /// in [`lost`](Self::lost).
+    pub fn handle_timeout(&mut self, now: Duration) {
+        match self.timers.handle(now, self.state, !self.output.is_empty() || self.owed > 0) {
             Due::Nothing => {}
             Due::Ping => {
                 self.shrink();
@@ -448,21 +500,23 @@ impl Sender {
             Due::Idle => {
                 let _ = self.close(CloseCode::GOING_AWAY, "idle");
                 // This starts the closing deadline.
-                self.timers.handle(now, self.state);
+                self.timers.handle(now, self.state, true);
             }
-            Due::PongTimeout => return self.give_up(ProtocolError::PongTimeout),
-            Due::CloseTimeout => return self.give_up(ProtocolError::CloseTimeout),
+            Due::PongTimeout => self.give_up(ProtocolError::PongTimeout),
+            Due::CloseTimeout => self.give_up(ProtocolError::CloseTimeout),
+            Due::WriteTimeout => self.give_up(ProtocolError::WriteTimeout),
         }
-        None
     }
 
-    /// There is nobody left to write to. It is an event unless the connection was over anyway.
-    fn give_up(&mut self, error: ProtocolError) -> Option<Event<'static>> {
+    /// There is nobody left to write to. It is reported unless the connection was over anyway.
+    fn give_up(&mut self, error: ProtocolError) {
         self.output = Output::default();
         self.owed = 0;
         self.replies = Replies::default();
         let before = self.conclude(Step::End);
-        matches!(before, State::Open | State::CloseSent).then_some(Event::Failed(error))
+        if before.awaits_close() {
+            self.lost = Some(error);
+        }
     }
 
     // ---- replies ----

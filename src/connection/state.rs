@@ -1,15 +1,18 @@
-//! [`State`]: the life of a connection (RFC 6455 §7.1), as a table that knows neither roles nor bytes.
+//! [`State`]: the life of a connection (RFC 6455 §4 and §7.1), as a table that knows neither roles nor bytes.
 
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
+    /// The opening handshake is under way; see [`Server`](crate::Server) and [`Client`](crate::Client).
+    Opening,
     /// Messages may be sent and received.
     Open,
     /// We sent a Close; the peer may go on sending until its own.
     CloseSent,
-    /// The closing handshake is over: the peer's Close arrived, and ours is in the output or written.
+    /// The closing handshake is complete: the peer's Close arrived, and ours is in the output or written.
     Closed,
-    /// The peer broke the protocol. A Close with the reason is in the output or written.
+    /// The peer broke the protocol, or was refused: a Close or an HTTP response with the reason is in the output
+    /// or written.
     Failed,
     /// The transport ended, or the peer was given up after a deadline.
     Ended,
@@ -18,6 +21,7 @@ pub enum State {
 /// What moves a connection on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
+    Open,
     SendClose,
     ReceiveClose,
     Fail,
@@ -30,11 +34,20 @@ impl State {
         match (self, step) {
             (Self::Ended, _) | (_, Step::End) => Self::Ended,
             (Self::Failed, _) | (_, Step::Fail) => Self::Failed,
+            (Self::Opening, Step::Open) => Self::Open,
+            // There are no frames before the handshake is complete.
+            (Self::Opening, Step::SendClose | Step::ReceiveClose) => Self::Opening,
             // "after both sending and receiving a Close message, an endpoint considers the WebSocket
             // connection closed" (§5.5.1): a Close is answered at once, so receiving one is always both.
             (Self::Closed, _) | (_, Step::ReceiveClose) => Self::Closed,
             (Self::Open | Self::CloseSent, Step::SendClose) => Self::CloseSent,
+            (Self::Open | Self::CloseSent, Step::Open) => self,
         }
+    }
+
+    /// Whether the peer may still be expected to send messages: its end, or a deadline, is a failure.
+    pub(crate) const fn awaits_close(self) -> bool {
+        matches!(self, Self::Open | Self::CloseSent)
     }
 }
 
@@ -45,16 +58,17 @@ mod tests {
     #[test]
     fn every_step_in_every_state() {
         use State::*;
-        //              SendClose  ReceiveClose  Fail    End
+        //             Open       SendClose  ReceiveClose  Fail    End
         let table = [
-            (Open, [CloseSent, Closed, Failed, Ended]),
-            (CloseSent, [CloseSent, Closed, Failed, Ended]),
-            (Closed, [Closed, Closed, Failed, Ended]),
-            (Failed, [Failed, Failed, Failed, Ended]),
-            (Ended, [Ended, Ended, Ended, Ended]),
+            (Opening, [Open, Opening, Opening, Failed, Ended]),
+            (Open, [Open, CloseSent, Closed, Failed, Ended]),
+            (CloseSent, [CloseSent, CloseSent, Closed, Failed, Ended]),
+            (Closed, [Closed, Closed, Closed, Failed, Ended]),
+            (Failed, [Failed, Failed, Failed, Failed, Ended]),
+            (Ended, [Ended, Ended, Ended, Ended, Ended]),
         ];
         for (state, after) in table {
-            let steps = [Step::SendClose, Step::ReceiveClose, Step::Fail, Step::End];
+            let steps = [Step::Open, Step::SendClose, Step::ReceiveClose, Step::Fail, Step::End];
             assert_eq!(steps.map(|step| state.after(step)), after, "{state:?}");
         }
     }

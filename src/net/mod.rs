@@ -22,7 +22,7 @@ pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
 pub use crate::adapter::{Batch, ConnectOptions, Error};
-use crate::adapter::{DIRECT_FROM, lost, send_methods};
+use crate::adapter::{DIRECT_FROM, eof, lost, send_methods, timeout};
 use crate::connection::{Connection, EncodedMessage, Event, Message};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -301,7 +301,7 @@ impl<S: Transport> WebSocket<S> {
             }
             match self.stream.read(&mut self.buf) {
                 Ok(0) => {
-                    let event = self.connection.recv_eof();
+                    let event = eof(&mut self.connection);
                     // The peer may be waiting for our end, and this WebSocket may be kept for long.
                     self.end_writing()?;
                     if let Some(event) = event {
@@ -359,10 +359,10 @@ impl<S: Transport> WebSocket<S> {
 
     /// Tells the connection the time, and the stream how long it may wait.
     fn tick(&mut self) -> io::Result<Option<Event<'static>>> {
-        let mut timeout = self.read_timeout;
+        let mut wait_for = self.read_timeout;
         if self.connection.next_timeout().is_some() {
             let (now, waiting) = (self.now(), self.connection.output().len());
-            if let Some(lost) = self.connection.handle_timeout(now) {
+            if let Some(lost) = timeout(&mut self.connection, now) {
                 return Ok(Some(lost));
             }
             if self.connection.output().len() > waiting {
@@ -371,12 +371,12 @@ impl<S: Transport> WebSocket<S> {
             if let Some(due) = self.connection.next_timeout() {
                 // A little later is in time; a little earlier would be for nothing.
                 let wait = due.saturating_sub(now).saturating_add(Duration::from_millis(1));
-                timeout = Some(timeout.map_or(wait, |timeout| timeout.min(wait)));
+                wait_for = Some(wait_for.map_or(wait, |timeout| timeout.min(wait)));
             }
         }
-        if self.stream_timeout != Some(timeout) {
-            self.stream.set_read_timeout(timeout)?;
-            self.stream_timeout = Some(timeout);
+        if self.stream_timeout != Some(wait_for) {
+            self.stream.set_read_timeout(wait_for)?;
+            self.stream_timeout = Some(wait_for);
         }
         Ok(None)
     }

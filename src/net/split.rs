@@ -12,7 +12,7 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use super::{Transport, WebSocket, is_later};
-use crate::adapter::{lost_halves, reunited, send_methods};
+use crate::adapter::{lost_halves, receiver_eof, reply, reunited, send_methods, sender_timeout};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -200,7 +200,7 @@ impl<S: Transport> ReadHalf<S> {
                     writing.sender.heard(true);
                 }
                 if writing.sender.next_timeout().is_some()
-                    && let Some(lost) = writing.sender.handle_timeout(now)
+                    && let Some(lost) = sender_timeout(&mut writing.sender, now)
                 {
                     self.receiver.finish();
                     return Ok(Some(lost));
@@ -219,8 +219,8 @@ impl<S: Transport> ReadHalf<S> {
             }
             match self.stream.read(&mut self.buf) {
                 Ok(0) => {
-                    let event = self.receiver.recv_eof();
-                    self.shared.lock().sender.recv_eof();
+                    let event = receiver_eof(&mut self.receiver);
+                    self.shared.lock().sender.end();
                     if event.is_some() {
                         // The peer may be waiting for our end. A stream that is broken will say so again.
                         let _ = self.shared.write(false);
@@ -267,8 +267,8 @@ impl<'b, S> ReadBatch<'b, S> {
         *self.start = self.end - self.input.len();
         let Some(event) = event else { return self.event.take() };
         *self.active |= matches!(event, Event::Message(_));
-        if let Some(reply) = event.reply() {
-            self.shared.lock().sender.reply(reply);
+        if let Some(notice) = reply(&event) {
+            self.shared.lock().sender.notice(notice);
         }
         Some(event)
     }
@@ -332,8 +332,8 @@ impl<S> Shared<S> {
 impl<S: Transport> Shared<S> {
     /// Writes the reply to an event, if it asks for one.
     fn reply_to(&self, event: &Event<'_>) {
-        if let Some(reply) = event.reply() {
-            self.lock().sender.reply(reply);
+        if let Some(notice) = reply(event) {
+            self.lock().sender.notice(notice);
             // A stream that is broken will say so again.
             let _ = self.write(false);
         }

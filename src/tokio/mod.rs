@@ -66,7 +66,7 @@ pub use split::{ReadHalf, Split, WriteHalf};
 use self::alarm::Alarm;
 use self::stream::{Output, ReadBuffer};
 pub use crate::adapter::{Batch, ConnectOptions, Error};
-use crate::adapter::{lost, send_methods};
+use crate::adapter::{eof, lost, send_methods, timeout};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Sender};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -321,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Filled>> {
         while !self.connection.is_ended() {
             if self.connection.next_timeout().is_some()
-                && let Some(lost) = self.connection.handle_timeout(self.alarm.now())
+                && let Some(lost) = timeout(&mut self.connection, self.alarm.now())
             {
                 return Poll::Ready(Ok(Filled::Event(lost)));
             }
@@ -345,7 +345,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             }
             match ready!(read) {
                 Ok(0) => {
-                    let event = self.connection.recv_eof();
+                    let event = eof(&mut self.connection);
                     // The peer may be waiting for our end, and this WebSocket may be kept for long. A stream
                     // that cannot end now does so when it is dropped.
                     let _ = self.poll_end(cx);

@@ -26,8 +26,8 @@ use super::alarm::Alarm;
 use super::stream::{Output, ReadBuffer};
 use super::wakers::{Side, Wakers};
 use super::{Filled, Next, WebSocket};
-use crate::adapter::{lost_halves, not_halves, reunited, send_methods};
-use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Reply, Sender, State};
+use crate::adapter::{lost_halves, not_halves, receiver_eof, reply, reunited, send_methods, sender_timeout};
+use crate::connection::{Connection, EncodedMessage, Event, Message, Notice, Receiver, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::input::Input;
@@ -216,8 +216,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
                 if let Some(heard) = &mut self.heard {
                     heard.1 = true;
                 }
-                if let Some(reply) = event.as_ref().and_then(Event::reply) {
-                    self.shared.reply(reply);
+                if let Some(notice) = event.as_ref().and_then(reply) {
+                    self.shared.reply(notice, matches!(event, Some(Event::Ping(_))));
                 }
                 Ok(event)
             }
@@ -238,8 +238,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
                     if let (Some(heard), Event::Message(_)) = (&mut self.heard, &event) {
                         heard.1 = true;
                     }
-                    if let Some(reply) = event.reply() {
-                        self.shared.reply(reply);
+                    if let Some(notice) = reply(&event) {
+                        self.shared.reply(notice, matches!(event, Event::Ping(_)));
                     }
                     event
                 }
@@ -281,7 +281,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
             }
             match ready!(self.buffer.poll_read(&mut self.stream, cx)) {
                 Ok(0) => {
-                    let event = self.receiver.recv_eof();
+                    let event = receiver_eof(&mut self.receiver);
                     self.shared.end();
                     if let Some(event) = event {
                         return Poll::Ready(Ok(Filled::Event(event)));
@@ -309,7 +309,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ReadHalf<R, W> {
             }
         }
         if sender.next_timeout().is_some()
-            && let Some(lost) = sender.handle_timeout(self.alarm.now())
+            && let Some(lost) = sender_timeout(sender, self.alarm.now())
         {
             self.receiver.finish();
             self.state = sender.state();
@@ -446,21 +446,21 @@ impl<W: AsyncWrite + Unpin> Shared<W> {
         let waker = self.waker();
         let mut writing = self.lock();
         let Writing { stream, sender, output } = &mut *writing;
-        sender.recv_eof();
+        sender.end();
         // An error comes again when the reader looks after the writing side.
         let _ = output.poll_end(stream, sender, &mut Context::from_waker(&waker));
         self.look.store(true, Ordering::Release);
     }
 
     /// Carries out what an event asks for, and writes it, as far as the stream takes it now.
-    fn reply(&self, reply: Reply) {
+    fn reply(&self, notice: Notice, is_pong: bool) {
         let waker = self.waker();
         let mut writing = self.lock();
         let Writing { stream, sender, output } = &mut *writing;
-        sender.reply(reply);
+        sender.notice(notice);
         // An error comes again when the reader looks after the writing side.
         let written = output.poll_flush(stream, sender, &mut Context::from_waker(&waker));
-        if !matches!((written, reply), (Poll::Ready(Ok(())), Reply::Pong(_))) {
+        if !(is_pong && matches!(written, Poll::Ready(Ok(())))) {
             self.look.store(true, Ordering::Release);
         }
     }

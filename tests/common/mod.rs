@@ -161,6 +161,18 @@ pub(crate) fn plain(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
 
 // ---- receiving ----
 
+/// Ends the transport, and what that means.
+pub(crate) fn eof(connection: &mut Connection) -> Option<Event<'static>> {
+    connection.recv_eof();
+    connection.recv(&mut Input::new(&mut [])).map(Event::into_owned)
+}
+
+/// Tells the time, and what that means.
+pub(crate) fn timeout(connection: &mut Connection, now: core::time::Duration) -> Option<Event<'static>> {
+    connection.handle_timeout(now);
+    connection.has_last_words().then(|| connection.recv(&mut Input::new(&mut [])).map(Event::into_owned))?
+}
+
 /// Puts the pieces of messages together, whichever of `recv` and `recv_chunk` they came from.
 #[derive(Debug, Default)]
 pub(crate) struct Collector {

@@ -69,7 +69,11 @@ impl Sender {
     /// "The application MUST NOT send any more data frames after sending a Close frame" (§5.5.1).
     #[inline]
     pub(super) fn may_send(&self) -> Result<(), SendError> {
-        if self.state == State::Open { Ok(()) } else { Err(SendError::Closed) }
+        match self.state {
+            State::Open => Ok(()),
+            State::Opening => Err(SendError::NotOpen),
+            _ => Err(SendError::Closed),
+        }
     }
 
     /// The header of a whole message, if it may be sent now.

@@ -1,0 +1,84 @@
+//! [`Notice`]: what the receiving half of a connection tells the sending half.
+
+use super::event::Event;
+use crate::error::ProtocolError;
+use crate::frame::{CloseCode, CloseFrame, ControlPayload};
+
+/// What a [`Receiver`](super::Receiver) has the [`Sender`](super::Sender) do or know.
+///
+/// It accumulates in the receiver until [`take_notice`](super::Receiver::take_notice), is carried by any channel,
+/// and is carried out by [`notice`](super::Sender::notice). Carry it
+///
+/// * at once if it [holds a reply](super::Receiver::has_reply): to a Ping, a Close or a failure;
+/// * otherwise once a read: the peer was heard, a message came, the stream ended.
+///
+/// ```
+/// use sansocket::{Config, Connection, Input};
+/// let (mut receiver, mut sender) = Connection::server(Config::default()).split();
+/// let mut bytes = *b"\x89\x80\0\0\0\0"; // a Ping
+/// let mut input = Input::new(&mut bytes);
+/// while let Some(_event) = receiver.recv(&mut input) {
+///     if receiver.has_reply() {
+///         sender.notice(receiver.take_notice());
+///     }
+/// }
+/// sender.notice(receiver.take_notice()); // the peer was heard
+/// assert_eq!(sender.output(), b"\x8A\x00");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use = "the sender has to be told"]
+pub struct Notice {
+    /// Bytes have arrived: the peer is alive.
+    pub(super) heard: bool,
+    /// They brought a message or a piece of one: the connection is not idle.
+    pub(super) message: bool,
+    /// The latest Ping to answer.
+    pub(super) pong: Option<ControlPayload>,
+    pub(super) end: Option<End>,
+    /// The stream ended.
+    pub(super) eof: bool,
+}
+
+/// The last thing that a receiver has to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Answer a Close with this code.
+    Close(Option<CloseCode>),
+    /// Fail the connection (RFC 6455 §7.1.7).
+    Fail(ProtocolError),
+}
+
+impl Notice {
+    /// Nothing but that bytes have arrived, with a message or a piece of one among them.
+    pub(super) const MESSAGE: Self = Self { heard: true, message: true, pong: None, end: None, eof: false };
+
+    /// What an event asks for; `heard` and `message` as in the fields.
+    pub(crate) fn of(event: Option<&Event<'_>>, heard: bool, message: bool) -> Self {
+        let mut notice = Self { heard, message, ..Self::default() };
+        match event {
+            None | Some(Event::Pong(_)) => {}
+            Some(Event::Message(_) | Event::Chunk(_)) => notice.message = true,
+            Some(Event::Ping(payload)) => notice.pong = Some(*payload),
+            Some(Event::Close(frame)) => {
+                notice.end = Some(End::Close(frame.as_ref().map(CloseFrame::code)));
+            }
+            Some(Event::Failed(error)) => notice.end = Some(End::Fail(*error)),
+        }
+        notice
+    }
+
+    /// Adds a later notice. Of two Pings the later one is answered, which §5.5.3 allows.
+    pub fn merge(&mut self, later: Self) {
+        self.heard |= later.heard;
+        self.message |= later.message;
+        self.pong = later.pong.or(self.pong);
+        self.end = self.end.or(later.end);
+        self.eof |= later.eof;
+    }
+
+    /// Whether it makes the sender send something: then it should not wait.
+    #[must_use]
+    pub fn has_reply(&self) -> bool {
+        self.pong.is_some() || self.end.is_some()
+    }
+}
