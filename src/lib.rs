@@ -145,6 +145,8 @@ mod adapter;
 #[cfg(feature = "alloc")]
 mod connection;
 mod error;
+#[cfg(feature = "alloc")]
+mod http;
 mod input;
 mod random;
 #[cfg(feature = "simd")]

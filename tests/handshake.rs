@@ -7,8 +7,8 @@ use core::fmt::Write as _;
 
 use sansocket::handshake::{
     ArgumentError, ClientHandshake, ClientProgress, ClientRequest, ConnectHandshake, ConnectRequest,
-    HandshakeError as E, Headers, PseudoHeaders, Response, ServerHandshake, ServerProgress, UpgradeRequest,
-    accept_key,
+    HandshakeError as E, Headers, Proxy, ProxyHandshake, ProxyProgress, PseudoHeaders, RefusedResponse,
+    Response, ServerHandshake, ServerProgress, UpgradeRequest, Url, accept_key,
 };
 use sansocket::{Config, Connection, Input};
 
@@ -584,6 +584,35 @@ fn the_end_of_the_stream() {
 }
 
 #[test]
+fn a_refusal_that_stalls_keeps_what_has_arrived() {
+    let client = |bytes: &[u8]| match client().recv(&mut Input::new(&mut bytes.to_vec())) {
+        ClientProgress::Incomplete(handshake) => handshake.timed_out(),
+        other => panic!("{other:?}"),
+    };
+    let proxy = |bytes: &[u8]| {
+        let (proxy, url) = (Proxy::parse("http://p").unwrap(), Url::parse("ws://h").unwrap());
+        let handshake = ProxyHandshake::new(&proxy, &url, Config::default());
+        match handshake.recv(&mut Input::new(&mut bytes.to_vec())) {
+            ProxyProgress::Incomplete(handshake) => handshake.timed_out(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for timed_out in [&client as &dyn Fn(&[u8]) -> Result<RefusedResponse, E>, &proxy] {
+        for head in
+            ["", "HTTP/1.1 503 x\r\n", "HTTP/1.1 100 x\r\n\r\n", "HTTP/1.1 503 x\r\nContent-Length: 9\r\n"]
+        {
+            assert_eq!(timed_out(head.as_bytes()).err(), Some(E::TimedOut), "{head}");
+        }
+        for (status, body) in [(503, ""), (407, "sorr"), (302, "sorry, s")] {
+            let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 9\r\nLocation: /a\r\n\r\n{body}");
+            let refused = timed_out(answer.as_bytes()).unwrap();
+            assert_eq!((refused.status(), refused.body()), (status, body.as_bytes()));
+            assert_eq!(refused.header("location"), Some(&b"/a"[..]));
+        }
+    }
+}
+
+#[test]
 fn trap_15_http_1_0_other_methods_and_hosts() {
     for version in ["HTTP/1.0", "HTTP/2.0", "HTTP/0.9"] {
         let (error, response) = refused(&edit(REQUEST, "HTTP/1.1", version)).unwrap();
@@ -676,15 +705,16 @@ fn the_nonce_comes_from_the_random_bytes_and_precedes_the_masks() {
 }
 
 #[test]
-fn an_answer_before_the_whole_request_was_written_loses_nothing() {
-    let mut handshake =
-        ClientHandshake::new(ClientRequest::new("ws://h/").unwrap(), Config::default(), nonce);
-    handshake.output_written(10);
-    let rest = handshake.output().to_vec();
-    let mut bytes = edit(RESPONSE, "Sec-WebSocket-Protocol: chat\r\n", "");
-    match handshake.recv(&mut Input::new(&mut bytes)) {
-        ClientProgress::Connected(connection, _) => assert_eq!(connection.output(), rest),
-        other => panic!("{other:?}"),
+fn a_request_is_over_when_its_answer_has_arrived_however_much_was_told_to_be_written() {
+    let request = ClientRequest::new("ws://h/").unwrap();
+    for told in [0, 10, usize::MAX] {
+        let mut handshake = ClientHandshake::new(request.clone(), Config::default(), nonce);
+        handshake.output_written(told);
+        let mut bytes = edit(RESPONSE, "Sec-WebSocket-Protocol: chat\r\n", "");
+        match handshake.recv(&mut Input::new(&mut bytes)) {
+            ClientProgress::Connected(connection, _) => assert_eq!(connection.output(), b"", "{told}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::codec::Codec;
-use crate::handshake::{Extension, HandshakeError};
+use crate::http::{Extension, HandshakeError};
 
 /// How a connection compresses, if the peer agrees: the same for both roles.
 ///

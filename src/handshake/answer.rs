@@ -1,21 +1,22 @@
 //! [`AnswerReader`]: the final response to a request of ours (RFC 9110 §15).
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::error::HandshakeError;
-use super::grammar::text;
-use super::head::{Field, Head, HeadReader, Headers};
-use super::start_line::StatusLine;
+use super::head_limits;
+use crate::http::{Field, HandshakeError, Head, HeadReader, Headers, StatusLine, text};
 use crate::{Config, Input};
 
 /// Takes bytes until a final response is whole: its head, and if it is a refusal the beginning of its body.
 pub(super) struct AnswerReader {
-    pub(super) reader: HeadReader<StatusLine>,
+    reader: HeadReader<StatusLine>,
     informational: u8,
     /// A refusal whose body is still coming.
     refused: Option<Box<RefusedResponse>>,
+    /// What was wrong with the answer: it stays wrong.
+    failed: Option<HandshakeError>,
 }
 
 /// The answer to a request that hopes for one status.
@@ -25,12 +26,27 @@ pub(super) enum Answer {
 }
 
 impl AnswerReader {
-    pub(super) fn new(config: Config) -> Self {
-        Self { reader: HeadReader::new(config), informational: 0, refused: None }
+    pub(super) fn new(config: &Config) -> Self {
+        let reader = HeadReader::new(head_limits(config));
+        Self { reader, informational: 0, refused: None, failed: None }
     }
 
     /// `None`: all bytes are taken, more are needed. Those behind the head that was hoped for stay in `input`.
     pub(super) fn recv(
+        &mut self,
+        input: &mut Input<'_>,
+        is_hoped: impl Fn(u16) -> bool,
+    ) -> Result<Option<Answer>, HandshakeError> {
+        if let Some(error) = self.failed {
+            input.take(usize::MAX);
+            return Err(error);
+        }
+        let answer = self.read(input, is_hoped);
+        self.failed = answer.as_ref().err().copied();
+        answer
+    }
+
+    fn read(
         &mut self,
         input: &mut Input<'_>,
         is_hoped: impl Fn(u16) -> bool,
@@ -40,6 +56,7 @@ impl AnswerReader {
                 return Ok(self.collect(refused, input).map(Answer::Refused));
             }
             let Some(head) = self.reader.recv(input)? else { return Ok(None) };
+            self.reader.restart();
             match head.start.code {
                 code if is_hoped(code) => return Ok(Some(Answer::Hoped(head))),
                 // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to
@@ -49,16 +66,24 @@ impl AnswerReader {
                         return Err(HandshakeError::TooManyInformational);
                     }
                     self.informational += 1;
-                    self.reader.restart();
                 }
                 _ => self.refused = Some(Box::new(RefusedResponse::new(head, input.len()))),
             }
         }
     }
 
-    /// The stream ended: the refusal, if one was being received.
-    pub(super) fn recv_eof(self) -> Result<RefusedResponse, HandshakeError> {
-        self.refused.map(|refused| *refused).ok_or(HandshakeError::Truncated)
+    /// The head of a response that an HTTP library received and parsed.
+    pub(super) fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        status: u16,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Head<StatusLine>, HandshakeError> {
+        self.reader.recv_pairs(format!("HTTP/1.1 {status} ").as_bytes(), headers)
+    }
+
+    /// No more is waited for: the refusal, with as much of its body as has arrived, if its head is complete.
+    pub(super) fn give_up(&mut self) -> Option<RefusedResponse> {
+        self.refused.take().map(|refused| *refused)
     }
 
     fn collect(
@@ -83,7 +108,6 @@ impl fmt::Debug for AnswerReader {
 }
 
 /// An HTTP response that is not the one hoped for, with the beginning of its body.
-#[derive(Debug)]
 pub struct RefusedResponse {
     head: Head<StatusLine>,
     body: Vec<u8>,
@@ -127,6 +151,17 @@ impl RefusedResponse {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+}
+
+/// Without the values of headers and the body, which may hold secrets.
+impl fmt::Debug for RefusedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefusedResponse")
+            .field("status", &self.status())
+            .field("headers", &self.headers())
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -80,44 +80,55 @@
 
 mod accept_key;
 #[cfg(feature = "alloc")]
-#[path = "."]
-mod opening {
-    //! Everything but the accept key, whose files lie beside this one: it takes `alloc`.
-    use super::accept_key;
-
-    mod answer;
-    mod client;
-    mod connect;
-    mod error;
-    mod extensions;
-    mod grammar;
-    mod head;
-    #[cfg(feature = "http")]
-    mod http;
-    mod origin;
-    mod proxy;
-    mod redirect;
-    mod request;
-    mod response;
-    mod server;
-    mod start_line;
-    mod url;
-
-    pub use answer::RefusedResponse;
-    pub use client::{ClientHandshake, ClientProgress, ClientRequest, Established};
-    pub use connect::{ConnectHandshake, ConnectRequest, PseudoHeaders};
-    pub use error::{ArgumentError, HandshakeError, RedirectError, UrlError};
-    pub use extensions::Extension;
-    pub use head::Headers;
-    pub use origin::OriginPolicy;
-    pub use proxy::{Proxy, ProxyHandshake, ProxyProgress};
-    pub use redirect::Redirects;
-    pub use request::{Accepted, UpgradeRequest};
-    pub use response::Response;
-    pub use server::{HttpRequest, Refusal, ServerHandshake, ServerProgress};
-    pub use url::Url;
-}
+mod answer;
+#[cfg(feature = "alloc")]
+mod check;
+#[cfg(feature = "alloc")]
+mod client;
+#[cfg(feature = "alloc")]
+mod client_request;
+#[cfg(feature = "alloc")]
+mod extended_connect;
+#[cfg(feature = "alloc")]
+mod http_request;
+#[cfg(feature = "http")]
+mod http_types;
+#[cfg(feature = "alloc")]
+mod opening;
+#[cfg(feature = "alloc")]
+mod origin;
+#[cfg(feature = "alloc")]
+mod proxy;
+#[cfg(feature = "alloc")]
+mod redirect;
+#[cfg(feature = "alloc")]
+mod refusal;
+#[cfg(feature = "alloc")]
+mod request;
+#[cfg(feature = "alloc")]
+mod server;
 
 pub use accept_key::accept_key;
 #[cfg(feature = "alloc")]
-pub use opening::*;
+pub use {
+    answer::RefusedResponse,
+    client::{ClientHandshake, ClientProgress, Established},
+    client_request::ClientRequest,
+    extended_connect::{ConnectHandshake, ConnectRequest, PseudoHeaders},
+    http_request::HttpRequest,
+    origin::OriginPolicy,
+    proxy::{Proxy, ProxyHandshake, ProxyProgress},
+    redirect::{RedirectError, Redirects},
+    refusal::Refusal,
+    request::{Accepted, UpgradeRequest},
+    server::{ServerHandshake, ServerProgress},
+};
+
+#[cfg(feature = "alloc")]
+pub use crate::http::{ArgumentError, Extension, HandshakeError, Headers, Response, Url, UrlError};
+
+/// The limits of a peer's head.
+#[cfg(feature = "alloc")]
+fn head_limits(config: &crate::Config) -> crate::http::Limits {
+    crate::http::Limits { max_head: config.max_head, max_headers: config.max_headers }
+}

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::request::UpgradeRequest;
-use super::url::split_port;
+use crate::http::split_port;
 
 /// Which web pages may connect.
 ///

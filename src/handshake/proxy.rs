@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::answer::{Answer, AnswerReader, RefusedResponse};
-use super::error::{HandshakeError, UrlError};
-use super::grammar::push_line;
-use super::url::Url;
+use crate::http::{HandshakeError, Url, UrlError, push_line};
 use crate::{Config, Input};
 
 /// An HTTP proxy: where it is, and who we are to it.
@@ -80,7 +78,7 @@ impl ProxyHandshake {
             push_line(&mut output, b"Proxy-Authorization", authorization.as_bytes());
         }
         output.extend_from_slice(b"\r\n");
-        Self { output, written: 0, answer: AnswerReader::new(config) }
+        Self { output, written: 0, answer: AnswerReader::new(&config) }
     }
 
     /// What is still to be written.
@@ -96,24 +94,57 @@ impl ProxyHandshake {
 
     /// Takes received bytes.
     pub fn recv(mut self, input: &mut Input<'_>) -> ProxyProgress {
+        match self.recv_mut(input) {
+            Tunnel::Incomplete => ProxyProgress::Incomplete(self),
+            Tunnel::Open => ProxyProgress::Open,
+            Tunnel::Refused(refused) => ProxyProgress::Refused(refused),
+            Tunnel::Failed(error) => ProxyProgress::Failed(error),
+        }
+    }
+
+    /// The same by reference.
+    pub(crate) fn recv_mut(&mut self, input: &mut Input<'_>) -> Tunnel {
         // "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch to
         // tunnel mode immediately after the response header section"; "A client MUST ignore any Content-Length
         // or Transfer-Encoding header fields received in a successful response to CONNECT."
         match self.answer.recv(input, |code| matches!(code, 200..=299)) {
-            Ok(None) => ProxyProgress::Incomplete(self),
-            Ok(Some(Answer::Hoped(_))) => ProxyProgress::Open,
-            Ok(Some(Answer::Refused(refused))) => ProxyProgress::Refused(refused),
-            Err(error) => ProxyProgress::Failed(error),
+            Ok(None) => Tunnel::Incomplete,
+            Ok(Some(Answer::Hoped(_))) => Tunnel::Open,
+            Ok(Some(Answer::Refused(refused))) => Tunnel::Refused(refused),
+            Err(error) => Tunnel::Failed(error),
         }
     }
 
-    /// The stream ended. The refusal, if one was being received.
+    /// The stream ended. The refusal, with as much of its body as has arrived, if its head is complete.
     ///
     /// # Errors
-    /// [`HandshakeError::Truncated`] if not even its head was whole.
-    pub fn recv_eof(self) -> Result<RefusedResponse, HandshakeError> {
-        self.answer.recv_eof()
+    /// [`HandshakeError::Truncated`] if it is not.
+    pub fn recv_eof(mut self) -> Result<RefusedResponse, HandshakeError> {
+        self.give_up().ok_or(HandshakeError::Truncated)
     }
+
+    /// The caller waits no longer. The refusal, with as much of its body as has arrived, if its head is
+    /// complete.
+    ///
+    /// # Errors
+    /// [`HandshakeError::TimedOut`] if it is not.
+    pub fn timed_out(mut self) -> Result<RefusedResponse, HandshakeError> {
+        self.give_up().ok_or(HandshakeError::TimedOut)
+    }
+
+    /// No more is waited for: the refusal, with as much of its body as has arrived, if its head is complete.
+    pub(crate) fn give_up(&mut self) -> Option<RefusedResponse> {
+        self.answer.give_up()
+    }
+}
+
+/// What has come of the bytes that [`ProxyHandshake::recv_mut`] took; see [`ProxyProgress`].
+#[derive(Debug)]
+pub(crate) enum Tunnel {
+    Incomplete,
+    Open,
+    Refused(RefusedResponse),
+    Failed(HandshakeError),
 }
 
 /// Without the output, which may hold a password.

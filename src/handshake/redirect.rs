@@ -1,13 +1,12 @@
 //! [`Redirects`]: where a refusal leads to (RFC 9110 §15.4).
 
 use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
 
 use super::answer::RefusedResponse;
-use super::client::ClientRequest;
-use super::error::RedirectError;
-use super::grammar::push_line;
-use super::head::Headers;
-use super::url::Url;
+use super::client_request::ClientRequest;
+use crate::http::{Headers, Url, push_line};
 
 /// Which redirects a client follows, and how many. Nothing is followed unless it asks.
 ///
@@ -76,6 +75,30 @@ impl Redirects {
         Ok(Some(request.moved_to(url)))
     }
 }
+
+/// A redirect that is not followed (RFC 9110 §15.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// There were as many as are followed.
+    TooMany,
+    /// It leads from `wss` to `ws`.
+    Downgrade,
+    /// `Location` is not an http, https, ws or wss URL, nor relative to one; or it is repeated.
+    Location,
+}
+
+impl fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooMany => "too many redirects",
+            Self::Downgrade => "a redirect from wss to ws",
+            Self::Location => "a redirect whose Location is no URL, or several",
+        })
+    }
+}
+
+impl Error for RedirectError {}
 
 impl ClientRequest {
     /// The same request elsewhere, without secrets if that is another origin.

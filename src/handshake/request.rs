@@ -4,14 +4,13 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::accept_key::accept_key;
-use super::error::{ArgumentError, HandshakeError};
-use super::extensions::{self, Extension};
-use super::grammar::{is_same, is_token, letters_digits_and, list, push_header, push_line, text};
-use super::head::{Field, Head, HeadReader, Headers};
-use super::response::Response;
-use super::server::Refusal;
-use super::start_line::RequestLine;
-use super::url::{split_absolute, split_port};
+use super::check::{Offers, check};
+use super::head_limits;
+use super::refusal::Refusal;
+use crate::http::{
+    ArgumentError, Extension, Field, HandshakeError, Head, HeadReader, Headers, RequestLine, Response,
+    push_header, push_line, split_absolute, text,
+};
 use crate::{Config, Connection};
 
 /// A client asks for a WebSocket, and every rule of RFC 6455 §4.2.1 is kept.
@@ -28,6 +27,7 @@ use crate::{Config, Connection};
 #[must_use = "the client waits for an answer"]
 pub struct UpgradeRequest {
     head: Head<RequestLine>,
+    offers: Offers,
     config: Config,
     /// Which of the offered subprotocols was chosen.
     chosen: Option<usize>,
@@ -36,8 +36,8 @@ pub struct UpgradeRequest {
 }
 
 impl UpgradeRequest {
-    pub(super) fn new(head: Head<RequestLine>, config: Config) -> Self {
-        Self { head, config, chosen: None, added: Vec::new() }
+    pub(super) fn new(head: Head<RequestLine>, offers: Offers, config: Config) -> Self {
+        Self { head, offers, config, chosen: None, added: Vec::new() }
     }
 
     /// The same request from what an HTTP library parsed; name-value pairs must be in their order.
@@ -71,10 +71,12 @@ impl UpgradeRequest {
         config: Config,
     ) -> Result<Self, Refusal> {
         let line = [method, " ", target, " HTTP/1.1"].concat();
-        let head = HeadReader::new(config).recv_pairs(line.as_bytes(), headers).map_err(Refusal::new)?;
+        let head = HeadReader::new(head_limits(&config))
+            .recv_pairs(line.as_bytes(), headers)
+            .map_err(Refusal::new)?;
         match check(&head) {
-            Ok(true) => Ok(Self::new(head, config)),
-            Ok(false) => Err(Refusal::to(&head, HandshakeError::MissingUpgrade)),
+            Ok(Some(offers)) => Ok(Self::new(head, offers, config)),
+            Ok(None) => Err(Refusal::to(&head, HandshakeError::MissingUpgrade)),
             Err(error) => Err(Refusal::to(&head, error)),
         }
     }
@@ -134,12 +136,12 @@ impl UpgradeRequest {
 
     /// The offered subprotocols, the client's favourite first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
-        subprotocols(&self.head).map(text)
+        self.offers.subprotocols.iter().map(|&span| text(self.head.part(span)))
     }
 
     /// The offered extensions, the client's favourite first.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> {
-        extensions::extensions(&self.head)
+        self.offers.extensions.of(&self.head)
     }
 
     /// The subprotocol that the answer will name.
@@ -247,119 +249,6 @@ impl Accepted {
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.head)
     }
-}
-
-/// Whether it is a WebSocket request that keeps every rule (true), or one that has nothing to do with
-/// WebSocket (false).
-pub(super) fn check(head: &Head<RequestLine>) -> Result<bool, HandshakeError> {
-    use HandshakeError as E;
-    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
-    // message that lacks a Host header field and to any request message that contains more than one Host
-    // header field line or a Host header field with an invalid field value."
-    match head.only(Field::Host, E::MissingHost, E::RepeatedHost) {
-        Ok(host) if split_port(core::str::from_utf8(host).unwrap_or_default()).is_err() => {
-            return Err(E::InvalidHost);
-        }
-        Err(E::MissingHost) if head.start.minor == 0 => {}
-        host => drop(host?),
-    }
-    // §4.2.1-3: "An |Upgrade| header field containing the value "websocket", treated as an ASCII
-    // case-insensitive value."
-    if !contains(head, Field::Upgrade, b"websocket") {
-        let fields = [Field::Key, Field::Version, Field::Protocol, Field::Extensions, Field::Accept];
-        let foreign = fields.iter().all(|&field| head.count(field) == 0);
-        return if foreign { Ok(false) } else { Err(E::MissingUpgrade) };
-    }
-    // §4.2.1-1: "An HTTP/1.1 or higher GET request, including a "Request-URI""
-    if head.start.minor == 0 {
-        return Err(E::UnsupportedHttpVersion);
-    }
-    if head.method() != "GET" {
-        return Err(E::MethodNotGet);
-    }
-    let target = head.target();
-    match split_absolute(target) {
-        Some((authority, _)) if split_port(authority).is_err() => return Err(E::InvalidTarget),
-        None if !target.starts_with('/') => return Err(E::InvalidTarget),
-        _ => {}
-    }
-    // §4.2.1-4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
-    // case-insensitive value."
-    if !contains(head, Field::Connection, b"Upgrade") {
-        return Err(E::MissingConnectionUpgrade);
-    }
-    check_version(head)?;
-    check_key(head.only(Field::Key, E::MissingKey, E::RepeatedKey)?)?;
-    // A proxy that believes in a body would not see the frames where we see them.
-    let mut lengths = head.values(Field::ContentLength);
-    if head.count(Field::TransferEncoding) > 0 || lengths.any(|length| length != b"0") {
-        return Err(E::RequestBody);
-    }
-    check_offers(head)?;
-    Ok(true)
-}
-
-/// What does not depend on the version of HTTP.
-pub(super) fn check_offers(head: &Head<RequestLine>) -> Result<(), HandshakeError> {
-    if head.count(Field::Origin) > 1 {
-        return Err(HandshakeError::RepeatedOrigin);
-    }
-    check_subprotocols(head)?;
-    extensions::check(head)
-}
-
-/// §4.2.1-6: "A |Sec-WebSocket-Version| header field, with a value of 13."
-pub(super) fn check_version(head: &Head<RequestLine>) -> Result<(), HandshakeError> {
-    use HandshakeError as E;
-    match head.only(Field::Version, E::MissingVersion, E::InvalidVersion)? {
-        b"13" => Ok(()),
-        // §4.3: "Limited to 0-255 range, with no leading zeros"
-        [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'] | [b'1' | b'2', b'0'..=b'9', b'0'..=b'9'] => {
-            Err(E::UnsupportedVersion)
-        }
-        _ => Err(E::InvalidVersion),
-    }
-}
-
-/// §4.2.1-5: "a base64-encoded […] value that, when decoded, is 16 bytes in length."
-///
-/// The last character has four bits to spare, and the RFC's own example in §4.1 does not leave them zero: any
-/// are taken.
-fn check_key(key: &[u8]) -> Result<(), HandshakeError> {
-    match key.split_first_chunk::<22>() {
-        Some((characters, b"==")) if characters.iter().all(|&byte| BASE64[usize::from(byte)]) => Ok(()),
-        _ => Err(HandshakeError::InvalidKey),
-    }
-}
-
-/// RFC 4648 §4.
-const BASE64: [bool; 256] = letters_digits_and(b"+/");
-
-/// §4.1-10: "The elements that comprise this value MUST be non-empty strings […] and MUST all be unique
-/// strings."
-fn check_subprotocols(head: &Head<RequestLine>) -> Result<(), HandshakeError> {
-    if head.count(Field::Protocol) == 0 {
-        return Ok(());
-    }
-    let mut offered: Vec<_> = subprotocols(head).collect();
-    if offered.is_empty() || !offered.iter().all(|subprotocol| is_token(subprotocol)) {
-        return Err(HandshakeError::InvalidSubprotocol);
-    }
-    // Sorted, because comparing each with each takes too long for thousands.
-    offered.sort_unstable();
-    let unique = offered.windows(2).all(|pair| pair[0] != pair[1]);
-    if unique { Ok(()) } else { Err(HandshakeError::DuplicateSubprotocol) }
-}
-
-fn subprotocols(head: &Head<RequestLine>) -> impl Iterator<Item = &[u8]> {
-    head.values(Field::Protocol).flat_map(list)
-}
-
-/// Whether one of the field's lists has the element, without regard to case.
-pub(super) fn contains<S>(head: &Head<S>, field: Field, element: &[u8]) -> bool {
-    let is_it = |other: &[u8]| is_same(other, element);
-    // Most often it stands alone.
-    head.value(field).is_some_and(is_it) || head.values(field).flat_map(list).any(is_it)
 }
 
 const SWITCHING_PROTOCOLS: &[u8] =

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::UrlError;
-use super::grammar::letters_digits_and;
+use super::grammar::{letters_digits_and, text};
 
 /// A WebSocket URL.
 ///
@@ -35,11 +35,11 @@ pub struct Url {
     port: u16,
     resource: String,
     /// The value of `Authorization`.
-    pub(super) authorization: Option<String>,
+    pub(crate) authorization: Option<String>,
 }
 
 impl Url {
-    /// Parses a URL. A user name and password become [`Authorization: Basic`](super::ClientRequest::new).
+    /// Parses a URL. A user name and password become [`Authorization: Basic`](crate::handshake::ClientRequest::new).
     ///
     /// # Errors
     /// One [`UrlError`] for each part that can be wrong. What is not visible ASCII must come percent-encoded,
@@ -78,7 +78,7 @@ impl Url {
     }
 
     /// Where a reference found at this URL leads to (RFC 3986 §5.2); http is ws, and https is wss.
-    pub(super) fn join(&self, reference: &str) -> Result<Self, UrlError> {
+    pub(crate) fn join(&self, reference: &str) -> Result<Self, UrlError> {
         let reference = reference.split('#').next().unwrap_or_default();
         let (secure, rest) = match reference.find([':', '/', '?']).map(|at| reference.split_at(at)) {
             Some((scheme, rest)) if rest.starts_with("://") => (is_secure(scheme)?, &rest[1..]),
@@ -102,12 +102,12 @@ impl Url {
     }
 
     /// Whether both have the same scheme, host and port (RFC 6454 §5).
-    pub(super) fn is_same_origin(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         (self.secure, self.port) == (other.secure, other.port) && self.host.eq_ignore_ascii_case(&other.host)
     }
 
     /// Host and port, the default one as well: the target of a CONNECT.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
@@ -183,7 +183,7 @@ impl fmt::Debug for Url {
 }
 
 /// `host [ ":" port ]`, as in a URL, a `Host` or an `Origin`. The brackets of an IPv6 address stay.
-pub(super) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
     let host_end = match authority.strip_prefix('[').and_then(|authority| authority.find(']')) {
         Some(bracket) => bracket + 2,
         None => authority.bytes().position(|byte| byte == b':').unwrap_or(authority.len()),
@@ -204,7 +204,7 @@ pub(super) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlErro
 }
 
 /// The authority of an absolute http, https, ws or wss URI, and what is behind it.
-pub(super) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
     // The usual target is a path.
     let (scheme, rest) = if uri.starts_with('/') { None } else { uri.split_once("://") }?;
     let known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
@@ -236,7 +236,7 @@ fn basic(user_info: &str) -> Result<String, UrlError> {
     let mut encoded = vec![0; pair.len().div_ceil(3) * 4];
     // The buffer has the exact size: it cannot fail.
     let _ = STANDARD.encode_slice(pair, &mut encoded);
-    Ok(format!("Basic {}", super::grammar::text(&encoded)))
+    Ok(format!("Basic {}", text(&encoded)))
 }
 
 /// RFC 3986 §2.1: "pct-encoded = "%" HEXDIG HEXDIG".

@@ -2,24 +2,15 @@
 
 use super::error::HandshakeError;
 use super::grammar::{is_value, is_visible, text, token_len};
-use super::head::Head;
-
-/// What the two kinds of head differ in.
-pub(super) trait StartLine: Copy {
-    /// Whether an empty line in front is skipped.
-    const AFTER_EMPTY_LINE: bool;
-
-    /// Checks the line, which has no line end.
-    fn parse(line: &[u8]) -> Result<Self, HandshakeError>;
-}
+use super::head::{Head, StartLine};
 
 /// "request-line = method SP request-target SP HTTP-version": where the first two end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RequestLine {
+pub(crate) struct RequestLine {
     method: usize,
     target: usize,
     /// The y of HTTP/1.y.
-    pub(super) minor: u8,
+    pub(crate) minor: u8,
 }
 
 impl StartLine for RequestLine {
@@ -42,20 +33,20 @@ impl StartLine for RequestLine {
 }
 
 impl Head<RequestLine> {
-    pub(super) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         text(self.bytes().get(..self.start.method).unwrap_or_default())
     }
 
-    pub(super) fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         text(self.bytes().get(self.start.method + 1..self.start.target).unwrap_or_default())
     }
 }
 
 /// "status-line = HTTP-version SP status-code SP [ reason-phrase ]".
 #[derive(Debug, Clone, Copy)]
-pub(super) struct StatusLine {
-    pub(super) code: u16,
-    pub(super) minor: u8,
+pub(crate) struct StatusLine {
+    pub(crate) code: u16,
+    pub(crate) minor: u8,
     end: usize,
 }
 
@@ -79,7 +70,7 @@ impl StartLine for StatusLine {
 }
 
 impl Head<StatusLine> {
-    pub(super) fn reason(&self) -> &[u8] {
+    pub(crate) fn reason(&self) -> &[u8] {
         self.bytes().get(REASON..self.start.end).unwrap_or_default()
     }
 }

@@ -11,52 +11,84 @@
 //! handshake asks for is noted then. Nothing is searched twice, however the bytes are cut.
 
 use alloc::vec::Vec;
-use core::{fmt, mem};
+use core::{fmt, iter, mem};
 
 use memchr::{memchr, memchr_iter};
 
 use super::error::HandshakeError;
 use super::grammar::{is_same, is_token, is_value, push_line, text, token_len};
-use super::start_line::StartLine;
-use crate::{Config, Input};
+use crate::Input;
 
 /// A whole head whose lines were all checked.
-pub(super) struct Head<S> {
+pub(crate) struct Head<S> {
     bytes: Vec<u8>,
     /// Where the start line and the first header line start.
     start_line: usize,
     headers: usize,
     places: [Place; Field::COUNT],
-    pub(super) start: S,
+    pub(crate) start: S,
 }
 
 impl<S> Head<S> {
     /// The bytes from the start line on.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(self.start_line..).unwrap_or_default()
     }
 
-    pub(super) fn headers(&self) -> Headers<'_> {
+    pub(crate) fn headers(&self) -> Headers<'_> {
         Headers { lines: self.bytes.get(self.headers..).unwrap_or_default() }
     }
 
     /// How many lines the field has.
-    pub(super) fn count(&self, field: Field) -> usize {
+    pub(crate) fn count(&self, field: Field) -> usize {
         self.places[field as usize].count as usize
     }
 
     /// The values of the field's lines, in order.
-    pub(super) fn values(&self, field: Field) -> impl Iterator<Item = &[u8]> {
-        let place = self.places[field as usize];
-        let others = Headers { lines: self.bytes.get(place.next as usize..).unwrap_or_default() }
-            .filter(move |(name, _)| name.eq_ignore_ascii_case(field.name()))
-            .map(|(_, value)| value)
-            .take(place.count.saturating_sub(1) as usize);
-        self.value(field).into_iter().chain(others)
+    pub(crate) fn values(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        self.value_spans(field).map(|span| self.part(span).trim_ascii())
+    }
+
+    /// Where the values of the field's lines are, with the whitespace around them and the line end.
+    pub(super) fn value_spans(&self, field: Field) -> impl Iterator<Item = Span> {
+        let Place { value, next, count } = self.places[field as usize];
+        let mut line = next as usize;
+        let others = iter::from_fn(move || {
+            loop {
+                let rest = self.bytes.get(line..)?;
+                let (start, len) = (line, memchr(b'\n', rest)? + 1);
+                line += len;
+                // The blank line has no colon and is the last one.
+                let name_len = memchr(b':', rest.get(..len)?)?;
+                if is_same(rest.get(..name_len)?, field.name().as_bytes()) {
+                    return Some(Span::new(start + name_len + 1, line));
+                }
+            }
+        });
+        let first = (count > 0).then_some(Span { start: value, end: next });
+        first.into_iter().chain(others.take(count.saturating_sub(1) as usize))
+    }
+
+    /// The bytes of a part.
+    pub(crate) fn part(&self, span: Span) -> &[u8] {
+        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// The elements of the field's comma-separated lists, over all its lines.
+    pub(crate) fn elements(&self, field: Field) -> impl Iterator<Item = Span> {
+        self.value_spans(field).flat_map(|span| {
+            let mut next = span.start as usize;
+            self.part(span).split(|&byte| byte == b',').filter_map(move |element| {
+                let start = next + (element.len() - element.trim_ascii_start().len());
+                next += element.len() + 1;
+                let len = element.trim_ascii().len();
+                (len > 0).then(|| Span::new(start, start + len))
+            })
+        })
     }
 
     /// The value of the field's first line.
-    pub(super) fn value(&self, field: Field) -> Option<&[u8]> {
+    pub(crate) fn value(&self, field: Field) -> Option<&[u8]> {
         let place = self.places[field as usize];
         self.bytes
             .get(place.value as usize..place.next as usize)
@@ -65,7 +97,7 @@ impl<S> Head<S> {
     }
 
     /// The value of a field that has exactly one line.
-    pub(super) fn only(
+    pub(crate) fn only(
         &self,
         field: Field,
         missing: HandshakeError,
@@ -97,13 +129,13 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// The headers of a head that this crate wrote.
-    pub(super) fn of(head: &'a [u8]) -> Self {
+    pub(crate) fn of(head: &'a [u8]) -> Self {
         let first = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
         Self { lines: &head[first..] }
     }
 
     /// Those of lines that this crate wrote.
-    pub(super) fn lines(lines: &'a [u8]) -> Self {
+    pub(crate) fn lines(lines: &'a [u8]) -> Self {
         Self { lines }
     }
 
@@ -133,8 +165,26 @@ impl fmt::Debug for Headers<'_> {
     }
 }
 
+/// How large a head may be; both limits are inclusive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes, from the start line to the blank line.
+    pub(crate) max_head: usize,
+    /// Header lines.
+    pub(crate) max_headers: usize,
+}
+
+/// What the two kinds of head differ in.
+pub(crate) trait StartLine: Copy {
+    /// Whether an empty line in front is skipped.
+    const AFTER_EMPTY_LINE: bool;
+
+    /// Checks the line, which has no line end.
+    fn parse(line: &[u8]) -> Result<Self, HandshakeError>;
+}
+
 /// Takes bytes until a head is whole.
-pub(super) struct HeadReader<S> {
+pub(crate) struct HeadReader<S> {
     bytes: Vec<u8>,
     /// Where the unfinished line starts.
     line: usize,
@@ -145,23 +195,13 @@ pub(super) struct HeadReader<S> {
     headers: usize,
     header_lines: usize,
     places: [Place; Field::COUNT],
-    max_head: usize,
-    max_headers: usize,
+    limits: Limits,
     #[cfg(test)]
     work: usize,
 }
 
 impl<S: StartLine> HeadReader<S> {
-    pub(super) fn new(config: Config) -> Self {
-        Self::with_limits(config.max_head.min(u32::MAX as usize), config.max_headers)
-    }
-
-    /// Waits for another head within the same limits.
-    pub(super) fn restart(&mut self) {
-        *self = Self::with_limits(self.max_head, self.max_headers);
-    }
-
-    fn with_limits(max_head: usize, max_headers: usize) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             bytes: Vec::new(),
             line: 0,
@@ -171,22 +211,27 @@ impl<S: StartLine> HeadReader<S> {
             headers: 0,
             header_lines: 0,
             places: [Place::default(); Field::COUNT],
-            max_head,
-            max_headers,
+            // Places are noted in 32 bits.
+            limits: Limits { max_head: limits.max_head.min(u32::MAX as usize), ..limits },
             #[cfg(test)]
             work: 0,
         }
     }
 
+    /// Waits for another head within the same limits.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
     /// Whether nothing of the head has arrived.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Consumes the bytes of the head and none behind it. `None`: more are needed.
-    pub(super) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
+    pub(crate) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
         let before = self.bytes.len();
-        let offered = input.len().min(self.max_head - before);
+        let offered = input.len().min(self.limits.max_head - before);
         let mut bytes = mem::take(&mut self.bytes);
         bytes.extend_from_slice(&input.as_slice()[..offered]);
         if let Some(len) = self.finish_lines(&bytes)? {
@@ -201,7 +246,7 @@ impl<S: StartLine> HeadReader<S> {
     }
 
     /// A head from what somebody else parsed, as strictly checked as if it had arrived in bytes.
-    pub(super) fn recv_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    pub(crate) fn recv_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
         start_line: &[u8],
         pairs: impl IntoIterator<Item = (N, V)>,
@@ -257,7 +302,7 @@ impl<S: StartLine> HeadReader<S> {
         if line.is_empty() {
             return Ok(true);
         }
-        if self.header_lines == self.max_headers {
+        if self.header_lines == self.limits.max_headers {
             return Err(HandshakeError::TooManyHeaders);
         }
         self.header_lines += 1;
@@ -296,6 +341,24 @@ fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
     }
 }
 
+/// Where a part of a head is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// A head is never longer than `u32::MAX`.
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    pub(super) fn end(self) -> usize {
+        self.end as usize
+    }
+}
+
 /// Where the value of a field's first line is, where the next line starts, and how many lines the field has.
 #[derive(Clone, Copy, Default)]
 struct Place {
@@ -306,7 +369,7 @@ struct Place {
 
 /// The headers that the handshake itself asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(crate) enum Field {
     Host,
     Origin,
     Upgrade,
@@ -323,7 +386,7 @@ pub(super) enum Field {
 impl Field {
     const COUNT: usize = Self::TransferEncoding as usize + 1;
 
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Host => "Host",
             Self::Origin => "Origin",
@@ -369,8 +432,10 @@ mod tests {
     const HEAD: &[u8] =
         b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: a\r\nX:\tb c \r\nconnection: d\r\nE:\r\n\r\n";
 
-    fn read(bytes: &[u8], chunk: usize, config: Config) -> Result<Option<Head<RequestLine>>, HandshakeError> {
-        let mut reader = HeadReader::new(config);
+    const LIMITS: Limits = Limits { max_head: 32 * 1024, max_headers: 128 };
+
+    fn read(bytes: &[u8], chunk: usize, limits: Limits) -> Result<Option<Head<RequestLine>>, HandshakeError> {
+        let mut reader = HeadReader::new(limits);
         for chunk in bytes.to_vec().chunks_mut(chunk) {
             let mut input = Input::new(chunk);
             if let Some(head) = reader.recv(&mut input)? {
@@ -383,11 +448,13 @@ mod tests {
 
     #[test]
     fn headers_are_walked_in_order_and_trimmed() {
-        let head = read(HEAD, HEAD.len(), Config::default()).unwrap().unwrap();
+        let head = read(HEAD, HEAD.len(), LIMITS).unwrap().unwrap();
         let pairs: Vec<_> = head.headers().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
         let expected = [("Host", "h"), ("Connection", "a"), ("X", "b c"), ("connection", "d"), ("E", "")];
         assert_eq!(pairs, expected.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())));
         assert_eq!(head.values(Field::Connection).collect::<Vec<_>>(), [b"a", b"d"]);
+        let elements: Vec<_> = head.elements(Field::Connection).map(|span| head.part(span)).collect();
+        assert_eq!(elements, [b"a", b"d"]);
         assert_eq!(head.count(Field::Connection), 2);
         assert_eq!(head.value(Field::Upgrade), None);
         assert_eq!(head.headers().value("x"), Some(&b"b c"[..]));
@@ -421,7 +488,7 @@ mod tests {
         let mut endless = b"GET / HTTP/1.1\r\nX: ".to_vec();
         endless.resize(100_000, b'a');
         for chunk in [1, 2, 4096, 100_000] {
-            let mut reader = HeadReader::<RequestLine>::new(Config::default());
+            let mut reader = HeadReader::<RequestLine>::new(LIMITS);
             let mut given = 0;
             let error = endless.clone().chunks_mut(chunk).find_map(|chunk| {
                 given += chunk.len();
@@ -440,11 +507,11 @@ mod tests {
     #[test]
     fn limits_are_inclusive_and_do_not_depend_on_the_cuts() {
         for chunk in 1..=HEAD.len() {
-            let config = Config::default().max_head(HEAD.len()).max_headers(5);
-            assert!(read(HEAD, chunk, config).unwrap().is_some());
-            let error = read(HEAD, chunk, config.max_head(HEAD.len() - 1)).err();
+            let limits = Limits { max_head: HEAD.len(), max_headers: 5 };
+            assert!(read(HEAD, chunk, limits).unwrap().is_some());
+            let error = read(HEAD, chunk, Limits { max_head: HEAD.len() - 1, ..limits }).err();
             assert_eq!(error, Some(HandshakeError::HeadTooLarge), "in chunks of {chunk}");
-            let error = read(HEAD, chunk, config.max_headers(4)).err();
+            let error = read(HEAD, chunk, Limits { max_headers: 4, ..limits }).err();
             assert_eq!(error, Some(HandshakeError::TooManyHeaders), "in chunks of {chunk}");
         }
     }
@@ -474,7 +541,7 @@ mod tests {
         for (lines, expected) in cases {
             let bytes = [b"GET / HTTP/1.1\r\nHost: h\r\n", lines, b"\r\n"].concat();
             for chunk in 1..=bytes.len() {
-                assert_eq!(read(&bytes, chunk, Config::default()).err(), Some(expected), "{lines:?}");
+                assert_eq!(read(&bytes, chunk, LIMITS).err(), Some(expected), "{lines:?}");
             }
         }
     }
@@ -482,9 +549,7 @@ mod tests {
     #[test]
     fn pairs_cannot_smuggle_lines() {
         let build = |line: &str, name: &str, value: &str| {
-            HeadReader::<RequestLine>::new(Config::default())
-                .recv_pairs(line.as_bytes(), [(name, value)])
-                .err()
+            HeadReader::<RequestLine>::new(LIMITS).recv_pairs(line.as_bytes(), [(name, value)]).err()
         };
         assert_eq!(build("GET / HTTP/1.1", "a", " b "), None);
         assert_eq!(build("GET /\r\nx: y HTTP/1.1", "a", "b"), Some(HandshakeError::InvalidTarget));

@@ -1,5 +1,8 @@
-//! What can go wrong in the opening handshake: [`HandshakeError`], [`ArgumentError`], [`UrlError`],
-//! [`RedirectError`].
+//! What can be wrong with a head: [`HandshakeError`] in what the peer sent, [`ArgumentError`] and [`UrlError`]
+//! in what the caller asked for.
+//!
+//! One enum serves the syntax of HTTP and the rules of the WebSocket handshake: either way a request is
+//! answered with a status.
 
 use core::error::Error;
 use core::fmt;
@@ -14,7 +17,7 @@ pub enum HandshakeError {
     TooManyHeaders,
     /// The stream ended before the head did.
     Truncated,
-    /// The head did not arrive in time; see [`ServerHandshake::timed_out`](super::ServerHandshake::timed_out).
+    /// The head did not arrive in time; see [`ServerHandshake::timed_out`](crate::handshake::ServerHandshake::timed_out).
     TimedOut,
     /// A line ends in LF without CR.
     BareLineFeed,
@@ -42,7 +45,7 @@ pub enum HandshakeError {
     /// `Host` is not a host with an optional port.
     InvalidHost,
     /// No `Upgrade: websocket`. From bytes only a request with other headers of a WebSocket gets this, and an
-    /// ordinary one is [`Http`](super::ServerProgress::Http); from [parts](super::UpgradeRequest::from_parts)
+    /// ordinary one is [`Http`](crate::handshake::ServerProgress::Http); from [parts](crate::handshake::UpgradeRequest::from_parts)
     /// every request that does not ask for a WebSocket.
     MissingUpgrade,
     /// The method is not GET.
@@ -75,7 +78,7 @@ pub enum HandshakeError {
     /// Endless 1xx answers before the real one.
     TooManyInformational,
     /// The server answered with a status that opens no connection (only where an HTTP library received it;
-    /// otherwise it comes as [`RefusedResponse`](super::RefusedResponse)).
+    /// otherwise it comes as [`RefusedResponse`](crate::handshake::RefusedResponse)).
     OtherStatus,
     /// The response's `Upgrade` is not `websocket`.
     WrongUpgrade,
@@ -238,18 +241,6 @@ pub enum UrlError {
     Character,
 }
 
-/// A redirect that is not followed (RFC 9110 §15.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RedirectError {
-    /// There were as many as are followed.
-    TooMany,
-    /// It leads from `wss` to `ws`.
-    Downgrade,
-    /// `Location` is not an http, https, ws or wss URL, nor relative to one; or it is repeated.
-    Location,
-}
-
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.facts().2)
@@ -283,17 +274,6 @@ impl fmt::Display for UrlError {
     }
 }
 
-impl fmt::Display for RedirectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooMany => "too many redirects",
-            Self::Downgrade => "a redirect from wss to ws",
-            Self::Location => "a redirect whose Location is no URL, or several",
-        })
-    }
-}
-
 impl Error for HandshakeError {}
 impl Error for ArgumentError {}
 impl Error for UrlError {}
-impl Error for RedirectError {}

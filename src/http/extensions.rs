@@ -1,11 +1,12 @@
 //! [`Extension`]: the grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1) as data.
 
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::error::HandshakeError;
 use super::grammar::{text, token_len};
-use super::head::{Field, Head};
+use super::head::{Field, Head, Span};
 
 /// One extension that the peer offers or accepts, with its parameters. [`Display`](fmt::Display) writes it as
 /// it goes into the header.
@@ -46,31 +47,53 @@ impl fmt::Debug for Extension<'_> {
     }
 }
 
-/// The extensions of a head whose lines were [checked](check), in order.
-///
-/// RFC 6455 §9.1: "this header field MAY be split or combined across multiple lines".
-pub(super) fn extensions<S>(head: &Head<S>) -> impl Iterator<Item = Extension<'_>> {
-    head.values(Field::Extensions).flat_map(parse).map_while(Result::ok)
+/// The extensions of a head, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Extensions(Vec<Place>);
+
+/// Where an extension's name and its parameters are.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    name: Span,
+    params: Span,
 }
 
-/// RFC 6455 §9.1: "If a value is received […] that does not conform to the ABNF below, the recipient of such
-/// malformed data MUST immediately _Fail the WebSocket Connection_."
-pub(super) fn check<S>(head: &Head<S>) -> Result<(), HandshakeError> {
-    let mut count = 0;
-    for extension in head.values(Field::Extensions).flat_map(parse) {
-        extension?;
-        count += 1;
+impl Extensions {
+    /// RFC 6455 §9.1: "this header field MAY be split or combined across multiple lines". "If a value is
+    /// received […] that does not conform to the ABNF below, the recipient of such malformed data MUST
+    /// immediately _Fail the WebSocket Connection_."
+    pub(crate) fn parse<S>(head: &Head<S>) -> Result<Self, HandshakeError> {
+        let mut places = Vec::new();
+        for span in head.value_spans(Field::Extensions) {
+            for extension in parse(head.part(span)) {
+                let (Extension { name, params }, left) = extension?;
+                // The name, its parameters and what is left stand right behind one another.
+                let end = span.end() - left;
+                let params = end - params.len();
+                places.push(Place {
+                    name: Span::new(params - name.len(), params),
+                    params: Span::new(params, end),
+                });
+            }
+        }
+        // "extension-list = 1#extension": at least one.
+        if places.is_empty() && head.count(Field::Extensions) > 0 {
+            return Err(HandshakeError::InvalidExtensions);
+        }
+        Ok(Self(places))
     }
-    // "extension-list = 1#extension": at least one.
-    if count == 0 && head.count(Field::Extensions) > 0 {
-        Err(HandshakeError::InvalidExtensions)
-    } else {
-        Ok(())
+
+    /// Those of the head that they were parsed from.
+    pub(crate) fn of<'a, S>(&self, head: &'a Head<S>) -> impl Iterator<Item = Extension<'a>> {
+        self.0
+            .iter()
+            .map(|place| Extension { name: text(head.part(place.name)), params: head.part(place.params) })
     }
 }
 
-/// The extensions of one header value; the first error is the last item.
-fn parse(value: &[u8]) -> impl Iterator<Item = Result<Extension<'_>, HandshakeError>> {
+/// The extensions of one header value, each with the number of bytes left behind it; the first error is the
+/// last item.
+fn parse(value: &[u8]) -> impl Iterator<Item = Result<(Extension<'_>, usize), HandshakeError>> {
     let mut cursor = Cursor(value);
     core::iter::from_fn(move || {
         while cursor.eat(b',') {}
@@ -81,7 +104,7 @@ fn parse(value: &[u8]) -> impl Iterator<Item = Result<Extension<'_>, HandshakeEr
         if extension.is_none() {
             cursor.0 = b"";
         }
-        Some(extension.ok_or(HandshakeError::InvalidExtensions))
+        Some(extension.map(|extension| (extension, cursor.0.len())).ok_or(HandshakeError::InvalidExtensions))
     })
 }
 
@@ -163,14 +186,13 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 mod tests {
     use alloc::string::{String, ToString};
-    use alloc::vec::Vec;
 
     use super::*;
 
     /// The list in its canonical form.
     fn canonical(value: &[u8]) -> Result<String, HandshakeError> {
         let list: Result<Vec<_>, _> =
-            parse(value).map(|extension| extension.map(|e| e.to_string())).collect();
+            parse(value).map(|extension| extension.map(|(e, _)| e.to_string())).collect();
         list.map(|list| list.join(", "))
     }
 

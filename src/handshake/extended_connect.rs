@@ -8,11 +8,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-use super::client::{ClientRequest, Established, establish, status_line};
-use super::error::HandshakeError;
-use super::head::{Field, HeadReader, Headers};
-use super::request::{Accepted, UpgradeRequest, check_offers, check_version};
-use super::url::{Url, split_port};
+use super::answer::AnswerReader;
+use super::check::{Offers, check_version};
+use super::client::Established;
+use super::client_request::ClientRequest;
+use super::head_limits;
+use super::opening::{Offer, compressing};
+use super::request::{Accepted, UpgradeRequest};
+use crate::http::{Field, HandshakeError, HeadReader, Headers, Url, split_port};
 use crate::{Config, Connection, Random};
 
 /// The pseudo-headers of an extended CONNECT (RFC 8441 §4).
@@ -82,7 +85,7 @@ impl ConnectRequest {
             return Err(E::InvalidPseudoHeader);
         }
         let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
-        let head = HeadReader::new(config).recv_pairs(line.as_bytes(), headers)?;
+        let head = HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), headers)?;
         // RFC 8441 §5: :protocol has taken the place of the key, and HTTP/2 knows no header of one
         // connection.
         let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];
@@ -90,8 +93,8 @@ impl ConnectRequest {
             return Err(E::ForbiddenHeader);
         }
         check_version(&head)?;
-        check_offers(&head)?;
-        Ok(Self(UpgradeRequest::new(head, config)))
+        let offers = Offers::parse(&head)?;
+        Ok(Self(UpgradeRequest::new(head, offers, config)))
     }
 
     /// Opens the connection and gives the answer to the HTTP library that writes it.
@@ -122,9 +125,9 @@ pub struct ConnectHandshake {
     url: Url,
     authority: String,
     head: Vec<u8>,
-    subprotocols: String,
+    offer: Offer,
+    answer: AnswerReader,
     connection: Connection,
-    config: Config,
 }
 
 impl ConnectHandshake {
@@ -132,9 +135,14 @@ impl ConnectHandshake {
     pub fn new(request: ClientRequest, config: Config, random: impl Random + Send + 'static) -> Self {
         let mut head = b"\n".to_vec();
         request.push_offers(&mut head, config.deflate.as_ref());
-        let connection = Connection::client(config, random);
-        let authority = request.url.host_header();
-        Self { url: request.url, authority, head, subprotocols: request.subprotocols, connection, config }
+        Self {
+            authority: request.url.host_header(),
+            head,
+            offer: Offer::new(&request, &config),
+            answer: AnswerReader::new(&config),
+            connection: Connection::client(config, random),
+            url: request.url,
+        }
     }
 
     /// The pseudo-headers to send.
@@ -162,7 +170,7 @@ impl ConnectHandshake {
     /// # Errors
     /// [`HandshakeError::OtherStatus`] for a status other than 2xx, or the rule that is broken.
     pub fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        self,
+        mut self,
         status: u16,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Result<(Connection, Established), HandshakeError> {
@@ -171,7 +179,8 @@ impl ConnectHandshake {
         if !(200..300).contains(&status) {
             return Err(HandshakeError::OtherStatus);
         }
-        let head = HeadReader::new(self.config).recv_pairs(&status_line(status), headers)?;
-        establish(self.connection, head, &self.subprotocols, self.config.deflate.as_ref())
+        let head = self.answer.recv_parts(status, headers)?;
+        let agreed = self.offer.check(&head)?;
+        Ok((compressing(self.connection, agreed), Established::new(head)))
     }
 }

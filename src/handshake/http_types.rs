@@ -8,10 +8,9 @@ use ::http::response;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::client::{ClientHandshake, Established};
-use super::error::HandshakeError;
-use super::head::Headers;
+use super::refusal::Refusal;
 use super::request::{Accepted, UpgradeRequest};
-use super::server::Refusal;
+use crate::http::{HandshakeError, Headers};
 use crate::{Config, Connection};
 
 /// Feature `http`.

@@ -5,24 +5,24 @@ use alloc::vec::Vec;
 use super::error::ArgumentError;
 
 /// How many bytes at the start of `bytes` are token characters.
-pub(super) fn token_len(bytes: &[u8]) -> usize {
+pub(crate) fn token_len(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| !TCHAR[usize::from(byte)]).unwrap_or(bytes.len())
 }
 
 /// RFC 9110 §5.6.2: "token = 1*tchar".
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     // Without early exit, because nearly all are good.
     !bytes.is_empty() && bytes.iter().fold(true, |all, &byte| all & TCHAR[usize::from(byte)])
 }
 
 /// Whether they are equal but for the case of letters. Most often they are equal.
-pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     a == b || a.eq_ignore_ascii_case(b)
 }
 
 /// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous". No control
 /// character but HTAB has a use in a value, so none passes.
-pub(super) fn is_value(bytes: &[u8]) -> bool {
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
     // Some at a time without early exit become vector code; the last ones may overlap those before.
     match (bytes.last_chunk::<16>(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         (Some(last), ..) => bytes.as_chunks().0.iter().all(is_clean::<16>) && is_clean(last),
@@ -40,25 +40,25 @@ fn is_control(byte: u8) -> bool {
 }
 
 /// Visible ASCII, at least one character.
-pub(super) fn is_visible(bytes: &[u8]) -> bool {
+pub(crate) fn is_visible(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
 }
 
 /// The elements of a comma-separated list. RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable
 /// number of empty list elements".
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 /// Text that was checked to be ASCII.
-pub(super) fn text(ascii: &[u8]) -> &str {
+pub(crate) fn text(ascii: &[u8]) -> &str {
     core::str::from_utf8(ascii).unwrap_or_default()
 }
 
 /// Appends a header line of the caller's.
 ///
 /// The names that decide what the handshake says or where the head ends belong to this crate alone.
-pub(super) fn push_header(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
+pub(crate) fn push_header(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
     if !is_token(name) {
         return Err(ArgumentError::InvalidHeaderName);
     }
@@ -76,7 +76,7 @@ pub(super) fn push_header(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Res
 }
 
 /// Appends a header line that is known to be valid.
-pub(super) fn push_line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(crate) fn push_line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     for part in [name, b": ", value, b"\r\n"] {
         lines.extend_from_slice(part);
     }
@@ -89,7 +89,7 @@ const RESERVED: [&[u8]; 5] = [b"Host", b"Upgrade", b"Connection", b"Content-Leng
 const TCHAR: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
 
 /// A table of ASCII letters, digits and these symbols.
-pub(super) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
+pub(crate) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 128 {

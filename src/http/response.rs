@@ -41,7 +41,7 @@ impl Response {
     }
 
     /// A response with a status that is known to be valid.
-    pub(super) fn known(status: u16) -> Self {
+    pub(crate) fn known(status: u16) -> Self {
         Self { status, lines: Vec::new(), body: Vec::new() }
     }
 
@@ -57,7 +57,7 @@ impl Response {
     }
 
     /// Adds a header that the caller may not.
-    pub(super) fn line(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn line(mut self, name: &str, value: &str) -> Self {
         push_line(&mut self.lines, name.as_bytes(), value.as_bytes());
         self
     }

@@ -1,0 +1,81 @@
+//! [`Refusal`]: the answer to a request that breaks a rule.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use crate::http::{HandshakeError, Head, Headers, RequestLine, Response};
+
+/// A request that breaks a rule, and the response that says so.
+#[derive(Debug, Clone)]
+#[must_use = "the client waits for the response"]
+pub struct Refusal {
+    error: HandshakeError,
+    response: Vec<u8>,
+}
+
+impl Refusal {
+    /// To a request whose head is not even a head.
+    pub(super) fn new(error: HandshakeError) -> Self {
+        Self { error, response: Response::from(error).encode() }
+    }
+
+    pub(super) fn to(head: &Head<RequestLine>, error: HandshakeError) -> Self {
+        Self { error, response: encode_for(head.method(), &error.into()) }
+    }
+
+    /// Which rule was broken.
+    #[must_use]
+    pub fn error(&self) -> HandshakeError {
+        self.error
+    }
+
+    /// The whole response: write it, shut down the writing side, read and drop until the client has ended its
+    /// own or a moment has passed, and close. Closing with unread input would reset the connection and could
+    /// destroy the response on its way.
+    #[must_use]
+    pub fn response(&self) -> &[u8] {
+        &self.response
+    }
+
+    /// The status of the response.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.error.status()
+    }
+
+    /// The body of the response: which rule was broken, for a person to read.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        let end =
+            memchr::memmem::find(&self.response, b"\r\n\r\n").map_or(self.response.len(), |end| end + 4);
+        &self.response[end..]
+    }
+
+    /// The headers of the response, for an HTTP library to write together with [`status`](Self::status) and
+    /// [`body`](Self::body), whose length is among them.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::of(&self.response)
+    }
+}
+
+impl From<HandshakeError> for Response {
+    /// The response to a request that is refused for this reason.
+    fn from(error: HandshakeError) -> Self {
+        use HandshakeError as E;
+        let response = Self::known(error.status()).body(error.to_string()).line("Content-Type", "text/plain");
+        match error {
+            // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
+            E::MethodNotGet => response.line("Allow", "GET"),
+            // RFC 6455 §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field […] containing all
+            // versions it is willing to use." Every 426 has it anyway.
+            E::MissingVersion | E::InvalidVersion => response.line("Sec-WebSocket-Version", "13"),
+            _ => response,
+        }
+    }
+}
+
+/// RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
+pub(super) fn encode_for(method: &str, response: &Response) -> Vec<u8> {
+    if method == "HEAD" { response.encode_head() } else { response.encode() }
+}

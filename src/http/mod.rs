@@ -1,0 +1,28 @@
+//! HTTP/1.1 as far as an opening handshake needs it: heads, URLs and responses.
+//!
+//! ```text
+//! bytes ─▶ HeadReader ─▶ Head { RequestLine or StatusLine, Headers }     Response ─▶ bytes
+//!                         └▶ Extension, one for each offer
+//! ```
+//!
+//! What must be in a head for it to open a WebSocket is decided in [`handshake`](crate::handshake), which
+//! re-exports the public types.
+
+mod error;
+mod extensions;
+mod grammar;
+mod head;
+mod response;
+mod start_line;
+mod url;
+
+pub use error::{ArgumentError, HandshakeError, UrlError};
+pub use extensions::Extension;
+pub(crate) use extensions::Extensions;
+pub(crate) use grammar::{is_same, is_token, letters_digits_and, list, push_header, push_line, text};
+pub use head::Headers;
+pub(crate) use head::{Field, Head, HeadReader, Limits, Span};
+pub use response::Response;
+pub(crate) use start_line::{RequestLine, StatusLine};
+pub use url::Url;
+pub(crate) use url::{split_absolute, split_port};
