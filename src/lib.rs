@@ -144,6 +144,8 @@ extern crate std;
 mod adapter;
 #[cfg(feature = "alloc")]
 mod connection;
+#[cfg(feature = "alloc")]
+mod endpoint;
 mod error;
 #[cfg(feature = "alloc")]
 mod http;
@@ -169,6 +171,8 @@ pub mod tokio;
 pub use connection::{
     Chunk, Config, Connection, EncodedMessage, Event, Message, Notice, Receiver, Sender, State,
 };
+#[cfg(feature = "alloc")]
+pub use endpoint::{Answer, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step};
 pub use error::{ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame, Kind};
 pub use input::Input;

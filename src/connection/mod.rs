@@ -70,13 +70,52 @@ impl Connection {
     /// The same connection with compression (RFC 7692), as its opening handshake has agreed on. A
     /// [handshake](crate::handshake) of this crate does so by itself.
     #[must_use]
-    pub fn with_deflate(self, deflate: &Deflate, params: &Params) -> Self {
+    pub fn with_deflate(mut self, deflate: &Deflate, params: &Params) -> Self {
+        self.set_deflate(deflate, params);
+        self
+    }
+
+    fn set_deflate(&mut self, deflate: &Deflate, params: &Params) {
         let is_client = self.sender.is_client();
-        let inflater = Inflater::new(deflate, params, !is_client, self.receiver.max_message());
-        Self {
-            receiver: self.receiver.with_inflater(inflater),
-            sender: self.sender.with_deflater(Deflater::new(deflate, params, is_client)),
+        let max_message = self.receiver.max_message();
+        self.receiver.set_inflater(Inflater::new(deflate, params, !is_client, max_message));
+        self.sender.set_deflater(Deflater::new(deflate, params, is_client));
+    }
+
+    /// The same before its opening handshake, which an endpoint carries out.
+    pub(crate) fn opening(self) -> Self {
+        Self { sender: self.sender.opening(), ..self }
+    }
+
+    /// The opening handshake is complete, and this compression was agreed on. What it still had to say is
+    /// forgotten: it has arrived.
+    pub(crate) fn open(&mut self, agreed: Option<(Deflate, Params)>) {
+        self.sender.open();
+        if let Some((deflate, params)) = agreed {
+            self.set_deflate(&deflate, &params);
         }
+    }
+
+    /// There will be no connection: `response` is the last that is written.
+    pub(crate) fn refuse(&mut self, response: Vec<u8>) {
+        self.sender.refuse(response);
+        self.receiver.finish();
+    }
+
+    /// Ends without another word.
+    pub(crate) fn end(&mut self) {
+        self.sender.end();
+        self.receiver.finish();
+    }
+
+    /// Replaces what is written during the opening handshake.
+    pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
+        self.sender.set_output(bytes);
+    }
+
+    /// Random bytes for the opening handshake.
+    pub(crate) fn nonce(&mut self) -> [u8; 16] {
+        self.sender.nonce()
     }
 
     /// Puts the bytes of the opening handshake in front of all output.
@@ -135,15 +174,22 @@ impl Connection {
     /// ```
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        if let Some(message) = self.receiver.recv_whole(input) {
-            self.sender.heard(true);
-            return Some(Event::Message(message));
+        match self.recv_whole(input) {
+            Some(message) => Some(Event::Message(message)),
+            None => self.recv_any(input),
         }
-        self.recv_any(input)
+    }
+
+    /// The message at the front of the input, if it lies there in one piece; see [`Receiver::recv_whole`].
+    #[inline(always)]
+    pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
+        let message = self.receiver.recv_whole(input)?;
+        self.sender.heard(true);
+        Some(message)
     }
 
     #[inline(never)]
-    fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+    pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         let (event, notice) = self.receiver.recv_any(input);
         self.sender.notice(notice);
         event

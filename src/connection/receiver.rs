@@ -86,8 +86,9 @@ impl Receiver {
         self.decoder.limits().max_message
     }
 
-    pub(crate) fn with_inflater(self, inflater: Box<Inflater>) -> Self {
-        Self { decoder: self.decoder.with_rsv1(), inflater: Some(inflater), ..self }
+    pub(crate) fn set_inflater(&mut self, inflater: Box<Inflater>) {
+        self.decoder.allow_rsv1();
+        self.inflater = Some(inflater);
     }
 
     /// See [`Connection::recv`](super::Connection::recv). What the sender has to be told is in the

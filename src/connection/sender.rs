@@ -78,8 +78,8 @@ impl Sender {
         Self { state: State::Opening, ..self }
     }
 
-    pub(crate) fn with_deflater(self, deflater: Option<Box<Deflater>>) -> Self {
-        Self { deflater, ..self }
+    pub(crate) fn set_deflater(&mut self, deflater: Option<Box<Deflater>>) {
+        self.deflater = deflater;
     }
 
     pub(crate) fn with_output(self, bytes: Vec<u8>) -> Self {
@@ -332,10 +332,9 @@ impl Sender {
     // ---- the opening handshake ----
 
     /// The opening handshake is complete.
-    pub(crate) fn open(&mut self, deflater: Option<Box<Deflater>>) {
+    pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
         self.output = Output::default();
-        self.deflater = deflater;
     }
 
     /// The opening handshake came to nothing: `response` is the last that is written.

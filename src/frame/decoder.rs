@@ -146,6 +146,11 @@ impl Decoder {
         self
     }
 
+    #[cfg(feature = "alloc")]
+    pub(crate) fn allow_rsv1(&mut self) {
+        self.rsv1 = true;
+    }
+
     /// The next piece of a frame; `None`: the input is used up.
     ///
     /// A frame whose payload has not begun to arrive yields an empty first piece at once, so that its header

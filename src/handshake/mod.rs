@@ -125,6 +125,12 @@ pub use {
 };
 
 #[cfg(feature = "alloc")]
+pub(crate) use {
+    opening::{Opened, Opening},
+    proxy::Tunnel,
+};
+
+#[cfg(feature = "alloc")]
 pub use crate::http::{ArgumentError, Extension, HandshakeError, Headers, Response, Url, UrlError};
 
 /// The limits of a peer's head.

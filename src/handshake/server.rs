@@ -36,6 +36,11 @@ impl ServerHandshake {
         }
     }
 
+    /// Whether a part of a request has arrived.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.reader.is_empty()
+    }
+
     /// The caller waits no longer: the refusal of a request of which only a part has arrived (RFC 9110
     /// §15.5.9). `None`: there was none, and the transport is to be closed without a word.
     #[must_use]

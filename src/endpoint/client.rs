@@ -1,0 +1,440 @@
+//! [`Client`]: the complete life of a client's transports, from where to dial to the end.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem;
+use core::time::Duration;
+
+use super::common_words;
+use super::options::ConnectOptions;
+use crate::connection::{Connection, Event, State};
+use crate::error::SendError;
+use crate::frame::CloseCode;
+use crate::handshake::{
+    self, ClientRequest, Established, HandshakeError, Opened, ProxyHandshake, RedirectError, RefusedResponse,
+    Tunnel,
+};
+use crate::input::Input;
+use crate::random::Random;
+
+/// A client's end: where to dial, the proxy's tunnel, when to start TLS, the opening handshake, redirects, the
+/// connection, and the end. No clock, no stream.
+///
+/// Facts are events, and come once, out of [`recv`](Self::recv). What the caller has to do is state, and can be asked
+/// at any time: a turn of the loop, in this order, whatever the phase:
+///
+/// 1. [`handle_timeout`](Self::handle_timeout) tells the time: one deadline holds for everything before the
+///    connection is open;
+/// 2. [`recv`](Self::recv) until `None`, with what was read, if anything;
+/// 3. if [`is_ended`](Self::is_ended), drop the transport: it is over;
+/// 4. do what [`step`](Self::step) says: [`Step::Dial`] drops the transport, if there is one, makes another and calls
+///    [`connected`](Self::connected); [`Step::StartTls`] puts TLS over it and calls [`secured`](Self::secured);
+/// 5. write the [`output`](Self::output), [`output_written`](Self::output_written);
+/// 6. if [`should_shutdown`](Self::should_shutdown), end the writing side, once;
+/// 7. if [`wants_read`](Self::wants_read), read, or wait for the transport until
+///    [`next_timeout`](Self::next_timeout); [`recv_eof`](Self::recv_eof) at the end of the stream,
+///    [`recv_error`](Self::recv_error) if it fails.
+///
+/// ```
+/// use sansocket::handshake::ClientRequest;
+/// use sansocket::{Client, ClientEvent, Config, Input, Step};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // For real, `OsRandom`.
+/// let random = |bytes: &mut [u8]| bytes.fill(7);
+/// let mut client = Client::new(ClientRequest::new("ws://example.com/chat")?, Config::default(), random);
+/// assert_eq!(client.step(), Step::Dial { host: "example.com", port: 80 });
+/// client.connected();
+/// assert_eq!(client.step(), Step::Run);
+/// assert!(client.output().starts_with(b"GET /chat HTTP/1.1\r\n"));
+/// client.output_written(client.output().len());
+/// let mut received = *b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+/// let refused = client.recv(&mut Input::new(&mut received));
+/// assert!(matches!(refused, Some(ClientEvent::Refused(response)) if response.status() == 403));
+/// assert!(client.is_ended());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    pub(super) connection: Connection,
+    /// `None` once the connection is open, or will never be.
+    opening: Option<Box<Opening>>,
+}
+
+struct Opening {
+    phase: Phase,
+    request: ClientRequest,
+    options: ConnectOptions,
+    /// When the connection has to be open; `None` before the time was told.
+    deadline: Option<Duration>,
+    /// The peer has ended its side.
+    eof: bool,
+}
+
+enum Phase {
+    Dial,
+    Proxy(ProxyHandshake),
+    StartTls,
+    Handshake(handshake::Opening),
+    /// It came to nothing, which is reported next.
+    Over(ClientEvent<'static>),
+}
+
+/// What the caller of a [`Client`] has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Connect to this host (an IPv6 address without brackets) and port, in place of any transport before, and call
+    /// [`connected`](Client::connected).
+    Dial {
+        /// The name or address to connect to.
+        host: &'a str,
+        /// The port to connect to.
+        port: u16,
+    },
+    /// Put TLS over the transport, for the server of this name, and call [`secured`](Client::secured).
+    StartTls {
+        /// The name that the server's certificate has to be for.
+        name: &'a str,
+    },
+    /// Read and write.
+    Run,
+}
+
+/// What happened on a client's transport.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientEvent<'b> {
+    /// The connection is open.
+    Opened(Box<Established>),
+    /// The server answered in HTTP, and that is no redirect that is followed: a request for credentials, an
+    /// error. It is the end.
+    Refused(Box<RefusedResponse>),
+    /// The proxy opened no tunnel. It is the end.
+    ProxyRefused(Box<RefusedResponse>),
+    /// The connection could not be opened. It is the end.
+    Failed(OpenError),
+    /// An event of the connection.
+    Open(Event<'b>),
+}
+
+/// Why a client's connection could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The server's answer breaks a rule, or was cut short.
+    Handshake(HandshakeError),
+    /// The proxy's answer breaks a rule, or was cut short.
+    Proxy(HandshakeError),
+    /// The proxy sent more than its answer, although the client speaks first in a tunnel.
+    UnexpectedProxyData,
+    /// A redirect that is not to be followed.
+    Redirect(RedirectError),
+    /// It took longer than [`handshake_timeout`](crate::Config::handshake_timeout).
+    TimedOut,
+    /// The transport failed, as the caller said.
+    TransportFailed,
+}
+
+impl Client {
+    /// A client that has not dialled yet. `random` gives the nonce of the handshake and the masking keys.
+    #[must_use]
+    pub fn new(
+        request: ClientRequest,
+        options: impl Into<ConnectOptions>,
+        random: impl Random + Send + 'static,
+    ) -> Self {
+        let options = options.into();
+        let opening = Opening { phase: Phase::Dial, request, options, deadline: None, eof: false };
+        Self {
+            connection: Connection::client(opening.options.config, random).opening(),
+            opening: Some(Box::new(opening)),
+        }
+    }
+
+    /// What the caller has to do now. Asking again gives the same answer until it is done.
+    #[must_use]
+    pub fn step(&self) -> Step<'_> {
+        let Some(opening) = &self.opening else { return Step::Run };
+        let url = opening.request.url();
+        match (&opening.phase, &opening.options.proxy) {
+            (Phase::Dial, None) => Step::Dial { host: url.host(), port: url.port() },
+            (Phase::Dial, Some(proxy)) => Step::Dial { host: proxy.host(), port: proxy.port() },
+            (Phase::StartTls, _) => Step::StartTls { name: url.host() },
+            _ => Step::Run,
+        }
+    }
+
+    /// The transport that [`Step::Dial`] asked for is there. In any other step it does nothing.
+    pub fn connected(&mut self) {
+        let Some(opening) = &mut self.opening else { return };
+        if !matches!(opening.phase, Phase::Dial) {
+            return;
+        }
+        opening.eof = false;
+        match &opening.options.proxy {
+            None => self.reached(),
+            Some(proxy) => {
+                let handshake = ProxyHandshake::new(proxy, opening.request.url(), opening.options.config);
+                self.connection.set_output(handshake.output().to_vec());
+                opening.phase = Phase::Proxy(handshake);
+            }
+        }
+    }
+
+    /// TLS is there, as [`Step::StartTls`] asked for. In any other step it does nothing.
+    pub fn secured(&mut self) {
+        if self.opening.as_ref().is_some_and(|opening| matches!(opening.phase, Phase::StartTls)) {
+            self.start_handshake();
+        }
+    }
+
+    /// The transport leads to the server.
+    fn reached(&mut self) {
+        match &mut self.opening {
+            Some(opening) if opening.request.url().is_secure() => opening.phase = Phase::StartTls,
+            _ => self.start_handshake(),
+        }
+    }
+
+    fn start_handshake(&mut self) {
+        let Some(opening) = &mut self.opening else { return };
+        let nonce = self.connection.nonce();
+        let (output, handshake) = handshake::Opening::new(&opening.request, nonce, &opening.options.config);
+        self.connection.set_output(output);
+        opening.phase = Phase::Handshake(handshake);
+    }
+
+    /// The next event. `None`: `input` is used up, read more. Messages are borrowed from the input as by
+    /// [`Connection::recv`].
+    #[inline(always)]
+    pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<ClientEvent<'b>> {
+        if self.opening.is_some() {
+            return self.recv_opening(input);
+        }
+        match self.connection.recv_whole(input) {
+            Some(message) => Some(ClientEvent::Open(Event::Message(message))),
+            None => self.connection.recv_any(input).map(ClientEvent::Open),
+        }
+    }
+
+    #[inline(never)]
+    fn recv_opening<'b>(&mut self, input: &mut Input<'b>) -> Option<ClientEvent<'b>> {
+        let opening = self.opening.as_mut()?;
+        let eof = opening.eof;
+        let end = match &mut opening.phase {
+            // Nothing that arrives now is for us: it is the rest of a redirect.
+            Phase::Dial | Phase::StartTls => {
+                input.take(usize::MAX);
+                return None;
+            }
+            Phase::Over(event) => {
+                input.take(usize::MAX);
+                mem::replace(event, ClientEvent::Failed(OpenError::TimedOut))
+            }
+            Phase::Proxy(handshake) => match handshake.recv_mut(input) {
+                Tunnel::Incomplete if !eof => return None,
+                Tunnel::Incomplete => match handshake.give_up() {
+                    Some(refused) => ClientEvent::ProxyRefused(Box::new(refused)),
+                    None => ClientEvent::Failed(OpenError::Proxy(HandshakeError::Truncated)),
+                },
+                // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
+                Tunnel::Open if !input.is_empty() => {
+                    input.take(usize::MAX);
+                    ClientEvent::Failed(OpenError::UnexpectedProxyData)
+                }
+                Tunnel::Open => {
+                    self.connection.set_output(Vec::new());
+                    self.reached();
+                    return None;
+                }
+                Tunnel::Refused(refused) => ClientEvent::ProxyRefused(Box::new(refused)),
+                Tunnel::Failed(error) => ClientEvent::Failed(OpenError::Proxy(error)),
+            },
+            Phase::Handshake(handshake) => match handshake.recv(input) {
+                Opened::Incomplete if !eof => return None,
+                Opened::Incomplete => match handshake.give_up() {
+                    Some(refused) => return self.refused(refused, input),
+                    None => ClientEvent::Failed(OpenError::Handshake(HandshakeError::Truncated)),
+                },
+                Opened::Open(agreed, established) => {
+                    self.opening = None;
+                    self.connection.open(agreed);
+                    if eof {
+                        self.connection.recv_eof();
+                    }
+                    return Some(ClientEvent::Opened(Box::new(established)));
+                }
+                Opened::Refused(refused) => return self.refused(refused, input),
+                Opened::Failed(error) => ClientEvent::Failed(OpenError::Handshake(error)),
+            },
+        };
+        self.end();
+        Some(end)
+    }
+
+    /// The server has answered in HTTP: dial again, or it is the end.
+    fn refused<'b>(&mut self, refused: RefusedResponse, input: &mut Input<'b>) -> Option<ClientEvent<'b>> {
+        input.take(usize::MAX);
+        let opening = self.opening.as_mut()?;
+        let redirects = opening.options.redirects.as_mut();
+        let next = redirects.map_or(Ok(None), |redirects| redirects.follow(&opening.request, &refused));
+        match next {
+            Ok(Some(request)) => {
+                (opening.request, opening.phase) = (request, Phase::Dial);
+                self.connection.set_output(Vec::new());
+                None
+            }
+            Ok(None) => {
+                self.end();
+                Some(ClientEvent::Refused(Box::new(refused)))
+            }
+            Err(error) => {
+                self.end();
+                Some(ClientEvent::Failed(OpenError::Redirect(error)))
+            }
+        }
+    }
+
+    /// There will be no connection.
+    fn end(&mut self) {
+        self.opening = None;
+        self.connection.end();
+    }
+
+    /// There will be no connection, which is reported next.
+    fn end_with(&mut self, event: ClientEvent<'static>) {
+        if let Some(opening) = &mut self.opening {
+            opening.phase = Phase::Over(event);
+            self.connection.end();
+        }
+    }
+
+    /// Closes the connection; see [`Connection::close`]. Before it is open the transport just ends.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is closing already.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        if self.state() == State::Opening {
+            self.end();
+            return Ok(());
+        }
+        self.connection.close(code, reason)
+    }
+
+    /// The peer has ended its side of the transport; see [`Connection::recv_eof`]. It has no meaning for a
+    /// transport that [`Step::Dial`] is to replace.
+    pub fn recv_eof(&mut self) {
+        match &mut self.opening {
+            Some(opening) if matches!(opening.phase, Phase::StartTls) => {
+                self.end_with(ClientEvent::Failed(OpenError::TransportFailed));
+            }
+            Some(opening) => opening.eof = true,
+            None => self.connection.recv_eof(),
+        }
+    }
+
+    /// The transport failed: nothing can be read or written any more. It has no meaning for a transport that
+    /// [`Step::Dial`] is to replace: when dialling fails, drop the client.
+    pub fn recv_error(&mut self) {
+        match &self.opening {
+            Some(opening) if matches!(opening.phase, Phase::Dial | Phase::Over(_)) => {}
+            Some(_) => self.end_with(ClientEvent::Failed(OpenError::TransportFailed)),
+            None => self.connection.recv_error(),
+        }
+    }
+
+    /// Whether to read; not before the transport is there, and see [`Connection::wants_read`].
+    #[inline]
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        match &self.opening {
+            None => self.connection.wants_read(),
+            Some(opening) => matches!(opening.phase, Phase::Proxy(_) | Phase::Handshake(_)) && !opening.eof,
+        }
+    }
+
+    /// Whether [`recv`](Self::recv) has an event to report without any input. A loop that waits calls `recv`
+    /// instead.
+    #[must_use]
+    pub fn has_last_words(&self) -> bool {
+        match &self.opening {
+            None => self.connection.has_last_words(),
+            Some(opening) => match opening.phase {
+                Phase::Dial | Phase::StartTls => false,
+                Phase::Proxy(_) | Phase::Handshake(_) => opening.eof,
+                Phase::Over(_) => true,
+            },
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale; before
+    /// its first call, zero: now. A time in the past means now, too.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        match &self.opening {
+            None => self.connection.next_timeout(),
+            Some(opening) => Some(opening.deadline.unwrap_or(Duration::ZERO)),
+        }
+    }
+
+    /// Tells the time; see [`Connection::handle_timeout`]. A connection that is not open within
+    /// [`handshake_timeout`](crate::Config::handshake_timeout) of the first call, redirects included, is given up;
+    /// a refusal whose head has arrived is reported with what has come of its body. Call [`recv`](Self::recv)
+    /// after it.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.connection.handle_timeout(now);
+        let Some(opening) = &mut self.opening else { return };
+        let timeout = opening.options.config.handshake_timeout;
+        if now < *opening.deadline.get_or_insert(now.saturating_add(timeout)) {
+            return;
+        }
+        let event = match &mut opening.phase {
+            Phase::Over(_) => return,
+            Phase::Dial | Phase::StartTls => None,
+            Phase::Proxy(handshake) => {
+                handshake.give_up().map(|refused| ClientEvent::ProxyRefused(Box::new(refused)))
+            }
+            Phase::Handshake(handshake) => {
+                handshake.give_up().map(|refused| ClientEvent::Refused(Box::new(refused)))
+            }
+        };
+        self.end_with(event.unwrap_or(ClientEvent::Failed(OpenError::TimedOut)));
+    }
+
+    common_words!();
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match &self.phase {
+            Phase::Dial => "Dial",
+            Phase::Proxy(_) => "Proxy",
+            Phase::StartTls => "StartTls",
+            Phase::Handshake(_) => "Handshake",
+            Phase::Over(_) => "Over",
+        };
+        f.debug_struct("Opening")
+            .field("phase", &phase)
+            .field("request", &self.request)
+            .field("deadline", &self.deadline)
+            .field("eof", &self.eof)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => write!(f, "the server's answer: {error}"),
+            Self::Proxy(error) => write!(f, "the proxy's answer: {error}"),
+            Self::UnexpectedProxyData => f.write_str("the proxy sent more than its answer"),
+            Self::Redirect(error) => error.fmt(f),
+            Self::TimedOut => f.write_str("the connection was not open in time"),
+            Self::TransportFailed => f.write_str("the transport failed before the connection was open"),
+        }
+    }
+}
+
+impl core::error::Error for OpenError {}

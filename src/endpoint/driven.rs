@@ -1,0 +1,79 @@
+//! [`Endpoint`]: what the adapters drive, whatever the phase.
+
+use core::time::Duration;
+
+use super::{Client, ClientEvent, Server, ServerEvent};
+use crate::connection::{Connection, Event};
+use crate::input::Input;
+
+/// A [`Server`], a [`Client`], or a [`Connection`] alone: one loop serves them all.
+pub(crate) trait Endpoint {
+    type Event<'b>;
+
+    fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Self::Event<'b>>;
+    fn recv_eof(&mut self);
+    fn recv_error(&mut self);
+    fn handle_timeout(&mut self, now: Duration);
+    fn next_timeout(&self) -> Option<Duration>;
+    fn wants_read(&self) -> bool;
+    fn is_ended(&self) -> bool;
+    fn has_last_words(&self) -> bool;
+    /// The connection inside, for all that does not ask for the phase.
+    fn connection(&self) -> &Connection;
+    fn connection_mut(&mut self) -> &mut Connection;
+}
+
+macro_rules! endpoints {
+    ($($name:ident $(.$connection:ident)?, $event:ident;)*) => {$(
+        impl Endpoint for $name {
+            type Event<'b> = $event<'b>;
+
+            #[inline]
+            fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<$event<'b>> {
+                $name::recv(self, input)
+            }
+
+            fn recv_eof(&mut self) {
+                $name::recv_eof(self);
+            }
+
+            fn recv_error(&mut self) {
+                $name::recv_error(self);
+            }
+
+            fn handle_timeout(&mut self, now: Duration) {
+                $name::handle_timeout(self, now);
+            }
+
+            fn next_timeout(&self) -> Option<Duration> {
+                $name::next_timeout(self)
+            }
+
+            fn wants_read(&self) -> bool {
+                $name::wants_read(self)
+            }
+
+            fn is_ended(&self) -> bool {
+                $name::is_ended(self)
+            }
+
+            fn has_last_words(&self) -> bool {
+                $name::has_last_words(self)
+            }
+
+            fn connection(&self) -> &Connection {
+                &(*self)$(.$connection)?
+            }
+
+            fn connection_mut(&mut self) -> &mut Connection {
+                &mut (*self)$(.$connection)?
+            }
+        }
+    )*};
+}
+
+endpoints! {
+    Connection, Event;
+    Server.connection, ServerEvent;
+    Client.connection, ClientEvent;
+}
