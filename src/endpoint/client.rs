@@ -213,10 +213,11 @@ impl Client {
         if self.opening.is_some() {
             return self.recv_opening(input);
         }
-        match self.connection.recv_whole(input) {
-            Some(message) => Some(ClientEvent::Open(Event::Message(message))),
-            None => self.connection.recv_any(input).map(ClientEvent::Open),
+        if let Some(message) = self.connection.receiver.recv_whole(input) {
+            self.connection.sender.heard(true);
+            return Some(ClientEvent::Open(Event::Message(message)));
         }
+        self.connection.recv_any(input).map(ClientEvent::Open)
     }
 
     #[inline(never)]

@@ -146,10 +146,11 @@ impl Server {
             return self.recv_opening(input);
         }
         // The event is made where the caller wants it: moving it there would cost as much as all the rest.
-        match self.connection.recv_whole(input) {
-            Some(message) => Some(ServerEvent::Open(Event::Message(message))),
-            None => self.connection.recv_any(input).map(ServerEvent::Open),
+        if let Some(message) = self.connection.receiver.recv_whole(input) {
+            self.connection.sender.heard(true);
+            return Some(ServerEvent::Open(Event::Message(message)));
         }
+        self.connection.recv_any(input).map(ServerEvent::Open)
     }
 
     #[inline(never)]
