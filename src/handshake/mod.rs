@@ -94,11 +94,11 @@ mod http_request;
 #[cfg(feature = "http")]
 mod http_types;
 #[cfg(feature = "alloc")]
-mod opening;
+pub(crate) mod opening;
 #[cfg(feature = "alloc")]
 mod origin;
 #[cfg(feature = "alloc")]
-mod proxy;
+pub(crate) mod proxy;
 #[cfg(feature = "alloc")]
 mod redirect;
 #[cfg(feature = "alloc")]
