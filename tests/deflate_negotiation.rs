@@ -64,7 +64,8 @@ fn answer(deflate: Deflate, lines: &[&str]) -> Result<Option<String>, E> {
         .map_err(|refusal| refusal.error());
     assert_eq!(parts, whole, "from parts");
     let connect = ConnectRequest::from_parts(CONNECT, version.into_iter().chain(extensions), config)
-        .map(|request| header(&mut request.accept_parts().0.headers().map(owned)));
+        .map(|request| header(&mut request.accept_parts().0.headers().map(owned)))
+        .map_err(|refusal| refusal.error());
     assert_eq!(connect, whole, "extended CONNECT");
     whole
 }

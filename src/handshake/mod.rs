@@ -115,7 +115,7 @@ pub use {
     client::{ClientHandshake, ClientProgress, Established},
     client_request::ClientRequest,
     extended_connect::{ConnectHandshake, ConnectRequest, PseudoHeaders},
-    http_request::HttpRequest,
+    http_request::{HttpRequest, HttpRequestParts},
     origin::OriginPolicy,
     proxy::{Proxy, ProxyHandshake, ProxyProgress},
     redirect::{RedirectError, Redirects},
@@ -132,6 +132,9 @@ pub(crate) use {
 
 #[cfg(feature = "alloc")]
 pub use crate::http::{ArgumentError, Extension, HandshakeError, Headers, Response, Url, UrlError};
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http_types::RequestError;
 
 /// The limits of a peer's head.
 #[cfg(feature = "alloc")]

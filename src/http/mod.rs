@@ -25,4 +25,4 @@ pub(crate) use head::{Field, Head, HeadReader, Limits, Span};
 pub use response::Response;
 pub(crate) use start_line::{RequestLine, StatusLine};
 pub use url::Url;
-pub(crate) use url::{split_absolute, split_port};
+pub(crate) use url::{is_same_host, split_absolute, split_port};

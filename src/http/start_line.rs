@@ -2,7 +2,8 @@
 
 use super::error::HandshakeError;
 use super::grammar::{is_value, is_visible, text, token_len};
-use super::head::{Head, StartLine};
+use super::head::{Field, Head, StartLine};
+use super::url::split_uri;
 
 /// "request-line = method SP request-target SP HTTP-version": where the first two end.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,33 @@ impl Head<RequestLine> {
 
     pub(crate) fn target(&self) -> &str {
         text(self.bytes().get(self.start.method + 1..self.start.target).unwrap_or_default())
+    }
+
+    /// The path of the target, at least `/`, without the query; the target itself if it is no URI.
+    pub(crate) fn path(&self) -> &str {
+        let resource = self.resource();
+        match resource.split_once('?').map_or(resource, |(path, _)| path) {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?`.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.resource().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host that the request goes to. RFC 9112 §3.2.2: "When an origin server receives a request with an
+    /// absolute-form of request-target, the origin server MUST ignore the received Host header field (if any)".
+    pub(crate) fn host(&self) -> &str {
+        split_uri(self.target()).map_or_else(
+            || self.value(Field::Host).map(text).unwrap_or_default(),
+            |(_, authority, _)| authority,
+        )
+    }
+
+    fn resource(&self) -> &str {
+        split_uri(self.target()).map_or(self.target(), |(_, _, resource)| resource)
     }
 }
 
