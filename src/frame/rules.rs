@@ -88,7 +88,6 @@ impl Rules {
     }
 
     /// The length of a data frame, whose mask is not known yet.
-    #[inline]
     pub(super) fn check_size(&self, header: &Header) -> Result<(), ProtocolError> {
         let after = self.fragments.unwrap_or_default().with(header);
         let whole = header.fin && header.opcode != Opcode::Continuation;

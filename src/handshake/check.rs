@@ -36,14 +36,14 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<Option<Offers>, Handshak
         };
     }
     // §4.2.1-1: "An HTTP/1.1 or higher GET request, including a "Request-URI""
-    if head.method() != "GET" {
+    if head.method_bytes() != b"GET" {
         return Err(E::MethodNotGet);
     }
-    let target = head.target();
-    match split_absolute(target) {
-        Some((authority, _)) if split_port(authority).is_err() => return Err(E::InvalidTarget),
-        None if !target.starts_with('/') => return Err(E::InvalidTarget),
-        _ => {}
+    if !head.target_bytes().starts_with(b"/") {
+        match split_absolute(head.target()) {
+            Some((authority, _)) if split_port(authority).is_ok() => {}
+            _ => return Err(E::InvalidTarget),
+        }
     }
     // §4.2.1-4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."

@@ -84,7 +84,7 @@ impl HttpRequest {
     }
 
     /// The bytes of the response, without its body if the method is HEAD. After them the transport is to be
-    /// ended, as after a [`Refusal::response`].
+    /// ended, as after a [`Refusal::response`](super::Refusal::response).
     #[must_use]
     pub fn respond(self, response: &Response) -> Vec<u8> {
         encode_for(self.method(), response)

@@ -16,7 +16,7 @@ use core::{fmt, iter, mem};
 use memchr::{memchr, memchr_iter};
 
 use super::error::HandshakeError;
-use super::grammar::{is_same, is_token, is_value, push_line, text, token_len};
+use super::grammar::{are_values, is_same, is_token, is_value, push_line, text, token_len};
 use crate::Input;
 
 /// A whole head whose lines were all checked.
@@ -190,6 +190,8 @@ pub(crate) struct HeadReader<S> {
     line: usize,
     /// Up to where the unfinished line was searched for its end.
     scanned: usize,
+    /// Up to where there may be lines whose values hold control characters.
+    unchecked_end: usize,
     start: Option<S>,
     start_line: usize,
     headers: usize,
@@ -206,6 +208,7 @@ impl<S: StartLine> HeadReader<S> {
             bytes: Vec::new(),
             line: 0,
             scanned: 0,
+            unchecked_end: 0,
             start: None,
             start_line: 0,
             headers: 0,
@@ -276,7 +279,12 @@ impl<S: StartLine> HeadReader<S> {
         {
             self.work += bytes.len() - scanned;
         }
-        for at in memchr_iter(b'\n', &bytes[scanned..]) {
+        let arrived = &bytes[scanned..];
+        // Values are checked all at once, and line by line only if one of them may be at fault.
+        if !are_values(arrived) {
+            self.unchecked_end = bytes.len();
+        }
+        for at in memchr_iter(b'\n', arrived) {
             let end = scanned + at;
             if self.finish_line(&bytes[self.line..end], end)? {
                 return Ok(Some(end + 1));
@@ -306,7 +314,7 @@ impl<S: StartLine> HeadReader<S> {
             return Err(HandshakeError::TooManyHeaders);
         }
         self.header_lines += 1;
-        let name = check_header(line)?;
+        let name = check_header(line, self.line < self.unchecked_end)?;
         if let Some(field) = Field::named(name) {
             let place = &mut self.places[field as usize];
             if place.count == 0 {
@@ -324,8 +332,8 @@ impl<S> fmt::Debug for HeadReader<S> {
     }
 }
 
-/// Checks `name: value` and returns the name.
-fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
+/// Checks `name: value` and returns the name. `check_value`: the value may hold a control character.
+fn check_header(line: &[u8], check_value: bool) -> Result<&[u8], HandshakeError> {
     // RFC 9112 §5.2: "A server that receives an obs-fold in a request message […] MUST either reject the
     // message".
     if line.starts_with(b" ") || line.starts_with(b"\t") {
@@ -335,7 +343,7 @@ fn check_header(line: &[u8]) -> Result<&[u8], HandshakeError> {
     let (name, value) = line.split_at(token_len(line));
     match value {
         [b':', ..] if name.is_empty() => Err(HandshakeError::InvalidHeaderName),
-        [b':', value @ ..] if is_value(value) => Ok(name),
+        [b':', value @ ..] if !check_value || is_value(value) => Ok(name),
         [b':', ..] => Err(HandshakeError::InvalidHeaderValue),
         _ => Err(HandshakeError::InvalidHeaderName),
     }

@@ -35,11 +35,19 @@ impl StartLine for RequestLine {
 
 impl Head<RequestLine> {
     pub(crate) fn method(&self) -> &str {
-        text(self.bytes().get(..self.start.method).unwrap_or_default())
+        text(self.method_bytes())
+    }
+
+    pub(crate) fn method_bytes(&self) -> &[u8] {
+        self.bytes().get(..self.start.method).unwrap_or_default()
     }
 
     pub(crate) fn target(&self) -> &str {
-        text(self.bytes().get(self.start.method + 1..self.start.target).unwrap_or_default())
+        text(self.target_bytes())
+    }
+
+    pub(crate) fn target_bytes(&self) -> &[u8] {
+        self.bytes().get(self.start.method + 1..self.start.target).unwrap_or_default()
     }
 
     /// The path of the target, at least `/`, without the query; the target itself if it is no URI.
