@@ -2,7 +2,8 @@
 
 use super::error::HandshakeError;
 use super::grammar::{is_value, is_visible, text, token_len};
-use super::head::{Field, Head, StartLine};
+use super::head::{Field, Head};
+use super::head_reader::StartLine;
 use super::url::split_uri;
 
 /// "request-line = method SP request-target SP HTTP-version": where the first two end.
