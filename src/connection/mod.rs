@@ -102,9 +102,10 @@ impl Connection {
         self.receiver.finish();
     }
 
-    /// Ends without another word.
+    /// Ends without another word: what waits in the output is dropped.
     pub(crate) fn end(&mut self) {
         self.sender.end();
+        self.sender.set_output(Vec::new());
         self.receiver.finish();
     }
 
