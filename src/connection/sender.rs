@@ -397,12 +397,13 @@ impl Sender {
 
     #[inline(never)]
     fn output_written_any(&mut self, n: usize) {
-        if n == 0 {
+        let buffered = n.min(self.output.len());
+        let owed = self.owed.min((n - buffered) as u64);
+        // Where nothing waited, nothing was written: that is no progress.
+        if buffered == 0 && owed == 0 {
             return;
         }
-        let buffered = n.min(self.output.len());
         self.output.written(buffered);
-        let owed = self.owed.min((n - buffered) as u64);
         self.owed -= owed;
         self.wrote(buffered, owed);
     }
