@@ -331,10 +331,11 @@ impl Sender {
 
     // ---- the opening handshake ----
 
-    /// The opening handshake is complete.
+    /// The opening handshake is complete: the timers begin.
     pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
         self.output = Output::default();
+        self.heard(true);
     }
 
     /// The opening handshake came to nothing: `response` is the last that is written.

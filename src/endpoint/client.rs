@@ -266,8 +266,12 @@ impl Client {
                     }
                     return Some(ClientEvent::Opened(Box::new(established)));
                 }
+                    let told = opening.deadline.is_some();
                 Opened::Refused(refused) => return self.refused(refused, input),
                 Opened::Failed(error) => ClientEvent::Failed(OpenError::Handshake(error)),
+                    if told {
+                        self.connection.handle_timeout(self.connection.now());
+                    }
             },
         };
         self.end();

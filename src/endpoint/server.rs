@@ -227,8 +227,10 @@ impl Server {
                 self.respond(response, eof);
             }
             Kind::Accept(mut connection) => {
-                // Its timers begin now.
-                connection.handle_timeout(self.connection.now());
+                // Its timers begin now, if it is known what time it is.
+                if opening.deadline.is_some() {
+                    connection.handle_timeout(self.connection.now());
+                }
                 self.connection = *connection;
                 if opening.kept.is_empty() {
                     self.opening = None;
@@ -321,11 +323,8 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Duration) {
         self.connection.handle_timeout(now);
         let Some(opening) = &mut self.opening else { return };
-        if !matches!(opening.phase, Phase::Head(_)) {
-            return;
-        }
         let deadline = *opening.deadline.get_or_insert(now.saturating_add(opening.timeout));
-        if now < deadline {
+        if now < deadline || !matches!(opening.phase, Phase::Head(_)) {
             return;
         }
         let refused = Phase::Refused(HandshakeError::TimedOut);
