@@ -127,7 +127,8 @@ pub enum OpenError {
     Handshake(HandshakeError),
     /// The proxy's answer breaks a rule, or was cut short.
     Proxy(HandshakeError),
-    /// The proxy sent more than its answer, although the client speaks first in a tunnel.
+    /// The proxy sent more than its answer, although the client speaks first in a tunnel; or it opened one before
+    /// it had all of the request.
     UnexpectedProxyData,
     /// A redirect that is not to be followed.
     Redirect(RedirectError),
@@ -224,6 +225,11 @@ impl Client {
         let opening = self.opening.as_mut()?;
         let eof = opening.eof;
         let end = match &mut opening.phase {
+            // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
+            Phase::StartTls if !input.is_empty() && opening.options.proxy.is_some() => {
+                input.take(usize::MAX);
+                ClientEvent::Failed(OpenError::UnexpectedProxyData)
+            }
             // Nothing that arrives now is for us: it is the rest of a redirect.
             Phase::Dial | Phase::StartTls => {
                 input.take(usize::MAX);
@@ -239,11 +245,12 @@ impl Client {
                     Some(refused) => ClientEvent::ProxyRefused(Box::new(refused)),
                     None => ClientEvent::Failed(OpenError::Proxy(HandshakeError::Truncated)),
                 },
-                // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
-                Tunnel::Open if !input.is_empty() => {
+                Tunnel::Open if !input.is_empty() || self.connection.wants_write() => {
                     input.take(usize::MAX);
                     ClientEvent::Failed(OpenError::UnexpectedProxyData)
                 }
+                // The server's answer could not come any more.
+                Tunnel::Open if eof => ClientEvent::Failed(OpenError::TransportFailed),
                 Tunnel::Open => {
                     self.connection.set_output(Vec::new());
                     self.reached();
