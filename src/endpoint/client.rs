@@ -266,19 +266,19 @@ impl Client {
                     None => ClientEvent::Failed(OpenError::Handshake(HandshakeError::Truncated)),
                 },
                 Opened::Open(agreed, established) => {
+                    let told = opening.deadline.is_some();
                     self.opening = None;
                     self.connection.open(agreed);
+                    if told {
+                        self.connection.handle_timeout(self.connection.now());
+                    }
                     if eof {
                         self.connection.recv_eof();
                     }
                     return Some(ClientEvent::Opened(Box::new(established)));
                 }
-                    let told = opening.deadline.is_some();
                 Opened::Refused(refused) => return self.refused(refused, input),
                 Opened::Failed(error) => ClientEvent::Failed(OpenError::Handshake(error)),
-                    if told {
-                        self.connection.handle_timeout(self.connection.now());
-                    }
             },
         };
         self.end();
@@ -314,6 +314,20 @@ impl Client {
         self.connection.end();
     }
 
+    /// There will be no connection, which is reported next: because of `error`, unless a refusal has arrived.
+    fn give_up(&mut self, error: OpenError) {
+        let refused = match self.opening.as_mut().map(|opening| &mut opening.phase) {
+            Some(Phase::Proxy(handshake)) => {
+                handshake.give_up().map(|refused| ClientEvent::ProxyRefused(Box::new(refused)))
+            }
+            Some(Phase::Handshake(handshake)) => {
+                handshake.give_up().map(|refused| ClientEvent::Refused(Box::new(refused)))
+            }
+            _ => None,
+        };
+        self.end_with(refused.unwrap_or(ClientEvent::Failed(error)));
+    }
+
     /// There will be no connection, which is reported next.
     fn end_with(&mut self, event: ClientEvent<'static>) {
         if let Some(opening) = &mut self.opening {
@@ -346,12 +360,13 @@ impl Client {
         }
     }
 
-    /// The transport failed: nothing can be read or written any more. It has no meaning for a transport that
-    /// [`Step::Dial`] is to replace: when dialling fails, drop the client.
+    /// The transport failed: nothing can be read or written any more. A refusal whose head has arrived is still
+    /// reported. It has no meaning for a transport that [`Step::Dial`] is to replace: when dialling fails, drop the
+    /// client.
     pub fn recv_error(&mut self) {
         match &self.opening {
             Some(opening) if matches!(opening.phase, Phase::Dial | Phase::Over(_)) => {}
-            Some(_) => self.end_with(ClientEvent::Failed(OpenError::TransportFailed)),
+            Some(_) => self.give_up(OpenError::TransportFailed),
             None => self.connection.recv_error(),
         }
     }
@@ -398,20 +413,10 @@ impl Client {
         self.connection.handle_timeout(now);
         let Some(opening) = &mut self.opening else { return };
         let timeout = opening.options.config.handshake_timeout;
-        if now < *opening.deadline.get_or_insert(now.saturating_add(timeout)) {
-            return;
+        let is_due = now >= *opening.deadline.get_or_insert(now.saturating_add(timeout));
+        if is_due && !matches!(opening.phase, Phase::Over(_)) {
+            self.give_up(OpenError::TimedOut);
         }
-        let event = match &mut opening.phase {
-            Phase::Over(_) => return,
-            Phase::Dial | Phase::StartTls => None,
-            Phase::Proxy(handshake) => {
-                handshake.give_up().map(|refused| ClientEvent::ProxyRefused(Box::new(refused)))
-            }
-            Phase::Handshake(handshake) => {
-                handshake.give_up().map(|refused| ClientEvent::Refused(Box::new(refused)))
-            }
-        };
-        self.end_with(event.unwrap_or(ClientEvent::Failed(OpenError::TimedOut)));
     }
 
     common_words!();
@@ -440,7 +445,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Handshake(error) => write!(f, "the server's answer: {error}"),
             Self::Proxy(error) => write!(f, "the proxy's answer: {error}"),
-            Self::UnexpectedProxyData => f.write_str("the proxy sent more than its answer"),
+            Self::UnexpectedProxyData => f.write_str("the proxy sent something that it was not asked for"),
             Self::Redirect(error) => error.fmt(f),
             Self::TimedOut => f.write_str("the connection was not open in time"),
             Self::TransportFailed => f.write_str("the transport failed before the connection was open"),
