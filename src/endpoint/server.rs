@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::common_words;
 use crate::connection::{Config, Connection, Event, State};
-use crate::error::SendError;
+use crate::error::{ProtocolError, SendError};
 use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, HttpRequest, ServerHandshake, ServerProgress, UpgradeRequest};
 use crate::input::Input;
@@ -77,8 +77,8 @@ enum Phase {
     Deciding,
     /// The connection is open, and receives `kept` from here on first.
     Kept(usize),
-    /// The request came to nothing, which is reported next.
-    Refused(HandshakeError),
+    /// It came to nothing, which is reported next.
+    Over(ServerEvent<'static>),
 }
 
 /// What happened on a server's transport.
@@ -206,9 +206,9 @@ impl Server {
                 }
                 self.connection.recv(input).map(ServerEvent::Open)
             }
-            Phase::Refused(error) => {
+            Phase::Over(event) => {
                 input.take(usize::MAX);
-                Some(ServerEvent::Refused(error))
+                Some(event)
             }
         }
     }
@@ -277,8 +277,14 @@ impl Server {
     /// The transport failed: nothing can be read or written any more. The next [`recv`](Self::recv) reports
     /// [`Event::Failed`].
     pub fn recv_error(&mut self) {
-        self.opening = None;
-        self.connection.recv_error();
+        match &mut self.opening {
+            Some(opening) if matches!(opening.phase, Phase::Head(_) | Phase::Deciding) => {
+                // Not even what is left of the input is received: there is no connection that could.
+                opening.phase = Phase::Over(ServerEvent::Open(Event::Failed(ProtocolError::TransportFailed)));
+                self.connection.end();
+            }
+            _ => self.connection.recv_error(),
+        }
     }
 
     /// Whether to read. While a request is being decided on it is false; see also [`Connection::wants_read`].
@@ -300,7 +306,7 @@ impl Server {
             Some(opening) => match opening.phase {
                 Phase::Head(_) => opening.eof,
                 Phase::Deciding => false,
-                Phase::Kept(_) | Phase::Refused(_) => true,
+                Phase::Kept(_) | Phase::Over(_) => true,
             },
         }
     }
@@ -327,7 +333,7 @@ impl Server {
         if now < deadline || !matches!(opening.phase, Phase::Head(_)) {
             return;
         }
-        let refused = Phase::Refused(HandshakeError::TimedOut);
+        let refused = Phase::Over(ServerEvent::Refused(HandshakeError::TimedOut));
         if let Phase::Head(handshake) = core::mem::replace(&mut opening.phase, refused) {
             let eof = opening.eof;
             match handshake.timed_out() {
@@ -346,7 +352,7 @@ impl fmt::Debug for Opening {
             Phase::Head(_) => "Head",
             Phase::Deciding => "Deciding",
             Phase::Kept(_) => "Kept",
-            Phase::Refused(_) => "Refused",
+            Phase::Over(_) => "Over",
         };
         f.debug_struct("Opening")
             .field("phase", &phase)
