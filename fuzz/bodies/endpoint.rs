@@ -313,11 +313,13 @@ impl Driven {
             if e.is_ended() {
                 assert!(!e.wants_write() && !e.wants_read() && !e.has_last_words() && e.next_timeout().is_none());
                 assert!(e.recv(&mut Input::new(&mut [])).is_none(), "nothing waits to be said");
+            } else if e.has_last_words() {
+                assert!(e.next_timeout().is_some_and(|due| due <= self.now), "what waits to be said is due now");
             } else {
                 // The end may come by the peer, by a deadline, by what is written, or from the caller, who
                 // decides on a request or closes.
                 let open = e.state() == State::Open || e.state() == State::Opening;
-                assert!(open || e.next_timeout().is_some() || e.has_last_words(), "{:?}", e.state());
+                assert!(open || e.next_timeout().is_some(), "{:?}", e.state());
             }
         });
         if let Endpoint::Client(client) = &self.endpoint

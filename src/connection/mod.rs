@@ -428,10 +428,11 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale.
     ///
-    /// It may change with every call of any other method; a time in the past means now.
+    /// It may change with every call of any other method; a time in the past means now. While there are
+    /// [last words](Self::has_last_words) it is now, so that no loop can sleep on them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.sender.next_timeout()
+        if self.has_last_words() { Some(self.now()) } else { self.sender.next_timeout() }
     }
 
     /// The time that was told last.

@@ -396,10 +396,12 @@ impl Client {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale; before
-    /// its first call, zero: now. A time in the past means now, too.
+    /// its first call, zero: now. A time in the past means now, too, and so it is while there are
+    /// [last words](Self::has_last_words): no loop can sleep on them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match &self.opening {
+            Some(_) if self.has_last_words() => Some(self.connection.now()),
             None => self.connection.next_timeout(),
             Some(opening) => Some(opening.deadline.unwrap_or(Duration::ZERO)),
         }

@@ -312,10 +312,12 @@ impl Server {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale; before
-    /// its first call, zero: now. A time in the past means now, too.
+    /// its first call, zero: now. A time in the past means now, too, and so it is while there are
+    /// [last words](Self::has_last_words): no loop can sleep on them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match self.opening.as_deref() {
+            Some(_) if self.has_last_words() => Some(self.connection.now()),
             Some(Opening { phase: Phase::Head(_), deadline, .. }) => Some(deadline.unwrap_or(Duration::ZERO)),
             // The caller decides: that is no wait on the peer.
             Some(Opening { phase: Phase::Deciding, .. }) => None,

@@ -65,8 +65,10 @@ fn opened(client: &mut Client) {
     assert_eq!((client.state(), client.step()), (State::Open, Step::Run));
 }
 
+type Reach = fn() -> Client;
+
 /// A client in each phase: its name, how it gets there.
-const PHASES: [(&str, fn() -> Client); 9] = [
+const PHASES: [(&str, Reach); 9] = [
     ("dial", || started("ws://a/", options())),
     ("proxy", || {
         let mut client = started("ws://a/", proxied());
@@ -331,6 +333,8 @@ fn close_and_the_end_of_the_stream_and_its_failure_in_every_phase() {
                 1 => client.recv_eof(),
                 _ => client.recv_error(),
             }
+            let due = client.next_timeout().is_some_and(|due| due <= secs(100));
+            assert!(due || !client.has_last_words(), "{name}, call {call}: what waits to be said is due now");
             assert_eq!(receives(&mut client, b""), expected, "{name}, call {call}");
             assert!(!client.has_last_words());
             if call > 0 && step.starts_with("Dial") {

@@ -44,8 +44,10 @@ fn started(config: Config) -> Server {
     server
 }
 
+type Reach = fn(&mut Server);
+
 /// A server in each phase: its name, how it gets there.
-const PHASES: [(&str, fn(&mut Server)); 9] = [
+const PHASES: [(&str, Reach); 9] = [
     ("before the first byte", |_| {}),
     ("in the head", |server| drop(server_receives(server, &REQUEST[..30], true))),
     ("deciding", |server| drop(server_receives(server, REQUEST, false))),
@@ -347,6 +349,8 @@ fn close_and_the_end_of_the_stream_and_its_failure_in_every_phase() {
                 1 => server.recv_eof(),
                 _ => server.recv_error(),
             }
+            let due = server.next_timeout().is_some_and(|due| due <= secs(110));
+            assert!(due || !server.has_last_words(), "{name}, call {call}: what waits to be said is due now");
             let words = server_receives(&mut server, b"", true);
             assert_eq!(words, expected, "{name}, call {call}");
             assert!(!server.has_last_words(), "{name}, call {call}");
