@@ -27,6 +27,21 @@ fn handshake() {
 }
 
 #[test]
+fn endpoint() {
+    run("endpoint", bodies::endpoint::body, 20_000);
+}
+
+/// Any calls in any order, of which the corpus knows only some.
+#[test]
+fn endpoint_in_any_order() {
+    let mut rng = Rng::new(0);
+    for _ in 0..100_000 {
+        let len = 20 + rng.below(180);
+        bodies::endpoint::body(&rng.bytes(len));
+    }
+}
+
+#[test]
 fn utf8() {
     run("utf8", bodies::utf8::body, 20_000);
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod deflate_negotiation;
+pub(crate) mod endpoint;
 pub(crate) mod frames;
 pub(crate) mod handshake;
 pub(crate) mod inflate;

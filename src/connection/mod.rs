@@ -102,9 +102,10 @@ impl Connection {
         self.receiver.finish();
     }
 
-    /// Ends without another word.
+    /// Ends without another word: what waits in the output is dropped.
     pub(crate) fn end(&mut self) {
         self.sender.end();
+        self.sender.set_output(Vec::new());
         self.receiver.finish();
     }
 
@@ -434,10 +435,11 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale.
     ///
-    /// It may change with every call of any other method; a time in the past means now.
+    /// It may change with every call of any other method; a time in the past means now. While there are
+    /// [last words](Self::has_last_words) it is now, so that no loop can sleep on them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.sender.next_timeout()
+        if self.has_last_words() { Some(self.now()) } else { self.sender.next_timeout() }
     }
 
     /// The time that was told last.

@@ -331,10 +331,11 @@ impl Sender {
 
     // ---- the opening handshake ----
 
-    /// The opening handshake is complete.
+    /// The opening handshake is complete: the timers begin.
     pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
         self.output = Output::default();
+        self.heard(true);
     }
 
     /// The opening handshake came to nothing: `response` is the last that is written.
@@ -397,12 +398,13 @@ impl Sender {
 
     #[inline(never)]
     fn output_written_any(&mut self, n: usize) {
-        if n == 0 {
+        let buffered = n.min(self.output.len());
+        let owed = self.owed.min((n - buffered) as u64);
+        // Where nothing waited, nothing was written: that is no progress.
+        if buffered == 0 && owed == 0 {
             return;
         }
-        let buffered = n.min(self.output.len());
         self.output.written(buffered);
-        let owed = self.owed.min((n - buffered) as u64);
         self.owed -= owed;
         self.wrote(buffered, owed);
     }
