@@ -131,7 +131,7 @@ fn stream(role: Role, message: &Message<'_>) -> Vec<u8> {
         Role::Client => Role::Server,
     });
     (0..MESSAGES).for_each(|_| peer.send(message).unwrap());
-    peer.take_output()
+    peer.output().to_vec()
 }
 
 fn receive(role: Role, message: Message<'static>) -> Path {

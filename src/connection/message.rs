@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::deflate::{Deflate, Deflater};
 use crate::error::ProtocolError;
@@ -129,7 +130,7 @@ impl From<Vec<u8>> for Message<'_> {
 /// }
 /// # Ok::<(), sansocket::SendError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EncodedMessage {
     kind: Kind,
     header_len: usize,
@@ -138,7 +139,7 @@ pub struct EncodedMessage {
 }
 
 /// The same message compressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Deflated {
     window_bits: u8,
     frame: Arc<[u8]>,
@@ -186,16 +187,35 @@ impl EncodedMessage {
     /// The compressed frame, if there is one that a window of 2^`window_bits` bytes can decompress.
     #[must_use]
     pub fn compressed_frame(&self, window_bits: u8) -> Option<&[u8]> {
+        self.shared_compressed(window_bits).map(|frame| &**frame)
+    }
+
+    pub(super) const fn shared_frame(&self) -> &Arc<[u8]> {
+        &self.frame
+    }
+
+    pub(super) fn shared_compressed(&self, window_bits: u8) -> Option<&Arc<[u8]>> {
         self.deflated
             .as_ref()
             .filter(|deflated| deflated.window_bits <= window_bits)
-            .map(|deflated| &*deflated.frame)
+            .map(|deflated| &deflated.frame)
     }
 
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.frame[self.header_len..]
+    }
+}
+
+impl fmt::Debug for EncodedMessage {
+    /// Without the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncodedMessage")
+            .field("kind", &self.kind)
+            .field("len", &self.payload().len())
+            .field("compressed", &self.deflated.as_ref().map(|deflated| deflated.frame.len()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,7 +228,6 @@ fn encode(kind: Kind, rsv1: bool, payload: &[u8]) -> (usize, Arc<[u8]>) {
 }
 
 /// A message that is being put together from pieces.
-#[derive(Debug)]
 pub(crate) enum Assembly {
     Text(String),
     Binary(Vec<u8>),
@@ -299,6 +318,13 @@ impl Assembly {
     ) -> Result<(), ProtocolError> {
         let there = self.len() + piece.len();
         self.push(piece, most.min(there as u64), utf8)
+    }
+}
+
+impl fmt::Debug for Assembly {
+    /// Without the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({} bytes)", self.kind(), self.len())
     }
 }
 

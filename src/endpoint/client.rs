@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::common_words;
 use super::options::ConnectOptions;
-use crate::connection::{Connection, Event, State};
+use crate::connection::{Connection, Event, Segment, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::handshake::{

@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::common_words;
-use crate::connection::{Config, Connection, Event, State};
+use crate::connection::{Config, Connection, Event, Segment, State};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, HttpRequest, ServerHandshake, ServerProgress, UpgradeRequest};
