@@ -24,7 +24,7 @@ pub(crate) fn parse<T>(usage: &str, read: impl FnOnce(&mut Parser) -> Result<T, 
 /// The value of the option or argument `name`, which is to be what `expected` says.
 pub(crate) fn value<T: FromStr>(value: OsString, name: &str, expected: &str) -> Result<T, Error> {
     let parsed = value.to_str().and_then(|value| value.parse().ok());
-    parsed.ok_or_else(|| format!("{name} {}: expected {expected}", value.display()).into())
+    parsed.ok_or_else(|| format!("{name} {}: expected {expected}", value.to_string_lossy()).into())
 }
 
 /// Where to listen. Names are looked up by whoever does.
