@@ -32,8 +32,8 @@ pub struct Receiver {
     /// The payload of a control frame that was cut; few are.
     control: Option<Box<ControlPayload>>,
     state: State,
-    /// Nothing more will arrive.
-    eof: bool,
+    /// Why nothing more will arrive: reported once the input is used up, unless the connection was over anyway.
+    end: Option<ProtocolError>,
     /// What the sender has not been told: that bytes arrived, with a message among them, and the replies, whose
     /// memory is kept. Only a half in the hands of a caller has anything here; a
     /// [`Connection`](super::Connection) tells it at once.
@@ -53,8 +53,6 @@ struct Partial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The transport is over: this is reported once the input is used up.
-    Ending(ProtocolError),
     /// An error was found behind bytes that were handed out, or by the sender's timers; it is reported next.
     Failing(ProtocolError),
     /// A Close or a failure was reported: whatever else arrives is dropped.
@@ -78,7 +76,7 @@ impl Receiver {
             utf8: Utf8::new(),
             control: None,
             state: State::Open,
-            eof: false,
+            end: None,
             heard_noticed: false,
             message_noticed: false,
             noticed: None,
@@ -160,28 +158,19 @@ impl Receiver {
 
     /// See [`Connection::recv_eof`](super::Connection::recv_eof).
     pub fn recv_eof(&mut self) {
-        self.eof = true;
-        self.end(ProtocolError::UnexpectedEof);
+        self.end = self.end.or(Some(ProtocolError::UnexpectedEof));
     }
 
     /// See [`Connection::recv_error`](super::Connection::recv_error). The [`Sender`](super::Sender) has to
     /// [abort](super::Sender::abort).
     pub fn recv_error(&mut self) {
-        self.eof = true;
-        self.end(ProtocolError::TransportFailed);
-    }
-
-    /// The transport is over: what is left of the input is received before that is reported.
-    fn end(&mut self, error: ProtocolError) {
-        if self.state == State::Open {
-            self.state = State::Ending(error);
-        }
+        self.end = self.end.or(Some(ProtocolError::TransportFailed));
     }
 
     /// The sender gave the connection up for this reason ([`Sender::lost`](super::Sender::lost)): the next
     /// `recv` reports it, unless the connection was over anyway.
     pub fn lose(&mut self, error: ProtocolError) {
-        if self.state == State::Open {
+        if self.state == State::Open && self.end.is_none() {
             self.state = State::Failing(error);
         }
     }
@@ -195,18 +184,22 @@ impl Receiver {
 
     /// Whether the transport has ended, and everything that came before was reported.
     pub(crate) fn has_ended(&self) -> bool {
-        self.eof && self.is_ended()
+        self.end.is_some() && self.is_ended()
     }
 
     /// Whether the transport may bring more.
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
-        !self.eof
+        self.end.is_none()
     }
 
     /// Whether the next `recv` reports the end, without any input.
     pub(crate) fn has_last_words(&self) -> bool {
-        matches!(self.state, State::Ending(_) | State::Failing(_))
+        match self.state {
+            State::Open => self.end.is_some(),
+            State::Failing(_) => true,
+            State::Done => false,
+        }
     }
 
     /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
@@ -216,7 +209,7 @@ impl Receiver {
     /// all the rest.
     #[inline(always)]
     pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
-        if !matches!(self.state, State::Open) {
+        if self.state != State::Open {
             return None;
         }
         let (kind, payload) = self.decoder.next_whole(input)?;
@@ -266,7 +259,7 @@ impl Receiver {
     ) -> Option<Event<'b>> {
         loop {
             match self.state {
-                State::Open | State::Ending(_) => {}
+                State::Open => {}
                 State::Failing(error) => return Some(self.fail(error)),
                 State::Done => {
                     input.take(usize::MAX);
@@ -280,7 +273,7 @@ impl Receiver {
             };
             let event = match self.decoder.next_masked(input, max, compressed_step) {
                 Ok(None) => {
-                    let State::Ending(error) = self.state else { return None };
+                    let error = self.end?;
                     // Of a frame that was cut nothing more will come.
                     input.take(usize::MAX);
                     return Some(self.fail(error));
