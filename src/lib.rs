@@ -99,7 +99,10 @@
 //! * Keepalive and deadlines, without a clock: [`next_timeout`](Connection::next_timeout) and
 //!   [`handle_timeout`](Connection::handle_timeout) join the loop; [`Config`] says which.
 //! * Two threads or tasks for one connection: [`split`](Connection::split).
-//! * A large payload written from where it is: [`send_header`](Connection::send_header).
+//! * Large messages without copies: moved in by [`send_owned`](Connection::send_owned), written from where they are with
+//!   [`send_header`](Connection::send_header), borrowed from a [`ReadBuffer`] although they came in many reads.
+//! * Vectored and completion-based writes: [`output_slices`](Connection::output_slices),
+//!   [`take_output`](Connection::take_output).
 //! * One message for many connections, encoded and compressed once: [`EncodedMessage`].
 //! * Inside another HTTP library: [`UpgradeRequest::from_parts`](handshake::UpgradeRequest::from_parts).
 //!
@@ -169,7 +172,8 @@ pub mod tokio;
 
 #[cfg(feature = "alloc")]
 pub use connection::{
-    Chunk, Config, Connection, EncodedMessage, Event, Message, Notice, Receiver, Segment, Sender, State,
+    Chunk, Config, Connection, EncodedMessage, Event, Lent, Message, Notice, ReadBuffer, Receiver, Segment,
+    Sender, State,
 };
 #[cfg(feature = "alloc")]
 pub use endpoint::{Answer, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step};

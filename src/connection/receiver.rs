@@ -16,7 +16,7 @@ use super::message::{Assembly, Message};
 use super::notice::Notice;
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
-use crate::frame::{self, CloseFrame, ControlPayload, Decoder, Kind, Masked, Opcode, Utf8};
+use crate::frame::{self, CloseFrame, ControlPayload, Cut, Decoder, Kind, Mask, Masked, Opcode, Utf8};
 use crate::input::Input;
 
 /// The half of a [`Connection`](super::Connection) that turns received bytes into events.
@@ -234,10 +234,45 @@ impl Receiver {
     /// The next event, and what the sender has to be told.
     #[inline(never)]
     pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> (Option<Event<'b>>, Notice) {
-        let arrived = !input.is_empty();
+        let arrived = input.has_new();
+        if input.holds()
+            && let Some(message) = self.hold(input)
+        {
+            let mut notice = self.notice_of(None, arrived);
+            notice.message |= arrived && message;
+            return (None, notice);
+        }
         let event = self.events(input, usize::MAX, Self::assemble);
         let notice = self.notice_of(event.as_ref(), arrived);
         (event, notice)
+    }
+
+    /// Leaves the frame at the front of the input there, if it is cut and may stay until it is complete; tells whether a part
+    /// of a message has arrived. Its header and its text are checked as far as they have arrived: `None` also if
+    /// they break a rule, which is then found where all rules are.
+    #[inline(never)]
+    fn hold(&self, input: &mut Input<'_>) -> Option<bool> {
+        if self.state != State::Open {
+            return None;
+        }
+        let (bytes, held) = (input.as_slice(), input.held());
+        let (kind, mask, header_len, payload_len) = match self.decoder.peek_cut(bytes)? {
+            Cut::Header => {
+                input.hold(0, 0);
+                return Some(false);
+            }
+            Cut::Payload { kind, mask, header_len, payload_len } => (kind, mask, header_len, payload_len),
+        };
+        let frame = header_len.checked_add(payload_len).filter(|frame| *frame <= held.max_frame)?;
+        let checked = match kind {
+            Kind::Binary => 0,
+            Kind::Text => {
+                let unchecked = bytes.get(header_len + held.checked..)?;
+                held.checked + valid_len(unchecked, mask, held.checked)?
+            }
+        };
+        input.hold(frame, checked);
+        Some(true)
     }
 
     /// The same, with data piece by piece.
@@ -409,6 +444,23 @@ impl Partial {
         let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
         Self { assembly: Assembly::new(kind), begun: false }
     }
+}
+
+/// How many bytes of the beginning of `payload` are complete code points, if all of it may be text. It is masked, and begins
+/// `at` bytes into its frame.
+fn valid_len(payload: &[u8], mask: Option<Mask>, at: usize) -> Option<usize> {
+    let (mut mask, mut utf8, mut unmasked) = (mask.map(|mask| mask.after(at)), Utf8::new(), [0; 1024]);
+    for piece in payload.chunks(unmasked.len()) {
+        let text = match &mut mask {
+            None => piece,
+            Some(mask) => {
+                mask.copy(piece, &mut unmasked);
+                &unmasked[..piece.len()]
+            }
+        };
+        utf8.push(text).ok()?;
+    }
+    Some(payload.len() - utf8.pending())
 }
 
 /// A message whose whole payload lies in the input.

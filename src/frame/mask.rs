@@ -187,7 +187,7 @@ impl Mask {
 
     /// The mask `n` payload bytes further on.
     #[inline]
-    pub(super) fn after(self, n: usize) -> Self {
+    pub(crate) fn after(self, n: usize) -> Self {
         let bits = 8 * (n as u32 & 3);
         let key = if cfg!(target_endian = "little") {
             self.key.rotate_right(bits)

@@ -22,4 +22,4 @@ pub use header::{EncodedHeader, Header, Kind, Opcode};
 pub use mask::Mask;
 pub use utf8::{InvalidUtf8, Utf8, ValidText};
 #[cfg(feature = "alloc")]
-pub(crate) use {decoder::Masked, utf8::validate};
+pub(crate) use {decoder::Cut, decoder::Masked, utf8::validate};

@@ -59,6 +59,12 @@ impl Utf8 {
         if self.is_complete() { 0 } else { width(self.cut[0]) - usize::from(self.len) }
     }
 
+    /// How many bytes of the cut code point have come.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn pending(&self) -> usize {
+        self.len as usize
+    }
+
     /// Validates the next bytes of the text.
     ///
     /// # Errors
