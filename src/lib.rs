@@ -125,6 +125,7 @@
 //! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
+//! | `simdutf8` | UTF-8 with vector instructions, by the crate of that name; no `unsafe` here |
 //! | `simd` (with `std`) | masking (on x86-64) and UTF-8 with the vector instructions that the processor has; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
