@@ -16,7 +16,7 @@ use super::message::{Assembly, Message};
 use super::notice::Notice;
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
-use crate::frame::{self, CloseFrame, ControlPayload, Decoder, Kind, Masked, Opcode, Utf8};
+use crate::frame::{self, CloseFrame, ControlPayload, Cut, Decoder, Kind, Mask, Masked, Opcode, Utf8};
 use crate::input::Input;
 
 /// The half of a [`Connection`](super::Connection) that turns received bytes into events.
@@ -100,18 +100,18 @@ impl Receiver {
             self.message_noticed = true;
             return Some(Event::Message(message));
         }
-        let arrived = !input.is_empty();
+        let arrived = input.has_new();
         let event = self.next_event(input);
-        self.note(arrived, event.as_ref());
+        self.note(arrived, input, event.as_ref());
         event
     }
 
     /// See [`Connection::recv_chunk`](super::Connection::recv_chunk). What the sender has to be told is in the
     /// [notice](Self::take_notice).
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let arrived = !input.is_empty();
+        let arrived = input.has_new();
         let event = self.next_chunk(input);
-        self.note(arrived, event.as_ref());
+        self.note(arrived, input, event.as_ref());
         event
     }
 
@@ -135,9 +135,9 @@ impl Receiver {
         self.noticed.as_ref().is_some_and(|notice| notice.has_reply())
     }
 
-    fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
+    fn note(&mut self, arrived: bool, input: &Input<'_>, event: Option<&Event<'_>>) {
         self.heard_noticed |= arrived;
-        self.message_noticed |= arrived && self.is_message(event);
+        self.message_noticed |= arrived && self.is_message(input, event);
         if let Some(reply) = self.reply(event) {
             self.noticed.get_or_insert_default().merge(reply);
         }
@@ -145,8 +145,10 @@ impl Receiver {
 
     /// Whether this event, or what has arrived of the next one, belongs to a message.
     #[inline]
-    pub(crate) fn is_message(&self, event: Option<&Event<'_>>) -> bool {
-        matches!(event, Some(Event::Message(_) | Event::Chunk(_))) || self.message.is_some()
+    pub(crate) fn is_message(&self, input: &Input<'_>, event: Option<&Event<'_>>) -> bool {
+        matches!(event, Some(Event::Message(_) | Event::Chunk(_)))
+            || self.message.is_some()
+            || input.keeps_message()
     }
 
     /// What the sender has to do about this event, if anything, or about the end of the stream.
@@ -245,7 +247,38 @@ impl Receiver {
 
     #[inline(never)]
     pub(crate) fn next_event<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        if input.holds() && self.hold(input).is_some() {
+            return None;
+        }
         self.events(input, usize::MAX, Self::assemble)
+    }
+
+    /// Leaves the frame at the front of the input there, if it is cut and may stay until it is complete. Its header
+    /// and its text are checked as far as they have arrived: `None` also if they break a rule, which is then found
+    /// where all rules are.
+    #[inline(never)]
+    fn hold(&self, input: &mut Input<'_>) -> Option<()> {
+        if self.state != State::Open || self.end.is_some() {
+            return None;
+        }
+        let (bytes, held) = (input.as_slice(), input.held());
+        let (kind, mask, header_len, payload_len) = match self.decoder.peek_cut(bytes)? {
+            Cut::Header => {
+                input.hold(0, 0);
+                return Some(());
+            }
+            Cut::Payload { kind, mask, header_len, payload_len } => (kind, mask, header_len, payload_len),
+        };
+        let frame = header_len.checked_add(payload_len).filter(|frame| *frame <= held.max_frame)?;
+        let checked = match kind {
+            Kind::Binary => 0,
+            Kind::Text => {
+                let unchecked = bytes.get(header_len + held.checked..)?;
+                held.checked + valid_len(unchecked, mask, held.checked)?
+            }
+        };
+        input.hold(frame, checked);
+        Some(())
     }
 
     /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed
@@ -401,6 +434,23 @@ impl Partial {
         let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
         Self { assembly: Assembly::new(kind), begun: false }
     }
+}
+
+/// How many bytes of the beginning of `payload` are complete code points, if all of it may be text. It is masked, and begins
+/// `at` bytes into its frame.
+fn valid_len(payload: &[u8], mask: Option<Mask>, at: usize) -> Option<usize> {
+    let (mut mask, mut utf8, mut unmasked) = (mask.map(|mask| mask.after(at)), Utf8::new(), [0; 1024]);
+    for piece in payload.chunks(unmasked.len()) {
+        let text = match &mut mask {
+            None => piece,
+            Some(mask) => {
+                mask.copy(piece, &mut unmasked);
+                &unmasked[..piece.len()]
+            }
+        };
+        utf8.push(text).ok()?;
+    }
+    Some(payload.len() - utf8.pending())
 }
 
 /// A message whose whole payload lies in the input.
