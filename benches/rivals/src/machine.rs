@@ -6,24 +6,28 @@ use std::process::Command;
 use std::thread::available_parallelism;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::Options;
+
 const REPEAT: &str = "\
 To repeat it, in `benches/rivals`:
 
 ```sh
 cargo run --release --features c-zlib -- --filter \"deflate no takeover\" --save c-zlib.tsv    # for soketto's column
 cargo run --release --features simd -- --save simd.tsv
-cargo run --release -- --with simd.tsv --with c-zlib.tsv --write
+cargo run --release -- --with simd.tsv --with c-zlib.tsv --uwebsockets path/to/echo --uwebsockets-version 20.79.0 --write
 ```
 ";
 
 /// The beginning of the results.
-pub fn head(rounds: usize) -> String {
+pub fn head(options: &Options) -> String {
     let cpu = cpu().unwrap_or("unknown".into());
     let cores = available_parallelism().map_or(0, usize::from);
     let (os, load) = (system(), load().unwrap_or("unknown".into()));
     let (rustc, target, flags) = (env!("RIVALS_RUSTC"), env!("RIVALS_TARGET"), env!("RIVALS_FLAGS"));
     let flags = if flags.is_empty() { "no flags" } else { flags };
-    let (versions, date, commit) = (versions(LOCK).join(", "), date(), commit());
+    let mut versions = versions(LOCK);
+    versions.extend(options.uwebsockets.iter().map(|(_, version)| format!("uWebSockets {version} (C++)")));
+    let (versions, date, commit, rounds) = (versions.join(", "), date(), commit(), options.rounds);
     format!(
         "# sansocket beside other libraries\n\n\
         {cpu}, {cores} cores. {os}. {rustc}, {target}, {flags}. {date}, commit {commit}, best of {rounds} rounds, \

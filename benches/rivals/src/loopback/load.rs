@@ -23,6 +23,9 @@ pub struct Load {
     buf: Vec<u8>,
 }
 
+/// Bytes that are written at once, if they are on their way at all, and a frame more.
+const AT_ONCE: usize = 64 << 10;
+
 struct Connection {
     stream: TcpStream,
     sent: usize,
@@ -54,7 +57,7 @@ impl Load {
                 Connection { stream, sent: 0, echoed: 0 }
             })
             .collect();
-        let frames = frame.repeat(window / frame.len() + 1);
+        let frames = frame.repeat(AT_ONCE / frame.len() + 1);
         Self {
             poll,
             connections,
@@ -112,7 +115,8 @@ impl Load {
         }
         while *sent < back + self.window {
             let from = *sent % self.frame;
-            match stream.write(&self.frames[from..from + back + self.window - *sent]) {
+            let to = self.frames.len().min(from + back + self.window - *sent);
+            match stream.write(&self.frames[from..to]) {
                 Ok(n) => *sent += n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => panic!("{error}"),
@@ -121,7 +125,8 @@ impl Load {
     }
 }
 
-fn open(address: SocketAddr, handshake: bool, frame: &[u8], echo: &[u8]) -> net::TcpStream {
+/// A connection that has echoed the frame once.
+pub fn open(address: SocketAddr, handshake: bool, frame: &[u8], echo: &[u8]) -> net::TcpStream {
     let mut stream = net::TcpStream::connect(address).expect("the server listens");
     stream.set_nodelay(true).expect("it is TCP");
     stream.set_read_timeout(Some(Duration::from_secs(5))).expect("it is not zero");
@@ -145,7 +150,7 @@ fn open(address: SocketAddr, handshake: bool, frame: &[u8], echo: &[u8]) -> net:
 }
 
 /// A masked binary message, and its echo.
-fn frame(payload: usize) -> (Vec<u8>, Vec<u8>) {
+pub fn frame(payload: usize) -> (Vec<u8>, Vec<u8>) {
     const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
     let (mut frame, mut echo) = (vec![0x82], vec![0x82]);
     match payload {
