@@ -57,7 +57,10 @@ impl Row {
     fn each(&self, program: &Program, connections: usize) -> f64 {
         let server = &process::start_all(std::slice::from_ref(program))[0];
         let (frame, echo) = load::frame(self.payload);
-        let open = |_| load::open(server.address, true, &frame, &echo);
+        let open = |_| {
+            load::open(server.address, true, &frame, &echo)
+                .unwrap_or_else(|why| panic!("{}, {}: {why}", server.name, self.name))
+        };
         // What all share is there after the first.
         let _first = open(0);
         let before = server.memory();

@@ -135,8 +135,9 @@ impl Row {
         let mut best = vec![[0.0_f64; 2]; servers.len()];
         for i in rounds::turns(rounds, servers.len()) {
             let (server, best) = (&servers[i], &mut best[i]);
-            let mut load =
-                Load::open(server.address, server.name != RAW, self.connections, self.payload, self.window);
+            let handshake = server.name != RAW;
+            let load = Load::open(server.address, handshake, self.connections, self.payload, self.window);
+            let mut load = load.unwrap_or_else(|why| panic!("{}, {}: {why}", server.name, self.name));
             load.run(WARM_UP);
             let (began, cpu) = (Instant::now(), server.cpu());
             let echoed = load.run(turn) as f64;

@@ -132,22 +132,18 @@ pub fn sockudo(address: SocketAddr) {
 }
 
 pub fn wtx(address: SocketAddr) {
-    use wtx::web_socket::{
-        Frame, OpCode, WebSocketAcceptor, WebSocketBuffer, WebSocketPayloadOrigin::Adaptive,
-    };
+    use wtx::web_socket::{OpCode, WebSocketAcceptor, WebSocketBuffer, WebSocketPayloadOrigin::Adaptive};
     serve(address, |stream| async {
         let acceptor = WebSocketAcceptor::default().wsb(WebSocketBuffer::new());
         let Ok(mut ws) = acceptor.accept(stream).await else { return };
+        let (mut common, mut reader, mut writer) = ws.split_mut();
         let mut buffer = wtx::collection::Vector::new();
         loop {
             buffer.clear();
-            let Ok(frame) = ws.read_frame(&mut buffer, Adaptive).await else { return };
-            let op_code = frame.op_code();
-            if op_code == OpCode::Close {
-                return;
-            }
-            if matches!(op_code, OpCode::Text | OpCode::Binary)
-                && ws.write_frame(&mut Frame::new_fin(op_code, &mut buffer)).await.is_err()
+            let Ok(mut frame) = reader.read_frame(&mut buffer, &mut common, Adaptive).await else { return };
+            let is_message = matches!(frame.op_code(), OpCode::Text | OpCode::Binary);
+            if frame.op_code() == OpCode::Close
+                || is_message && writer.write_frame(&mut common, &mut frame).await.is_err()
             {
                 return;
             }
