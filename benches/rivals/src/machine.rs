@@ -62,10 +62,23 @@ fn versions(lock: &str) -> Vec<String> {
     versions
 }
 
+/// Its name alone may be that of many.
 fn cpu() -> Option<String> {
     let info = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let model = info.lines().find_map(|line| line.strip_prefix("model name"))?;
-    Some(model.trim_matches([' ', '\t', ':']).into())
+    let value = |key| {
+        let pairs = info.lines().filter_map(|line| line.split_once(':'));
+        Some(pairs.map(|(name, value)| (name.trim(), value.trim())).find(|(name, _)| *name == key)?.1)
+    };
+    let mut cpu = value("model name")?.to_owned();
+    if let (Some(family), Some(model)) = (value("cpu family"), value("model")) {
+        cpu += &format!(" (family {family}, model {model})");
+    }
+    let flags = value("flags").unwrap_or_default();
+    let vectors = [("avx512f", "AVX-512"), ("avx2", "AVX2")];
+    if let Some((_, name)) = vectors.iter().find(|(flag, _)| flags.split(' ').any(|other| other == *flag)) {
+        cpu += &format!(" with {name}");
+    }
+    Some(cpu)
 }
 
 fn system() -> String {

@@ -23,6 +23,8 @@ pub struct Load {
     buf: Vec<u8>,
 }
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Bytes that are written at once, if they are on their way at all, and a frame more.
 const AT_ONCE: usize = 64 << 10;
 
@@ -62,23 +64,23 @@ impl Load {
         Ok(Self { poll, connections, frames, frame, echo, window, buf })
     }
 
-    /// Goes on for some time; how many messages came back.
-    pub fn run(&mut self, time: Duration) -> usize {
+    /// Goes on for some time, and until something has come back; how many messages that were, and how long it took.
+    pub fn run(&mut self, time: Duration) -> (f64, Duration) {
         let mut events = Events::with_capacity(1024);
         let before = self.echoed();
         let began = Instant::now();
         for i in 0..self.connections.len() {
             self.go_on(i);
         }
-        while began.elapsed() < time {
+        while began.elapsed() < time || self.echoed() == before {
+            assert!(began.elapsed() < time + PATIENCE, "nothing came back");
             // Without sleeping, so that no server waits until this core wakes up.
             self.poll.poll(&mut events, Some(Duration::ZERO)).expect("epoll");
             for event in &events {
                 self.go_on(event.token().0);
             }
         }
-        assert!(self.echoed() > before, "nothing came back");
-        (self.echoed() - before) / self.echo
+        ((self.echoed() - before) as f64 / self.echo as f64, began.elapsed())
     }
 
     fn echoed(&self) -> usize {
