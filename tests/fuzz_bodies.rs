@@ -11,39 +11,41 @@ use std::path::Path;
 
 use common::Rng;
 
-#[test]
-fn frames() {
-    run("frames", bodies::frames::body, 6_000);
+/// A test for each target, with so many mutations of its corpus.
+macro_rules! targets {
+    ($($target:ident: $mutations:literal,)*) => {
+        $(
+            #[test]
+            fn $target() {
+                run(stringify!($target), bodies::$target::body, $mutations);
+            }
+        )*
+
+        #[test]
+        fn every_target_has_a_test() {
+            let names = Vec::from_iter(bodies::TARGETS.iter().map(|(name, _)| *name));
+            assert_eq!(names, [$(stringify!($target)),*]);
+        }
+    };
 }
 
-#[test]
-fn connection() {
-    run("connection", bodies::connection::body, 20_000);
-}
-
-#[test]
-fn handshake() {
-    run("handshake", bodies::handshake::body, 10_000);
-}
-
-#[test]
-fn utf8() {
-    run("utf8", bodies::utf8::body, 20_000);
-}
-
-#[test]
-fn inflate() {
-    run("inflate", bodies::inflate::body, 6_000);
-}
-
-#[test]
-fn deflate_negotiation() {
-    run("deflate_negotiation", bodies::deflate_negotiation::body, 10_000);
-}
-
-#[test]
-fn mask() {
-    run("mask", bodies::mask::body, 20_000);
+targets! {
+    connect: 5_000,
+    connection: 20_000,
+    deflate_negotiation: 10_000,
+    extensions: 5_000,
+    frames: 6_000,
+    handshake: 10_000,
+    header: 20_000,
+    headers: 5_000,
+    inflate: 6_000,
+    mask: 20_000,
+    origin: 5_000,
+    redirect: 5_000,
+    request: 5_000,
+    response: 5_000,
+    url: 10_000,
+    utf8: 20_000,
 }
 
 fn run(target: &str, body: fn(&[u8]), mutations: usize) {

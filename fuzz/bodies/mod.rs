@@ -2,13 +2,62 @@
 //! and the stable `tests/fuzz_bodies.rs` both include them.
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
 
+pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod deflate_negotiation;
+pub(crate) mod extensions;
 pub(crate) mod frames;
 pub(crate) mod handshake;
+pub(crate) mod header;
+pub(crate) mod headers;
 pub(crate) mod inflate;
 pub(crate) mod mask;
+mod opening;
+pub(crate) mod origin;
+pub(crate) mod reading;
+pub(crate) mod redirect;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod url;
 pub(crate) mod utf8;
+
+use arbitrary::{Arbitrary, Unstructured};
+use sansocket::Connection;
+
+/// Each target by its name.
+pub(crate) const TARGETS: [(&str, fn(&[u8])); 16] = [
+    ("connect", connect::body),
+    ("connection", connection::body),
+    ("deflate_negotiation", deflate_negotiation::body),
+    ("extensions", extensions::body),
+    ("frames", frames::body),
+    ("handshake", handshake::body),
+    ("header", header::body),
+    ("headers", headers::body),
+    ("inflate", inflate::body),
+    ("mask", mask::body),
+    ("origin", origin::body),
+    ("redirect", redirect::body),
+    ("request", request::body),
+    ("response", response::body),
+    ("url", url::body),
+    ("utf8", utf8::body),
+];
+
+/// The fuzzer's bytes as a value; `None` if they make none.
+fn structured<'d, T: Arbitrary<'d>>(data: &'d [u8]) -> Option<T> {
+    T::arbitrary_take_rest(Unstructured::new(data)).ok()
+}
+
+/// Writes all output.
+fn drain(connection: &mut Connection) -> Vec<u8> {
+    let mut written = Vec::new();
+    while connection.wants_write() {
+        written.extend_from_slice(connection.output());
+        connection.output_written(connection.output().len());
+    }
+    written
+}
 
 /// The fuzzer's bytes, read from the front as decisions.
 pub(crate) struct Tape<'d>(&'d [u8]);
