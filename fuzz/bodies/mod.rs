@@ -2,6 +2,9 @@
 //! and the stable `tests/fuzz_bodies.rs` both include them.
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
 
+pub(crate) mod calls;
+pub(crate) mod client;
+pub(crate) mod compress;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod deflate_negotiation;
@@ -14,10 +17,13 @@ pub(crate) mod inflate;
 pub(crate) mod mask;
 mod opening;
 pub(crate) mod origin;
+pub(crate) mod pair;
 pub(crate) mod reading;
 pub(crate) mod redirect;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod server;
+mod transcript;
 pub(crate) mod url;
 pub(crate) mod utf8;
 
@@ -25,7 +31,10 @@ use arbitrary::{Arbitrary, Unstructured};
 use sansocket::Connection;
 
 /// Each target by its name.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 16] = [
+pub(crate) const TARGETS: [(&str, fn(&[u8])); 21] = [
+    ("calls", calls::body),
+    ("client", client::body),
+    ("compress", compress::body),
     ("connect", connect::body),
     ("connection", connection::body),
     ("deflate_negotiation", deflate_negotiation::body),
@@ -37,9 +46,11 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 16] = [
     ("inflate", inflate::body),
     ("mask", mask::body),
     ("origin", origin::body),
+    ("pair", pair::body),
     ("redirect", redirect::body),
     ("request", request::body),
     ("response", response::body),
+    ("server", server::body),
     ("url", url::body),
     ("utf8", utf8::body),
 ];
@@ -47,6 +58,11 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 16] = [
 /// The fuzzer's bytes as a value; `None` if they make none.
 fn structured<'d, T: Arbitrary<'d>>(data: &'d [u8]) -> Option<T> {
     T::arbitrary_take_rest(Unstructured::new(data)).ok()
+}
+
+/// The bytes of what was taken from an output.
+fn take(taken: impl AsRef<[u8]>) -> Vec<u8> {
+    taken.as_ref().to_vec()
 }
 
 /// Writes all output.
