@@ -1,6 +1,6 @@
 //! [`Input`]: the received bytes, lent to the protocol.
 
-use core::mem;
+use core::{fmt, mem};
 
 /// Received bytes, shrinking from the front as they are consumed.
 ///
@@ -13,9 +13,16 @@ use core::mem;
 /// assert_eq!(input.take(2), b"ab");
 /// assert_eq!(input.as_slice(), b"c");
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
+}
+
+/// The length alone.
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Input({} bytes)", self.len())
+    }
 }
 
 impl<'b> Input<'b> {

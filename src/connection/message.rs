@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::deflate::{Deflate, Deflater};
 use crate::error::ProtocolError;
@@ -18,7 +19,7 @@ use crate::frame::{Header, Kind, Masked, Utf8, ValidText};
 /// assert_eq!(message.as_text(), Some("Hello"));
 /// let owned: Message<'static> = message.into_owned();
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message<'b> {
     /// Text; always valid UTF-8.
     Text(Cow<'b, str>),
@@ -62,6 +63,13 @@ impl Message<'_> {
             Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
             Self::Binary(bytes) => Message::Binary(Cow::Owned(bytes.into_owned())),
         }
+    }
+}
+
+/// The length alone: payloads may be long, and secret.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({} bytes)", self.kind(), self.as_bytes().len())
     }
 }
 
@@ -129,7 +137,7 @@ impl From<Vec<u8>> for Message<'_> {
 /// }
 /// # Ok::<(), sansocket::SendError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EncodedMessage {
     kind: Kind,
     header_len: usize,
@@ -137,8 +145,19 @@ pub struct EncodedMessage {
     deflated: Option<Deflated>,
 }
 
+/// Lengths alone.
+impl fmt::Debug for EncodedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncodedMessage")
+            .field("kind", &self.kind)
+            .field("len", &self.payload().len())
+            .field("compressed_len", &self.deflated.as_ref().map(|deflated| deflated.frame.len()))
+            .finish()
+    }
+}
+
 /// The same message compressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Deflated {
     window_bits: u8,
     frame: Arc<[u8]>,
@@ -208,10 +227,19 @@ fn encode(kind: Kind, rsv1: bool, payload: &[u8]) -> (usize, Arc<[u8]>) {
 }
 
 /// A message that is being put together from pieces.
-#[derive(Debug)]
 pub(crate) enum Assembly {
     Text(String),
     Binary(Vec<u8>),
+}
+
+impl fmt::Debug for Assembly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, len) = match self {
+            Self::Text(text) => (Kind::Text, text.len()),
+            Self::Binary(bytes) => (Kind::Binary, bytes.len()),
+        };
+        write!(f, "{kind:?}({len} bytes)")
+    }
 }
 
 impl Assembly {

@@ -6,14 +6,14 @@
 //! ```
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{fmt, mem};
 
 /// A queue of bytes: appended at the end, written from the front.
 ///
 /// Its room is kept initialised, so that appending never has to zero anything, and it is given back by one
 /// rule: whenever all has been written, the buffer is kept only as large as two rounds of writing in a row
 /// have needed. So a single big message leaves nothing behind, while steady traffic never allocates.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Output {
     bytes: Vec<u8>,
     start: usize,
@@ -140,6 +140,13 @@ impl Output {
 /// What is kept between rounds in any case, once there was more than one.
 const KEPT: usize = 4096;
 const SMALLEST: usize = 256;
+
+/// Without the bytes, which nobody wants in a log.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Output({} bytes)", self.len())
+    }
+}
 
 #[cfg(test)]
 mod tests {

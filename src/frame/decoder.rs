@@ -8,6 +8,8 @@
 //!         (only if the header is cut)
 //! ```
 
+use core::fmt;
+
 use super::header::{Fragments, Header, Kind, Opcode, Rules};
 use super::mask::Mask;
 use crate::error::ProtocolError;
@@ -36,7 +38,7 @@ impl Limits {
 }
 
 /// A piece of a frame, its payload unmasked in the buffer that it was received in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Chunk<'b> {
     /// The header of the frame that this is a piece of.
     pub header: Header,
@@ -46,6 +48,18 @@ pub struct Chunk<'b> {
     pub end: bool,
     /// The payload bytes that have arrived.
     pub payload: &'b mut [u8],
+}
+
+/// The length of the payload alone.
+impl fmt::Debug for Chunk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunk")
+            .field("header", &self.header)
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .field("len", &self.payload.len())
+            .finish()
+    }
 }
 
 /// A piece of a frame, its payload as it was received.

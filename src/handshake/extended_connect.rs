@@ -6,6 +6,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 use super::answer::AnswerReader;
@@ -119,7 +120,6 @@ impl DerefMut for ConnectRequest {
 }
 
 /// A client's extended CONNECT, until the answer is judged.
-#[derive(Debug)]
 #[must_use]
 pub struct ConnectHandshake {
     url: Url,
@@ -128,6 +128,16 @@ pub struct ConnectHandshake {
     offer: Offer,
     answer: AnswerReader,
     connection: Connection,
+}
+
+/// Without the values of headers.
+impl fmt::Debug for ConnectHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectHandshake")
+            .field("url", &self.url)
+            .field("headers", &self.headers())
+            .finish_non_exhaustive()
+    }
 }
 
 impl ConnectHandshake {

@@ -2,6 +2,7 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::accept_key::accept_key;
 use super::check::{Offers, check};
@@ -23,7 +24,6 @@ use crate::{Config, Connection};
 /// [`origin`](Self::origin), [`headers`](Self::headers), [`header`](Self::header),
 /// [`subprotocols`](Self::subprotocols), [`extensions`](Self::extensions). Answers: [`accept`](Self::accept),
 /// [`accept_parts`](Self::accept_parts), [`reject`](Self::reject).
-#[derive(Debug)]
 #[must_use = "the client waits for an answer"]
 pub struct UpgradeRequest {
     head: Head<RequestLine>,
@@ -230,11 +230,29 @@ impl UpgradeRequest {
     }
 }
 
+/// Without the headers, which may hold secrets.
+impl fmt::Debug for UpgradeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeRequest")
+            .field("head", &self.head)
+            .field("offers", &self.offers)
+            .field("subprotocol", &self.subprotocol())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The answer that opens a connection, for an HTTP library to write.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Accepted {
     status: u16,
     head: Vec<u8>,
+}
+
+/// Without the values of headers.
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("status", &self.status).field("headers", &self.headers()).finish()
+    }
 }
 
 impl Accepted {

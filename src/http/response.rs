@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::error::ArgumentError;
 use super::grammar::{push_header, push_line};
@@ -21,7 +22,7 @@ use super::grammar::{push_header, push_line};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     status: u16,
     lines: Vec<u8>,
@@ -111,6 +112,16 @@ impl Response {
     /// length of another response.
     fn has_body(&self) -> bool {
         !matches!(self.status, 204 | 205 | 304)
+    }
+}
+
+/// Without the headers and the body.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("len", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
