@@ -334,7 +334,6 @@ impl Sender {
     /// The opening handshake is complete.
     pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
-        self.output = Output::default();
     }
 
     /// The opening handshake came to nothing: `response` is the last that is written.
