@@ -1,15 +1,11 @@
 //! The bodies of the fuzz targets, over their corpus and over mutations of it: what a fuzzer does, small and always the same.
 #![cfg(feature = "deflate")]
-#![expect(clippy::expect_used, reason = "a test may panic")]
 
 #[path = "../fuzz/bodies/mod.rs"]
 mod bodies;
 mod common;
-
-use std::fs;
-use std::path::Path;
-
-use common::Rng;
+#[path = "../fuzz/replay.rs"]
+mod replay;
 
 /// A test for each target, with so many mutations of its corpus.
 macro_rules! targets {
@@ -17,7 +13,7 @@ macro_rules! targets {
         $(
             #[test]
             fn $target() {
-                run(stringify!($target), bodies::$target::body, $mutations);
+                replay::run(stringify!($target), bodies::$target::body, $mutations);
             }
         )*
 
@@ -51,43 +47,4 @@ targets! {
     server: 5_000,
     url: 10_000,
     utf8: 20_000,
-}
-
-fn run(target: &str, body: fn(&[u8]), mutations: usize) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut files = Vec::from_iter(
-        fs::read_dir(folder).expect("a corpus").map(|entry| entry.expect("an entry of the corpus").path()),
-    );
-    files.sort();
-    let corpus = Vec::from_iter(files.iter().map(|file| fs::read(file).expect("a readable file")));
-    assert!(!corpus.is_empty());
-    corpus.iter().for_each(|data| body(data));
-    let mut rng = Rng::new(0);
-    for _ in 0..mutations {
-        let mut data = corpus[rng.below(corpus.len())].clone();
-        for _ in 0..1 + rng.below(5) {
-            mutate(&mut data, &corpus, &mut rng);
-        }
-        data.truncate(600);
-        body(&data);
-    }
-}
-
-fn mutate(data: &mut Vec<u8>, corpus: &[Vec<u8>], rng: &mut Rng) {
-    let (from, to) = (rng.below(data.len() + 1), rng.below(data.len() + 1));
-    let (from, to) = (from.min(to), from.max(to));
-    match rng.below(6) {
-        0 if from < data.len() => data[from] ^= 1 << rng.below(8),
-        1 if from < data.len() => {
-            data[from] = rng.pick(&[0, 1, 2, 125, 126, 127, 128, 0x81, 0x88, 0xFE, 0xFF]);
-        }
-        2 => data.insert(from, rng.number() as u8),
-        3 => drop(data.drain(from..to.min(from + 8))),
-        4 => data.extend_from_within(from..to),
-        _ => {
-            let other = &corpus[rng.below(corpus.len())];
-            data.truncate(from);
-            data.extend_from_slice(&other[rng.below(other.len())..]);
-        }
-    }
 }

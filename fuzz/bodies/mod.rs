@@ -28,7 +28,14 @@ pub(crate) mod url;
 pub(crate) mod utf8;
 
 use arbitrary::{Arbitrary, Unstructured};
+pub(crate) use opening::{Received, Text, text};
 use sansocket::Connection;
+pub(crate) use transcript::complete_frames;
+
+/// Pieces of URLs.
+pub(crate) fn url_words() -> &'static [&'static str] {
+    &url::WORDS
+}
 
 /// Each target by its name.
 pub(crate) const TARGETS: [(&str, fn(&[u8])); 21] = [
@@ -56,7 +63,7 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 21] = [
 ];
 
 /// The fuzzer's bytes as a value; `None` if they make none.
-fn structured<'d, T: Arbitrary<'d>>(data: &'d [u8]) -> Option<T> {
+pub(crate) fn structured<'d, T: Arbitrary<'d>>(data: &'d [u8]) -> Option<T> {
     T::arbitrary_take_rest(Unstructured::new(data)).ok()
 }
 
@@ -66,7 +73,7 @@ fn take(taken: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// Writes all output.
-fn drain(connection: &mut Connection) -> Vec<u8> {
+pub(crate) fn drain(connection: &mut Connection) -> Vec<u8> {
     let mut written = Vec::new();
     while connection.wants_write() {
         written.extend_from_slice(connection.output());

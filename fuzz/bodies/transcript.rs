@@ -33,7 +33,7 @@ pub(crate) fn decode(role: Role, bytes: &[u8], no_takeover: Option<bool>) -> Out
 }
 
 /// How many of the bytes are complete frames.
-fn complete_frames(bytes: &[u8]) -> usize {
+pub(crate) fn complete_frames(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some([_, second]) = bytes.get(at..at + 2) {
         let (extended, short) = match second & 0x7F {
