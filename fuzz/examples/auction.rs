@@ -15,7 +15,8 @@ impl Auction {
         let Event::Message(message) = event else { return };
         let bid =
             message.as_text().and_then(|text| text.strip_prefix("bid ")).and_then(|bid| bid.parse().ok());
-        let sent = match bid {
+        // The connection may be closing, or its output full: that is the peer's loss.
+        let _ = match bid {
             Some(bid) if bid > self.highest => {
                 self.highest = bid;
                 connection.send_text(&format!("highest {bid}"))
@@ -23,8 +24,6 @@ impl Auction {
             Some(_) => connection.send_text("too low"),
             None => connection.close(CloseCode::POLICY, "expected a bid"),
         };
-        // The connection may be closing, or its output full: that is the peer's loss.
-        drop(sent);
     }
 }
 
