@@ -104,8 +104,7 @@ fn fragments(
         Message::Text(text) => {
             let cut = (0..=cut.min(text.len())).rev().find(|cut| text.is_char_boundary(*cut)).unwrap_or(0);
             sender.send_fragment(&Message::from(&text[..cut]), false)?;
-            sender.ping(b"")?;
-            let _ = sender.send_fragment(&Message::from(""), false);
+            sender.send_fragment(&Message::from(""), false)?;
             sender.send_fragment(&Message::from(&text[cut..]), true)
         }
         Message::Binary(bytes) => {
