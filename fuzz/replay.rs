@@ -7,17 +7,14 @@ use std::path::Path;
 use crate::common::Rng;
 
 pub(crate) fn run(target: &str, body: fn(&[u8]), mutations: usize) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .find(|folder| folder.join("fuzz").is_dir())
-        .expect("the repository")
-        .join("fuzz/corpus")
-        .join(target);
-    let mut files = Vec::from_iter(
-        fs::read_dir(folder).expect("a corpus").map(|entry| entry.expect("an entry of the corpus").path()),
-    );
-    files.sort();
-    let corpus = Vec::from_iter(files.iter().map(|file| fs::read(file).expect("a readable file")));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root.ancestors().find(|folder| folder.join("fuzz").is_dir()).expect("the repository");
+    let packed = fs::read_to_string(root.join(format!("fuzz/corpora/{target}.txt"))).expect("a corpus");
+    let corpus = Vec::from_iter(packed.lines().map(|line| {
+        let hex = line.rsplit(' ').next().unwrap_or_default().as_bytes();
+        let digits = hex.chunks(2).map(|digits| str::from_utf8(digits).expect("ASCII"));
+        Vec::from_iter(digits.map(|digits| u8::from_str_radix(digits, 16).expect("hexadecimal")))
+    }));
     assert!(!corpus.is_empty());
     corpus.iter().for_each(|data| body(data));
     let mut rng = Rng::new(0);
