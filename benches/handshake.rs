@@ -42,7 +42,7 @@ fn client(bencher: Bencher<'_, '_>) {
             ClientHandshake::new(request, Config::default(), |bytes: &mut [u8]| bytes.fill(7));
         let mut request = handshake.output().to_vec();
         handshake.output_written(request.len());
-        let mut answer = accept(&mut request).take_output();
+        let mut answer = accept(&mut request).output().to_vec();
         match handshake.recv(&mut Input::new(&mut answer)) {
             ClientProgress::Connected(connection, _) => connection,
             _ => panic!("the answer is valid"),

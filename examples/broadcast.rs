@@ -9,20 +9,37 @@
 //! code 1008, and one that takes nothing at all for five seconds is dropped; the others never wait for it,
 //! and memory stays bounded.
 
+#[path = "common/address.rs"]
+mod address;
+#[path = "common/first.rs"]
+mod first;
+
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use first::{First, first};
 use sansocket::tokio::{WebSocket, accept};
 use sansocket::{CloseCode, EncodedMessage, Event};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::timeout;
 
-#[tokio::main]
-async fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
-    let listener = TcpListener::bind(&address).await?;
+const USAGE: &str = "usage: broadcast [ADDR:PORT]
+
+Sends whatever one connection sends to all of them.
+
+  ADDR:PORT    where to listen (127.0.0.1:9001)
+  -h, --help   print this";
+
+fn main() -> io::Result<()> {
+    let address = address::parse(USAGE);
+    Runtime::new()?.block_on(serve(&address))
+}
+
+async fn serve(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
     println!("broadcasting on ws://{}/", listener.local_addr()?);
     let (news, _) = broadcast::channel(256);
     loop {
@@ -65,9 +82,9 @@ async fn member(ws: WebSocket<TcpStream>, news: broadcast::Sender<EncodedMessage
         }
         Ok(())
     });
-    tokio::select! {
-        result = &mut receiving => result,
-        result = sending => {
+    match first(&mut receiving, sending).await {
+        First::One(result) => result,
+        First::Other(result) => {
             result?;
             // The reading half finishes the closing handshake.
             receiving.await

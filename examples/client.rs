@@ -4,8 +4,13 @@
 //! cargo run --release --features net --example client -- URL [--protocol P]... [--header 'NAME: VALUE']... [--deflate]
 //! ```
 //!
-//! It ends with a closing handshake at the end of the input. Exit status: 0 after a closing handshake, 1
-//! otherwise.
+//! It ends with a closing handshake at the end of the input. Exit status: 0 after a closing handshake, 2 for a
+//! wrong command line, 1 otherwise.
+
+#[path = "common/deflate.rs"]
+mod deflate;
+#[path = "common/options.rs"]
+mod options;
 
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::process::ExitCode;
@@ -13,53 +18,55 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
-use sansocket::deflate::Deflate;
+use lexopt::Arg::{Long, Value};
+use lexopt::{Error, Parser, ValueExt};
 use sansocket::handshake::ClientRequest;
 use sansocket::net;
 use sansocket::{CloseCode, Config, Event, Message, State};
 
-const USAGE: &str = "usage: client URL [--protocol P]... [--header 'NAME: VALUE']... [--deflate]";
+const USAGE: &str = "usage: client URL [--protocol P]... [--header 'NAME: VALUE']... [--deflate]
+
+Sends lines from standard input as text messages, and prints what arrives.
+
+  URL                      ws://HOST[:PORT]/PATH
+  --protocol P             offer this subprotocol
+  --header 'NAME: VALUE'   send this header with the request
+  --deflate                offer compression
+  -h, --help               print this";
 
 fn main() -> ExitCode {
-    match options(std::env::args().skip(1)) {
+    let (request, config) = options::parse(USAGE, options);
+    match talk(request, config) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}\n{USAGE}");
+            eprintln!("{why}");
             ExitCode::FAILURE
         }
-        Ok((request, config)) => match talk(request, config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                eprintln!("{why}");
-                ExitCode::FAILURE
-            }
-        },
     }
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<(ClientRequest, Config), String> {
-    let (mut url, mut protocols, mut headers) = (None, vec![], vec![]);
-    let mut config = Config::default().close_timeout(Duration::from_secs(3));
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--protocol" => protocols.push(value()?),
-            "--header" => headers.push(value()?),
-            "--deflate" => config = config.deflate(Some(Deflate::default())),
-            _ if arg.starts_with('-') || url.is_some() => return Err(format!("unknown option {arg}")),
-            _ => url = Some(arg),
+fn options(args: &mut Parser) -> Result<(ClientRequest, Config), Error> {
+    let (mut url, mut protocols, mut headers, mut deflate) = (None, vec![], vec![], None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("protocol") => protocols.push(args.value()?.string()?),
+            Long("header") => headers.push(args.value()?.string()?),
+            Long("deflate") => deflate = deflate::option()?,
+            Value(value) if url.is_none() => url = Some(value.string()?),
+            _ => return Err(arg.unexpected()),
         }
     }
-    let url = url.ok_or("no URL")?;
+    let url = url.ok_or("URL is missing: expected ws://HOST[:PORT]/PATH")?;
     let mut request = ClientRequest::new(&url).map_err(|e| format!("{url}: {e}"))?;
     for protocol in protocols {
         request = request.subprotocol(&protocol).map_err(|e| format!("--protocol {protocol}: {e}"))?;
     }
     for header in headers {
         let (name, value) =
-            header.split_once(':').ok_or(format!("--header {header}: expected 'NAME: VALUE'"))?;
+            header.split_once(':').ok_or_else(|| format!("--header {header}: expected 'NAME: VALUE'"))?;
         request = request.header(name, value.trim()).map_err(|e| format!("--header {header}: {e}"))?;
     }
-    Ok((request, config))
+    Ok((request, Config::default().deflate(deflate).close_timeout(Duration::from_secs(3))))
 }
 
 fn talk(request: ClientRequest, config: Config) -> Result<(), String> {

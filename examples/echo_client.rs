@@ -19,13 +19,7 @@ use sansocket::net::{self, ClientStream, WebSocket};
 use sansocket::{Event, Message};
 
 fn main() -> ExitCode {
-    let options = match Options::parse("echo_client") {
-        Ok(options) => options,
-        Err(why) => {
-            eprintln!("{why}");
-            return ExitCode::from(2);
-        }
-    };
+    let options = Options::parse("echo_client");
     let result = match &options.agent {
         None => connect(&options, &options.url).and_then(echo),
         Some(agent) => run_suite(&options, agent),

@@ -15,15 +15,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Options, page};
+use common::{Options, on_signal, page};
 use sansocket::net::{self, Accepting, Incoming, Step, WebSocket};
 use sansocket::{CloseCode, Config, Event, SendError, State};
 
 fn main() -> ExitCode {
-    match Options::parse("echo_server").and_then(|options| serve(&options).map_err(|e| e.to_string())) {
+    match serve(&Options::parse("echo_server")) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{why}");
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
@@ -51,7 +51,7 @@ fn serve(options: &Options) -> io::Result<()> {
     })?;
     let address = listener.local_addr()?;
     let server = Arc::new(Server::default());
-    ctrlc::set_handler({
+    on_signal({
         let server = Arc::clone(&server);
         move || {
             server.stopping.store(true, Ordering::SeqCst);
@@ -61,8 +61,7 @@ fn serve(options: &Options) -> io::Result<()> {
                 thread::sleep(TICK / 10);
             }
         }
-    })
-    .map_err(io::Error::other)?;
+    })?;
 
     // Nobody has to read this.
     let _ = write!(

@@ -17,27 +17,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Options, page};
+use common::{Options, on_signal, page};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use sansocket::handshake::{ServerHandshake, ServerProgress};
 use sansocket::{CloseCode, Config, Connection, Event, Input};
 
 fn main() -> ExitCode {
-    match Options::parse("epoll_echo").and_then(|options| serve(&options).map_err(|e| e.to_string())) {
+    match serve(&Options::parse("epoll_echo")) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{why}");
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn serve(options: &Options) -> io::Result<()> {
-    let fail = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", options.listen));
-    let address =
-        options.listen.parse().map_err(|error| fail(io::Error::new(ErrorKind::InvalidInput, error)))?;
-    let mut listener = TcpListener::bind(address).map_err(fail)?;
+    let listener = std::net::TcpListener::bind(&options.listen).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.listen))
+    })?;
+    listener.set_nonblocking(true)?;
+    let mut listener = TcpListener::from_std(listener);
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (address, max_message) = (listener.local_addr()?, options.max_message);
@@ -45,14 +46,13 @@ fn serve(options: &Options) -> io::Result<()> {
 
     let stop = Arc::new(AtomicBool::new(false));
     let waker = Waker::new(poll.registry(), WAKER)?;
-    ctrlc::set_handler({
+    on_signal({
         let stop = Arc::clone(&stop);
         move || {
             stop.store(true, Ordering::SeqCst);
             let _ = waker.wake();
         }
-    })
-    .map_err(io::Error::other)?;
+    })?;
 
     let (mut peers, mut next_token, began) = (HashMap::new(), FIRST_PEER, Instant::now());
     let (mut events, mut buf, mut next_tick) = (Events::with_capacity(1024), vec![0; 64 * 1024], TICK);

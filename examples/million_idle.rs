@@ -11,6 +11,9 @@
 //! pinged, every tenth gets a message and sends it back, all wait, and all are closed. There are as many as this system
 //! lets a process have files open: `ulimit -Hn` tells.
 
+#[path = "common/options.rs"]
+mod options;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
@@ -20,6 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{fs, thread};
 
+use lexopt::Arg::{Long, Value};
+use lexopt::ValueExt;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use sansocket::handshake::{ServerHandshake, ServerProgress};
@@ -27,13 +32,46 @@ use sansocket::{Config, Connection, Event, Input};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
+const USAGE: &str = "usage: million_idle [--sockets] [CONNECTIONS]
+
+Prints what idle server connections cost.
+
+  --sockets     each with a socket of its own, over loopback
+  CONNECTIONS   how many (1000000; with --sockets as many as files may be open)
+  -h, --help    print this";
+
+/// What is to be done.
+enum Task {
+    State(usize),
+    Sockets(Option<usize>),
+    /// Started by `Sockets`: how many connections, and where to.
+    Client(usize, Vec<String>),
+}
+
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize| arguments.get(at).map(|count| count.parse()).transpose();
-    match arguments.first().map(String::as_str) {
-        Some("--sockets") => sockets(number(1)?),
-        Some("--client") => client(&arguments[1], &arguments[2..]),
-        _ => state(number(0)?.unwrap_or(1_000_000)),
+    let task = options::parse(USAGE, |args| {
+        let (mut with_sockets, mut is_client, mut count, mut addresses) = (false, false, None, vec![]);
+        while let Some(arg) = args.next()? {
+            match arg {
+                Long("sockets") => with_sockets = true,
+                Long("client") => is_client = true,
+                Value(value) if count.is_none() => {
+                    count = Some(options::value(value, "CONNECTIONS", "a number")?);
+                }
+                Value(address) if is_client => addresses.push(address.string()?),
+                _ => return Err(arg.unexpected()),
+            }
+        }
+        Ok(match count {
+            Some(count) if is_client => Task::Client(count, addresses),
+            _ if with_sockets => Task::Sockets(count),
+            _ => Task::State(count.unwrap_or(1_000_000)),
+        })
+    });
+    match task {
+        Task::State(count) => state(count),
+        Task::Sockets(count) => sockets(count),
+        Task::Client(count, addresses) => client(count, &addresses),
     }
 }
 
@@ -192,10 +230,10 @@ impl Peer {
 }
 
 /// The other process: `count` connections, one after the other, in bytes as they are.
-fn client(count: &str, addresses: &[String]) -> Result<()> {
+fn client(count: usize, addresses: &[String]) -> Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mut streams = Vec::new();
-    for address in addresses.iter().cycle().take(count.parse()?) {
+    for address in addresses.iter().cycle().take(count) {
         let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(REQUEST)?;

@@ -7,27 +7,27 @@
 
 #[path = "common/server.rs"]
 mod common;
+#[path = "common/first.rs"]
+mod first;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use common::{Options, page};
+use common::{Options, on_signal, page};
+use first::{First, first};
 use sansocket::tokio::{Accepting, Error, Incoming, WebSocket};
 use sansocket::{CloseCode, Config, Event, SendError};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let served = match Options::parse("tokio_echo") {
-        Ok(options) => serve(&options).await.map_err(|error| error.to_string()),
-        Err(why) => Err(why),
-    };
-    match served {
+fn main() -> ExitCode {
+    let options = Options::parse("tokio_echo");
+    match Runtime::new().and_then(|runtime| runtime.block_on(serve(&options))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{why}");
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
@@ -43,18 +43,19 @@ async fn serve(options: &Options) -> io::Result<()> {
     println!("    cargo run --release --features net --example client -- ws://{address}/");
 
     // Every task holds both: it sees the value change, and when the last one is gone the other channel ends.
-    let (stop, stopping) = watch::channel(false);
+    let (stop, mut stopping) = watch::channel(false);
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    let mut stop_signal = std::pin::pin!(stop_signal());
+    on_signal({
+        let stop = stop.clone();
+        move || {
+            stop.send_replace(true);
+        }
+    })?;
     loop {
-        let stream = tokio::select! {
-            stream = listener.accept() => stream,
-            result = &mut stop_signal => break result?,
-        };
-        match stream {
-            Ok((stream, _)) => {
+        match first(listener.accept(), stopping.changed()).await {
+            First::One(Ok((stream, _))) => {
                 let config = options.config;
-                let (stopping, alive) = (stopping.clone(), alive.clone());
+                let (stopping, alive) = (stop.subscribe(), alive.clone());
                 tokio::spawn(async move {
                     // Whatever ends one connection is that connection's business only.
                     let _ = connection(stream, config, stopping).await;
@@ -62,29 +63,14 @@ async fn serve(options: &Options) -> io::Result<()> {
                 });
             }
             // Such as too many open files: some will be closed.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            First::One(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+            First::Other(_) => break,
         }
     }
-    stop.send_replace(true);
     drop(alive);
     let _ = tokio::time::timeout(Duration::from_secs(3), all_gone.recv()).await;
     println!("stopped");
     Ok(())
-}
-
-#[cfg(unix)]
-async fn stop_signal() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn stop_signal() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
 }
 
 async fn connection(stream: TcpStream, config: Config, stopping: watch::Receiver<bool>) -> Result<(), Error> {
@@ -105,13 +91,11 @@ async fn connection(stream: TcpStream, config: Config, stopping: watch::Receiver
 }
 
 async fn echo(mut ws: WebSocket<TcpStream>, mut stopping: watch::Receiver<bool>) -> io::Result<()> {
-    let mut stopped = false;
     loop {
         // `read` is cancel-safe: nothing is lost when the other branch wins.
-        let batch = tokio::select! {
-            batch = ws.read() => batch?,
-            _ = stopping.changed(), if !stopped => {
-                stopped = true;
+        let batch = match first(ws.read(), stopping.changed()).await {
+            First::One(batch) => batch?,
+            First::Other(_) => {
                 // Closing already is fine; what is still on its way is received.
                 let _ = ws.connection_mut().close(CloseCode::GOING_AWAY, "the server is shutting down");
                 continue;

@@ -17,23 +17,21 @@ use common::{Options, Stopped};
 use sansocket::handshake::ClientRequest;
 use sansocket::tokio::{ClientStream, WebSocket, connect_with};
 use sansocket::{Event, Message};
+use tokio::runtime::Builder;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let options = match Options::parse("tokio_echo_client") {
-        Ok(options) => options,
-        Err(why) => {
-            eprintln!("{why}");
-            return ExitCode::from(2);
-        }
-    };
-    let result = match &options.agent {
-        None => connect_and_echo(&options, &options.url).await,
-        Some(agent) => run_suite(&options, agent).await,
-    };
-    match result {
+fn main() -> ExitCode {
+    let options = Options::parse("tokio_echo_client");
+    let runtime = Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(Stopped::not_opened).and_then(|runtime| runtime.block_on(run(&options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => stopped.report(&options.url),
+    }
+}
+
+async fn run(options: &Options) -> Result<(), Stopped> {
+    match &options.agent {
+        None => connect_and_echo(options, &options.url).await,
+        Some(agent) => run_suite(options, agent).await,
     }
 }
 

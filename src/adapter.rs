@@ -308,7 +308,7 @@ pub(crate) fn sender_timeout(sender: &mut Sender, now: Duration) -> Option<Event
 
 /// What an event asks of the sender.
 pub(crate) fn reply(event: &Event<'_>) -> Option<Notice> {
-    Some(Notice::of(Some(event), false, false)).filter(Notice::has_reply)
+    Notice::of(event)
 }
 
 /// Tells the time, and what that means.

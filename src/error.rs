@@ -144,6 +144,8 @@ pub enum SendError {
     Closed,
     /// The output would be larger than [`max_output`](crate::Config::max_output): write it first.
     OutputFull,
+    /// The frame alone is larger than [`max_output`](crate::Config::max_output): it can never be sent.
+    TooLarge,
     /// The payload of a Ping or Pong is longer than 125 bytes.
     ControlTooLong,
     /// The length of a payload is 2^63 or more, which no frame can have.
@@ -164,6 +166,7 @@ impl fmt::Display for SendError {
             Self::NotOpen => "the opening handshake is not complete",
             Self::Closed => "the connection is closing or closed",
             Self::OutputFull => "the output is full: write what is waiting first",
+            Self::TooLarge => "the frame is larger than the output may ever be (max_output)",
             Self::ControlTooLong => "the payload of a control frame is longer than 125 bytes",
             Self::PayloadTooLong => "the payload of a frame is 2^63 bytes or longer",
             Self::InFragments => "a message in fragments is under way",

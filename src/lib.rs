@@ -169,7 +169,7 @@ pub mod tokio;
 
 #[cfg(feature = "alloc")]
 pub use connection::{
-    Chunk, Config, Connection, EncodedMessage, Event, Message, Notice, Receiver, Sender, State,
+    Chunk, Config, Connection, EncodedMessage, Event, Message, Notice, Receiver, Segment, Sender, State,
 };
 #[cfg(feature = "alloc")]
 pub use endpoint::{Answer, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step};

@@ -8,7 +8,7 @@ mod counting;
 use common::*;
 use counting::{Used, measure};
 use sansocket::frame::Limits;
-use sansocket::{Config, Connection, Event, Input, Message, ProtocolError};
+use sansocket::{Config, Connection, EncodedMessage, Event, Input, Message, ProtocolError};
 
 /// Receives without allocating anything of its own, and gives each event to `handle`.
 fn drain(connection: &mut Connection, bytes: &mut [u8], mut handle: impl FnMut(&mut Connection, Event<'_>)) {
@@ -37,7 +37,6 @@ fn a_connection_is_at_most_512_bytes_and_an_idle_server_holds_no_heap() {
         drain(&mut server, &mut bytes, |_, event| assert!(matches!(event, Event::Message(_))));
         server.send_text("Hello").expect("open");
         server.output_written(7);
-        server.shrink();
     });
     assert_eq!(used.held, 0, "idle again: {used:?}");
 }
@@ -82,6 +81,33 @@ fn a_big_message_leaves_nothing_behind() {
         assert!(used.held <= 4096, "{role:?} {used:?}");
         drop(connection);
     }
+}
+
+#[test]
+fn large_owned_and_shared_messages_are_not_copied_and_leave_nothing() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(Config::default());
+        let large = Message::from(vec![7; 1 << 20]);
+        let (used, ()) = measure(|| {
+            connection.send_owned(large).expect("open");
+            assert!(connection.wants_write());
+        });
+        assert!((0..1024).contains(&used.held) && used.peak < 1024, "{role:?} {used:?}");
+        connection.output_written(usize::MAX);
+        assert!(!connection.wants_write());
+    }
+    // A broadcast: what each receiver takes, whatever the size.
+    let news = EncodedMessage::new(&Message::from(vec![7; 16 << 10]));
+    let (used, mut connections) = measure(|| {
+        [(); 100].map(|()| {
+            let mut connection = Connection::server(Config::default());
+            connection.send_encoded(&news).expect("open");
+            connection
+        })
+    });
+    assert!(used.held <= 100 * 128, "{used:?}");
+    let (used, ()) = measure(|| connections.iter_mut().for_each(|c| c.output_written(usize::MAX)));
+    assert!(used.held < 0 && used.calls == 0, "{used:?}");
 }
 
 // ---- what the peer announces ----

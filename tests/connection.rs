@@ -16,10 +16,11 @@ use sansocket::{
 type Send = fn(&mut Connection) -> Result<(), SendError>;
 
 /// Every way to send something.
-const SENDS: [(&str, Send); 9] = [
+const SENDS: [(&str, Send); 10] = [
     ("send", |c| c.send(&Message::from("x"))),
     ("send_text", |c| c.send_text("x")),
     ("send_binary", |c| c.send_binary(b"x")),
+    ("send_owned", |c| c.send_owned(Message::from(vec![7; 20_000]))),
     ("send_encoded", |c| c.send_encoded(&EncodedMessage::new(&Message::from("x")))),
     ("send_fragment", |c| c.send_fragment(&Message::from("x"), true)),
     ("send_header", |c| c.send_header(Kind::Text, 1).map(|_| ())),
@@ -136,7 +137,7 @@ fn trap_47_simultaneous_close_ends_with_one_close_each() {
     let (mut server, mut client) = (open(Role::Server), open(Role::Client));
     server.close(CloseCode::NORMAL, "server").expect("open");
     client.close(CloseCode::GOING_AWAY, "client").expect("open");
-    let (from_server, from_client) = (server.take_output(), client.take_output());
+    let (from_server, from_client) = (take_all(&mut server), take_all(&mut client));
     assert_eq!(events(&mut server, &from_client), [close(1001, "client")]);
     assert_eq!(events(&mut client, &from_server), [close(1000, "server")]);
     for (connection, role) in [(&mut server, Role::Server), (&mut client, Role::Client)] {
@@ -192,7 +193,7 @@ fn trap_43_eof_without_a_close_is_1006_in_every_state_and_never_sent() {
             assert!(!connection.wants_read());
             assert_eq!(eof(&mut connection), None, "once");
             is_over(&mut connection, role);
-            let _ = connection.take_output();
+            let _ = take_all(&mut connection);
             assert!(connection.is_ended() && connection.should_shutdown());
         }
         // After a Close or a failure it was to be expected.
@@ -201,7 +202,7 @@ fn trap_43_eof_without_a_close_is_1006_in_every_state_and_never_sent() {
             events(&mut connection, &bytes);
             assert_eq!(eof(&mut connection), None);
             assert!(connection.wants_write() && !connection.is_ended(), "our Close can still be written");
-            let _ = connection.take_output();
+            let _ = take_all(&mut connection);
             assert!(connection.is_ended());
         }
     }
@@ -267,7 +268,7 @@ fn a_failure_that_waits_behind_valid_text_is_not_lost_at_the_end_of_the_transpor
 
 #[test]
 fn caller_errors_change_nothing() {
-    let data = ["send", "send_text", "send_binary", "send_encoded", "send_header"];
+    let data = ["send", "send_text", "send_binary", "send_owned", "send_encoded", "send_header"];
     for role in Role::BOTH {
         let mut connection = open(role);
         for (len, expected) in [(125, Ok(())), (126, Err(SendError::ControlTooLong))] {
@@ -331,24 +332,27 @@ fn output_limit_is_exact() {
         for (payload, header) in [(0, 2), (125, 2), (126, 4), (65535, 4), (65536, 10)] {
             let frame = header + payload + mask_len(role);
             let bytes = vec![7; payload];
-            let sends: [&DynSend<'_>; 3] = [
+            let sends: [&DynSend<'_>; 4] = [
                 &|c| c.send_binary(&bytes),
+                &|c| c.send_owned(Message::from(bytes.clone())),
                 &|c| c.send_encoded(&EncodedMessage::new(&Message::from(&bytes[..]))),
                 &|c| c.send_fragment(&Message::from(&bytes[..]), false),
             ];
             for (i, send) in sends.iter().enumerate() {
                 let mut fits = role.connection(Config::default().max_output(frame));
-                assert_eq!((send(&mut fits), fits.output().len()), (Ok(()), frame), "{i}");
-                refused(&mut fits, &["ping", "pong"], SendError::OutputFull);
+                assert_eq!((send(&mut fits), fits.output_len()), (Ok(()), frame), "{i}");
+                let ping = 3 + mask_len(role);
+                let full = if ping > frame { SendError::TooLarge } else { SendError::OutputFull };
+                refused(&mut fits, &["ping", "pong"], full);
                 let mut over = role.connection(Config::default().max_output(frame - 1));
-                assert_eq!((send(&mut over), over.wants_write()), (Err(SendError::OutputFull), false), "{i}");
+                assert_eq!((send(&mut over), over.wants_write()), (Err(SendError::TooLarge), false), "{i}");
             }
             // A payload that the caller writes does not count, but all of its header does.
             let header = frame - payload;
             let mut fits = role.connection(Config::default().max_output(header));
             assert!(fits.send_header(Kind::Binary, payload).is_ok() && fits.output().len() == header);
             let mut over = role.connection(Config::default().max_output(header - 1));
-            assert_eq!(over.send_header(Kind::Binary, payload), Err(SendError::OutputFull));
+            assert_eq!(over.send_header(Kind::Binary, payload), Err(SendError::TooLarge));
         }
         // Replies are never refused: there are only a few of them.
         let mut full = role.connection(Config::default().max_output(0));
@@ -397,8 +401,8 @@ fn output_is_the_same_however_it_is_written() {
             wire.extend_from_slice(&pieces.output()[..n]);
             pieces.output_written(n);
         }
-        wire.extend(pieces.take_output());
-        assert_eq!(wire, whole.take_output());
+        wire.extend(take_all(&mut pieces));
+        assert_eq!(wire, take_all(&mut whole));
     }
 }
 
@@ -410,17 +414,17 @@ fn ws_1_0_1_every_byte_of_output_is_a_function_of_inputs() {
             // What the buffers held before must not show.
             connection.send_binary(&[junk; 3000]).expect("open");
             connection.output_written(3006 + role.opposite().key().map_or(0, |key| key.len()));
-            let mut wire = connection.take_output();
+            let mut wire = take_all(&mut connection);
             for len in [0, 1, 7, 125, 126, 300] {
                 connection.send_binary(&vec![1; len]).expect("open");
                 connection.ping(&vec![2; len.min(125)]).expect("open");
                 connection.output_written(len / 2);
                 receive(&mut connection, role, &[(PING, &vec![3; len.min(125)])]);
                 connection.send_fragment(&Message::from("text"), true).expect("open");
-                wire.extend(connection.take_output());
+                wire.extend(take_all(&mut connection));
             }
             connection.close(CloseCode::NORMAL, "done").expect("open");
-            wire.extend(connection.take_output());
+            wire.extend(take_all(&mut connection));
             wire
         };
         assert_eq!(run(0xAA), run(0x55));
@@ -447,7 +451,7 @@ fn cve_2025_10148_trap_28_a_fresh_mask_for_every_frame() {
         }
         .or_else(|_| client.ping(b"in fragments"))
         .expect("open");
-        keys.extend(sent(&client.take_output()).into_iter().map(|frame| frame.key));
+        keys.extend(sent(&take_all(&mut client)).into_iter().map(|frame| frame.key));
     }
     assert_eq!(keys.len(), 10_000);
     for key in keys {
@@ -465,7 +469,7 @@ fn an_encoded_message_is_the_same_as_a_sent_one() {
             sends.send(&message).expect("open");
             let news = EncodedMessage::new(&message);
             encoded.send_encoded(&news.clone()).expect("open");
-            assert_eq!(sends.output(), encoded.output());
+            assert_eq!(output(&sends), output(&encoded));
             assert_eq!((news.kind(), news.payload()), (message.kind(), message.as_bytes()));
             assert!(role == Role::Client || encoded.output() == news.frame());
         }
@@ -572,7 +576,7 @@ fn while_owed(role: Role, frames: Frames<'_>, calls: impl Fn(&mut Connection), b
             }
             assert_eq!(connection.payload_owed(), 0);
             while connection.wants_write() {
-                wire.extend(connection.take_output());
+                wire.extend(take_all(&mut connection));
             }
             let expected = [(TEXT, b"before".to_vec()), (BINARY, payload.clone())];
             assert_eq!(plain(&wire), [&expected, behind].concat());

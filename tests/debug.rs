@@ -164,6 +164,7 @@ fn look_at_clients(logged: &mut Logged) {
     logged.look("Client", &client);
     client.connected();
     logged.look("Client, connected", &client);
+    client.output_written(client.output().len());
     let mut accepted = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     assert!(client.recv(&mut Input::new(&mut accepted)).is_none());
     logged.look("Client, in the tunnel", &client);

@@ -211,7 +211,7 @@ fn idle(role: Role, params: Params, connections: usize) -> isize {
     let json = b"{\"id\":1,\"name\":\"somebody\",\"tags\":[\"a\",\"b\"]},".repeat(22);
     let mut peer = with(role.opposite(), Config::default(), params);
     peer.send_binary(&json).expect("open");
-    let received = peer.take_output();
+    let received = take_all(&mut peer);
     let mut received = received.clone();
     let original = received.clone();
     let (used, all) = measure(|| {
@@ -296,7 +296,7 @@ fn a_pool_makes_states_once() {
         let mut client = Role::Client.connection(Config::default()).with_deflate(&deflate, &params);
         for _ in 0..3 {
             server.send_binary(&json).expect("open");
-            let mut bytes = server.take_output();
+            let mut bytes = take_all(&mut server);
             let exploded = explode(&mut client, Mode::Messages, &mut bytes, 1 << 20);
             assert_eq!((exploded.error, exploded.delivered), (None, json.len()));
         }

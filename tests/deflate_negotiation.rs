@@ -36,7 +36,7 @@ fn answer(deflate: Deflate, lines: &[&str]) -> Result<Option<String>, E> {
         ServerProgress::Upgrade(request) => {
             let params = deflate.accept(request.extensions());
             let mut connection = request.accept();
-            let head = String::from_utf8(connection.take_output()).expect("text");
+            let head = String::from_utf8(take_all(&mut connection)).expect("text");
             let mut headers = head.lines().filter_map(|line| {
                 line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()))
             });
@@ -64,7 +64,8 @@ fn answer(deflate: Deflate, lines: &[&str]) -> Result<Option<String>, E> {
         .map_err(|refusal| refusal.error());
     assert_eq!(parts, whole, "from parts");
     let connect = ConnectRequest::from_parts(CONNECT, version.into_iter().chain(extensions), config)
-        .map(|request| header(&mut request.accept_parts().0.headers().map(owned)));
+        .map(|request| header(&mut request.accept_parts().0.headers().map(owned)))
+        .map_err(|refusal| refusal.error());
     assert_eq!(connect, whole, "extended CONNECT");
     whole
 }
@@ -255,7 +256,7 @@ fn a_server_that_does_not_want_compression_says_nothing() {
         panic!("an upgrade")
     };
     let mut connection = request.accept();
-    let head = String::from_utf8(connection.take_output()).expect("text");
+    let head = String::from_utf8(take_all(&mut connection)).expect("text");
     assert!(!head.contains("Extensions"), "{head}");
     check_server(connection, None);
 }
@@ -466,9 +467,9 @@ fn trap_57_every_pair_of_wishes_ends_in_one_that_both_keep_to() {
         let [mut server_end, mut client_end] = connect(Some(server), Some(client));
         for message in [LONG, "short", LONG, ""] {
             for (from, to) in [(0, 1), (1, 0)] {
-                let ends = [&mut server_end, &mut client_end];
+                let mut ends = [&mut server_end, &mut client_end];
                 ends[from].send_text(message).expect("open");
-                let bytes = ends[from].take_output();
+                let bytes = take_all(&mut ends[from]);
                 let [server_end, client_end] = ends;
                 let seen = events(if to == 0 { server_end } else { client_end }, &bytes);
                 assert_eq!(seen, [Seen::Text(message.into())], "{client:?} {server:?}");
@@ -490,7 +491,7 @@ fn connect(server: Option<Deflate>, client: Option<Deflate>) -> [Connection; 2] 
         panic!("an upgrade")
     };
     let mut server = request.accept();
-    let mut bytes = server.take_output();
+    let mut bytes = take_all(&mut server);
     match handshake.recv(&mut Input::new(&mut bytes)) {
         ClientProgress::Connected(client, _) => [server, client],
         progress => panic!("{progress:?}"),

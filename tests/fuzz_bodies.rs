@@ -32,6 +32,7 @@ targets! {
     connect: 5_000,
     connection: 20_000,
     deflate_negotiation: 10_000,
+    endpoint: 20_000,
     extensions: 5_000,
     frames: 6_000,
     handshake: 10_000,
@@ -47,4 +48,14 @@ targets! {
     server: 5_000,
     url: 10_000,
     utf8: 20_000,
+}
+
+/// Any calls in any order, of which the corpus knows only some.
+#[test]
+fn endpoint_in_any_order() {
+    let mut rng = common::Rng::new(0);
+    for _ in 0..100_000 {
+        let len = 20 + rng.below(180);
+        bodies::endpoint::body(&rng.bytes(len));
+    }
 }

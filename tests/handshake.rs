@@ -6,9 +6,9 @@
 use core::fmt::Write as _;
 
 use sansocket::handshake::{
-    ArgumentError, ClientHandshake, ClientProgress, ClientRequest, ConnectHandshake, ConnectRequest,
-    HandshakeError as E, Headers, Proxy, ProxyHandshake, ProxyProgress, PseudoHeaders, RefusedResponse,
-    Response, ServerHandshake, ServerProgress, UpgradeRequest, Url, accept_key,
+    ArgumentError, ClientHandshake, ClientProgress, ClientRequest, ConnectHandshake, HandshakeError as E,
+    Headers, HttpRequest, Proxy, ProxyHandshake, ProxyProgress, RefusedResponse, Response, ServerHandshake,
+    ServerProgress, UpgradeRequest, Url, UrlError, accept_key,
 };
 use sansocket::{Config, Connection, Input};
 
@@ -614,11 +614,15 @@ fn a_refusal_that_stalls_keeps_what_has_arrived() {
 
 #[test]
 fn trap_15_http_1_0_other_methods_and_hosts() {
-    for version in ["HTTP/1.0", "HTTP/2.0", "HTTP/0.9"] {
+    for version in ["HTTP/2.0", "HTTP/0.9"] {
         let (error, response) = refused(&edit(REQUEST, "HTTP/1.1", version)).unwrap();
         assert_eq!(error, E::UnsupportedHttpVersion, "{version}");
         assert!(response.starts_with("HTTP/1.1 505 "));
     }
+    let (old, response) = refused(&edit(REQUEST, "HTTP/1.1", "HTTP/1.0")).unwrap();
+    assert_eq!(old, E::UpgradeInHttp10);
+    assert!(response.starts_with("HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n"));
+    assert!(response.contains("\r\nConnection: Upgrade, close\r\n"));
     assert!(upgraded(&edit(REQUEST, "HTTP/1.1", "HTTP/1.2")));
     for method in ["POST", "HEAD", "get", "CONNECT", "OPTIONS"] {
         let (error, response) = refused(&edit(REQUEST, "GET", method)).unwrap();
@@ -646,6 +650,8 @@ fn plain_http_is_handed_over() {
     assert_eq!(page("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), "(\"GET\", \"/\", (1, 1)) Host=[104];");
     assert_eq!(page("HEAD /a HTTP/1.0\r\n\r\n"), "(\"HEAD\", \"/a\", (1, 0)) ");
     page("OPTIONS * HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n");
+    // RFC 9110 §7.8: in HTTP/1.0 an Upgrade is ignored.
+    page("GET / HTTP/1.0\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
     page("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
     for (bytes, expected) in [
         ("GET / HTTP/1.1\r\n\r\n", E::MissingHost),
@@ -666,6 +672,98 @@ fn plain_http_is_handed_over() {
     };
     assert!(respond("GET").ends_with(b"\r\nContent-Length: 4\r\n\r\npage"));
     assert!(respond("HEAD").ends_with(b"\r\nContent-Length: 4\r\n\r\n"));
+}
+
+/// The request as it is handed over.
+fn plain(bytes: &str) -> HttpRequest {
+    match ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut bytes.as_bytes().to_vec())) {
+        ServerProgress::Http(request) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn where_plain_requests_go() {
+    // target, path, query, host
+    for (target, path, query, host) in [
+        ("/", "/", None, "a"),
+        ("/b?c?d", "/b", Some("c?d"), "a"),
+        ("http://h:1/b?c", "/b", Some("c"), "h:1"),
+        ("HTTPS://h", "/", None, "h"),
+        ("http://h?c", "/", Some("c"), "h"),
+        ("ftp://h/b", "/b", None, "h"),
+        ("*", "*", None, "a"),
+    ] {
+        let request = plain(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!((request.path(), request.query(), request.host()), (path, query, host), "{target}");
+    }
+    assert_eq!(plain("GET / HTTP/1.0\r\n\r\n").host(), "");
+}
+
+#[test]
+fn a_plain_request_can_be_handed_on() {
+    let head = "POST http://h/a?b HTTP/1.1\r\nHost: h\r\nCookie:  secret \r\nContent-Length: 3\r\n\r\n";
+    let mut bytes = format!("\r\n{head}body").into_bytes();
+    let mut input = Input::new(&mut bytes);
+    let ServerProgress::Http(request) = ServerHandshake::new(Config::default()).recv(&mut input) else {
+        panic!("it is an ordinary request")
+    };
+    let parts = request.into_parts();
+    assert_eq!((&*parts.method, &*parts.target, parts.version), ("POST", "http://h/a?b", (1, 1)));
+    assert_eq!(parts.head, head.as_bytes());
+    let headers: Vec<_> = parts.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert_eq!(headers, [("Host", &b"h"[..]), ("Cookie", b"secret"), ("Content-Length", b"3")]);
+    assert_eq!(input.as_slice(), b"body");
+}
+
+#[test]
+fn what_may_be_logged_holds_no_secret_and_no_body() {
+    let secret = |value: &dyn std::fmt::Debug| {
+        let shown = format!("{value:?} {value:#?}");
+        let bytes = format!("{:?}", b"secret").trim_matches(['[', ']']).to_owned();
+        assert!(!shown.contains("secret") && !shown.contains(&bytes), "{shown}");
+    };
+    let with_cookie = edit(REQUEST, "\r\n\r\n", "\r\nCookie: secret\r\nAuthorization: secret\r\n\r\n");
+    let mut request = upgrade(&with_cookie);
+    request.add_header("Set-Cookie", "secret").unwrap();
+    secret(&request);
+    secret(&request.headers());
+    secret(&request.accept_parts().0);
+    let page = || plain("GET /?secret HTTP/1.1\r\nHost: h\r\nCookie: secret\r\n\r\n");
+    secret(&page());
+    secret(&page().into_parts());
+    secret(&Response::new(200).unwrap().header("Set-Cookie", "secret").unwrap().body("secret"));
+
+    let request = ClientRequest::new("ws://secret:secret@h/").unwrap().header("Cookie", "secret").unwrap();
+    secret(&request);
+    secret(&ConnectHandshake::new(request.clone(), Config::default(), nonce));
+    secret(&ClientHandshake::new(request, Config::default(), nonce));
+    let mut answer = b"HTTP/1.1 200 x\r\nSet-Cookie: secret\r\nContent-Length: 6\r\n\r\nsecret".to_vec();
+    secret(&client().recv(&mut Input::new(&mut answer)));
+    let mut answer = edit(RESPONSE, "\r\n\r\n", "\r\nSet-Cookie: secret\r\n\r\n");
+    secret(&client().recv(&mut Input::new(&mut answer)));
+}
+
+#[test]
+fn requests_from_urls_and_with_a_host_of_their_own() {
+    let written = |request: ClientRequest| {
+        String::from_utf8(ClientHandshake::new(request, Config::default(), nonce).output().to_vec()).unwrap()
+    };
+    let url = "wss://h:8443/a";
+    let expected = written(ClientRequest::new(url).unwrap());
+    assert_eq!(written(url.try_into().unwrap()), expected);
+    assert_eq!(written(String::from(url).try_into().unwrap()), expected);
+    assert_eq!(written((&String::from(url)).try_into().unwrap()), expected);
+    assert_eq!(written(Url::parse(url).unwrap().into()), expected);
+    assert_eq!(ClientRequest::try_from("http://h").err(), Some(UrlError::Scheme));
+
+    let request = ClientRequest::new("ws://127.0.0.1:9001/a").unwrap().host("example.com:81").unwrap();
+    assert_eq!((request.url().host(), request.url().port()), ("127.0.0.1", 9001));
+    assert!(written(request).starts_with("GET /a HTTP/1.1\r\nHost: example.com:81\r\nUpgrade"));
+    for bad in ["", "a b", "a\r\nX: y", "user@h", "h:x", "h/"] {
+        let error = ClientRequest::new("ws://h").unwrap().host(bad).err();
+        assert_eq!(error, Some(ArgumentError::InvalidHost), "{bad:?}");
+    }
 }
 
 #[test]
@@ -1096,95 +1194,6 @@ fn response_pairs_pass_the_same_checks_as_bytes() {
     assert_eq!(failure(101, Vec::new()), Some(E::WrongUpgrade));
     let many = (0..200).map(|i| (format!("x{i}"), String::new())).collect();
     assert_eq!(failure(101, many), Some(E::TooManyHeaders));
-}
-
-const CONNECT: PseudoHeaders<'_> = PseudoHeaders {
-    method: Some("CONNECT"),
-    protocol: Some("websocket"),
-    scheme: Some("https"),
-    authority: Some("example.com:8443"),
-    path: Some("/chat?a"),
-};
-
-#[test]
-fn trap_67_extended_connect() {
-    let headers = [
-        ("sec-websocket-version", "13"),
-        ("sec-websocket-protocol", "chat, b"),
-        ("origin", "https://example.com"),
-    ];
-    let mut request = ConnectRequest::from_parts(CONNECT, headers, Config::default()).unwrap();
-    assert_eq!((request.host(), request.path(), request.query()), ("example.com:8443", "/chat", Some("a")));
-    request.choose_subprotocol("chat").unwrap();
-    let (accepted, connection) = request.accept_parts();
-    assert_eq!((accepted.status(), connection.output()), (200, &b""[..]));
-    assert_eq!(accepted.headers().collect::<Vec<_>>(), [("Sec-WebSocket-Protocol", &b"chat"[..])]);
-
-    let error = |pseudo, extra: &[(&str, &str)]| {
-        let version = [("sec-websocket-version", "13")];
-        let headers = version.iter().chain(extra).copied();
-        ConnectRequest::from_parts(pseudo, headers, Config::default()).err()
-    };
-    assert_eq!(error(CONNECT, &[]), None);
-    for name in ["sec-websocket-key", "sec-websocket-accept", "upgrade", "connection", "transfer-encoding"] {
-        assert_eq!(error(CONNECT, &[(name, "x")]), Some(E::ForbiddenHeader), "{name}");
-    }
-    assert_eq!(error(CONNECT, &[("sec-websocket-version", "13")]), Some(E::InvalidVersion));
-    assert_eq!(error(CONNECT, &[("sec-websocket-extensions", ";")]), Some(E::InvalidExtensions));
-    let none: [(&str, &str); 0] = [];
-    assert_eq!(ConnectRequest::from_parts(CONNECT, none, Config::default()).err(), Some(E::MissingVersion));
-    for pseudo in [
-        PseudoHeaders { method: Some("GET"), ..CONNECT },
-        PseudoHeaders { protocol: None, ..CONNECT },
-        PseudoHeaders { scheme: None, ..CONNECT },
-        PseudoHeaders { scheme: Some("wss"), ..CONNECT },
-        PseudoHeaders { authority: None, ..CONNECT },
-        PseudoHeaders { authority: Some("a/b"), ..CONNECT },
-        PseudoHeaders { path: None, ..CONNECT },
-        PseudoHeaders { path: Some("chat"), ..CONNECT },
-    ] {
-        assert_eq!(error(pseudo, &[]), Some(E::InvalidPseudoHeader), "{pseudo:?}");
-    }
-    assert_eq!(error(PseudoHeaders { path: Some("/a b"), ..CONNECT }, &[]), Some(E::InvalidTarget));
-}
-
-#[test]
-fn trap_69_an_unknown_protocol_is_501() {
-    let headers = [("sec-websocket-version", "13")];
-    let pseudo = PseudoHeaders { protocol: Some("connect-udp"), ..CONNECT };
-    let error = ConnectRequest::from_parts(pseudo, headers, Config::default()).unwrap_err();
-    assert_eq!((error, error.status()), (E::UnsupportedProtocol, 501));
-}
-
-#[test]
-fn trap_67_the_client_of_an_extended_connect() {
-    let handshake = || {
-        let request =
-            ClientRequest::new("wss://example.com:8443/chat?a").unwrap().subprotocol("chat").unwrap();
-        ConnectHandshake::new(request, Config::default(), nonce)
-    };
-    assert_eq!(handshake().pseudo_headers(), CONNECT);
-    assert_eq!(
-        describe(handshake().headers()),
-        describe_pairs(&[("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Protocol", "chat")])
-    );
-    let server = ConnectRequest::from_parts(CONNECT, handshake().headers(), Config::default()).unwrap();
-    let (accepted, _) = server.accept_parts();
-    assert!(handshake().recv_parts(accepted.status(), accepted.headers()).is_ok());
-    for status in [200, 204, 299] {
-        let chosen = handshake().recv_parts(status, [("sec-websocket-protocol", "chat")]).unwrap().1;
-        assert_eq!(chosen.subprotocol(), Some("chat"));
-    }
-    for status in [101, 199, 300, 404, 501] {
-        let failure = handshake().recv_parts(status, accepted.headers()).err();
-        assert!(matches!(failure, Some(E::OtherStatus)), "{status}");
-    }
-    let failure = handshake().recv_parts(200, [("sec-websocket-protocol", "other")]).err();
-    assert!(matches!(failure, Some(E::UnofferedSubprotocol)));
-}
-
-fn describe_pairs(pairs: &[(&str, &str)]) -> String {
-    pairs.iter().map(|(name, value)| format!("{name}={:?};", value.as_bytes())).collect()
 }
 
 // Any bytes.

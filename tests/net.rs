@@ -1135,18 +1135,21 @@ fn a_conversation_over_tcp() {
 
 // ---- TLS ----
 
+#[cfg(feature = "rustls")]
+mod certificates;
+
+#[cfg(feature = "rustls")]
 mod tls {
+    use super::certificates::certificate;
     use super::*;
-    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::pki_types::ServerName;
     use rustls::{
         ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     };
 
     /// The configurations of a server that is called `localhost`, and of a client that trusts it.
     fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-        let signed = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
-        let certificate = signed.cert.der().clone();
-        let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+        let (certificate, key) = certificate("localhost");
         let mut roots = RootCertStore::empty();
         roots.add(certificate.clone()).unwrap();
         let server = ServerConfig::builder().with_no_client_auth();

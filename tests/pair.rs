@@ -263,9 +263,10 @@ impl End {
             false => Message::from(rng.bytes(size)),
         };
         let connection = &mut self.connection;
-        let before = connection.output().to_vec();
+        let before = output(connection);
         let result = match rng.below(12) {
-            0..=1 => connection.send(&message).map(|()| Some(seen(&message))),
+            0 => connection.send(&message).map(|()| Some(seen(&message))),
+            1 => connection.send_owned(message.clone()).map(|()| Some(seen(&message))),
             2 => connection.send_encoded(&encoded(&message, rng)).map(|()| Some(seen(&message))),
             3..=6 => self.fragment(&message, rng.one_in(3)),
             7 => {
@@ -289,7 +290,7 @@ impl End {
         };
         match result {
             Ok(seen) => self.accepted.extend(seen),
-            Err(_) => assert_eq!(self.connection.output(), before, "an error changes nothing"),
+            Err(_) => assert_eq!(output(&self.connection), before, "an error changes nothing"),
         }
         assert_eq!(self.connection.payload_owed(), self.owed.len() as u64);
     }
@@ -319,10 +320,10 @@ impl End {
 
     /// Writes some of the output and of what is owed behind it, as one vectored write would.
     fn write(&mut self, most: usize) {
-        let mut bytes = self.connection.output().to_vec();
+        let mut bytes = output(&self.connection);
         bytes.extend(&self.owed);
         bytes.truncate(most);
-        let payload = bytes.len().saturating_sub(self.connection.output().len());
+        let payload = bytes.len().saturating_sub(self.connection.output_len());
         self.owed.drain(..payload);
         self.connection.output_written(bytes.len());
         self.transcript.extend_from_slice(&bytes);

@@ -94,7 +94,7 @@ fn an_idle_connection_is_closed_with_1001() {
         assert_eq!((at(&mut connection, 59), connection.next_timeout()), (None, Some(secs(119))));
         connection.send_text("").expect("open");
         assert_eq!((at(&mut connection, 100), connection.next_timeout()), (None, Some(secs(160))));
-        let _ = connection.take_output();
+        let _ = take_all(&mut connection);
         assert_eq!(at(&mut connection, 160), None);
         assert_eq!(connection.state(), State::CloseSent);
         assert_eq!(&written(&mut connection)[0].1[..2], 1001_u16.to_be_bytes());
@@ -132,7 +132,7 @@ fn the_peer_has_until_the_close_deadline() {
 #[test]
 fn the_close_deadline_begins_anew_with_what_is_written_or_taken() {
     type Write = fn(&mut Connection);
-    let ways: [Write; 2] = [|c| c.output_written(c.output().len()), |c| drop(c.take_output())];
+    let ways: [Write; 2] = [|c| c.output_written(c.output().len()), |c| drop(take_all(c))];
     for write in ways {
         let mut connection = Connection::server(timed());
         connection.close(CloseCode::NORMAL, "").unwrap();
@@ -140,7 +140,7 @@ fn the_close_deadline_begins_anew_with_what_is_written_or_taken() {
         write(&mut connection);
         assert_eq!((at(&mut connection, 13), connection.next_timeout()), (None, Some(secs(18))));
         // There is nothing more to take.
-        drop(connection.take_output());
+        drop(take_all(&mut connection));
         assert_eq!((at(&mut connection, 14), connection.next_timeout()), (None, Some(secs(18))));
     }
 }

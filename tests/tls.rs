@@ -1,10 +1,12 @@
-//! `wss://` with certificates made here: both adapters, and what must not be trusted.
+//! `wss://` with certificates of our own: both adapters, and what must not be trusted.
 #![cfg(all(feature = "net", feature = "tokio-rustls"))]
+
+mod certificates;
 
 use std::sync::Arc;
 
+use certificates::certificate;
 use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sansocket::handshake::{ClientRequest, Proxy};
 use sansocket::net::ConnectOptions;
@@ -16,9 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// A server that echoes, with a certificate for `name`; its port, and what a client needs to trust it.
 async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let (certificate, key) = certificate(name);
     let provider = Arc::new(ring::default_provider());
     let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

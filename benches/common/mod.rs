@@ -97,7 +97,7 @@ impl Stream {
         for _ in 0..messages {
             peer.send(message).unwrap();
         }
-        Self { bytes: peer.take_output(), messages }
+        Self { bytes: peer.output().to_vec(), messages }
     }
 
     /// Reads all of it, `buf` by `buf`, and tells how many messages there were.

@@ -1,11 +1,19 @@
 //! What the echo clients share and what has nothing to do with how they connect: options, and how they end.
 
+#[path = "config.rs"]
+mod config;
+#[path = "deflate.rs"]
+mod deflate;
+#[path = "options.rs"]
+mod options;
+
 use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use lexopt::Arg::{Long, Value};
+use lexopt::ValueExt;
 use sansocket::Config;
-use sansocket::deflate::Deflate;
 
 pub(crate) struct Options {
     pub(crate) url: String,
@@ -15,34 +23,38 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Those of the command line of this program; otherwise what is wrong with them.
-    pub(crate) fn parse(program: &str) -> Result<Self, String> {
-        Self::of(std::env::args().skip(1)).map_err(|error| {
-            format!("{error}\nusage: {program} URL [--max-message BYTES] [--deflate] [--agent NAME]")
+    /// Those of the command line of this program.
+    pub(crate) fn parse(program: &str) -> Self {
+        options::parse(&format!("usage: {program} {OPTIONS}"), |args| {
+            let (mut url, mut agent, mut max_message, mut deflate) = (None, None, 16 << 20, None);
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("agent") => agent = Some(args.value()?.string()?),
+                    Long("max-message") => {
+                        max_message = options::value(args.value()?, "--max-message", "a number of bytes")?
+                    }
+                    Long("deflate") => deflate = deflate::option()?,
+                    Value(value) if url.is_none() => url = Some(value.string()?),
+                    _ => return Err(arg.unexpected()),
+                }
+            }
+            let url = url.ok_or("URL is missing: expected ws://HOST[:PORT]/PATH")?;
+            let config = config::config(max_message).deflate(deflate).close_timeout(Duration::from_secs(2));
+            Ok(Self { url, agent, config })
         })
     }
-
-    fn of(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut url, mut agent, mut max_message, mut deflate) = (None, None, 16 << 20, None);
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-            match arg.as_str() {
-                "--agent" => agent = Some(value()?),
-                "--max-message" => max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?,
-                "--deflate" => deflate = Some(Deflate::default()),
-                _ if arg.starts_with('-') || url.is_some() => return Err(format!("unknown option {arg}")),
-                _ => url = Some(arg),
-            }
-        }
-        let config = Config::default()
-            .max_frame(max_message)
-            .max_message(max_message)
-            .max_output(usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
-            .deflate(deflate)
-            .close_timeout(Duration::from_secs(2));
-        Ok(Self { url: url.ok_or("no URL")?, agent, config })
-    }
 }
+
+const OPTIONS: &str = "URL [--max-message BYTES] [--deflate] [--agent NAME]
+
+Echoes every message until the connection ends. Exit status: 0 after a closing handshake, 1 if the connection was lost or
+failed, 2 if it could not be opened.
+
+  URL                   ws://HOST[:PORT]/PATH
+  --max-message BYTES   maximum size of a message (16777216)
+  --deflate             offer compression
+  --agent NAME          run all cases of the Autobahn|Testsuite's fuzzing server at URL, under this name
+  -h, --help            print this";
 
 /// Why there was no closing handshake.
 pub(crate) enum Stopped {

@@ -1,10 +1,21 @@
-//! What the echo servers share and what has nothing to do with how they serve: options, and a page for a browser.
+//! What the echo servers share and what has nothing to do with how they serve: options, how they are stopped, and a page
+//! for a browser.
+
+#[path = "config.rs"]
+mod config;
+#[path = "deflate.rs"]
+mod deflate;
+#[path = "options.rs"]
+mod options;
+#[path = "stop.rs"]
+mod stop;
 
 use std::time::Duration;
 
+use lexopt::Arg::Long;
 use sansocket::Config;
-use sansocket::deflate::Deflate;
 use sansocket::handshake::Response;
+pub(crate) use stop::on_signal;
 
 pub(crate) struct Options {
     /// Where to listen.
@@ -14,33 +25,35 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Those of the command line of this program; otherwise what is wrong with them.
-    pub(crate) fn parse(program: &str) -> Result<Self, String> {
-        Self::of(std::env::args().skip(1)).map_err(|error| {
-            format!("{error}\nusage: {program} [--listen ADDR:PORT] [--max-message BYTES] [--deflate]")
+    /// Those of the command line of this program.
+    pub(crate) fn parse(program: &str) -> Self {
+        options::parse(&format!("usage: {program} {OPTIONS}"), |args| {
+            let (mut listen, mut max_message, mut deflate) = ("127.0.0.1:9001".into(), 16 << 20, None);
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Long("listen") => listen = options::address(args.value()?, "--listen")?,
+                    Long("max-message") => {
+                        max_message = options::value(args.value()?, "--max-message", "a number of bytes")?
+                    }
+                    Long("deflate") => deflate = deflate::option()?,
+                    _ => return Err(arg.unexpected()),
+                }
+            }
+            let config =
+                config::config(max_message).deflate(deflate).ping_interval(Some(Duration::from_secs(30)));
+            Ok(Self { listen, max_message, config })
         })
     }
-
-    fn of(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut listen, mut max_message, mut deflate) = ("127.0.0.1:9001".into(), 16 << 20, None);
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-            match arg.as_str() {
-                "--listen" => listen = value()?,
-                "--max-message" => max_message = value()?.parse().map_err(|e| format!("{arg}: {e}"))?,
-                "--deflate" => deflate = Some(Deflate::default()),
-                _ => return Err(format!("unknown option {arg}")),
-            }
-        }
-        let config = Config::default()
-            .max_frame(max_message)
-            .max_message(max_message)
-            .max_output(usize::try_from(max_message).unwrap_or(usize::MAX).saturating_add(64 << 20))
-            .deflate(deflate)
-            .ping_interval(Some(Duration::from_secs(30)));
-        Ok(Self { listen, max_message, config })
-    }
 }
+
+const OPTIONS: &str = "[--listen ADDR:PORT] [--max-message BYTES] [--deflate]
+
+Echoes every message; an ordinary request gets a page to try it with. Ctrl-C or SIGTERM closes all connections.
+
+  --listen ADDR:PORT    where to listen (127.0.0.1:9001)
+  --max-message BYTES   maximum size of a message (16777216)
+  --deflate             accept compression
+  -h, --help            print this";
 
 /// The answer to an ordinary request.
 pub(crate) fn page(path: &str) -> Response {

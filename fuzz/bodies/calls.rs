@@ -3,12 +3,14 @@
 //! progress: I2, I3, I4, I8, I9, I10, I11, I14.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use arbitrary::Arbitrary;
 use sansocket::deflate::{Deflate, Params};
 use sansocket::frame::{Kind, Mask};
 use sansocket::{
-    CloseCode, Config, Connection, EncodedMessage, Input, Message, Receiver, SendError, Sender, State,
+    CloseCode, Config, Connection, EncodedMessage, Input, Message, Receiver, Segment, SendError, Sender,
+    State,
 };
 
 use super::structured;
@@ -20,6 +22,7 @@ struct Life<'d> {
     client: bool,
     deflate: Option<(bool, bool, u8, u8)>,
     timers: [u8; 5],
+    large: bool,
     calls: Vec<Call<'d>>,
 }
 
@@ -47,6 +50,8 @@ enum Call<'d> {
     Ping(u8),
     Pong(u8),
     Close(u16, u8),
+    /// Large enough for a piece of the output of its own.
+    Owned(u8),
     Header(u16),
     BufferPayload(u8),
     Compress(bool),
@@ -93,8 +98,19 @@ macro_rules! send {
 }
 
 impl End {
-    fn output(&self) -> &[u8] {
-        send!(self, end => end.output())
+    /// All output that is not in flight.
+    fn output(&self) -> Vec<u8> {
+        send!(self, end => {
+            let mut slices = [&[][..]; MAX_CALLS + 1];
+            let n = end.output_slices(&mut slices);
+            assert!(slices[..n].first().is_none_or(|first| *first == end.output()));
+            slices[..n].concat()
+        })
+    }
+
+    /// All bytes that were not written yet.
+    fn output_len(&self) -> usize {
+        send!(self, end => end.output_len())
     }
 
     /// Everything that the loop is told.
@@ -151,8 +167,11 @@ struct Fuzzed {
     /// Messages whose last byte was accepted, and the one in fragments.
     sent: Vec<Seen>,
     fragments: Option<(Kind, Vec<u8>)>,
+    /// What was taken from the output.
+    in_flight: VecDeque<Segment>,
     /// Payload that we owe, masked.
     owed: Vec<u8>,
+    max_output: usize,
     /// How much was put into the output whatever its limit.
     buffered: usize,
     written: Vec<u8>,
@@ -188,7 +207,9 @@ impl Fuzzed {
             seen: Collector::default(),
             sent: Vec::new(),
             fragments: None,
+            in_flight: VecDeque::new(),
             owed: Vec::new(),
+            max_output: max_output(life),
             buffered: 0,
             written: Vec::new(),
             dropped: false,
@@ -234,6 +255,11 @@ impl Fuzzed {
                 let reason = "€".repeat(usize::from(*len));
                 self.send(None, |end| send!(end, end => end.close(code, &reason)));
             }
+            Call::Owned(len) => {
+                let bytes = vec![9; usize::from(*len) * 80];
+                let message = Message::from(bytes.clone());
+                self.send(Some(Seen::Binary(bytes)), |end| send!(end, end => end.send_owned(message)));
+            }
             Call::Header(len) => self.header(usize::from(*len)),
             Call::BufferPayload(n) => {
                 let part = Vec::from_iter(self.owed.drain(..usize::from(*n).min(self.owed.len())));
@@ -242,7 +268,7 @@ impl Fuzzed {
             }
             Call::Compress(enabled) => send!(&mut self.end, end => end.compress(*enabled)),
             Call::Write(n) => self.write(usize::from(*n)),
-            Call::Take => self.written.extend(send!(&mut self.end, end => super::take(end.take_output()))),
+            Call::Take => self.in_flight.extend(send!(&mut self.end, end => end.take_output())),
             Call::Shrink => send!(&mut self.end, end => end.shrink()),
             Call::End => {
                 match &mut self.end {
@@ -289,14 +315,14 @@ impl Fuzzed {
     }
 
     fn send(&mut self, seen: Option<Seen>, call: impl FnOnce(&mut End) -> Result<(), SendError>) -> bool {
-        let (before, state) = (self.end.output().len(), self.end.advice().0);
+        let (before, state) = (self.end.output_len(), self.end.advice().0);
         let result = call(&mut self.end);
         match result {
             Ok(()) => {
                 assert_eq!(state, State::Open, "I10");
                 self.sent.extend(seen);
             }
-            Err(_) => assert_eq!(self.end.output().len(), before, "an error changes nothing"),
+            Err(_) => assert_eq!(self.end.output_len(), before, "an error changes nothing"),
         }
         result.is_ok()
     }
@@ -333,9 +359,21 @@ impl Fuzzed {
     }
 
     fn write(&mut self, n: usize) {
-        let mut bytes = [self.end.output(), &self.owed].concat();
+        let flying = Vec::from_iter(self.in_flight.iter().map(|segment| segment.as_ref().to_vec())).concat();
+        let output = self.end.output();
+        let mut bytes = [&flying[..], &output, &self.owed].concat();
         bytes.truncate(n);
-        self.owed.drain(..bytes.len().saturating_sub(self.end.output().len()));
+        self.owed.drain(..bytes.len().saturating_sub(flying.len() + output.len()));
+        let mut landed = bytes.len().min(flying.len());
+        while landed > 0 {
+            let Some(segment) = self.in_flight.front_mut() else { break };
+            let n = landed.min(segment.len());
+            segment.advance(n);
+            landed -= n;
+            if segment.is_empty() {
+                self.in_flight.pop_front();
+            }
+        }
         send!(&mut self.end, end => end.output_written(bytes.len()));
         self.written.extend(bytes);
     }
@@ -344,7 +382,13 @@ impl Fuzzed {
         let (state, owed, _, next) = self.end.advice();
         let over = matches!(self.seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)));
         assert!(!over || state != State::Open, "I4");
-        assert!(self.end.output().len() <= MAX_OUTPUT + REPLIES + self.buffered, "I11");
+        assert!(self.end.output_len() <= self.max_output + REPLIES + self.buffered, "I11");
+        if self.end.output_len() == 0 && !self.in_flight.is_empty() {
+            self.in_flight.clear();
+            self.dropped = true;
+        }
+        let flying: usize = self.in_flight.iter().map(Segment::len).sum();
+        assert_eq!(self.end.output().len() + flying, self.end.output_len());
         if owed == 0 && !self.owed.is_empty() {
             self.owed.clear();
             self.dropped = true;
@@ -353,20 +397,20 @@ impl Fuzzed {
         if let Some(Seen::Failed(error)) = self.seen.events.last() {
             self.dropped |= error.close_code().is_none();
         }
-        if state == State::Ended && self.end.output().is_empty() && self.owed.is_empty() {
+        if state == State::Ended && self.end.output_len() == 0 && self.owed.is_empty() {
             assert_eq!(next, None, "I14: nothing is due behind the end");
             // A peer that was given up behind its own Close is not told of.
             self.dropped = true;
         }
         send!(&self.end, end => {
             assert_eq!(end.wants_write(), !end.output().is_empty());
-            assert!(!end.should_shutdown() || !end.wants_write() && end.payload_owed() == 0);
+            assert!(!end.should_shutdown() || end.output_len() == 0 && end.payload_owed() == 0);
         });
     }
 
     /// Writes all that is left and judges what was written.
     fn finish(mut self) {
-        while !self.end.output().is_empty() || !self.owed.is_empty() {
+        while self.end.output_len() > 0 || !self.owed.is_empty() {
             self.write(usize::MAX);
         }
         let written = transcript::decode(self.role.opposite(), &self.written, self.no_takeover);
@@ -393,7 +437,7 @@ fn settings(life: &Life<'_>) -> Config {
     let [ping, pong, idle, close, write] = life.timers;
     let some = |which: u8| (which >= 128).then(|| seconds(which));
     config(LIMITS)
-        .max_output(MAX_OUTPUT)
+        .max_output(max_output(life))
         .high_water(100)
         .ping_interval(some(ping))
         .pong_timeout(seconds(pong))
@@ -403,6 +447,9 @@ fn settings(life: &Life<'_>) -> Config {
 }
 
 const MAX_CALLS: usize = 60;
-const MAX_OUTPUT: usize = 400;
+fn max_output(life: &Life<'_>) -> usize {
+    if life.large { 25_000 } else { 400 }
+}
+
 /// Sixteen Pongs, the latest one, a Ping and a Close.
 const REPLIES: usize = 19 * (2 + 4 + 125);

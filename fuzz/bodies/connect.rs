@@ -60,6 +60,16 @@ pub(crate) fn body(data: &[u8]) {
             path.starts_with('/') && path.bytes().all(|byte| (0x21..0x7F).contains(&byte) && byte != b'#')
         })
         && names_are_good
+        && head.values("Host").iter().all(|host| {
+            // RFC 9113 §8.3.1: a Host that "identifies an entity that differs from the entity in the ":authority"".
+            let default = if pseudo.scheme == Some("https") { 443 } else { 80 };
+            let parts = |authority: &str| {
+                let (host, port) = reading::host_port(authority)?;
+                Some((host.to_ascii_lowercase(), port.unwrap_or(default)))
+            };
+            let host = core::str::from_utf8(host).ok().and_then(parts);
+            host.is_some() && host == pseudo.authority.and_then(parts)
+        })
         && http1.iter().all(|name| head.values(name).is_empty())
         && head.only("Sec-WebSocket-Version") == Some(b"13")
         && reading::offers_are_good(&head);

@@ -2,22 +2,25 @@
 //! it: I2, I3, I4, I8, I10, I11.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use sansocket::frame::Kind;
-use sansocket::{CloseCode, Connection, EncodedMessage, Message, SendError, State};
+use sansocket::{CloseCode, Connection, EncodedMessage, Message, Segment, SendError, State};
 
 use super::Tape;
 use crate::common::{
-    CLOSE, Collector, LIMITS, Mode, NO_LIMITS, PING, PONG, Role, Seen, config, eof, feed, model, timeout,
+    CLOSE, Collector, LIMITS, Mode, NO_LIMITS, PING, PONG, Role, Seen, config, eof, feed, model, output,
+    timeout,
 };
 
-/// `data`: role, timers, then one operation after the other.
+/// `data`: role, timers, limit of the output, then one operation after the other.
 pub(crate) fn body(data: &[u8]) {
     let mut tape = Tape::new(data);
     let role = tape.pick(&Role::BOTH);
     let timers = tape.pick(&[None, Some(Duration::from_secs(5))]);
+    let max_output = tape.pick(&[400, 40_000]);
     let config = config(LIMITS)
-        .max_output(MAX_OUTPUT)
+        .max_output(max_output)
         .high_water(100)
         .ping_interval(timers)
         .idle_timeout(timers.map(|time| time * 3))
@@ -25,9 +28,11 @@ pub(crate) fn body(data: &[u8]) {
         .close_timeout(Duration::from_secs(5));
     let mut fuzzed = Fuzzed {
         role,
+        max_output,
         connection: role.connection(config),
         seen: Collector::default(),
         owed: Vec::new(),
+        in_flight: VecDeque::new(),
         buffered: 0,
         written: Vec::new(),
         now: Duration::ZERO,
@@ -41,10 +46,13 @@ pub(crate) fn body(data: &[u8]) {
 
 struct Fuzzed {
     role: Role,
+    max_output: usize,
     connection: Connection,
     seen: Collector,
     /// Payload that we owe, masked.
     owed: Vec<u8>,
+    /// What was taken from the output.
+    in_flight: VecDeque<Segment>,
     /// How much of such payloads was put into the output, whatever its limit.
     buffered: usize,
     /// Everything that was written.
@@ -57,7 +65,7 @@ impl Fuzzed {
         let operation = tape.byte();
         let n = usize::from(tape.byte());
         let connection = &mut self.connection;
-        match operation % 20 {
+        match operation % 23 {
             // What the peer sends: any bytes, or a frame that may well be legal.
             0..=2 => self.receive(operation, tape.take(n)),
             3..=5 => {
@@ -89,15 +97,22 @@ impl Fuzzed {
                 connection.buffer_payload(&part);
                 self.buffered += part.len();
             }
-            16 => {
-                let mut bytes = [connection.output(), &self.owed].concat();
+            16 if self.in_flight.is_empty() => {
+                let mut bytes = [output(connection), self.owed.clone()].concat();
                 bytes.truncate(n);
-                let payload = bytes.len().saturating_sub(connection.output().len());
+                let payload = bytes.len().saturating_sub(connection.output_len());
                 self.owed.drain(..payload);
                 connection.output_written(bytes.len());
                 self.written.extend(bytes);
             }
-            17 => self.written.extend(connection.take_output()),
+            16 => self.land(n),
+            17 => self.in_flight.extend(connection.take_output()),
+            19 => self.send(|c| c.send_owned(Message::from(tape.take(n)).into_owned())),
+            // Large enough for a segment of its own, which the limit has to allow for.
+            20 => self.send(|c| c.send_owned(Message::from(vec![operation; n * 100]))),
+            21 => {
+                self.send(|c| c.send_encoded(&EncodedMessage::new(&Message::from(vec![operation; n * 100]))))
+            }
             18 if n == 0 => {
                 let was_over = self.is_over();
                 let last = eof(&mut self.connection);
@@ -120,12 +135,24 @@ impl Fuzzed {
         feed(&mut self.connection, mode, bytes, &mut self.seen);
     }
 
+    /// Writes `n` bytes of what is in flight.
+    fn land(&mut self, n: usize) {
+        let Some(segment) = self.in_flight.front_mut() else { return };
+        let n = n.min(segment.len());
+        self.written.extend_from_slice(&segment.as_ref()[..n]);
+        segment.advance(n);
+        if segment.is_empty() {
+            self.in_flight.pop_front();
+        }
+        self.connection.output_written(n);
+    }
+
     fn send(&mut self, call: impl FnOnce(&mut Connection) -> Result<(), SendError>) {
-        let before = self.connection.output().len();
+        let before = self.connection.output_len();
         let state = self.connection.state();
         match call(&mut self.connection) {
             Ok(()) => assert_eq!(state, State::Open, "I10"),
-            Err(_) => assert_eq!(self.connection.output().len(), before, "an error changes nothing"),
+            Err(_) => assert_eq!(self.connection.output_len(), before, "an error changes nothing"),
         }
     }
 
@@ -135,9 +162,14 @@ impl Fuzzed {
 
     fn check(&mut self) {
         let connection = &self.connection;
-        assert!(connection.output().len() <= MAX_OUTPUT + REPLIES + self.buffered, "I11");
+        assert!(connection.output_len() <= self.max_output + REPLIES + self.buffered, "I11");
         assert_eq!(connection.wants_write(), !connection.output().is_empty());
-        assert!(!connection.should_shutdown() || !connection.wants_write());
+        assert!(!connection.should_shutdown() || connection.output_len() == 0);
+        if connection.output_len() == 0 {
+            self.in_flight.clear(); // the connection was given up
+        }
+        let flying: usize = self.in_flight.iter().map(Segment::len).sum();
+        assert_eq!(output(connection).len() + flying, connection.output_len());
         assert!(!self.is_over() || connection.state() != State::Open);
         if connection.payload_owed() == 0 {
             self.owed.clear(); // the connection was given up
@@ -146,10 +178,13 @@ impl Fuzzed {
     }
 
     fn finish(mut self) {
-        while self.connection.wants_write() || !self.owed.is_empty() {
-            self.written.extend(self.connection.take_output());
-            self.connection.output_written(self.owed.len());
-            self.written.append(&mut self.owed);
+        while self.connection.output_len() > 0 || !self.owed.is_empty() {
+            self.in_flight.extend(self.connection.take_output());
+            self.land(usize::MAX);
+            if self.connection.output_len() == 0 {
+                self.connection.output_written(self.owed.len());
+                self.written.append(&mut self.owed);
+            }
         }
         let decoded = model(self.role.opposite(), NO_LIMITS, &self.written);
         assert_eq!(decoded.error(), None, "I8");
@@ -159,6 +194,5 @@ impl Fuzzed {
     }
 }
 
-const MAX_OUTPUT: usize = 400;
 /// Sixteen Pongs, the latest one, and a Close.
 const REPLIES: usize = 18 * (2 + 4 + 125);

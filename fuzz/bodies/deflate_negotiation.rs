@@ -54,7 +54,8 @@ fn answer(deflate: Deflate, line: &str) -> Result<Option<String>, E> {
         path: Some("/"),
     };
     let headers = [("sec-websocket-version", "13"), ("sec-websocket-extensions", line)];
-    let request = ConnectRequest::from_parts(pseudo, headers, Config::default().deflate(Some(deflate)))?;
+    let request = ConnectRequest::from_parts(pseudo, headers, Config::default().deflate(Some(deflate)))
+        .map_err(|refusal| refusal.error())?;
     let (response, _) = request.accept_parts();
     let answer = response.headers().value("sec-websocket-extensions");
     Ok(answer.map(|answer| String::from_utf8_lossy(answer).into_owned()))

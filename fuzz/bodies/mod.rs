@@ -8,6 +8,7 @@ pub(crate) mod compress;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod deflate_negotiation;
+pub(crate) mod endpoint;
 pub(crate) mod extensions;
 pub(crate) mod frames;
 pub(crate) mod handshake;
@@ -38,13 +39,14 @@ pub(crate) fn url_words() -> &'static [&'static str] {
 }
 
 /// Each target by its name.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 21] = [
+pub(crate) const TARGETS: [(&str, fn(&[u8])); 22] = [
     ("calls", calls::body),
     ("client", client::body),
     ("compress", compress::body),
     ("connect", connect::body),
     ("connection", connection::body),
     ("deflate_negotiation", deflate_negotiation::body),
+    ("endpoint", endpoint::body),
     ("extensions", extensions::body),
     ("frames", frames::body),
     ("handshake", handshake::body),
@@ -65,11 +67,6 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 21] = [
 /// The fuzzer's bytes as a value; `None` if they make none.
 pub(crate) fn structured<'d, T: Arbitrary<'d>>(data: &'d [u8]) -> Option<T> {
     T::arbitrary_take_rest(Unstructured::new(data)).ok()
-}
-
-/// The bytes of what was taken from an output.
-fn take(taken: impl AsRef<[u8]>) -> Vec<u8> {
-    taken.as_ref().to_vec()
 }
 
 /// Writes all output.

@@ -168,7 +168,8 @@ pub(crate) fn request(head: &Head) -> Verdict {
     if !host_is_good {
         return Verdict::Refused;
     }
-    if !head.lists("Upgrade", "websocket") {
+    // RFC 9110 §7.8: "A server that receives an Upgrade header field in an HTTP/1.0 request MUST ignore that Upgrade field."
+    if head.minor == 0 || !head.lists("Upgrade", "websocket") {
         let ours = ["Key", "Version", "Protocol", "Extensions", "Accept"];
         let any = ours.iter().any(|name| !head.values(&format!("Sec-WebSocket-{name}")).is_empty());
         return if any { Verdict::Refused } else { Verdict::Http };
@@ -184,8 +185,7 @@ pub(crate) fn request(head: &Head) -> Verdict {
     });
     let has_no_body = head.values("Transfer-Encoding").is_empty()
         && head.values("Content-Length").iter().all(|length| *length == b"0");
-    let good = head.minor > 0
-        && method == "GET"
+    let good = method == "GET"
         && target_is_good
         && head.lists("Connection", "upgrade")
         && head.only("Sec-WebSocket-Version") == Some(b"13")
@@ -312,8 +312,16 @@ pub(crate) fn remove_dot_segments(path: &str) -> String {
     output
 }
 
+/// RFC 3986 §2: unreserved characters, sub-delims, the percent sign, and some that depend on the place.
+pub(crate) fn is_uri_byte(byte: u8, more: &[u8]) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte) || more.contains(&byte)
+}
+
 /// A user name and password as RFC 7617 §2 allows them, decoded.
 pub(crate) fn user_info(text: &str) -> Option<Vec<u8>> {
+    if !text.bytes().all(|byte| is_uri_byte(byte, b":")) {
+        return None;
+    }
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
     let (user, password) = (percent_decoded(user.as_bytes())?, percent_decoded(password.as_bytes())?);
     let pair = [&user[..], b":", &password].concat();

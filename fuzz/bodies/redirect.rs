@@ -106,7 +106,7 @@ fn refused(request: &ClientRequest, status: u16, location: &str) -> Option<Refus
 fn target(request: &ClientRequest, location: &str) -> Option<(bool, String, u16, String)> {
     let from = request.url();
     let location = location.split_once('#').map_or(location, |(location, _)| location);
-    if !location.bytes().all(|byte| (0x21..0x7F).contains(&byte)) {
+    if !location.bytes().all(|byte| reading::is_uri_byte(byte, b":@/?[]")) {
         return None;
     }
     let (scheme, authority, path, query) = reading::split_uri(location);

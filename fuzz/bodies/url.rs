@@ -73,6 +73,11 @@ fn read(input: &str) -> Option<Parsed> {
     if !visible || input.contains('#') {
         return None;
     }
+    // RFC 3986 §3.3 and §3.4, and the brackets, which nearly everything takes.
+    let resource = [path, query.unwrap_or_default()].concat();
+    if !resource.bytes().all(|byte| reading::is_uri_byte(byte, b":@/?[]")) {
+        return None;
+    }
     let (user_info, authority) = match authority.split_once('@') {
         Some((user_info, authority)) => (Some(reading::user_info(user_info)?), authority),
         None => (None, authority),

@@ -95,8 +95,12 @@ impl Config {
         Self { max_fragments: fragments, ..self }
     }
 
-    /// The most bytes that may wait in the output; a send beyond it is refused with
-    /// [`SendError::OutputFull`](crate::SendError::OutputFull) and changes nothing. Default: 64 MiB.
+    /// The most bytes that may wait in the output or be in flight, those that are shared with other connections counted in full.
+    /// A send beyond it is refused with [`SendError::OutputFull`](crate::SendError::OutputFull), or
+    /// [`TooLarge`](crate::SendError::TooLarge) if waiting would not help, and changes nothing. Default: 64 MiB.
+    ///
+    /// A payload that the caller writes itself is no output:
+    /// [`send_header`](crate::Connection::send_header) counts the header alone.
     #[must_use]
     pub fn max_output(self, bytes: usize) -> Self {
         Self { max_output: bytes, ..self }

@@ -145,17 +145,6 @@ pub struct EncodedMessage {
     deflated: Option<Deflated>,
 }
 
-/// Lengths alone.
-impl fmt::Debug for EncodedMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EncodedMessage")
-            .field("kind", &self.kind)
-            .field("len", &self.payload().len())
-            .field("compressed_len", &self.deflated.as_ref().map(|deflated| deflated.frame.len()))
-            .finish()
-    }
-}
-
 /// The same message compressed.
 #[derive(Clone, PartialEq, Eq)]
 struct Deflated {
@@ -205,16 +194,35 @@ impl EncodedMessage {
     /// The compressed frame, if there is one that a window of 2^`window_bits` bytes can decompress.
     #[must_use]
     pub fn compressed_frame(&self, window_bits: u8) -> Option<&[u8]> {
+        self.shared_compressed(window_bits).map(|frame| &**frame)
+    }
+
+    pub(super) const fn shared_frame(&self) -> &Arc<[u8]> {
+        &self.frame
+    }
+
+    pub(super) fn shared_compressed(&self, window_bits: u8) -> Option<&Arc<[u8]>> {
         self.deflated
             .as_ref()
             .filter(|deflated| deflated.window_bits <= window_bits)
-            .map(|deflated| &*deflated.frame)
+            .map(|deflated| &deflated.frame)
     }
 
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.frame[self.header_len..]
+    }
+}
+
+impl fmt::Debug for EncodedMessage {
+    /// Without the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncodedMessage")
+            .field("kind", &self.kind)
+            .field("len", &self.payload().len())
+            .field("compressed", &self.deflated.as_ref().map(|deflated| deflated.frame.len()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -230,16 +238,6 @@ fn encode(kind: Kind, rsv1: bool, payload: &[u8]) -> (usize, Arc<[u8]>) {
 pub(crate) enum Assembly {
     Text(String),
     Binary(Vec<u8>),
-}
-
-impl fmt::Debug for Assembly {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, len) = match self {
-            Self::Text(text) => (Kind::Text, text.len()),
-            Self::Binary(bytes) => (Kind::Binary, bytes.len()),
-        };
-        write!(f, "{kind:?}({len} bytes)")
-    }
 }
 
 impl Assembly {
@@ -327,6 +325,13 @@ impl Assembly {
     ) -> Result<(), ProtocolError> {
         let there = self.len() + piece.len();
         self.push(piece, most.min(there as u64), utf8)
+    }
+}
+
+impl fmt::Debug for Assembly {
+    /// Without the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({} bytes)", self.kind(), self.len())
     }
 }
 

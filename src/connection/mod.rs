@@ -9,6 +9,7 @@ mod notice;
 mod output;
 mod receiver;
 mod replies;
+mod segment;
 mod sender;
 mod state;
 
@@ -20,6 +21,7 @@ pub use event::{Chunk, Event};
 pub use message::{EncodedMessage, Message};
 pub use notice::Notice;
 pub use receiver::Receiver;
+pub use segment::Segment;
 pub use sender::Sender;
 pub use state::State;
 
@@ -37,11 +39,11 @@ use crate::random::Random;
 /// * **Receiving**: [`recv`](Self::recv) or [`recv_chunk`](Self::recv_chunk), and
 ///   [`recv_eof`](Self::recv_eof).
 /// * **Sending**: [`send`](Self::send), [`send_text`](Self::send_text), [`send_binary`](Self::send_binary),
-///   [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded),
+///   [`send_owned`](Self::send_owned), [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded),
 ///   [`send_header`](Self::send_header), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close).
 ///   They append to the output; an error changes nothing.
-/// * **Output**: [`output`](Self::output) and [`output_written`](Self::output_written), or
-///   [`take_output`](Self::take_output).
+/// * **Output**: [`output`](Self::output), or [`output_slices`](Self::output_slices) for a vectored write, or
+///   [`take_output`](Self::take_output) to own what is written; and [`output_written`](Self::output_written).
 /// * **Advice** for the event loop: [`wants_read`](Self::wants_read), [`wants_write`](Self::wants_write),
 ///   [`should_shutdown`](Self::should_shutdown), [`is_ended`](Self::is_ended), [`state`](Self::state).
 /// * **Time**: [`next_timeout`](Self::next_timeout) and [`handle_timeout`](Self::handle_timeout).
@@ -50,8 +52,8 @@ use crate::random::Random;
 /// that says so is in the output, [`Event::Failed`] says why, and whatever else it sends is dropped.
 #[derive(Debug)]
 pub struct Connection {
-    receiver: Receiver,
-    sender: Sender,
+    pub(crate) receiver: Receiver,
+    pub(crate) sender: Sender,
 }
 
 impl Connection {
@@ -102,9 +104,10 @@ impl Connection {
         self.receiver.finish();
     }
 
-    /// Ends without another word.
+    /// Ends without another word: what waits in the output is dropped.
     pub(crate) fn end(&mut self) {
         self.sender.end();
+        self.sender.set_output(Vec::new());
         self.receiver.finish();
     }
 
@@ -174,25 +177,31 @@ impl Connection {
     /// ```
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        match self.recv_whole(input) {
-            Some(message) => Some(Event::Message(message)),
-            None => self.recv_any(input),
+        // Not in a function of its own: moving the message there costs as much as all the rest.
+        if let Some(message) = self.receiver.recv_whole(input) {
+            self.sender.heard(true);
+            return Some(Event::Message(message));
         }
-    }
-
-    /// The message at the front of the input, if it lies there in one piece; see [`Receiver::recv_whole`].
-    #[inline(always)]
-    pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
-        let message = self.receiver.recv_whole(input)?;
-        self.sender.heard(true);
-        Some(message)
+        self.recv_any(input)
     }
 
     #[inline(never)]
     pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let (event, notice) = self.receiver.recv_any(input);
-        self.sender.notice(notice);
+        let arrived = !input.is_empty();
+        let event = self.receiver.next_event(input);
+        self.note(arrived, event.as_ref());
         event
+    }
+
+    /// Tells the sender what the receiver has to tell, without a detour.
+    #[inline]
+    fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
+        if arrived {
+            self.sender.heard(self.receiver.is_message(event));
+        }
+        if let Some(notice) = self.receiver.reply(event) {
+            self.sender.notice(notice);
+        }
     }
 
     /// The next event, with data piece by piece as it arrives: messages of any size in constant memory.
@@ -202,8 +211,9 @@ impl Connection {
     /// way round, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let (event, notice) = self.receiver.recv_any_chunk(input);
-        self.sender.notice(notice);
+        let arrived = !input.is_empty();
+        let event = self.receiver.next_chunk(input);
+        self.note(arrived, event.as_ref());
         event
     }
 
@@ -229,7 +239,7 @@ impl Connection {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull),
+    /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull), [`TooLarge`](SendError::TooLarge),
     /// [`InFragments`](SendError::InFragments), [`PayloadOwed`](SendError::PayloadOwed),
     /// [`Compression`](SendError::Compression).
     #[inline]
@@ -255,7 +265,16 @@ impl Connection {
         self.sender.send_binary(bytes)
     }
 
-    /// Sends a message that was encoded before; on a client, with a mask of its own.
+    /// Sends a message by value. A large payload that is owned is moved to the output, not copied; a client masks it where
+    /// it is.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send). The message is dropped then.
+    pub fn send_owned(&mut self, message: Message<'static>) -> Result<(), SendError> {
+        self.sender.send_owned(message)
+    }
+
+    /// Sends a message that was encoded before. A server shares a large one and copies a small one; a client masks a copy.
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -273,8 +292,8 @@ impl Connection {
         self.sender.send_fragment(fragment, last)
     }
 
-    /// Sends a message whose payload the caller writes itself, without a copy: right behind the output, in
-    /// order.
+    /// Sends a message whose payload the caller writes itself, without a copy: right behind the output, all of it, in
+    /// order. The payload stays in the caller's memory, so that [`Config::max_output`] does not bound it.
     ///
     /// Only the header goes to the output. A mask that is returned has to be applied to the payload first.
     /// How much of the payload was written is told with [`output_written`](Self::output_written), which
@@ -350,26 +369,68 @@ impl Connection {
         self.sender.close(code, reason)
     }
 
-    /// All bytes to write now, in order, automatic replies included.
+    /// The next bytes to write, in order, automatic replies included: all of them, unless a large payload is among them, which
+    /// comes in a piece of its own.
     #[inline]
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.sender.output()
     }
 
-    /// The first `n` bytes of the output have been written.
+    /// The next bytes to write, for a vectored write: as many pieces as there are and `into` has room for. Tells how many.
+    ///
+    /// ```
+    /// use sansocket::{Config, Connection, Message};
+    /// let mut connection = Connection::server(Config::default());
+    /// connection.send_owned(Message::from(vec![7; 100_000]))?; // moved, not copied
+    /// connection.send_text("next")?;
+    /// let mut slices = [&[][..]; 16];
+    /// let n = connection.output_slices(&mut slices);
+    /// assert_eq!(slices[..n].iter().map(|slice| slice.len()).collect::<Vec<_>>(), [10, 100_000, 6]);
+    /// # Ok::<(), sansocket::SendError>(())
+    /// ```
+    pub fn output_slices<'a>(&'a self, into: &mut [&'a [u8]]) -> usize {
+        self.sender.output_slices(into)
+    }
+
+    /// How many bytes of output were not written yet, those [in flight](Self::take_output) among them.
+    #[inline]
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.sender.output_len()
+    }
+
+    /// The next `n` bytes of the output have been written: of what is [in flight](Self::take_output) first, then of the
+    /// output, then of a payload that is [owed](Self::payload_owed).
     #[inline]
     pub fn output_written(&mut self, n: usize) {
         self.sender.output_written(n);
     }
 
-    /// Takes all of the output as a buffer of its own, as for `io_uring`; it counts as written.
-    #[must_use]
-    pub fn take_output(&mut self) -> Vec<u8> {
+    /// Takes the next piece of the output, to be written by somebody who needs to own it, such as `io_uring`.
+    ///
+    /// Until [`output_written`](Self::output_written) says so, it is *in flight*: not offered again, and not written either, so
+    /// that it counts for [`Config::max_output`], [`wants_read`](Self::wants_read), [`should_shutdown`](Self::should_shutdown)
+    /// and all deadlines. Several pieces may be in flight, and are written in the order in which they were taken.
+    ///
+    /// ```
+    /// use sansocket::{Config, Connection};
+    /// let mut connection = Connection::server(Config::default());
+    /// connection.send_text("Hello")?;
+    /// let mut segment = connection.take_output().expect("something waits");
+    /// assert!(!connection.wants_write() && connection.output_len() == 7);
+    /// // ... a short write
+    /// segment.advance(3);
+    /// connection.output_written(3);
+    /// assert_eq!((segment.len(), connection.output_len()), (4, 4));
+    /// # Ok::<(), sansocket::SendError>(())
+    /// ```
+    pub fn take_output(&mut self) -> Option<Segment> {
         self.sender.take_output()
     }
 
-    /// Whether there is output to write. A payload that is [owed](Self::payload_owed) is not part of it.
+    /// Whether there is output to write that is not [in flight](Self::take_output). A payload that is
+    /// [owed](Self::payload_owed) is not part of it.
     #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {
@@ -427,10 +488,11 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale.
     ///
-    /// It may change with every call of any other method; a time in the past means now.
+    /// It may change with every call of any other method; a time in the past means now. While there are
+    /// [last words](Self::has_last_words) it is now, so that no loop can sleep on them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.sender.next_timeout()
+        if self.has_last_words() { Some(self.now()) } else { self.sender.next_timeout() }
     }
 
     /// The time that was told last.

@@ -49,22 +49,16 @@ pub(super) enum End {
 }
 
 impl Notice {
-    /// Nothing but that bytes have arrived, with a message or a piece of one among them.
-    pub(super) const MESSAGE: Self = Self { heard: true, message: true, pong: None, end: None, eof: false };
-
-    /// What an event asks for; `heard` and `message` as in the fields.
-    pub(crate) fn of(event: Option<&Event<'_>>, heard: bool, message: bool) -> Self {
-        let mut notice = Self { heard, message, ..Self::default() };
-        match event {
-            None | Some(Event::Pong(_)) => {}
-            Some(Event::Message(_) | Event::Chunk(_)) => notice.message = true,
-            Some(Event::Ping(payload)) => notice.pong = Some(*payload),
-            Some(Event::Close(frame)) => {
-                notice.end = Some(End::Close(frame.as_ref().map(CloseFrame::code)));
-            }
-            Some(Event::Failed(error)) => notice.end = Some(End::Fail(*error)),
-        }
-        notice
+    /// What an event asks the sender to do, if anything.
+    #[inline]
+    pub(crate) fn of(event: &Event<'_>) -> Option<Self> {
+        let (pong, end) = match event {
+            Event::Ping(payload) => (Some(*payload), None),
+            Event::Close(frame) => (None, Some(End::Close(frame.as_ref().map(CloseFrame::code)))),
+            Event::Failed(error) => (None, Some(End::Fail(*error))),
+            Event::Message(_) | Event::Chunk(_) | Event::Pong(_) => return None,
+        };
+        Some(Self { pong, end, ..Self::default() })
     }
 
     /// Adds a later notice. Of two Pings the later one is answered, which §5.5.3 allows.

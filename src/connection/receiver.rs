@@ -34,8 +34,10 @@ pub struct Receiver {
     state: State,
     /// Nothing more will arrive.
     eof: bool,
-    /// What the sender has not been told: of messages, and of everything else, whose memory is kept. Only a
-    /// half in the hands of a caller has anything here; a [`Connection`](super::Connection) tells it at once.
+    /// What the sender has not been told: that bytes arrived, with a message among them, and the replies, whose
+    /// memory is kept. Only a half in the hands of a caller has anything here; a
+    /// [`Connection`](super::Connection) tells it at once.
+    heard_noticed: bool,
     message_noticed: bool,
     noticed: Option<Box<Notice>>,
 }
@@ -77,6 +79,7 @@ impl Receiver {
             control: None,
             state: State::Open,
             eof: false,
+            heard_noticed: false,
             message_noticed: false,
             noticed: None,
         }
@@ -99,16 +102,18 @@ impl Receiver {
             self.message_noticed = true;
             return Some(Event::Message(message));
         }
-        let (event, notice) = self.recv_any(input);
-        self.note(notice);
+        let arrived = !input.is_empty();
+        let event = self.next_event(input);
+        self.note(arrived, event.as_ref());
         event
     }
 
     /// See [`Connection::recv_chunk`](super::Connection::recv_chunk). What the sender has to be told is in the
     /// [notice](Self::take_notice).
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let (event, notice) = self.recv_any_chunk(input);
-        self.note(notice);
+        let arrived = !input.is_empty();
+        let event = self.next_chunk(input);
+        self.note(arrived, event.as_ref());
         event
     }
 
@@ -118,9 +123,8 @@ impl Receiver {
             Some(noticed) => mem::take(&mut **noticed),
             None => Notice::default(),
         };
-        if mem::take(&mut self.message_noticed) {
-            notice.merge(Notice::MESSAGE);
-        }
+        notice.message = mem::take(&mut self.message_noticed);
+        notice.heard = mem::take(&mut self.heard_noticed) || notice.message;
         notice.eof = self.has_ended();
         notice
     }
@@ -133,10 +137,25 @@ impl Receiver {
         self.noticed.as_ref().is_some_and(|notice| notice.has_reply())
     }
 
-    fn note(&mut self, notice: Notice) {
-        if notice != Notice::default() {
-            self.noticed.get_or_insert_default().merge(notice);
+    fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
+        self.heard_noticed |= arrived;
+        self.message_noticed |= arrived && self.is_message(event);
+        if let Some(reply) = self.reply(event) {
+            self.noticed.get_or_insert_default().merge(reply);
         }
+    }
+
+    /// Whether this event, or what has arrived of the next one, belongs to a message.
+    #[inline]
+    pub(crate) fn is_message(&self, event: Option<&Event<'_>>) -> bool {
+        matches!(event, Some(Event::Message(_) | Event::Chunk(_))) || self.message.is_some()
+    }
+
+    /// What the sender has to do about this event, if anything, or about the end of the stream.
+    #[inline]
+    pub(crate) fn reply(&self, event: Option<&Event<'_>>) -> Option<Notice> {
+        let notice = Notice::of(event?)?;
+        Some(Notice { eof: self.has_ended(), ..notice })
     }
 
     /// See [`Connection::recv_eof`](super::Connection::recv_eof).
@@ -197,7 +216,7 @@ impl Receiver {
     /// all the rest.
     #[inline(always)]
     pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
-        if self.state != State::Open {
+        if !matches!(self.state, State::Open) {
             return None;
         }
         let (kind, payload) = self.decoder.next_whole(input)?;
@@ -214,7 +233,7 @@ impl Receiver {
         self.state == State::Open && self.decoder.peek_whole(bytes).is_some()
     }
 
-    fn next_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+    pub(crate) fn next_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         // What `recv` has put together of this message is its first piece: nothing of it is lost.
         if let Some(partial) = &mut self.message
             && !partial.assembly.is_empty()
@@ -231,29 +250,9 @@ impl Receiver {
         self.events(input, COMPRESSED_STEP, Self::chunk)
     }
 
-    /// The next event, and what the sender has to be told.
     #[inline(never)]
-    pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> (Option<Event<'b>>, Notice) {
-        let arrived = !input.is_empty();
-        let event = self.events(input, usize::MAX, Self::assemble);
-        let notice = self.notice_of(event.as_ref(), arrived);
-        (event, notice)
-    }
-
-    /// The same, with data piece by piece.
-    #[inline]
-    pub(crate) fn recv_any_chunk<'b>(&mut self, input: &mut Input<'b>) -> (Option<Event<'b>>, Notice) {
-        let arrived = !input.is_empty();
-        let event = self.next_chunk(input);
-        let notice = self.notice_of(event.as_ref(), arrived);
-        (event, notice)
-    }
-
-    #[inline]
-    fn notice_of(&self, event: Option<&Event<'_>>, arrived: bool) -> Notice {
-        let mut notice = Notice::of(event, arrived, arrived && self.message.is_some());
-        notice.eof = self.has_ended();
-        notice
+    pub(crate) fn next_event<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        self.events(input, usize::MAX, Self::assemble)
     }
 
     /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed

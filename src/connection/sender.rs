@@ -4,6 +4,7 @@ mod frames;
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
@@ -15,6 +16,7 @@ use super::message::{EncodedMessage, Message};
 use super::notice::{End, Notice};
 use super::output::Output;
 use super::replies::Replies;
+use super::segment::Segment;
 use super::state::{State, Step};
 use crate::deflate::Deflater;
 use crate::error::{ProtocolError, SendError};
@@ -66,7 +68,7 @@ impl Sender {
             fragments: None,
             owed: 0,
             replies: Replies::default(),
-            max_output: config.max_output,
+            max_output: config.max_output.min(Output::MAX),
             high_water: config.high_water,
             timers: Timers::new(config),
             lost: None,
@@ -125,6 +127,25 @@ impl Sender {
         self.send_whole(Kind::Binary, bytes)
     }
 
+    /// See [`Connection::send_owned`](super::Connection::send_owned).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_owned(&mut self, message: Message<'static>) -> Result<(), SendError> {
+        let len = message.as_bytes().len();
+        if len < SEGMENT_FROM || self.compresses(len) {
+            return self.send(&message);
+        }
+        let header = self.message_header(message.kind(), len, len)?;
+        let payload = Segment::from(message);
+        let payload = match header.mask {
+            Some(key) => payload.masked(Mask::new(key)),
+            None => payload,
+        };
+        self.output.append_frame(&header, payload);
+        Ok(())
+    }
+
     /// Whether a message of `len` bytes is going to be compressed.
     #[inline]
     pub(crate) fn compresses(&self, len: usize) -> bool {
@@ -163,10 +184,17 @@ impl Sender {
         }
         let deflater = self.deflater.as_mut().filter(|deflater| deflater.enabled);
         let compressed = match deflater {
-            Some(deflater) => message.compressed_frame(deflater.window_bits()).inspect(|_| deflater.forget()),
+            Some(deflater) => {
+                message.shared_compressed(deflater.window_bits()).inspect(|_| deflater.forget())
+            }
             None => None,
         };
-        self.output.append(compressed.unwrap_or(message.frame()));
+        let frame = compressed.unwrap_or(message.shared_frame());
+        if frame.len() < SEGMENT_FROM {
+            self.output.append(frame);
+        } else {
+            self.output.append_segment(Arc::clone(frame).into());
+        }
         Ok(())
     }
 
@@ -331,9 +359,10 @@ impl Sender {
 
     // ---- the opening handshake ----
 
-    /// The opening handshake is complete.
+    /// The opening handshake is complete: the timers begin.
     pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
+        self.heard(true);
     }
 
     /// The opening handshake came to nothing: `response` is the last that is written.
@@ -372,6 +401,18 @@ impl Sender {
         self.output.waiting()
     }
 
+    /// See [`Connection::output_slices`](super::Connection::output_slices).
+    pub fn output_slices<'a>(&'a self, into: &mut [&'a [u8]]) -> usize {
+        self.output.slices(into)
+    }
+
+    /// See [`Connection::output_len`](super::Connection::output_len).
+    #[inline]
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.output.len()
+    }
+
     /// Nothing is to be sent before something is received: a task waits with as little memory as possible.
     #[cfg(feature = "tokio")]
     pub(crate) fn rest(&mut self) {
@@ -382,13 +423,13 @@ impl Sender {
     #[inline]
     pub fn output_written(&mut self, n: usize) {
         // All of it, as most of the time.
-        if n == self.output.len()
+        if self.output.is_all_in_tail(n)
             && self.owed == 0
             && self.state == State::Open
             && !self.replies.has_pongs()
             && !self.timers.is_stalled()
         {
-            self.output.written(n);
+            self.output.tail_written();
         } else {
             self.output_written_any(n);
         }
@@ -396,18 +437,14 @@ impl Sender {
 
     #[inline(never)]
     fn output_written_any(&mut self, n: usize) {
-        if n == 0 {
+        let buffered = n.min(self.output.len());
+        let owed = self.owed.min((n - buffered) as u64);
+        // Where nothing waited, nothing was written: that is no progress.
+        if buffered == 0 && owed == 0 {
             return;
         }
-        let buffered = n.min(self.output.len());
         self.output.written(buffered);
-        let owed = self.owed.min((n - buffered) as u64);
         self.owed -= owed;
-        self.wrote(buffered, owed);
-    }
-
-    /// Something was written: `buffered` bytes of the output and `owed` of a payload behind it.
-    fn wrote(&mut self, buffered: usize, owed: u64) {
         self.timers.wrote(buffered as u64 + owed, self.owed > 0 || !self.output.is_empty());
         // Not before: what is put into the output now did not wait for the transport.
         self.replies.written(buffered);
@@ -416,19 +453,15 @@ impl Sender {
 
     /// See [`Connection::take_output`](super::Connection::take_output).
     #[must_use]
-    pub fn take_output(&mut self) -> Vec<u8> {
-        let bytes = self.output.take();
-        if !bytes.is_empty() {
-            self.wrote(bytes.len(), 0);
-        }
-        bytes
+    pub fn take_output(&mut self) -> Option<Segment> {
+        self.output.take()
     }
 
     /// See [`Connection::wants_write`](super::Connection::wants_write).
     #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        !self.output.is_empty()
+        self.output.is_waiting()
     }
 
     /// See [`Connection::wants_read`](super::Connection::wants_read).
@@ -477,7 +510,11 @@ impl Sender {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         // A peer that reads nothing may not hold what is left for it forever, even when its own end is over.
-        if self.is_ended() { None } else { self.timers.next(self.state, self.wants_write() || self.owed > 0) }
+        if self.is_ended() {
+            None
+        } else {
+            self.timers.next(self.state, !self.output.is_empty() || self.owed > 0)
+        }
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -560,3 +597,6 @@ impl Sender {
         }
     }
 }
+
+/// From how many bytes on a frame or payload becomes a segment of the output: below, a copy costs less.
+const SEGMENT_FROM: usize = 8 * 1024;

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::common_words;
 use super::options::ConnectOptions;
-use crate::connection::{Connection, Event, State};
+use crate::connection::{Connection, Event, Segment, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::handshake::{
@@ -127,7 +127,8 @@ pub enum OpenError {
     Handshake(HandshakeError),
     /// The proxy's answer breaks a rule, or was cut short.
     Proxy(HandshakeError),
-    /// The proxy sent more than its answer, although the client speaks first in a tunnel.
+    /// The proxy sent more than its answer, although the client speaks first in a tunnel; or it opened one before
+    /// it had all of the request.
     UnexpectedProxyData,
     /// A redirect that is not to be followed.
     Redirect(RedirectError),
@@ -213,10 +214,11 @@ impl Client {
         if self.opening.is_some() {
             return self.recv_opening(input);
         }
-        match self.connection.recv_whole(input) {
-            Some(message) => Some(ClientEvent::Open(Event::Message(message))),
-            None => self.connection.recv_any(input).map(ClientEvent::Open),
+        if let Some(message) = self.connection.receiver.recv_whole(input) {
+            self.connection.sender.heard(true);
+            return Some(ClientEvent::Open(Event::Message(message)));
         }
+        self.connection.recv_any(input).map(ClientEvent::Open)
     }
 
     #[inline(never)]
@@ -224,6 +226,11 @@ impl Client {
         let opening = self.opening.as_mut()?;
         let eof = opening.eof;
         let end = match &mut opening.phase {
+            // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
+            Phase::StartTls if !input.is_empty() && opening.options.proxy.is_some() => {
+                input.take(usize::MAX);
+                ClientEvent::Failed(OpenError::UnexpectedProxyData)
+            }
             // Nothing that arrives now is for us: it is the rest of a redirect.
             Phase::Dial | Phase::StartTls => {
                 input.take(usize::MAX);
@@ -239,11 +246,12 @@ impl Client {
                     Some(refused) => ClientEvent::ProxyRefused(Box::new(refused)),
                     None => ClientEvent::Failed(OpenError::Proxy(HandshakeError::Truncated)),
                 },
-                // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
-                Tunnel::Open if !input.is_empty() => {
+                Tunnel::Open if !input.is_empty() || self.connection.wants_write() => {
                     input.take(usize::MAX);
                     ClientEvent::Failed(OpenError::UnexpectedProxyData)
                 }
+                // The server's answer could not come any more.
+                Tunnel::Open if eof => ClientEvent::Failed(OpenError::TransportFailed),
                 Tunnel::Open => {
                     self.connection.set_output(Vec::new());
                     self.reached();
@@ -259,8 +267,12 @@ impl Client {
                     None => ClientEvent::Failed(OpenError::Handshake(HandshakeError::Truncated)),
                 },
                 Opened::Open(agreed, established) => {
+                    let told = opening.deadline.is_some();
                     self.opening = None;
                     self.connection.open(agreed);
+                    if told {
+                        self.connection.handle_timeout(self.connection.now());
+                    }
                     if eof {
                         self.connection.recv_eof();
                     }
@@ -303,6 +315,20 @@ impl Client {
         self.connection.end();
     }
 
+    /// There will be no connection, which is reported next: because of `error`, unless a refusal has arrived.
+    fn give_up(&mut self, error: OpenError) {
+        let refused = match self.opening.as_mut().map(|opening| &mut opening.phase) {
+            Some(Phase::Proxy(handshake)) => {
+                handshake.give_up().map(|refused| ClientEvent::ProxyRefused(Box::new(refused)))
+            }
+            Some(Phase::Handshake(handshake)) => {
+                handshake.give_up().map(|refused| ClientEvent::Refused(Box::new(refused)))
+            }
+            _ => None,
+        };
+        self.end_with(refused.unwrap_or(ClientEvent::Failed(error)));
+    }
+
     /// There will be no connection, which is reported next.
     fn end_with(&mut self, event: ClientEvent<'static>) {
         if let Some(opening) = &mut self.opening {
@@ -335,12 +361,13 @@ impl Client {
         }
     }
 
-    /// The transport failed: nothing can be read or written any more. It has no meaning for a transport that
-    /// [`Step::Dial`] is to replace: when dialling fails, drop the client.
+    /// The transport failed: nothing can be read or written any more. A refusal whose head has arrived is still
+    /// reported. It has no meaning for a transport that [`Step::Dial`] is to replace: when dialling fails, drop the
+    /// client.
     pub fn recv_error(&mut self) {
         match &self.opening {
             Some(opening) if matches!(opening.phase, Phase::Dial | Phase::Over(_)) => {}
-            Some(_) => self.end_with(ClientEvent::Failed(OpenError::TransportFailed)),
+            Some(_) => self.give_up(OpenError::TransportFailed),
             None => self.connection.recv_error(),
         }
     }
@@ -370,10 +397,12 @@ impl Client {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale; before
-    /// its first call, zero: now. A time in the past means now, too.
+    /// its first call, zero: now. A time in the past means now, too, and so it is while there are
+    /// [last words](Self::has_last_words): no loop can sleep on them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match &self.opening {
+            Some(_) if self.has_last_words() => Some(self.connection.now()),
             None => self.connection.next_timeout(),
             Some(opening) => Some(opening.deadline.unwrap_or(Duration::ZERO)),
         }
@@ -387,20 +416,10 @@ impl Client {
         self.connection.handle_timeout(now);
         let Some(opening) = &mut self.opening else { return };
         let timeout = opening.options.config.handshake_timeout;
-        if now < *opening.deadline.get_or_insert(now.saturating_add(timeout)) {
-            return;
+        let is_due = now >= *opening.deadline.get_or_insert(now.saturating_add(timeout));
+        if is_due && !matches!(opening.phase, Phase::Over(_)) {
+            self.give_up(OpenError::TimedOut);
         }
-        let event = match &mut opening.phase {
-            Phase::Over(_) => return,
-            Phase::Dial | Phase::StartTls => None,
-            Phase::Proxy(handshake) => {
-                handshake.give_up().map(|refused| ClientEvent::ProxyRefused(Box::new(refused)))
-            }
-            Phase::Handshake(handshake) => {
-                handshake.give_up().map(|refused| ClientEvent::Refused(Box::new(refused)))
-            }
-        };
-        self.end_with(event.unwrap_or(ClientEvent::Failed(OpenError::TimedOut)));
     }
 
     common_words!();
@@ -429,7 +448,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Handshake(error) => write!(f, "the server's answer: {error}"),
             Self::Proxy(error) => write!(f, "the proxy's answer: {error}"),
-            Self::UnexpectedProxyData => f.write_str("the proxy sent more than its answer"),
+            Self::UnexpectedProxyData => f.write_str("the proxy sent something that it was not asked for"),
             Self::Redirect(error) => error.fmt(f),
             Self::TimedOut => f.write_str("the connection was not open in time"),
             Self::TransportFailed => f.write_str("the transport failed before the connection was open"),

@@ -34,7 +34,25 @@ macro_rules! common_words {
             self.connection.output()
         }
 
-        /// The first `n` bytes of the output have been written.
+        /// The next bytes to write, for a vectored write; see [`Connection::output_slices`].
+        pub fn output_slices<'a>(&'a self, into: &mut [&'a [u8]]) -> usize {
+            self.connection.output_slices(into)
+        }
+
+        /// How many bytes of output were not written yet; see [`Connection::output_len`].
+        #[inline]
+        #[must_use]
+        pub fn output_len(&self) -> usize {
+            self.connection.output_len()
+        }
+
+        /// Takes the next piece of the output, to be written by somebody who needs to own it; see
+        /// [`Connection::take_output`].
+        pub fn take_output(&mut self) -> Option<Segment> {
+            self.connection.take_output()
+        }
+
+        /// The next `n` bytes of the output have been written; see [`Connection::output_written`].
         #[inline]
         pub fn output_written(&mut self, n: usize) {
             self.connection.output_written(n);

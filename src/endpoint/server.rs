@@ -6,8 +6,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::common_words;
-use crate::connection::{Config, Connection, Event, State};
-use crate::error::SendError;
+use crate::connection::{Config, Connection, Event, Segment, State};
+use crate::error::{ProtocolError, SendError};
 use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, HttpRequest, ServerHandshake, ServerProgress, UpgradeRequest};
 use crate::input::Input;
@@ -77,8 +77,8 @@ enum Phase {
     Deciding,
     /// The connection is open, and receives `kept` from here on first.
     Kept(usize),
-    /// The request came to nothing, which is reported next.
-    Refused(HandshakeError),
+    /// It came to nothing, which is reported next.
+    Over(ServerEvent<'static>),
 }
 
 /// What happened on a server's transport.
@@ -146,10 +146,11 @@ impl Server {
             return self.recv_opening(input);
         }
         // The event is made where the caller wants it: moving it there would cost as much as all the rest.
-        match self.connection.recv_whole(input) {
-            Some(message) => Some(ServerEvent::Open(Event::Message(message))),
-            None => self.connection.recv_any(input).map(ServerEvent::Open),
+        if let Some(message) = self.connection.receiver.recv_whole(input) {
+            self.connection.sender.heard(true);
+            return Some(ServerEvent::Open(Event::Message(message)));
         }
+        self.connection.recv_any(input).map(ServerEvent::Open)
     }
 
     #[inline(never)]
@@ -206,9 +207,9 @@ impl Server {
                 }
                 self.connection.recv(input).map(ServerEvent::Open)
             }
-            Phase::Refused(error) => {
+            Phase::Over(event) => {
                 input.take(usize::MAX);
-                Some(ServerEvent::Refused(error))
+                Some(event)
             }
         }
     }
@@ -227,8 +228,10 @@ impl Server {
                 self.respond(response, eof);
             }
             Kind::Accept(mut connection) => {
-                // Its timers begin now.
-                connection.handle_timeout(self.connection.now());
+                // Its timers begin now, if it is known what time it is.
+                if opening.deadline.is_some() {
+                    connection.handle_timeout(self.connection.now());
+                }
                 self.connection = *connection;
                 if opening.kept.is_empty() {
                     self.opening = None;
@@ -275,8 +278,14 @@ impl Server {
     /// The transport failed: nothing can be read or written any more. The next [`recv`](Self::recv) reports
     /// [`Event::Failed`].
     pub fn recv_error(&mut self) {
-        self.opening = None;
-        self.connection.recv_error();
+        match &mut self.opening {
+            Some(opening) if matches!(opening.phase, Phase::Head(_) | Phase::Deciding) => {
+                // Not even what is left of the input is received: there is no connection that could.
+                opening.phase = Phase::Over(ServerEvent::Open(Event::Failed(ProtocolError::TransportFailed)));
+                self.connection.end();
+            }
+            _ => self.connection.recv_error(),
+        }
     }
 
     /// Whether to read. While a request is being decided on it is false; see also [`Connection::wants_read`].
@@ -298,16 +307,18 @@ impl Server {
             Some(opening) => match opening.phase {
                 Phase::Head(_) => opening.eof,
                 Phase::Deciding => false,
-                Phase::Kept(_) | Phase::Refused(_) => true,
+                Phase::Kept(_) | Phase::Over(_) => true,
             },
         }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale; before
-    /// its first call, zero: now. A time in the past means now, too.
+    /// its first call, zero: now. A time in the past means now, too, and so it is while there are
+    /// [last words](Self::has_last_words): no loop can sleep on them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match self.opening.as_deref() {
+            Some(_) if self.has_last_words() => Some(self.connection.now()),
             Some(Opening { phase: Phase::Head(_), deadline, .. }) => Some(deadline.unwrap_or(Duration::ZERO)),
             // The caller decides: that is no wait on the peer.
             Some(Opening { phase: Phase::Deciding, .. }) => None,
@@ -321,14 +332,11 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Duration) {
         self.connection.handle_timeout(now);
         let Some(opening) = &mut self.opening else { return };
-        if !matches!(opening.phase, Phase::Head(_)) {
-            return;
-        }
         let deadline = *opening.deadline.get_or_insert(now.saturating_add(opening.timeout));
-        if now < deadline {
+        if now < deadline || !matches!(opening.phase, Phase::Head(_)) {
             return;
         }
-        let refused = Phase::Refused(HandshakeError::TimedOut);
+        let refused = Phase::Over(ServerEvent::Refused(HandshakeError::TimedOut));
         if let Phase::Head(handshake) = core::mem::replace(&mut opening.phase, refused) {
             let eof = opening.eof;
             match handshake.timed_out() {
@@ -347,7 +355,7 @@ impl fmt::Debug for Opening {
             Phase::Head(_) => "Head",
             Phase::Deciding => "Deciding",
             Phase::Kept(_) => "Kept",
-            Phase::Refused(_) => "Refused",
+            Phase::Over(_) => "Over",
         };
         f.debug_struct("Opening")
             .field("phase", &phase)

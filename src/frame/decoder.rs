@@ -10,32 +10,11 @@
 
 use core::fmt;
 
-use super::header::{Fragments, Header, Kind, Opcode, Rules};
+use super::header::{Header, Kind, Opcode};
 use super::mask::Mask;
+use super::rules::{Fragments, Limits, Rules};
 use crate::error::ProtocolError;
 use crate::input::Input;
-
-/// The most that may be received; each limit is inclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Payload bytes of a data frame.
-    pub max_frame: u64,
-    /// Payload bytes of a message, over all its fragments.
-    pub max_message: u64,
-    /// Fragments of a message beyond one for every 16 payload bytes.
-    pub max_fragments: u32,
-}
-
-impl Limits {
-    /// No limits: whatever a header can say.
-    pub const NONE: Self = Self { max_frame: u64::MAX, max_message: u64::MAX, max_fragments: u32::MAX };
-
-    /// Payload bytes of a message that is one frame.
-    #[inline]
-    fn max_whole(&self) -> u64 {
-        self.max_frame.min(self.max_message)
-    }
-}
 
 /// A piece of a frame, its payload unmasked in the buffer that it was received in.
 #[derive(PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use core::ops::Deref;
 
-use super::decoder::Limits;
+use super::rules::Rules;
 use crate::error::ProtocolError;
 
 /// What a frame is (RFC 6455 §5.2 and §11.8). The reserved opcodes cannot be represented.
@@ -110,43 +110,16 @@ impl Header {
     /// each rule is checked in the order of the bytes, so that where the input was cut makes no difference.
     pub(crate) fn parse_by(rules: &Rules, bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
+        let fin = first & FIN != 0;
         let Some(opcode) = Opcode::new(first & 0xF) else {
             return Err(ProtocolError::ReservedOpcode(first & 0xF));
         };
-        // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (§5.2); RFC
-        // 7692 §6.1 gives RSV1 a meaning on the first fragment of a message only.
-        let starts = matches!(opcode, Opcode::Text | Opcode::Binary);
-        if first & (RSV2 | RSV3) != 0 || rsv1 && !(rules.rsv1 && starts) {
-            return Err(ProtocolError::ReservedBits);
-        }
-        // "All control frames [...] MUST NOT be fragmented" (§5.5).
-        if opcode.is_control() && !fin {
-            return Err(ProtocolError::FragmentedControl);
-        }
-        rules.check_order(opcode)?;
+        rules.check_first(opcode, fin, first & RSV)?;
 
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let masked = second & MASK != 0;
-        // "a server MUST close the connection upon receiving a frame that is not masked", "a client MUST
-        // close a connection if it detects a masked frame" (§5.1).
-        match rules.masked {
-            Some(true) if !masked => return Err(ProtocolError::UnmaskedFrame),
-            Some(false) if masked => return Err(ProtocolError::MaskedFrame),
-            _ => {}
-        }
         let short = second & 0x7F;
-        if opcode.is_control() {
-            // "All control frames MUST have a payload length of 125 bytes or less" (§5.5).
-            if short > 125 {
-                return Err(ProtocolError::ControlTooLong);
-            }
-            // "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer"
-            // (§5.5.1).
-            if opcode == Opcode::Close && short == 1 {
-                return Err(ProtocolError::CloseTooShort);
-            }
-        }
+        rules.check_second(opcode, masked, short)?;
 
         // "the minimal number of bytes MUST be used to encode the length" and, of eight bytes, "the most
         // significant bit MUST be 0" (§5.2).
@@ -165,7 +138,7 @@ impl Header {
             },
             short => (u64::from(short), 0),
         };
-        let header = Self { fin, rsv1, opcode, mask: None, payload_len };
+        let header = Self { fin, rsv1: first & RSV1 != 0, opcode, mask: None, payload_len };
         if !opcode.is_control() {
             rules.check_size(&header)?;
         }
@@ -246,87 +219,11 @@ impl Deref for EncodedHeader {
     }
 }
 
-/// What a header may be, given the role, the extensions, the limits and the frames before it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    /// Whether a masking key must be there; `None` if either is fine.
-    pub(crate) masked: Option<bool>,
-    /// Whether an extension that uses RSV1 was negotiated.
-    pub(crate) rsv1: bool,
-    pub(crate) limits: Limits,
-    /// The message under way; `None` if nothing is known about it.
-    pub(crate) fragments: Option<Fragments>,
-}
-
-/// The fragments of a message so far; none if no message is under way.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Fragments {
-    pub(crate) count: u32,
-    pub(crate) payload_len: u64,
-    /// Whether the message has RSV1; of the last message, if none is under way.
-    pub(crate) compressed: bool,
-}
-
-impl Rules {
-    const ANY: Self = Self { masked: None, rsv1: true, limits: Limits::NONE, fragments: None };
-
-    /// "A fragmented message consists of a single frame with the FIN bit clear and an opcode other than 0,
-    /// followed by zero or more frames with the FIN bit clear and the opcode set to 0, and terminated by a
-    /// single frame with the FIN bit set and an opcode of 0" (§5.4).
-    fn check_order(&self, opcode: Opcode) -> Result<(), ProtocolError> {
-        let in_message = self.fragments.map(|fragments| fragments.count > 0);
-        match (opcode, in_message) {
-            (Opcode::Text | Opcode::Binary, Some(true)) => Err(ProtocolError::ExpectedContinuation),
-            (Opcode::Continuation, Some(false)) => Err(ProtocolError::UnexpectedContinuation),
-            _ => Ok(()),
-        }
-    }
-
-    /// Of a data frame with this header, whose mask is not known yet.
-    fn check_size(&self, header: &Header) -> Result<(), ProtocolError> {
-        let after = self.fragments.unwrap_or_default().with(header);
-        let whole = header.fin && header.opcode != Opcode::Continuation;
-        // Compressing what cannot be compressed adds up to an eighth.
-        let max_frame = match self.limits.max_frame {
-            max if after.compressed => max.saturating_add(max / 8).saturating_add(64),
-            max => max,
-        };
-        if header.payload_len > max_frame {
-            Err(ProtocolError::FrameTooLarge)
-        } else if after.payload_len > self.limits.max_message && !after.compressed {
-            // What a compressed message becomes is for whoever decompresses it.
-            Err(ProtocolError::MessageTooLarge)
-        } else if !whole && after.are_too_many(self.limits.max_fragments) {
-            Err(ProtocolError::TooManyFragments)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Fragments {
-    /// With one data frame more, which may be the last.
-    fn with(self, header: &Header) -> Self {
-        let compressed = if header.opcode == Opcode::Continuation { self.compressed } else { header.rsv1 };
-        let payload_len = self.payload_len.saturating_add(header.payload_len);
-        Self { count: self.count.saturating_add(1), payload_len, compressed }
-    }
-
-    /// What is under way behind this data frame.
-    pub(crate) fn after(self, header: &Header) -> Self {
-        let with = self.with(header);
-        if header.fin { Self { count: 0, payload_len: 0, ..with } } else { with }
-    }
-
-    fn are_too_many(&self, max: u32) -> bool {
-        u64::from(self.count) > u64::from(max).saturating_add(self.payload_len / 16)
-    }
-}
-
 const FIN: u8 = 0x80;
-const RSV1: u8 = 0x40;
-const RSV2: u8 = 0x20;
-const RSV3: u8 = 0x10;
+/// The three reserved bits.
+const RSV: u8 = 0x70;
+/// The first of them.
+pub(super) const RSV1: u8 = 0x40;
 const MASK: u8 = 0x80;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Frames (RFC 6455 §5): each piece public and usable alone, without `alloc`.
 //!
 //! ```text
-//! bytes ─▶ Decoder ─▶ Chunk { header, payload }     Decoder = Header::parse + Mask + the rules of §5.1, §5.2, §5.4
+//! bytes ─▶ Decoder ─▶ Chunk { header, payload }     Decoder = Header::parse + Mask + rules (§5.1, §5.2, §5.4)
 //! payload ─▶ encode ─▶ bytes                        encode  = Header::encode + Mask
 //! text ─▶ Utf8      close payload ─▶ CloseFrame
 //! ```
@@ -12,14 +12,16 @@ mod decoder;
 mod encoder;
 mod header;
 mod mask;
+mod rules;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
 pub use control::ControlPayload;
-pub use decoder::{Chunk, Decoder, Limits};
+pub use decoder::{Chunk, Decoder};
 pub use encoder::{BufferTooSmall, encode};
 pub use header::{EncodedHeader, Header, Kind, Opcode};
 pub use mask::Mask;
+pub use rules::Limits;
 pub use utf8::{InvalidUtf8, Utf8, ValidText};
 #[cfg(feature = "alloc")]
 pub(crate) use {decoder::Masked, utf8::validate};

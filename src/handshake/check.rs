@@ -21,25 +21,29 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<Option<Offers>, Handshak
         Err(E::MissingHost) if head.start.minor == 0 => {}
         host => drop(host?),
     }
+    // RFC 9110 §7.8: "A server that receives an Upgrade header field in an HTTP/1.0 request MUST ignore that
+    // Upgrade field." §4.2.1-1: "An HTTP/1.1 or higher GET request".
+    let can_upgrade = head.start.minor > 0;
     // §4.2.1-3: "An |Upgrade| header field containing the value "websocket", treated as an ASCII
     // case-insensitive value."
-    if !contains(head, Field::Upgrade, b"websocket") {
+    if !can_upgrade || !contains(head, Field::Upgrade, b"websocket") {
         let fields = [Field::Key, Field::Version, Field::Protocol, Field::Extensions, Field::Accept];
         let foreign = fields.iter().all(|&field| head.count(field) == 0);
-        return if foreign { Ok(None) } else { Err(E::MissingUpgrade) };
+        return match foreign {
+            true => Ok(None),
+            false if can_upgrade => Err(E::MissingUpgrade),
+            false => Err(E::UpgradeInHttp10),
+        };
     }
     // §4.2.1-1: "An HTTP/1.1 or higher GET request, including a "Request-URI""
-    if head.start.minor == 0 {
-        return Err(E::UnsupportedHttpVersion);
-    }
-    if head.method() != "GET" {
+    if head.method_bytes() != b"GET" {
         return Err(E::MethodNotGet);
     }
-    let target = head.target();
-    match split_absolute(target) {
-        Some((authority, _)) if split_port(authority).is_err() => return Err(E::InvalidTarget),
-        None if !target.starts_with('/') => return Err(E::InvalidTarget),
-        _ => {}
+    if !head.target_bytes().starts_with(b"/") {
+        match split_absolute(head.target()) {
+            Some((authority, _)) if split_port(authority).is_ok() => {}
+            _ => return Err(E::InvalidTarget),
+        }
     }
     // §4.2.1-4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."

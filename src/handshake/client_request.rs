@@ -1,11 +1,14 @@
 //! [`ClientRequest`]: what a client asks for (RFC 6455 §4.1).
 
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::deflate::Deflate;
-use crate::http::{ArgumentError, Url, UrlError, is_token, list, push_header, push_line};
+use crate::http::{
+    ArgumentError, Headers, Url, UrlError, is_token, list, push_header, push_line, split_port,
+};
 
 /// What a client asks for.
 ///
@@ -23,6 +26,8 @@ use crate::http::{ArgumentError, Url, UrlError, is_token, list, push_header, pus
 #[derive(Clone)]
 pub struct ClientRequest {
     pub(super) url: Url,
+    /// `Host`, if it is not that of the URL.
+    pub(super) host: Option<String>,
     /// `a, b`
     pub(super) subprotocols: String,
     pub(super) lines: Vec<u8>,
@@ -34,7 +39,7 @@ impl ClientRequest {
     /// # Errors
     /// Those of [`Url::parse`].
     pub fn new(url: &str) -> Result<Self, UrlError> {
-        Ok(Self { url: Url::parse(url)?, subprotocols: String::new(), lines: Vec::new() })
+        Url::parse(url).map(Self::from)
     }
 
     /// Where to connect, and whether with TLS.
@@ -62,12 +67,23 @@ impl ClientRequest {
         Ok(self)
     }
 
+    /// Asks for this host in `Host`, with a port if it is not the default one: where to connect still stands in
+    /// the URL. For servers behind an address, a tunnel or a Unix socket.
+    ///
+    /// # Errors
+    /// [`ArgumentError::InvalidHost`].
+    pub fn host(mut self, host: &str) -> Result<Self, ArgumentError> {
+        split_port(host).map_err(|_| ArgumentError::InvalidHost)?;
+        self.host = Some(host.to_owned());
+        Ok(self)
+    }
+
     /// Adds a header, for example `Origin`, `Cookie` or `User-Agent`. An `Authorization` takes the place of
     /// the one from the URL.
     ///
     /// # Errors
     /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one
-    /// line; [`ArgumentError::ReservedHeader`] for Host (it comes from the URL), Connection, Upgrade,
+    /// line; [`ArgumentError::ReservedHeader`] for Host (see [`host`](Self::host)), Connection, Upgrade,
     /// Content-Length, Transfer-Encoding and Sec-WebSocket-*.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, ArgumentError> {
         push_header(&mut self.lines, name.as_bytes(), value.as_ref())?;
@@ -75,6 +91,11 @@ impl ClientRequest {
             self.url.authorization = None;
         }
         Ok(self)
+    }
+
+    /// The value of `Host` or `:authority`.
+    pub(super) fn authority(&self) -> String {
+        self.host.clone().unwrap_or_else(|| self.url.host_header())
     }
 
     /// The lines that do not depend on the version of HTTP, and the end of the head.
@@ -95,9 +116,45 @@ impl ClientRequest {
     }
 }
 
+impl From<Url> for ClientRequest {
+    fn from(url: Url) -> Self {
+        Self { url, host: None, subprotocols: String::new(), lines: Vec::new() }
+    }
+}
+
+impl TryFrom<&str> for ClientRequest {
+    type Error = UrlError;
+
+    fn try_from(url: &str) -> Result<Self, UrlError> {
+        Self::new(url)
+    }
+}
+
+impl TryFrom<String> for ClientRequest {
+    type Error = UrlError;
+
+    fn try_from(url: String) -> Result<Self, UrlError> {
+        Self::new(&url)
+    }
+}
+
+impl TryFrom<&String> for ClientRequest {
+    type Error = UrlError;
+
+    fn try_from(url: &String) -> Result<Self, UrlError> {
+        Self::new(url)
+    }
+}
+
+/// Without user name, password and the values of headers.
 impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ClientRequest").field(&self.url).finish()
+        f.debug_struct("ClientRequest")
+            .field("url", &self.url)
+            .field("host", &self.host)
+            .field("subprotocols", &self.subprotocols)
+            .field("headers", &Headers::lines(&self.lines))
+            .finish()
     }
 }
 

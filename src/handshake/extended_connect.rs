@@ -15,8 +15,9 @@ use super::client::Established;
 use super::client_request::ClientRequest;
 use super::head_limits;
 use super::opening::{Offer, compressing};
+use super::refusal::Refusal;
 use super::request::{Accepted, UpgradeRequest};
-use crate::http::{Field, HandshakeError, HeadReader, Headers, Url, split_port};
+use crate::http::{Field, HandshakeError, HeadReader, Headers, Url, is_same_host, split_port, text};
 use crate::{Config, Connection, Random};
 
 /// The pseudo-headers of an extended CONNECT (RFC 8441 §4).
@@ -32,6 +33,17 @@ pub struct PseudoHeaders<'a> {
     pub authority: Option<&'a str>,
     /// `:path`
     pub path: Option<&'a str>,
+}
+
+impl PseudoHeaders<'_> {
+    /// Whether this is the extended CONNECT of a WebSocket; not whether it keeps every rule.
+    ///
+    /// Otherwise it is an ordinary request, a CONNECT that asks for a tunnel, or an extended CONNECT for another
+    /// protocol.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.method == Some("CONNECT") && self.protocol == Some("websocket")
+    }
 }
 
 /// A client asks for a WebSocket by extended CONNECT; everything of [`UpgradeRequest`] but its own answers.
@@ -60,15 +72,37 @@ pub struct ConnectRequest(UpgradeRequest);
 impl ConnectRequest {
     /// Checks a request whose parts an HTTP library parsed. Its target becomes the absolute URI.
     ///
+    /// A server that serves pages too asks [`PseudoHeaders::is_websocket`] first.
+    ///
     /// # Errors
-    /// The rule that is broken; answer with its [`status`](HandshakeError::status), and if it is about the
-    /// version with `Sec-WebSocket-Version: 13`.
+    /// The [`Refusal`] to answer with: its status, headers and body. Its error is
+    /// [`OrdinaryRequest`](HandshakeError::OrdinaryRequest) or [`TunnelRequest`](HandshakeError::TunnelRequest)
+    /// for what is no extended CONNECT at all.
     pub fn from_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        pseudo: PseudoHeaders<'_>,
+        headers: impl IntoIterator<Item = (N, V)>,
+        config: Config,
+    ) -> Result<Self, Refusal> {
+        Self::check(pseudo, headers, config).map_err(Refusal::to_connect)
+    }
+
+    fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         pseudo: PseudoHeaders<'_>,
         headers: impl IntoIterator<Item = (N, V)>,
         config: Config,
     ) -> Result<Self, HandshakeError> {
         use HandshakeError as E;
+        match pseudo {
+            PseudoHeaders { protocol: Some(_), .. } => {}
+            // RFC 9113 §8.5, of a tunnel: "The ":scheme" and ":path" pseudo-header fields MUST be omitted."
+            PseudoHeaders { method: Some("CONNECT"), scheme: None, path: None, .. } => {
+                return Err(E::TunnelRequest);
+            }
+            PseudoHeaders { method: Some(method), .. } if method != "CONNECT" => {
+                return Err(E::OrdinaryRequest);
+            }
+            _ => {}
+        }
         // RFC 9220 §3: a :protocol that is unknown or not supported is answered with 501.
         let (Some("CONNECT"), Some(protocol)) = (pseudo.method, pseudo.protocol) else {
             return Err(E::InvalidPseudoHeader);
@@ -92,6 +126,13 @@ impl ConnectRequest {
         let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];
         if http1.iter().any(|&field| head.count(field) > 0) {
             return Err(E::ForbiddenHeader);
+        }
+        // RFC 9113 §8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field that
+        // identifies an entity that differs from the entity in the ":authority" pseudo-header field."
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        let is_other = |host: &[u8]| !is_same_host(text(host), authority, default_port);
+        if head.values(Field::Host).any(is_other) {
+            return Err(E::OtherHost);
         }
         check_version(&head)?;
         let offers = Offers::parse(&head)?;
@@ -130,23 +171,13 @@ pub struct ConnectHandshake {
     connection: Connection,
 }
 
-/// Without the values of headers.
-impl fmt::Debug for ConnectHandshake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectHandshake")
-            .field("url", &self.url)
-            .field("headers", &self.headers())
-            .finish_non_exhaustive()
-    }
-}
-
 impl ConnectHandshake {
     /// Prepares the request. `random` gives the masking keys of the connection.
     pub fn new(request: ClientRequest, config: Config, random: impl Random + Send + 'static) -> Self {
         let mut head = b"\n".to_vec();
         request.push_offers(&mut head, config.deflate.as_ref());
         Self {
-            authority: request.url.host_header(),
+            authority: request.authority(),
             head,
             offer: Offer::new(&request, &config),
             answer: AnswerReader::new(&config),
@@ -192,5 +223,15 @@ impl ConnectHandshake {
         let head = self.answer.recv_parts(status, headers)?;
         let agreed = self.offer.check(&head)?;
         Ok((compressing(self.connection, agreed), Established::new(head)))
+    }
+}
+
+/// Without the values of headers, which may be secrets.
+impl fmt::Debug for ConnectHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectHandshake")
+            .field("url", &self.url)
+            .field("headers", &self.headers())
+            .finish_non_exhaustive()
     }
 }

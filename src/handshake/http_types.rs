@@ -1,16 +1,23 @@
 //! Requests and responses of the `http` crate (feature `http`), for hyper, axum and all else that speaks it.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
 
-use ::http::request;
-use ::http::response;
-use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request,
+    response,
+};
 
 use super::client::{ClientHandshake, Established};
+use super::client_request::ClientRequest;
+use super::extended_connect::{ConnectHandshake, ConnectRequest, PseudoHeaders};
+use super::http_request::HttpRequest;
 use super::refusal::Refusal;
 use super::request::{Accepted, UpgradeRequest};
-use crate::http::{HandshakeError, Headers};
+use crate::http::{ArgumentError, HandshakeError, Headers, UrlError, is_same, list};
 use crate::{Config, Connection};
 
 /// Feature `http`.
@@ -38,11 +45,14 @@ impl UpgradeRequest {
     /// # Errors
     /// The [`Refusal`] to answer with: [`Refusal::to_http`].
     pub fn from_http(parts: &request::Parts, config: Config) -> Result<Self, Refusal> {
-        let line = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        if parts.version != ::http::Version::HTTP_11 {
-            return Err(Refusal::new(HandshakeError::UnsupportedHttpVersion));
-        }
-        Self::from_parts(parts.method.as_str(), line, &parts.headers, config)
+        let version = match parts.version {
+            Version::HTTP_11 => "1.1",
+            Version::HTTP_10 => "1.0",
+            _ => return Err(Refusal::new(HandshakeError::UnsupportedHttpVersion)),
+        };
+        // With its scheme and authority, if it has them: they are checked, and count more than `Host`.
+        let line = format!("{} {} HTTP/{version}", parts.method, parts.uri);
+        Self::from_line(&line, &parts.headers, config)
     }
 }
 
@@ -62,9 +72,15 @@ impl Refusal {
     #[must_use]
     pub fn to_http(&self) -> Response<Vec<u8>> {
         let body = self.body().to_owned();
-        let mut response = response(self.error().status(), self.headers(), body);
-        response.headers_mut().remove(::http::header::CONTENT_LENGTH);
-        response.headers_mut().remove(::http::header::CONNECTION);
+        let mut response = response(self.status(), self.headers(), body);
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        if headers.contains_key(header::UPGRADE) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        } else {
+            headers.remove(header::CONNECTION);
+        }
         response
     }
 }
@@ -91,6 +107,169 @@ impl ClientHandshake {
         self.recv_parts(parts.status.as_u16(), &parts.headers)
     }
 }
+
+/// Feature `http`.
+impl HttpRequest {
+    /// The head as one of the `http` crate, to be handed on to an HTTP library. `None` if its target is no URI
+    /// for that crate. The body is still to be read: it begins with what is left of the input.
+    #[must_use]
+    pub fn to_http(&self) -> Option<Request<()>> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::from_bytes(self.method().as_bytes()).ok()?;
+        *request.uri_mut() = self.target().parse().ok()?;
+        *request.version_mut() = if self.version() == (1, 0) { Version::HTTP_10 } else { Version::HTTP_11 };
+        *request.headers_mut() = map(self.headers());
+        Some(request)
+    }
+}
+
+/// Feature `http`.
+impl ConnectRequest {
+    /// Checks the head of an extended CONNECT that an HTTP/2 or HTTP/3 library received. `protocol` is its
+    /// `:protocol`, which libraries keep among the request's extensions, each in a type of its own.
+    ///
+    /// ```
+    /// use sansocket::Config;
+    /// use sansocket::handshake::ConnectRequest;
+    /// let request = http::Request::connect("https://example.com/chat")
+    ///     .header("sec-websocket-version", "13")
+    ///     .body(())?;
+    /// let (parts, _) = request.into_parts();
+    /// let request = ConnectRequest::from_http(&parts, Some("websocket"), Config::default()).unwrap();
+    /// let (accepted, connection) = request.accept_parts();
+    /// assert_eq!(accepted.to_http().status(), 200);
+    /// # drop(connection);
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`from_parts`](Self::from_parts); answer with [`Refusal::to_http`].
+    pub fn from_http(
+        parts: &request::Parts,
+        protocol: Option<&str>,
+        config: Config,
+    ) -> Result<Self, Refusal> {
+        let pseudo = PseudoHeaders {
+            method: Some(parts.method.as_str()),
+            protocol,
+            scheme: parts.uri.scheme_str(),
+            authority: parts.uri.authority().map(|authority| authority.as_str()),
+            path: parts.uri.path_and_query().map(|path| path.as_str()),
+        };
+        Self::from_parts(pseudo, &parts.headers, config)
+    }
+}
+
+/// Feature `http`.
+impl ConnectHandshake {
+    /// The request as one of the `http` crate. An HTTP/2 or HTTP/3 library wants its `:protocol`, which is
+    /// `websocket`, among the request's extensions, in a type of its own.
+    #[must_use]
+    pub fn to_http(&self) -> Request<()> {
+        let pseudo = self.pseudo_headers();
+        let mut request = Request::new(());
+        *request.method_mut() = Method::CONNECT;
+        *request.version_mut() = Version::HTTP_2;
+        // What a URL holds was checked when it was parsed.
+        if let (Some(scheme), Some(authority), Some(path)) = (pseudo.scheme, pseudo.authority, pseudo.path)
+            && let Ok(uri) = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
+        {
+            *request.uri_mut() = uri;
+        }
+        *request.headers_mut() = map(self.headers());
+        request
+    }
+
+    /// Takes the head of the response that the library received; see [`recv_parts`](Self::recv_parts).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_http(self, parts: &response::Parts) -> Result<(Connection, Established), HandshakeError> {
+        self.recv_parts(parts.status.as_u16(), &parts.headers)
+    }
+}
+
+/// Feature `http`.
+impl TryFrom<Uri> for ClientRequest {
+    type Error = UrlError;
+
+    fn try_from(uri: Uri) -> Result<Self, UrlError> {
+        Self::try_from(&uri)
+    }
+}
+
+/// Feature `http`.
+impl TryFrom<&Uri> for ClientRequest {
+    type Error = UrlError;
+
+    fn try_from(uri: &Uri) -> Result<Self, UrlError> {
+        Self::new(&format!("{uri}"))
+    }
+}
+
+/// Feature `http`. A `Host` becomes [`host`](ClientRequest::host), and `Sec-WebSocket-Protocol` the
+/// [subprotocols](ClientRequest::subprotocol). What the handshake writes itself may be there and is left out:
+/// `Connection: Upgrade`, `Upgrade: websocket`, `Sec-WebSocket-Version: 13` and any `Sec-WebSocket-Key`, since
+/// the nonce has to be fresh.
+impl TryFrom<Request<()>> for ClientRequest {
+    type Error = RequestError;
+
+    fn try_from(request: Request<()>) -> Result<Self, RequestError> {
+        let mut asked = Self::try_from(request.uri())?;
+        if request.method() != Method::GET {
+            return Err(ArgumentError::InvalidMethod.into());
+        }
+        for (name, value) in request.headers() {
+            let bytes = value.as_bytes();
+            let text = || value.to_str().map_err(|_| ArgumentError::InvalidHeaderValue);
+            asked = match name.as_str() {
+                "host" => asked.host(text()?)?,
+                "sec-websocket-protocol" => {
+                    text()?.split(',').map(str::trim).try_fold(asked, ClientRequest::subprotocol)?
+                }
+                "connection" if list(bytes).any(|option| is_same(option, b"Upgrade")) => asked,
+                "upgrade" if is_same(bytes, b"websocket") => asked,
+                "sec-websocket-version" if bytes == b"13" => asked,
+                "sec-websocket-key" => asked,
+                name => asked.header(name, bytes)?,
+            };
+        }
+        Ok(asked)
+    }
+}
+
+/// A request of the `http` crate that asks for no WebSocket (feature `http`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Its URI is not a WebSocket URL.
+    Url(UrlError),
+    /// Its method, or one of its headers, cannot be sent.
+    Argument(ArgumentError),
+}
+
+impl From<UrlError> for RequestError {
+    fn from(error: UrlError) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl From<ArgumentError> for RequestError {
+    fn from(error: ArgumentError) -> Self {
+        Self::Argument(error)
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Argument(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for RequestError {}
 
 fn response<B>(status: u16, headers: Headers<'_>, body: B) -> Response<B> {
     let mut response = Response::new(body);

@@ -94,11 +94,11 @@ mod http_request;
 #[cfg(feature = "http")]
 mod http_types;
 #[cfg(feature = "alloc")]
-mod opening;
+pub(crate) mod opening;
 #[cfg(feature = "alloc")]
 mod origin;
 #[cfg(feature = "alloc")]
-mod proxy;
+pub(crate) mod proxy;
 #[cfg(feature = "alloc")]
 mod redirect;
 #[cfg(feature = "alloc")]
@@ -115,7 +115,7 @@ pub use {
     client::{ClientHandshake, ClientProgress, Established},
     client_request::ClientRequest,
     extended_connect::{ConnectHandshake, ConnectRequest, PseudoHeaders},
-    http_request::HttpRequest,
+    http_request::{HttpRequest, HttpRequestParts},
     origin::OriginPolicy,
     proxy::{Proxy, ProxyHandshake, ProxyProgress},
     redirect::{RedirectError, Redirects},
@@ -132,6 +132,9 @@ pub(crate) use {
 
 #[cfg(feature = "alloc")]
 pub use crate::http::{ArgumentError, Extension, HandshakeError, Headers, Response, Url, UrlError};
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http_types::RequestError;
 
 /// The limits of a peer's head.
 #[cfg(feature = "alloc")]

@@ -148,9 +148,9 @@ fn encode_request(
     let mut key = [0; 24];
     // 16 bytes are always 24 characters: it cannot fail.
     let _ = STANDARD.encode_slice(nonce, &mut key);
-    let url = request.url();
     let mut output =
-        format!("GET {} HTTP/1.1\r\nHost: {}\r\n", url.resource(), url.host_header()).into_bytes();
+        format!("GET {} HTTP/1.1\r\nHost: {}\r\n", request.url().resource(), request.authority())
+            .into_bytes();
     push_line(&mut output, b"Upgrade", b"websocket");
     push_line(&mut output, b"Connection", b"Upgrade");
     push_line(&mut output, b"Sec-WebSocket-Key", &key);
@@ -178,4 +178,52 @@ fn check_upgrade(head: &Head<StatusLine>, accept: &[u8]) -> Result<(), Handshake
         return Err(E::WrongAccept);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCEPTED: &[u8] = b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+    fn opening() -> Opening {
+        let request = ClientRequest::new("ws://h/").unwrap();
+        let (output, opening) = Opening::new(&request, *b"the sample nonce", &Config::default());
+        assert!(output.starts_with(b"GET / HTTP/1.1\r\nHost: h\r\n") && output.ends_with(b"\r\n\r\n"));
+        opening
+    }
+
+    fn recv(opening: &mut Opening, bytes: &[u8]) -> Opened {
+        opening.recv(&mut Input::new(&mut bytes.to_vec()))
+    }
+
+    #[test]
+    fn what_is_given_up_is_a_refusal_or_nothing() {
+        let mut opening = opening();
+        assert!(matches!(recv(&mut opening, b"HTTP/1.1 503 x\r\nContent-Length: 9\r\n"), Opened::Incomplete));
+        assert!(opening.give_up().is_none());
+        assert!(matches!(recv(&mut opening, b"\r\nsorr"), Opened::Incomplete));
+        let refused = opening.give_up().unwrap();
+        assert_eq!((refused.status(), refused.body()), (503, &b"sorr"[..]));
+        assert!(opening.give_up().is_none(), "it is told once");
+    }
+
+    #[test]
+    fn calls_after_the_end_do_no_harm() {
+        let mut open = opening();
+        assert!(matches!(recv(&mut open, ACCEPTED), Opened::Open(None, _)));
+        assert!(matches!(recv(&mut open, b"\x81\0"), Opened::Incomplete), "it would be another answer");
+
+        let mut failed = opening();
+        for bytes in [&b"HTTP/1.1 101 x\n"[..], b"", ACCEPTED] {
+            assert!(matches!(recv(&mut failed, bytes), Opened::Failed(HandshakeError::BareLineFeed)));
+        }
+
+        let mut refused = opening();
+        for _ in 0..2 {
+            let answer = recv(&mut refused, b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n");
+            assert!(matches!(answer, Opened::Refused(_)));
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! [`OriginPolicy`]: which web pages may connect.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::request::UpgradeRequest;
-use crate::http::split_port;
+use crate::http::{ArgumentError, is_same_host, split_port};
 
 /// Which web pages may connect.
 ///
@@ -48,10 +49,17 @@ impl OriginPolicy {
 
     /// Only pages of these origins, each as a browser writes it: `https://example.com`,
     /// `http://localhost:8080`. Case does not matter.
-    #[must_use]
-    pub fn allow<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Self {
-        let origins = origins.into_iter().map(|origin| origin.as_ref().to_owned()).collect();
-        Self { rule: Rule::Listed(origins), required: false }
+    ///
+    /// # Errors
+    /// [`ArgumentError::InvalidOrigin`] for what no browser sends, and which would therefore match nothing: a
+    /// host without scheme, a path (`https://example.com/`), the default port, a wildcard.
+    pub fn allow<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Result<Self, ArgumentError> {
+        let listed = |origin: O| match origin.as_ref() {
+            origin if is_origin(origin) => Ok(origin.to_owned()),
+            _ => Err(ArgumentError::InvalidOrigin),
+        };
+        let origins = origins.into_iter().map(listed).collect::<Result<_, _>>()?;
+        Ok(Self { rule: Rule::Listed(origins), required: false })
     }
 
     /// Every page: for servers that trust no cookie, no client certificate and no network address.
@@ -93,7 +101,33 @@ enum Rule {
     Any,
 }
 
-/// RFC 6454 §6.2: an origin is `scheme "://" host [ ":" port ]`, or `null`.
+/// Whether a browser may write this origin. RFC 6454 §6.2: it is `null`, or `scheme "://" host [ ":" port ]`,
+/// where the port is left out "if the port part of the origin triple is […] the default port for the protocol".
+fn is_origin(origin: &str) -> bool {
+    if origin == "null" {
+        return true;
+    }
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let Ok((host, port)) = split_port(authority) else {
+        return false;
+    };
+    let is = |name| scheme.eq_ignore_ascii_case(name);
+    let default = if is("https") { Some(443) } else { is("http").then_some(80) };
+    // Extensions of browsers have schemes of their own; a page is never ws.
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && !is("ws")
+        && !is("wss");
+    let port_is_written = match port {
+        Some(port) => Some(port) != default && authority.strip_prefix(host) == Some(&format!(":{port}")),
+        None => authority == host,
+    };
+    is_scheme && port_is_written && !host.contains(['*', '%'])
+}
+
+/// The same form, compared with a host.
 fn is_same(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
@@ -103,12 +137,7 @@ fn is_same(origin: &str, host: &str) -> bool {
         "http" => 80,
         _ => return false,
     };
-    match (split_port(authority), split_port(host)) {
-        (Ok((origin, origin_port)), Ok((host, port))) => {
-            origin.eq_ignore_ascii_case(host) && origin_port.unwrap_or(default) == port.unwrap_or(default)
-        }
-        _ => false,
-    }
+    is_same_host(authority, host, default)
 }
 
 #[cfg(test)]
@@ -157,7 +186,9 @@ mod tests {
 
     #[test]
     fn a_missing_origin_is_an_explicit_choice() {
-        for policy in [OriginPolicy::default(), OriginPolicy::any(), OriginPolicy::allow(["https://a"])] {
+        for policy in
+            [OriginPolicy::default(), OriginPolicy::any(), OriginPolicy::allow(["https://a"]).unwrap()]
+        {
             assert!(check(&policy, None, "h"));
             assert!(!check(&policy.require_origin(), None, "h"));
         }
@@ -165,7 +196,7 @@ mod tests {
 
     #[test]
     fn listed_origins_and_no_others() {
-        let policy = OriginPolicy::allow(["https://a.example", "http://localhost:8080"]);
+        let policy = OriginPolicy::allow(["https://a.example", "http://localhost:8080"]).unwrap();
         assert!(check(&policy, Some("https://A.example"), "h"));
         assert!(check(&policy, Some("http://localhost:8080"), "h"));
         for origin in [
@@ -179,5 +210,43 @@ mod tests {
             assert!(!check(&policy, Some(origin), "h"), "{origin}");
         }
         assert!(check(&OriginPolicy::any(), Some("null"), "h"));
+    }
+
+    #[test]
+    fn an_origin_that_no_browser_sends_is_an_error() {
+        for good in [
+            "https://example.com",
+            "HTTPS://Example.com",
+            "http://localhost:8080",
+            "http://[::1]:8080",
+            "https://a:80",
+            "chrome-extension://abcdef",
+            "null",
+        ] {
+            let policy = OriginPolicy::allow([good]).unwrap();
+            assert!(check(&policy, Some(good), "h"), "{good}");
+        }
+        for bad in [
+            "example.com",
+            "*",
+            "",
+            "https://x/",
+            "https://x/a",
+            "https://",
+            "https://x:443",
+            "http://x:80",
+            "https://x:",
+            "https://x:08443",
+            "https://*.example.com",
+            "https://user@x",
+            "https://x, https://y",
+            "://x",
+            "wss://x",
+            "https://ex\u{e4}mple.com",
+            " https://x",
+            "NULL",
+        ] {
+            assert_eq!(OriginPolicy::allow(["https://a", bad]), Err(ArgumentError::InvalidOrigin), "{bad}");
+        }
     }
 }

@@ -101,12 +101,13 @@ impl fmt::Display for RedirectError {
 impl Error for RedirectError {}
 
 impl ClientRequest {
-    /// The same request elsewhere, without secrets if that is another origin.
+    /// The same request elsewhere; without secrets and without a host of its own if that is another origin.
     fn moved_to(&self, url: Url) -> Self {
         let mut moved = Self { url, ..self.clone() };
         if moved.url.is_same_origin(&self.url) {
             moved.url.authorization = self.url.authorization.clone();
         } else {
+            moved.host = None;
             moved.lines = Vec::new();
             for (name, value) in Headers::lines(&self.lines) {
                 if !SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
@@ -222,6 +223,18 @@ mod tests {
                 assert!(next.contains("X-Other: kept\r\n") && next.contains("Protocol: chat\r\n"), "{next}");
                 assert!(next.starts_with("GET /") && next.ends_with("\r\n\r\n"), "{next}");
             }
+        }
+    }
+
+    #[test]
+    fn a_host_of_its_own_stays_with_its_origin() {
+        let request = ClientRequest::new("ws://127.0.0.1:9001/a").unwrap().host("h").unwrap();
+        for (location, host) in
+            [("/b", "h"), ("ws://127.0.0.1:9001/", "h"), ("//other/", "other"), ("//127.0.0.1/", "127.0.0.1")]
+        {
+            let away = refused(&request, 302, &format!("Location: {location}\r\n"));
+            let next = written(Redirects::new(1).follow(&request, &away).unwrap().unwrap());
+            assert!(next.contains(&format!(" HTTP/1.1\r\nHost: {host}\r\n")), "{next}");
         }
     }
 

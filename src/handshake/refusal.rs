@@ -2,25 +2,37 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::http::{HandshakeError, Head, Headers, RequestLine, Response};
 
 /// A request that breaks a rule, and the response that says so.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "the client waits for the response"]
 pub struct Refusal {
     error: HandshakeError,
+    status: u16,
     response: Vec<u8>,
 }
 
 impl Refusal {
     /// To a request whose head is not even a head.
     pub(super) fn new(error: HandshakeError) -> Self {
-        Self { error, response: Response::from(error).encode() }
+        Self { error, status: error.status(), response: Response::from(error).encode() }
     }
 
     pub(super) fn to(head: &Head<RequestLine>, error: HandshakeError) -> Self {
-        Self { error, response: encode_for(head.method(), &error.into()) }
+        Self { error, status: error.status(), response: encode_for(head.method(), &error.into()) }
+    }
+
+    /// To an extended CONNECT. A 426 needs `Upgrade` (RFC 9110 §15.5.22), which HTTP/2 and HTTP/3 do not have:
+    /// another version is a 400 there.
+    pub(super) fn to_connect(error: HandshakeError) -> Self {
+        let response = match error.status() {
+            426 => refuse(400, error).line("Sec-WebSocket-Version", "13"),
+            _ => error.into(),
+        };
+        Self { error, status: response.status(), response: response.encode_for_stream() }
     }
 
     /// Which rule was broken.
@@ -40,7 +52,7 @@ impl Refusal {
     /// The status of the response.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.error.status()
+        self.status
     }
 
     /// The body of the response: which rule was broken, for a person to read.
@@ -63,7 +75,7 @@ impl From<HandshakeError> for Response {
     /// The response to a request that is refused for this reason.
     fn from(error: HandshakeError) -> Self {
         use HandshakeError as E;
-        let response = Self::known(error.status()).body(error.to_string()).line("Content-Type", "text/plain");
+        let response = refuse(error.status(), error);
         match error {
             // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
             E::MethodNotGet => response.line("Allow", "GET"),
@@ -72,6 +84,21 @@ impl From<HandshakeError> for Response {
             E::MissingVersion | E::InvalidVersion => response.line("Sec-WebSocket-Version", "13"),
             _ => response,
         }
+    }
+}
+
+/// A response that says which rule was broken.
+fn refuse(status: u16, error: HandshakeError) -> Response {
+    Response::known(status).body(error.to_string()).line("Content-Type", "text/plain")
+}
+
+/// The rule that was broken says all.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("error", &self.error)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use super::head_limits;
 use super::refusal::Refusal;
 use crate::http::{
     ArgumentError, Extension, Field, HandshakeError, Head, HeadReader, Headers, RequestLine, Response,
-    push_header, push_line, split_absolute, text,
+    push_header, push_line, text,
 };
 use crate::{Config, Connection};
 
@@ -70,7 +70,15 @@ impl UpgradeRequest {
         headers: impl IntoIterator<Item = (N, V)>,
         config: Config,
     ) -> Result<Self, Refusal> {
-        let line = [method, " ", target, " HTTP/1.1"].concat();
+        Self::from_line(&[method, " ", target, " HTTP/1.1"].concat(), headers, config)
+    }
+
+    /// The same with a request line.
+    pub(super) fn from_line<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        line: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        config: Config,
+    ) -> Result<Self, Refusal> {
         let head = HeadReader::new(head_limits(&config))
             .recv_pairs(line.as_bytes(), headers)
             .map_err(Refusal::new)?;
@@ -90,29 +98,20 @@ impl UpgradeRequest {
     /// The path, at least `/`, still percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
-        let resource = self.resource();
-        let path = resource.split_once('?').map_or(resource, |(path, _)| path);
-        if path.is_empty() { "/" } else { path }
+        self.head.path()
     }
 
     /// What follows the first `?`, still percent-encoded.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.resource().split_once('?').map(|(_, query)| query)
-    }
-
-    fn resource(&self) -> &str {
-        split_absolute(self.target()).map_or(self.target(), |(_, resource)| resource)
+        self.head.query()
     }
 
     /// The host, with a port if there is one. That of an absolute target counts more than `Host` (RFC 9112
     /// §3.2.2).
     #[must_use]
     pub fn host(&self) -> &str {
-        split_absolute(self.target()).map_or_else(
-            || self.head.value(Field::Host).map(text).unwrap_or_default(),
-            |(authority, _)| authority,
-        )
+        self.head.host()
     }
 
     /// `Origin`, which every browser sends and no script can forge: see
@@ -230,13 +229,14 @@ impl UpgradeRequest {
     }
 }
 
-/// Without the headers, which may hold secrets.
+/// Without the values of headers, which may be secrets.
 impl fmt::Debug for UpgradeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpgradeRequest")
-            .field("head", &self.head)
-            .field("offers", &self.offers)
+            .field("path", &self.path())
+            .field("headers", &self.headers())
             .field("subprotocol", &self.subprotocol())
+            .field("added", &Headers::lines(&self.added))
             .finish_non_exhaustive()
     }
 }
@@ -246,13 +246,6 @@ impl fmt::Debug for UpgradeRequest {
 pub struct Accepted {
     status: u16,
     head: Vec<u8>,
-}
-
-/// Without the values of headers.
-impl fmt::Debug for Accepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Accepted").field("status", &self.status).field("headers", &self.headers()).finish()
-    }
 }
 
 impl Accepted {
@@ -266,6 +259,13 @@ impl Accepted {
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.head)
+    }
+}
+
+/// Without the values of headers, which may be secrets.
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("status", &self.status).field("headers", &self.headers()).finish()
     }
 }
 

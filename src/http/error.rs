@@ -28,8 +28,10 @@ pub enum HandshakeError {
     InvalidTarget,
     /// The first line is not `HTTP/1.1 status reason`.
     InvalidStatusLine,
-    /// The version of HTTP cannot carry this handshake: 1.1 can.
+    /// The major version of HTTP is not 1, or it is 1.0 in a response.
     UnsupportedHttpVersion,
+    /// A request for a WebSocket in HTTP/1.0, which cannot be upgraded.
+    UpgradeInHttp10,
     /// A header line has no colon, an empty name, whitespace before the colon or a character that no name
     /// has.
     InvalidHeaderName,
@@ -101,6 +103,12 @@ pub enum HandshakeError {
     InvalidPseudoHeader,
     /// Extended CONNECT: a header that belongs to HTTP/1.1 alone.
     ForbiddenHeader,
+    /// Extended CONNECT: `Host` names another server than `:authority`.
+    OtherHost,
+    /// Extended CONNECT: the request is an ordinary one, with another method than CONNECT.
+    OrdinaryRequest,
+    /// Extended CONNECT: the request is a CONNECT without `:protocol`, which asks for a tunnel.
+    TunnelRequest,
 }
 
 impl HandshakeError {
@@ -134,6 +142,13 @@ impl HandshakeError {
             E::InvalidStatusLine => (400, "RFC 9112 §4", "expected a status line: HTTP/1.1, status, reason"),
             E::UnsupportedHttpVersion => {
                 (505, "RFC 6455 §4.2.1", "unsupported version of HTTP, expected HTTP/1.1")
+            }
+            // RFC 6455 §4.2.1: "the server MUST […] return an HTTP response with an appropriate error code".
+            // RFC 9110 §15.5.22: the server "might be willing to do so after the client upgrades to a different
+            // protocol". A 505 would say that "it is unable or unwilling to complete the request using the
+            // same major version" (§15.6.6).
+            E::UpgradeInHttp10 => {
+                (426, "RFC 9110 §7.8", "an HTTP/1.0 request cannot be upgraded, expected HTTP/1.1")
             }
             E::InvalidHeaderName => (400, "RFC 9112 §5", "expected a header: name, colon, value"),
             E::InvalidHeaderValue => (400, "RFC 9110 §5.5", "a header value has a control character"),
@@ -199,6 +214,15 @@ impl HandshakeError {
             E::ForbiddenHeader => {
                 (400, "RFC 8441 §5", "a header of the HTTP/1.1 handshake in an extended CONNECT")
             }
+            E::OtherHost => (400, "RFC 9113 §8.3.1", "Host and :authority name different servers"),
+            E::OrdinaryRequest => {
+                (400, "RFC 8441 §4", "an ordinary request, expected an extended CONNECT for a WebSocket")
+            }
+            E::TunnelRequest => (
+                501,
+                "RFC 9110 §9.3.6",
+                "a CONNECT for a tunnel, expected an extended CONNECT for a WebSocket",
+            ),
         }
     }
 }
@@ -221,6 +245,12 @@ pub enum ArgumentError {
     DuplicateSubprotocol,
     /// The client did not offer this subprotocol (RFC 6455 §4.2.2).
     SubprotocolNotOffered,
+    /// The host is not a name, an IPv4 address or an IPv6 address in brackets, with an optional port.
+    InvalidHost,
+    /// The origin is not one that a browser writes: `scheme://host[:port]` without the default port, or `null`.
+    InvalidOrigin,
+    /// The method of a WebSocket's request is GET (RFC 6455 §4.1).
+    InvalidMethod,
 }
 
 /// The text is not a WebSocket URL (RFC 6455 §3).
@@ -237,7 +267,8 @@ pub enum UrlError {
     Port,
     /// It has a fragment; in a WebSocket URL `#` is written `%23`.
     Fragment,
-    /// It has a space, a control character or one outside ASCII, which must be percent-encoded.
+    /// It has a space, a control character, one outside ASCII or one of ``\ " < > ^ ` { | }``, which must be
+    /// percent-encoded (RFC 3986 §2).
     Character,
 }
 
@@ -257,6 +288,11 @@ impl fmt::Display for ArgumentError {
             Self::InvalidSubprotocol => "the subprotocol is not a token",
             Self::DuplicateSubprotocol => "the subprotocol is already offered",
             Self::SubprotocolNotOffered => "the client did not offer this subprotocol",
+            Self::InvalidHost => "expected a host with an optional port",
+            Self::InvalidOrigin => {
+                "expected an origin as a browser writes it: scheme://host[:port] without the default port, or null"
+            }
+            Self::InvalidMethod => "the method of a WebSocket's request is GET",
         })
     }
 }
@@ -269,7 +305,7 @@ impl fmt::Display for UrlError {
             Self::Host => "expected a host name, an IPv4 address or an IPv6 address in brackets",
             Self::Port => "expected a port from 1 to 65535",
             Self::Fragment => "a WebSocket URL has no fragment, expected %23 for #",
-            Self::Character => "expected visible ASCII, everything else percent-encoded",
+            Self::Character => "expected the characters of RFC 3986, everything else percent-encoded",
         })
     }
 }

@@ -39,6 +39,18 @@ fn is_control(byte: u8) -> bool {
     ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F)
 }
 
+/// Whether all lines in these bytes are known to hold [values](is_value) alone: there is no control character
+/// but HTAB, LF and a CR right before LF. A CR at the end is none of them, since its LF is not there yet.
+pub(super) fn are_values(bytes: &[u8]) -> bool {
+    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    let last = bytes.last().is_none_or(|&last| !is_control(last) || last == b'\n');
+    // Without early exit it becomes vector code.
+    last & !pairs.fold(false, |any, (&byte, &next)| {
+        let is_line_end = (byte == b'\n') | ((byte == b'\r') & (next == b'\n'));
+        any | (is_control(byte) & !is_line_end)
+    })
+}
+
 /// Visible ASCII, at least one character.
 pub(crate) fn is_visible(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
@@ -116,6 +128,11 @@ mod tests {
             assert_eq!(is_token(&[byte]), expected, "{byte:#04x}");
         }
         assert!(!is_token(b""));
+        for len in 0..20 {
+            let token = [&b"abcdefghijklmnopqrst"[..len], b":a"].concat();
+            assert_eq!(token_len(&token), len);
+            assert_eq!(token_len(&token[..len]), len);
+        }
     }
 
     #[test]
@@ -127,6 +144,27 @@ mod tests {
                     let mut value = [b'a'; 50];
                     value[at] = byte;
                     assert_eq!(is_value(&value[..len]), expected, "{byte:#04x} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_values_are_what_their_values_are() {
+        assert!(are_values(b""));
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                for (len, at) in [(2, 0), (50, 0), (50, 15), (50, 16), (50, 48), (3, 1)] {
+                    let mut bytes = [b'a'; 50];
+                    (bytes[at], bytes[at + 1]) = (first, second);
+                    let bytes = &bytes[..len];
+                    let expected = !bytes.ends_with(b"\r")
+                        && bytes.split(|&byte| byte == b'\n').enumerate().all(|(i, line)| {
+                            let is_ended = bytes.iter().filter(|&&byte| byte == b'\n').count() > i;
+                            let line = if is_ended { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
+                            is_value(line)
+                        });
+                    assert_eq!(are_values(bytes), expected, "{bytes:?}");
                 }
             }
         }

@@ -6,6 +6,7 @@ use core::fmt;
 
 use super::error::ArgumentError;
 use super::grammar::{push_header, push_line};
+use super::head::Headers;
 
 /// An ordinary HTTP response. The length, the end of the connection, and what a 426 needs are written by
 /// themselves.
@@ -88,7 +89,7 @@ impl Response {
     /// The same without the body: the answer to a HEAD request (RFC 9110 §9.3.2).
     #[must_use]
     pub fn encode_head(&self) -> Vec<u8> {
-        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
+        let mut bytes = self.status_line();
         // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response". §7.8: "A
         // sender of Upgrade MUST also send an "Upgrade" connection option".
         let connection = if self.status == 426 {
@@ -99,12 +100,32 @@ impl Response {
             "close"
         };
         push_line(&mut bytes, b"Connection", connection.as_bytes());
+        self.push_end(&mut bytes);
+        bytes
+    }
+
+    /// The same for one stream of HTTP/2 or HTTP/3, without what speaks of a connection of HTTP/1.1. RFC 9113
+    /// §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields."
+    pub(crate) fn encode_for_stream(&self) -> Vec<u8> {
+        let mut bytes = self.status_line();
+        self.push_end(&mut bytes);
+        if self.has_body() {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+
+    fn status_line(&self) -> Vec<u8> {
+        format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes()
+    }
+
+    /// The caller's headers, the length and the blank line.
+    fn push_end(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.lines);
         if self.has_body() {
-            push_line(&mut bytes, b"Content-Length", format!("{}", self.body.len()).as_bytes());
+            push_line(bytes, b"Content-Length", format!("{}", self.body.len()).as_bytes());
         }
         bytes.extend_from_slice(b"\r\n");
-        bytes
     }
 
     /// RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a status
@@ -115,13 +136,14 @@ impl Response {
     }
 }
 
-/// Without the headers and the body.
+/// Without the values of headers and the body, which may hold secrets.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status)
-            .field("len", &self.body.len())
-            .finish_non_exhaustive()
+            .field("headers", &Headers::lines(&self.lines))
+            .field("body_len", &self.body.len())
+            .finish()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::error::HandshakeError;
 use super::grammar::{is_value, is_visible, text, token_len};
-use super::head::{Head, StartLine};
+use super::head::{Field, Head};
+use super::head_reader::StartLine;
+use super::url::split_uri;
 
 /// "request-line = method SP request-target SP HTTP-version": where the first two end.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +36,46 @@ impl StartLine for RequestLine {
 
 impl Head<RequestLine> {
     pub(crate) fn method(&self) -> &str {
-        text(self.bytes().get(..self.start.method).unwrap_or_default())
+        text(self.method_bytes())
+    }
+
+    pub(crate) fn method_bytes(&self) -> &[u8] {
+        self.bytes().get(..self.start.method).unwrap_or_default()
     }
 
     pub(crate) fn target(&self) -> &str {
-        text(self.bytes().get(self.start.method + 1..self.start.target).unwrap_or_default())
+        text(self.target_bytes())
+    }
+
+    pub(crate) fn target_bytes(&self) -> &[u8] {
+        self.bytes().get(self.start.method + 1..self.start.target).unwrap_or_default()
+    }
+
+    /// The path of the target, at least `/`, without the query; the target itself if it is no URI.
+    pub(crate) fn path(&self) -> &str {
+        let resource = self.resource();
+        match resource.split_once('?').map_or(resource, |(path, _)| path) {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?`.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.resource().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host that the request goes to. RFC 9112 §3.2.2: "When an origin server receives a request with an
+    /// absolute-form of request-target, the origin server MUST ignore the received Host header field (if any)".
+    pub(crate) fn host(&self) -> &str {
+        split_uri(self.target()).map_or_else(
+            || self.value(Field::Host).map(text).unwrap_or_default(),
+            |(_, authority, _)| authority,
+        )
+    }
+
+    fn resource(&self) -> &str {
+        split_uri(self.target()).map_or(self.target(), |(_, _, resource)| resource)
     }
 }
 

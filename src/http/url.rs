@@ -65,6 +65,9 @@ impl Url {
             None => (None, authority),
         };
         let (host, port) = split_port(authority)?;
+        if !resource.bytes().all(|byte| RESOURCE[usize::from(byte)]) {
+            return Err(UrlError::Character);
+        }
         let port = port.unwrap_or(if secure { 443 } else { 80 });
         // The resource name is ""/" if the path component is empty", then the path, then the query.
         let slash = if resource.starts_with('/') { "" } else { "/" };
@@ -81,7 +84,7 @@ impl Url {
     pub(crate) fn join(&self, reference: &str) -> Result<Self, UrlError> {
         let reference = reference.split('#').next().unwrap_or_default();
         // Before a segment with such a character can disappear with its dots.
-        if !reference.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !reference.bytes().all(|byte| RESOURCE[usize::from(byte)]) {
             return Err(UrlError::Character);
         }
         let (secure, rest) = match reference.find([':', '/', '?']).map(|at| reference.split_at(at)) {
@@ -207,12 +210,28 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlErro
     Ok((host, port))
 }
 
+/// Whether two authorities name the same host and port.
+pub(crate) fn is_same_host(a: &str, b: &str, default_port: u16) -> bool {
+    match (split_port(a), split_port(b)) {
+        (Ok((a, a_port)), Ok((b, b_port))) => {
+            a.eq_ignore_ascii_case(b) && a_port.unwrap_or(default_port) == b_port.unwrap_or(default_port)
+        }
+        _ => false,
+    }
+}
+
 /// The authority of an absolute http, https, ws or wss URI, and what is behind it.
 pub(crate) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
+    let (scheme, authority, resource) = split_uri(uri)?;
+    is_secure(scheme).is_ok().then_some((authority, resource))
+}
+
+/// The scheme and the authority of an absolute URI, and what is behind them.
+pub(super) fn split_uri(uri: &str) -> Option<(&str, &str, &str)> {
     // The usual target is a path.
     let (scheme, rest) = if uri.starts_with('/') { None } else { uri.split_once("://") }?;
-    let known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-    known.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
+    let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    Some((scheme, authority, resource))
 }
 
 /// RFC 3986 §3.2.2: "host = IP-literal / IPv4address / reg-name", and not the empty name.
@@ -228,8 +247,17 @@ fn is_host(host: &str) -> bool {
 /// RFC 3986 §3.2.2: "reg-name = *( unreserved / pct-encoded / sub-delims )".
 const REG_NAME: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%");
 
+/// RFC 3986 §3.2.1: "userinfo = *( unreserved / pct-encoded / sub-delims / ":" )".
+const USER_INFO: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%:");
+
+/// RFC 3986 §3.3 and §3.4: the characters of paths and queries, and the brackets that nearly everything takes.
+const RESOURCE: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%:@/?[]");
+
 /// RFC 7617 §2: "the user-id and password MUST NOT contain any control characters", and a user-id no colon.
 fn basic(user_info: &str) -> Result<String, UrlError> {
+    if !user_info.bytes().all(|byte| USER_INFO[usize::from(byte)]) {
+        return Err(UrlError::UserInfo);
+    }
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
     let user = percent_decode(user).filter(|user| !user.contains(&b':')).ok_or(UrlError::UserInfo)?;
     let password = percent_decode(password).ok_or(UrlError::UserInfo)?;
@@ -317,6 +345,8 @@ mod tests {
             ("ws://h/\0", UrlError::Character),
             ("ws://h/\u{e9}", UrlError::Character),
             (" ws://h/", UrlError::Character),
+            ("ws://a[@h/", UrlError::UserInfo),
+            ("ws://\u{e9}@h/", UrlError::Character),
             ("ws://a%3Ab@h/", UrlError::UserInfo),
             ("ws://a:%0d%0a@h/", UrlError::UserInfo),
             ("ws://a:%1@h/", UrlError::UserInfo),
@@ -325,6 +355,20 @@ mod tests {
         for (url, expected) in cases {
             assert_eq!(Url::parse(url), Err(expected), "{url:?}");
         }
+    }
+
+    #[test]
+    fn what_rfc_3986_has_no_place_for_is_percent_encoded() {
+        for character in "\\\"<>^`{|}".chars() {
+            let url = |url: &str| Url::parse(&url.replace('_', &String::from(character))).err();
+            assert_eq!(url("ws://h/a_b"), Some(UrlError::Character), "{character}");
+            assert_eq!(url("ws://h?a_b"), Some(UrlError::Character), "{character}");
+            assert_eq!(url("ws://a_b@h/"), Some(UrlError::UserInfo), "{character}");
+            assert_eq!(url("ws://a:_@h/"), Some(UrlError::UserInfo), "{character}");
+            assert_eq!(url("ws://a_b/"), Some(UrlError::Host), "{character}");
+        }
+        let all = "ws://az09-._~!$&'()*+,;=%41:@h/az09-._~!$&'()*+,;=%41:@/?az09-._~!$&'()*+,;=%41:@/?[]";
+        assert!(Url::parse(all).is_ok());
     }
 
     #[test]

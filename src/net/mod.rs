@@ -268,8 +268,10 @@ impl<S: Transport> WebSocket<S> {
                 return self.flush_now();
             }
             let rest = &payload[payload.len() - owed..];
-            let bufs = [IoSlice::new(self.connection.output()), IoSlice::new(rest)];
-            match written(self.stream.write_vectored(&bufs)) {
+            let output = self.connection.output();
+            // The payload comes behind all of the output.
+            let behind = if output.len() == self.connection.output_len() { rest } else { &[] };
+            match written(self.stream.write_vectored(&[IoSlice::new(output), IoSlice::new(behind)])) {
                 Ok(n) => self.connection.output_written(n),
                 Err(error) => {
                     self.connection.buffer_payload(rest);
@@ -361,11 +363,11 @@ impl<S: Transport> WebSocket<S> {
     fn tick(&mut self) -> io::Result<Option<Event<'static>>> {
         let mut wait_for = self.read_timeout;
         if self.connection.next_timeout().is_some() {
-            let (now, waiting) = (self.now(), self.connection.output().len());
+            let (now, waiting) = (self.now(), self.connection.output_len());
             if let Some(lost) = timeout(&mut self.connection, now) {
                 return Ok(Some(lost));
             }
-            if self.connection.output().len() > waiting {
+            if self.connection.output_len() > waiting {
                 self.write_on()?;
             }
             if let Some(due) = self.connection.next_timeout() {

@@ -351,11 +351,13 @@ impl<S: Transport> Shared<S> {
             }
         };
         let mut result = Ok(());
-        while result.is_ok() && writing.sender.wants_write() {
-            let bytes = writing.sender.take_output();
+        while result.is_ok()
+            && let Some(segment) = writing.sender.take_output()
+        {
             drop(writing);
-            result = stream.write_all(&bytes).and_then(|()| stream.flush());
+            result = stream.write_all(segment.as_ref()).and_then(|()| stream.flush());
             writing = self.lock();
+            writing.sender.output_written(segment.len());
         }
         if result.is_ok() && writing.sender.should_shutdown() && !writing.shut_down {
             writing.shut_down = true;

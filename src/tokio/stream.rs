@@ -195,11 +195,12 @@ impl Output {
         payload: &[u8],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let stream = Pin::new(stream);
-        let written = if payload.is_empty() {
-            stream.poll_write(cx, sender.output())
+        let (stream, output) = (Pin::new(stream), sender.output());
+        // The payload comes behind all of the output.
+        let written = if payload.is_empty() || output.len() < sender.output_len() {
+            stream.poll_write(cx, output)
         } else {
-            stream.poll_write_vectored(cx, &[IoSlice::new(sender.output()), IoSlice::new(payload)])
+            stream.poll_write_vectored(cx, &[IoSlice::new(output), IoSlice::new(payload)])
         };
         match ready!(written) {
             Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),

@@ -261,7 +261,24 @@ pub(crate) fn open(role: Role) -> Connection {
 
 /// Writes all output, and tells its frames.
 pub(crate) fn written(connection: &mut Connection) -> Vec<(u8, Vec<u8>)> {
-    plain(&connection.take_output())
+    plain(&take_all(connection))
+}
+
+/// Writes all output that waits now, and tells its bytes.
+pub(crate) fn take_all(connection: &mut Connection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(segment) = connection.take_output() {
+        bytes.extend_from_slice(segment.as_ref());
+    }
+    connection.output_written(bytes.len());
+    bytes
+}
+
+/// All output that is not in flight.
+pub(crate) fn output(connection: &Connection) -> Vec<u8> {
+    let mut slices = vec![&[][..]; connection.output_len()];
+    let n = connection.output_slices(&mut slices);
+    slices[..n].concat()
 }
 
 /// All events of `frames`.

@@ -10,8 +10,8 @@ use crate::bodies::{Text, structured, text, url_words};
 
 pub(super) const LENIENT_PATH: Difference = Difference {
     library: "iri-string",
-    what: "refuses characters such as ^ and incomplete percent-encodings in paths, queries and user names",
-    rule: "RFC 3986 §3.3 allows them nowhere; servers do see them, and any visible ASCII is safe in a request line \
+    what: "refuses brackets and incomplete percent-encodings in paths and queries",
+    rule: "RFC 3986 §3.3 allows them nowhere; nearly everything takes them, and they are safe in a request line \
            (RFC 9112 §3.2: \"No whitespace is allowed in the request-target\")",
 };
 pub(super) const IP_FUTURE: Difference = Difference {

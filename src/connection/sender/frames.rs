@@ -113,8 +113,10 @@ impl Sender {
         }
         let mask = self.masks.as_ref().map(|_| [0; 4]);
         let header = Header { fin, rsv1: false, opcode, mask, payload_len };
-        if buffered.saturating_add(header.len()) > self.room() {
-            return Err(SendError::OutputFull);
+        let needed = buffered.saturating_add(header.len());
+        if needed > self.room() {
+            let fits = needed <= self.max_output;
+            return Err(if fits { SendError::OutputFull } else { SendError::TooLarge });
         }
         Ok(self.masked(header))
     }

@@ -1,8 +1,12 @@
 //! A WebSocket echo as an axum handler. The extractor is all that is needed.
 //!
 //! ```text
-//! cargo run --release --features tokio,http --example axum_echo -- [ADDR:PORT]
+//! cd examples/frameworks
+//! cargo run --release --bin axum_echo -- [ADDR:PORT]
 //! ```
+
+#[path = "../../../common/address.rs"]
+mod address;
 
 use std::io;
 
@@ -19,16 +23,22 @@ use sansocket::tokio::WebSocket;
 use sansocket::{Config, Event};
 use tokio::net::TcpListener;
 
+const USAGE: &str = "usage: axum_echo [ADDR:PORT]
+
+An echo server as an axum handler, at /echo.
+
+  ADDR:PORT    where to listen (127.0.0.1:9001)
+  -h, --help   print this";
+
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
-    let listener = TcpListener::bind(&address).await?;
+    let listener = TcpListener::bind(address::parse(USAGE)).await?;
     println!("WebSocket echo on ws://{}/echo", listener.local_addr()?);
     serve(listener).await
 }
 
 /// Serves until the listener fails.
-pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
+async fn serve(listener: TcpListener) -> io::Result<()> {
     let app =
         Router::new().route("/", get(async || "The WebSocket is at /echo.\n")).route("/echo", get(handler));
     axum::serve(listener, app).await

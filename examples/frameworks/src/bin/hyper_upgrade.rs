@@ -1,8 +1,12 @@
 //! A WebSocket echo inside a hyper server, which also serves ordinary requests.
 //!
 //! ```text
-//! cargo run --release --features tokio,http --example hyper_upgrade -- [ADDR:PORT]
+//! cd examples/frameworks
+//! cargo run --release --bin hyper_upgrade -- [ADDR:PORT]
 //! ```
+
+#[path = "../../../common/address.rs"]
+mod address;
 
 use std::convert::Infallible;
 use std::io;
@@ -17,16 +21,22 @@ use sansocket::tokio::WebSocket;
 use sansocket::{Config, Connection, Event};
 use tokio::net::{TcpListener, TcpStream};
 
+const USAGE: &str = "usage: hyper_upgrade [ADDR:PORT]
+
+An echo server inside hyper, at /echo.
+
+  ADDR:PORT    where to listen (127.0.0.1:9001)
+  -h, --help   print this";
+
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
-    let listener = TcpListener::bind(&address).await?;
+    let listener = TcpListener::bind(address::parse(USAGE)).await?;
     println!("WebSocket echo on ws://{0}/echo, a page on http://{0}/", listener.local_addr()?);
     serve(listener).await
 }
 
 /// Serves every connection in a task of its own.
-pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
+async fn serve(listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(connection(stream));

@@ -1,0 +1,157 @@
+//! [`Segment`]: a piece of the output that owns its bytes.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::message::Message;
+use crate::frame::{Header, Mask};
+
+/// A piece of the output that owns its bytes, or shares them; see
+/// [`Connection::take_output`](super::Connection::take_output).
+///
+/// Its bytes stay where they are when the segment is moved, so that an operating system may read them
+/// meanwhile.
+///
+/// ```
+/// use sansocket::Segment;
+/// let mut segment = Segment::from(b"abc".to_vec());
+/// segment.advance(1); // after a short write
+/// assert_eq!(segment.as_ref(), b"bc");
+/// ```
+pub struct Segment {
+    bytes: Bytes,
+    /// Where what is left begins.
+    start: usize,
+}
+
+enum Bytes {
+    Owned(Vec<u8>),
+    Shared(Arc<[u8]>),
+    Static(&'static [u8]),
+    /// A frame header, in the queue only: it would move with the segment.
+    Header {
+        bytes: [u8; Header::MAX_LEN],
+        len: u8,
+    },
+}
+
+impl Segment {
+    /// The bytes of `vec` from `start` on.
+    pub(super) const fn tail(vec: Vec<u8>, start: usize) -> Self {
+        Self { bytes: Bytes::Owned(vec), start }
+    }
+
+    /// A frame header without memory of its own.
+    pub(super) fn header(header: &Header) -> Self {
+        let mut bytes = [0; Header::MAX_LEN];
+        let len = header.write(&mut bytes) as u8;
+        Self { bytes: Bytes::Header { bytes, len }, start: 0 }
+    }
+
+    /// How many bytes are left.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    /// Whether no bytes are left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets the first `n` bytes, or all that are left if they are fewer.
+    pub fn advance(&mut self, n: usize) {
+        self.start += n.min(self.len());
+    }
+
+    /// The same segment with bytes that do not move with it.
+    pub(super) fn pinned(self) -> Self {
+        match self.bytes {
+            Bytes::Header { .. } => Self::from(self.as_ref().to_vec()),
+            _ => self,
+        }
+    }
+
+    /// The same bytes masked; in place, unless they are not the segment's alone.
+    pub(super) fn masked(self, mut mask: Mask) -> Self {
+        match self.bytes {
+            Bytes::Owned(mut vec) => {
+                mask.apply(&mut vec[self.start..]);
+                Self::tail(vec, self.start)
+            }
+            _ => {
+                let mut vec = Vec::with_capacity(self.len());
+                mask.append(self.as_ref(), &mut vec);
+                Self::from(vec)
+            }
+        }
+    }
+
+    /// The buffer, if the segment is its only owner.
+    pub(super) fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.bytes {
+            Bytes::Owned(vec) => Some(vec),
+            _ => None,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Segment {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        let bytes = match &self.bytes {
+            Bytes::Owned(vec) => vec,
+            Bytes::Shared(shared) => &**shared,
+            Bytes::Static(bytes) => bytes,
+            Bytes::Header { bytes, len } => &bytes[..usize::from(*len)],
+        };
+        bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+impl From<Vec<u8>> for Segment {
+    fn from(vec: Vec<u8>) -> Self {
+        Self::tail(vec, 0)
+    }
+}
+
+impl From<String> for Segment {
+    fn from(text: String) -> Self {
+        Self::from(text.into_bytes())
+    }
+}
+
+impl From<Arc<[u8]>> for Segment {
+    fn from(shared: Arc<[u8]>) -> Self {
+        Self { bytes: Bytes::Shared(shared), start: 0 }
+    }
+}
+
+impl From<&'static [u8]> for Segment {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self { bytes: Bytes::Static(bytes), start: 0 }
+    }
+}
+
+impl From<Message<'static>> for Segment {
+    /// The payload, without a copy.
+    fn from(message: Message<'static>) -> Self {
+        match message {
+            Message::Text(Cow::Owned(text)) => Self::from(text),
+            Message::Text(Cow::Borrowed(text)) => Self::from(text.as_bytes()),
+            Message::Binary(Cow::Owned(vec)) => Self::from(vec),
+            Message::Binary(Cow::Borrowed(bytes)) => Self::from(bytes),
+        }
+    }
+}
+
+impl fmt::Debug for Segment {
+    /// Without the bytes, which are somebody's messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,283 @@
+//! The output, in pieces of any sort, against a model that is one queue of bytes.
+#![cfg(feature = "alloc")]
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+mod common;
+
+use std::collections::VecDeque;
+
+use common::*;
+use sansocket::frame::Kind;
+use sansocket::{CloseCode, Config, Connection, EncodedMessage, Input, Message, Segment, SendError, State};
+
+#[test]
+fn any_calls_in_any_order_equal_a_queue_of_bytes() {
+    for seed in 0..40 {
+        for role in Role::BOTH {
+            let mut model = Model::new(seed, role);
+            for _ in 0..150 {
+                model.step();
+                model.check();
+            }
+            model.finish();
+        }
+    }
+}
+
+/// A connection, and what its output has to be.
+struct Model {
+    rng: Rng,
+    /// The generator that the connection has for its masks.
+    keys: Rng,
+    role: Role,
+    connection: Connection,
+    /// Everything that was accepted, and how much of it is written.
+    accepted: Vec<u8>,
+    written: usize,
+    /// What was taken, in order.
+    in_flight: VecDeque<Segment>,
+    max_output: usize,
+    high_water: usize,
+    closed: bool,
+}
+
+impl Model {
+    fn new(seed: u64, role: Role) -> Self {
+        let mut rng = Rng::new(seed + 77);
+        let max_output = rng.pick(&[1000, 30_000, 150_000, 400_000]);
+        let high_water = rng.pick(&[0, 5000, 64 << 10]);
+        let config = Config::default().max_output(max_output).high_water(high_water);
+        Self {
+            rng,
+            keys: Rng::new(1),
+            role,
+            connection: role.connection(config),
+            accepted: Vec::new(),
+            written: 0,
+            in_flight: VecDeque::new(),
+            max_output,
+            high_water,
+            closed: false,
+        }
+    }
+
+    /// What is not written yet.
+    fn output(&self) -> &[u8] {
+        &self.accepted[self.written..]
+    }
+
+    /// What is not even in flight.
+    fn waiting(&self) -> &[u8] {
+        &self.output()[self.in_flight.iter().map(Segment::len).sum()..]
+    }
+
+    fn step(&mut self) {
+        let size = match self.rng.below(6) {
+            0 => 0,
+            1 => self.rng.below(90_000),
+            2 => self.rng.below(20_000),
+            _ => self.rng.below(300),
+        };
+        match self.rng.below(14) {
+            0..=2 => self.send(size, |c, message| c.send(&message)),
+            3..=5 => self.send(size, |c, message| c.send_owned(message)),
+            6 => self.send(size, |c, message| c.send_encoded(&EncodedMessage::new(&message))),
+            7 => self.send(self.max_output, |c, message| c.send_owned(message)),
+            8..=9 => self.take(),
+            10 if self.rng.one_in(10) => self.connection.shrink(),
+            10 if self.rng.one_in(20) => self.close(),
+            10 => self.send(size, |c, message| {
+                let text: &'static str = Box::leak(String::from_utf8_lossy(message.as_bytes()).into());
+                assert_eq!(text.len(), message.as_bytes().len());
+                c.send_owned(Message::Binary(text.as_bytes().into()))
+            }),
+            _ => self.write(),
+        }
+    }
+
+    fn send(
+        &mut self,
+        size: usize,
+        send: impl FnOnce(&mut Connection, Message<'static>) -> Result<(), SendError>,
+    ) {
+        let payload: Vec<u8> = (0..size).map(|i| (i * 7 % 127) as u8).collect();
+        let key = (self.role == Role::Client).then_some([0; 4]);
+        let len = header(BINARY, key, Form::shortest(size as u64), size as u64).len() + size;
+        let expected = match self.output().len() + len {
+            _ if self.closed => Err(SendError::Closed),
+            _ if len > self.max_output => Err(SendError::TooLarge),
+            all if all > self.max_output => Err(SendError::OutputFull),
+            _ => Ok(()),
+        };
+        let result = send(&mut self.connection, Message::from(payload.clone()));
+        assert_eq!(result, expected, "{len} behind {}", self.output().len());
+        if result.is_ok() {
+            self.accept(BINARY, &payload);
+        }
+    }
+
+    fn accept(&mut self, first: u8, payload: &[u8]) {
+        let key = (self.role == Role::Client).then(|| {
+            let mut key = [0; 4];
+            self.keys.fill(&mut key);
+            key
+        });
+        self.accepted.extend(frame(first, key, payload));
+    }
+
+    fn close(&mut self) {
+        let closed = std::mem::replace(&mut self.closed, true);
+        let result = self.connection.close(CloseCode::NORMAL, "");
+        assert_eq!(result, if closed { Err(SendError::Closed) } else { Ok(()) });
+        if !closed {
+            self.accept(CLOSE, &close_payload(1000, ""));
+        }
+    }
+
+    fn take(&mut self) {
+        let Some(segment) = self.connection.take_output() else {
+            return assert!(self.waiting().is_empty());
+        };
+        assert!(!segment.is_empty() && self.waiting().starts_with(segment.as_ref()));
+        self.in_flight.push_back(segment);
+    }
+
+    /// Writes of what is in flight, or else of the output.
+    fn write(&mut self) {
+        let most = self.rng.pick(&[1, 10, 1000, 100_000, usize::MAX]);
+        let n = match self.in_flight.front_mut() {
+            Some(segment) => {
+                let n = segment.len().min(most);
+                segment.advance(n);
+                n
+            }
+            None => self.connection.output().len().min(most),
+        };
+        self.connection.output_written(n);
+        self.written += n;
+        if self.in_flight.front().is_some_and(Segment::is_empty) {
+            self.in_flight.pop_front();
+        }
+    }
+
+    fn check(&mut self) {
+        let mut slices = vec![&[][..]; self.rng.below(5)];
+        let (connection, waiting) = (&self.connection, self.waiting());
+        assert_eq!(connection.output_len(), self.output().len());
+        assert_eq!(connection.wants_write(), !waiting.is_empty());
+        let high = self.role == Role::Server && self.output().len() > self.high_water;
+        assert_eq!(connection.wants_read(), !high);
+        assert!(waiting.starts_with(connection.output()));
+        assert_eq!(connection.output().is_empty(), waiting.is_empty());
+
+        let n = connection.output_slices(&mut slices);
+        let bytes = slices[..n].concat();
+        assert!(slices[..n].iter().all(|slice| !slice.is_empty()) && waiting.starts_with(&bytes));
+        assert!(n == slices.len() || bytes.len() == waiting.len(), "as many as there is room for");
+    }
+
+    fn finish(mut self) {
+        self.close();
+        let bytes = self.role.frame(CLOSE, b"");
+        events(&mut self.connection, &bytes);
+        assert_eq!(self.connection.state(), State::Closed);
+        while !self.output().is_empty() {
+            assert!(!self.connection.should_shutdown() && !self.connection.is_ended());
+            if self.rng.one_in(3) {
+                self.take();
+            }
+            self.write();
+            self.check();
+        }
+        assert_eq!(self.connection.should_shutdown(), self.role == Role::Server);
+        self.connection.recv_eof();
+        assert!(self.connection.is_ended());
+    }
+}
+
+#[test]
+fn a_payload_that_is_owed_comes_behind_all_pieces() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(Config::default());
+        connection.send_owned(Message::from(vec![7; 50_000])).expect("open");
+        connection.send_text("small").expect("open");
+        let mask = connection.send_header(Kind::Binary, 3).expect("open");
+        let mut payload = *b"abc";
+        mask.into_iter().for_each(|mut mask| mask.apply(&mut payload));
+        let mut wire = output(&connection);
+        wire.extend(payload);
+        // Some of it in flight, and a write that goes beyond.
+        let flying = connection.take_output().map_or(0, |segment| segment.len());
+        connection.output_written(flying + 10);
+        assert_eq!((connection.payload_owed(), connection.output_len()), (3, wire.len() - flying - 13));
+        connection.output_written(wire.len() - flying - 12);
+        assert_eq!((connection.payload_owed(), connection.output_len()), (2, 0));
+        connection.output_written(2);
+        let expected = [(BINARY, vec![7; 50_000]), (TEXT, b"small".to_vec()), (BINARY, b"abc".to_vec())];
+        assert_eq!(plain(&wire), expected);
+        assert_eq!(connection.send_text("next"), Ok(()));
+    }
+}
+
+#[test]
+fn a_close_that_is_in_flight_is_not_written_yet() {
+    let mut connection = Connection::server(Config::default());
+    receive(&mut connection, Role::Server, &[(CLOSE, b"")]);
+    let segment = connection.take_output().expect("the answer");
+    assert!(!connection.wants_write() && !connection.should_shutdown());
+    connection.recv_eof();
+    assert!(!connection.is_ended());
+    connection.output_written(segment.len());
+    assert!(connection.should_shutdown() && connection.is_ended());
+}
+
+#[test]
+fn a_connection_that_is_given_up_forgets_what_is_in_flight() {
+    use core::time::Duration;
+    let mut connection = Connection::server(Config::default());
+    connection.send_owned(Message::from(vec![7; 50_000])).expect("open");
+    connection.close(CloseCode::NORMAL, "").expect("open");
+    let (_header, payload) = (connection.take_output(), connection.take_output().expect("the payload"));
+    connection.handle_timeout(Duration::ZERO);
+    assert!(connection.next_timeout().is_some() && !connection.is_ended());
+    connection.handle_timeout(Duration::from_secs(1000));
+    assert!(connection.recv(&mut Input::default()).is_some());
+    assert!(connection.is_ended() && !connection.wants_write());
+    connection.output_written(payload.len());
+    assert!(connection.is_ended());
+}
+
+#[test]
+fn pieces_stay_where_they_are() {
+    let mut connection = Connection::server(Config::default());
+    let payload = vec![7; 50_000];
+    let address = payload.as_ptr();
+    connection.send_owned(Message::from(payload)).expect("open");
+    connection.output_written(4);
+    assert_eq!(connection.output().as_ptr(), address, "moved, not copied");
+    let segment = connection.take_output().expect("the payload");
+    assert_eq!(Box::new(segment).as_ref().as_ref().as_ptr(), address);
+    connection.output_written(50_000);
+
+    let news = EncodedMessage::new(&Message::from(vec![7; 50_000]));
+    connection.send_encoded(&news).expect("open");
+    assert_eq!(connection.output().as_ptr(), news.frame().as_ptr(), "shared");
+}
+
+#[test]
+fn debug_tells_lengths_and_no_payload() {
+    let secret = "secret".repeat(5000);
+    let mut connection = Connection::server(Config::default());
+    connection.send_text(&secret).expect("open");
+    connection.send_owned(Message::from(secret.clone())).expect("open");
+    let encoded = EncodedMessage::new(&Message::from(secret.as_str()));
+    connection.send_encoded(&encoded).expect("open");
+    let mut cut = Role::Server.frame(TEXT, secret.as_bytes());
+    cut.pop();
+    events(&mut connection, &cut);
+    let segment = Segment::from(secret.clone().into_bytes());
+    for debug in [format!("{connection:?}"), format!("{encoded:?}"), format!("{segment:?}")] {
+        assert!(debug.len() < 2000 && debug.contains("30000"), "{debug}");
+        assert!(!debug.contains("secret") && !debug.contains("115, 101"), "{debug}");
+    }
+}
