@@ -16,6 +16,24 @@ use core::{fmt, mem};
 #[derive(Default)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
+    #[cfg(feature = "alloc")]
+    hold: Hold,
+}
+
+/// What the owner of a buffer and the protocol tell one another about a frame that is cut: it may stay in the buffer.
+#[cfg(feature = "alloc")]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Hold {
+    /// How long a frame may be to stay until it is complete; 0: none may.
+    pub(crate) max_frame: usize,
+    /// How many bytes were lent. What is below is about the frame at the front of these.
+    pub(crate) lent: usize,
+    /// How many of them were there the last time, and stayed.
+    pub(crate) stayed: usize,
+    /// How many of its payload bytes are known to be valid text.
+    pub(crate) checked: usize,
+    /// How long it is; 0 if that is not known.
+    pub(crate) frame: usize,
 }
 
 /// The length alone.
@@ -29,7 +47,56 @@ impl<'b> Input<'b> {
     /// Lends `bytes`, as they were received.
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes }
+        Self {
+            bytes,
+            #[cfg(feature = "alloc")]
+            hold: Hold::default(),
+        }
+    }
+
+    /// The same, for an owner that keeps a frame that is cut.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn holding(bytes: &'b mut [u8], hold: Hold) -> Self {
+        Self { bytes, hold }
+    }
+
+    /// Whether a frame may stay that is cut.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn holds(&self) -> bool {
+        self.hold.max_frame > 0
+    }
+
+    /// What is known about the frame at the front.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn held(&self) -> Hold {
+        if self.bytes.len() == self.hold.lent {
+            self.hold
+        } else {
+            Hold { max_frame: self.hold.max_frame, lent: self.bytes.len(), ..Hold::default() }
+        }
+    }
+
+    /// The frame at the front stays.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn hold(&mut self, frame: usize, checked: usize) {
+        self.hold = Hold { stayed: self.bytes.len(), frame, checked, ..self.held() };
+    }
+
+    /// Whether there is anything that was not there the last time.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn has_new(&self) -> bool {
+        self.bytes.len() > self.hold.stayed
+    }
+
+    /// Whether a part of a message stays at the front.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn keeps_message(&self) -> bool {
+        self.hold.frame > 0 && self.bytes.len() == self.hold.lent
     }
 
     /// How many bytes are left.
@@ -60,6 +127,13 @@ impl<'b> Input<'b> {
         let (taken, left) = bytes.split_at_mut(n.min(bytes.len()));
         self.bytes = left;
         taken
+    }
+}
+
+impl fmt::Debug for Input<'_> {
+    /// Without the bytes, which are somebody's messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("len", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 

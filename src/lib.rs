@@ -99,7 +99,10 @@
 //! * Keepalive and deadlines, without a clock: [`next_timeout`](Connection::next_timeout) and
 //!   [`handle_timeout`](Connection::handle_timeout) join the loop; [`Config`] says which.
 //! * Two threads or tasks for one connection: [`split`](Connection::split).
-//! * A large payload written from where it is: [`send_header`](Connection::send_header).
+//! * Large messages without copies: moved in by [`send_owned`](Connection::send_owned), written from where they are with
+//!   [`send_header`](Connection::send_header), borrowed from a [`ReadBuffer`] although they came in many reads.
+//! * Vectored and completion-based writes: [`output_slices`](Connection::output_slices),
+//!   [`take_output`](Connection::take_output).
 //! * One message for many connections, encoded and compressed once: [`EncodedMessage`].
 //! * Inside another HTTP library: [`UpgradeRequest::from_parts`](handshake::UpgradeRequest::from_parts).
 //!
@@ -122,6 +125,7 @@
 //! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
+//! | `simdutf8` | UTF-8 with vector instructions, by the crate of that name; no `unsafe` here |
 //! | `simd` (with `std`) | masking (on x86-64) and UTF-8 with the vector instructions that the processor has; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
@@ -169,7 +173,8 @@ pub mod tokio;
 
 #[cfg(feature = "alloc")]
 pub use connection::{
-    Chunk, Config, Connection, EncodedMessage, Event, Message, Notice, Receiver, Segment, Sender, State,
+    Chunk, Config, Connection, EncodedMessage, Event, Lent, Message, Notice, ReadBuffer, Receiver, Segment,
+    Sender, State,
 };
 #[cfg(feature = "alloc")]
 pub use endpoint::{Answer, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step};

@@ -79,7 +79,7 @@ macro_rules! for_each_level {
 
 for_each_level!(apply, apply_at, (mask: Mask, payload: &mut [u8]), mask.apply_long(payload));
 for_each_level!(copy, copy_at, (mask: Mask, from: &[u8], to: &mut [u8]), mask.copy_long(from, to));
-for_each_level!(append, append_at, (mask: Mask, from: &[u8], to: &mut Vec<u8>), mask.append_by(from, to, |word, key| word ^ key));
+for_each_level!(append, append_at, (mask: Mask, from: &[u8], to: &mut Vec<u8>), mask.append_blocks(from, to));
 
 #[cfg(test)]
 mod tests {

@@ -64,7 +64,7 @@ fn client_words(event: &ClientEvent<'_>) -> String {
 fn switching_protocols(written: &[u8]) -> Vec<u8> {
     let mut request = written.to_vec();
     match ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut request)) {
-        ServerProgress::Upgrade(request) => request.accept().take_output(),
+        ServerProgress::Upgrade(request) => request.accept().output().to_vec(),
         other => panic!("{other:?}"),
     }
 }

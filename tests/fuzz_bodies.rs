@@ -26,9 +26,9 @@ macro_rules! targets {
 }
 
 targets! {
-    calls: 10_000,
-    client: 5_000,
-    compress: 2_000,
+    calls: 3_000,
+    client: 3_000,
+    compress: 1_000,
     connect: 5_000,
     connection: 20_000,
     deflate_negotiation: 10_000,
@@ -41,11 +41,11 @@ targets! {
     inflate: 6_000,
     mask: 20_000,
     origin: 5_000,
-    pair: 4_000,
+    pair: 2_000,
     redirect: 5_000,
     request: 5_000,
     response: 5_000,
-    server: 5_000,
+    server: 3_000,
     url: 10_000,
     utf8: 20_000,
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use sansocket::frame::Kind;
-use sansocket::{CloseCode, Connection, EncodedMessage, Message, Segment, SendError, State};
+use sansocket::{CloseCode, Connection, EncodedMessage, Message, ReadBuffer, Segment, SendError, State};
 
 use super::Tape;
 use crate::common::{
@@ -26,7 +26,9 @@ pub(crate) fn body(data: &[u8]) {
         .idle_timeout(timers.map(|time| time * 3))
         .pong_timeout(Duration::from_secs(5))
         .close_timeout(Duration::from_secs(5));
+    let buffer = timers.is_none().then(|| ReadBuffer::new(0, MAX_HELD));
     let mut fuzzed = Fuzzed {
+        buffer,
         role,
         max_output,
         connection: role.connection(config),
@@ -44,7 +46,43 @@ pub(crate) fn body(data: &[u8]) {
     fuzzed.finish();
 }
 
+/// As [`feed`], by way of a read buffer: it holds no more than a frame that is cut, and never much more memory than arrived.
+fn feed_buffer(
+    connection: &mut Connection,
+    buffer: &mut ReadBuffer,
+    mode: Mode,
+    mut bytes: &[u8],
+    seen: &mut Collector,
+) {
+    loop {
+        let space = buffer.space();
+        let n = space.len().min(bytes.len());
+        space[..n].copy_from_slice(&bytes[..n]);
+        bytes = &bytes[n..];
+        buffer.filled(n);
+        let mut input = buffer.input();
+        loop {
+            let event = match mode {
+                Mode::Messages => connection.recv(&mut input),
+                Mode::Chunks => connection.recv_chunk(&mut input),
+            };
+            let Some(event) = event else { break };
+            let over = matches!(seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)));
+            assert!(!over, "I4: {event:?} after the last event");
+            seen.push(&event);
+        }
+        assert!(mode == Mode::Messages || input.is_empty(), "I2");
+        drop(input);
+        assert!(buffer.unread().len() < MAX_HELD, "I2: only a frame that is cut may stay");
+        if bytes.is_empty() {
+            return;
+        }
+    }
+}
+
 struct Fuzzed {
+    /// What the peer sends is read into it.
+    buffer: Option<ReadBuffer>,
     role: Role,
     max_output: usize,
     connection: Connection,
@@ -132,7 +170,10 @@ impl Fuzzed {
 
     fn receive(&mut self, operation: u8, bytes: &[u8]) {
         let mode = if operation < 128 { Mode::Messages } else { Mode::Chunks };
-        feed(&mut self.connection, mode, bytes, &mut self.seen);
+        match &mut self.buffer {
+            Some(buffer) => feed_buffer(&mut self.connection, buffer, mode, bytes, &mut self.seen),
+            None => feed(&mut self.connection, mode, bytes, &mut self.seen),
+        }
     }
 
     /// Writes `n` bytes of what is in flight.
@@ -194,5 +235,7 @@ impl Fuzzed {
     }
 }
 
+/// The longest frame that stays in the read buffer.
+const MAX_HELD: usize = 100;
 /// Sixteen Pongs, the latest one, and a Close.
 const REPLIES: usize = 18 * (2 + 4 + 125);

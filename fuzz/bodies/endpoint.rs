@@ -209,7 +209,7 @@ impl Driven {
         let Some(get) = get else { return b"HTTP/1.1 200 OK\r\n\r\n".to_vec() };
         let mut request = self.written[get..].to_vec();
         match ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut request)) {
-            ServerProgress::Upgrade(request) => super::drain(&mut request.accept()),
+            ServerProgress::Upgrade(request) => request.accept().output().to_vec(),
             _ => Vec::new(),
         }
     }

@@ -281,6 +281,8 @@ impl Assembly {
                 let pushed = utf8.push(payload);
                 let valid = pushed.unwrap_or_else(|invalid| invalid.valid);
                 let more = valid.text.len() + valid.carried.map_or(0, char::len_utf8);
+                // A code point that is cut has arrived, and is still to be appended.
+                let to_come = to_come.saturating_add(utf8.pending() as u64);
                 text.reserve_exact(growth(text.len(), text.capacity(), more, to_come));
                 text.extend(valid.carried);
                 text.push_str(valid.text);
@@ -353,7 +355,9 @@ fn growth(len: usize, capacity: usize, more: usize, to_come: u64) -> usize {
     }
     let whole = needed.saturating_add(usize::try_from(to_come).unwrap_or(usize::MAX));
     // Each step moves what is there, so few steps are worth some room, which is not touched before it is
-    // used.
+    // used. Headers have arrived as well, so that four reads of a power of two are all of what is four times that.
     let factor = if to_come == u64::MAX { 2 } else { 4 };
-    needed.saturating_mul(factor).min(whole) - len
+    let ahead = needed.saturating_mul(factor).saturating_add(factor * Header::MAX_LEN);
+    // No allocation may be larger than that, which on 32 bits is not much.
+    ahead.min(whole).min(isize::MAX.unsigned_abs()).max(needed) - len
 }

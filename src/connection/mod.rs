@@ -7,6 +7,7 @@ mod masks;
 mod message;
 mod notice;
 mod output;
+mod read_buffer;
 mod receiver;
 mod replies;
 mod segment;
@@ -20,6 +21,7 @@ pub use config::Config;
 pub use event::{Chunk, Event};
 pub use message::{EncodedMessage, Message};
 pub use notice::Notice;
+pub use read_buffer::{Lent, ReadBuffer};
 pub use receiver::Receiver;
 pub use segment::Segment;
 pub use sender::Sender;
@@ -187,17 +189,17 @@ impl Connection {
 
     #[inline(never)]
     pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let arrived = !input.is_empty();
+        let arrived = input.has_new();
         let event = self.receiver.next_event(input);
-        self.note(arrived, event.as_ref());
+        self.note(arrived, input, event.as_ref());
         event
     }
 
     /// Tells the sender what the receiver has to tell, without a detour.
     #[inline]
-    fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
+    fn note(&mut self, arrived: bool, input: &Input<'_>, event: Option<&Event<'_>>) {
         if arrived {
-            self.sender.heard(self.receiver.is_message(event));
+            self.sender.heard(self.receiver.is_message(input, event));
         }
         if let Some(notice) = self.receiver.reply(event) {
             self.sender.notice(notice);
@@ -211,9 +213,9 @@ impl Connection {
     /// way round, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let arrived = !input.is_empty();
+        let arrived = input.has_new();
         let event = self.receiver.next_chunk(input);
-        self.note(arrived, event.as_ref());
+        self.note(arrived, input, event.as_ref());
         event
     }
 

@@ -16,7 +16,7 @@ use super::message::{Assembly, Message};
 use super::notice::Notice;
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
-use crate::frame::{self, CloseFrame, ControlPayload, Decoder, Kind, Masked, Opcode, Utf8};
+use crate::frame::{self, CloseFrame, ControlPayload, Cut, Decoder, Kind, Mask, Masked, Opcode, Utf8};
 use crate::input::Input;
 
 /// The half of a [`Connection`](super::Connection) that turns received bytes into events.
@@ -32,8 +32,8 @@ pub struct Receiver {
     /// The payload of a control frame that was cut; few are.
     control: Option<Box<ControlPayload>>,
     state: State,
-    /// Nothing more will arrive.
-    eof: bool,
+    /// Why nothing more will arrive: reported once the input is used up, unless the connection was over anyway.
+    end: Option<ProtocolError>,
     /// What the sender has not been told: that bytes arrived, with a message among them, and the replies, whose
     /// memory is kept. Only a half in the hands of a caller has anything here; a
     /// [`Connection`](super::Connection) tells it at once.
@@ -53,8 +53,6 @@ struct Partial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The transport is over: this is reported once the input is used up.
-    Ending(ProtocolError),
     /// An error was found behind bytes that were handed out, or by the sender's timers; it is reported next.
     Failing(ProtocolError),
     /// A Close or a failure was reported: whatever else arrives is dropped.
@@ -78,7 +76,7 @@ impl Receiver {
             utf8: Utf8::new(),
             control: None,
             state: State::Open,
-            eof: false,
+            end: None,
             heard_noticed: false,
             message_noticed: false,
             noticed: None,
@@ -102,18 +100,18 @@ impl Receiver {
             self.message_noticed = true;
             return Some(Event::Message(message));
         }
-        let arrived = !input.is_empty();
+        let arrived = input.has_new();
         let event = self.next_event(input);
-        self.note(arrived, event.as_ref());
+        self.note(arrived, input, event.as_ref());
         event
     }
 
     /// See [`Connection::recv_chunk`](super::Connection::recv_chunk). What the sender has to be told is in the
     /// [notice](Self::take_notice).
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        let arrived = !input.is_empty();
+        let arrived = input.has_new();
         let event = self.next_chunk(input);
-        self.note(arrived, event.as_ref());
+        self.note(arrived, input, event.as_ref());
         event
     }
 
@@ -137,9 +135,9 @@ impl Receiver {
         self.noticed.as_ref().is_some_and(|notice| notice.has_reply())
     }
 
-    fn note(&mut self, arrived: bool, event: Option<&Event<'_>>) {
+    fn note(&mut self, arrived: bool, input: &Input<'_>, event: Option<&Event<'_>>) {
         self.heard_noticed |= arrived;
-        self.message_noticed |= arrived && self.is_message(event);
+        self.message_noticed |= arrived && self.is_message(input, event);
         if let Some(reply) = self.reply(event) {
             self.noticed.get_or_insert_default().merge(reply);
         }
@@ -147,8 +145,10 @@ impl Receiver {
 
     /// Whether this event, or what has arrived of the next one, belongs to a message.
     #[inline]
-    pub(crate) fn is_message(&self, event: Option<&Event<'_>>) -> bool {
-        matches!(event, Some(Event::Message(_) | Event::Chunk(_))) || self.message.is_some()
+    pub(crate) fn is_message(&self, input: &Input<'_>, event: Option<&Event<'_>>) -> bool {
+        matches!(event, Some(Event::Message(_) | Event::Chunk(_)))
+            || self.message.is_some()
+            || input.keeps_message()
     }
 
     /// What the sender has to do about this event, if anything, or about the end of the stream.
@@ -160,28 +160,19 @@ impl Receiver {
 
     /// See [`Connection::recv_eof`](super::Connection::recv_eof).
     pub fn recv_eof(&mut self) {
-        self.eof = true;
-        self.end(ProtocolError::UnexpectedEof);
+        self.end = self.end.or(Some(ProtocolError::UnexpectedEof));
     }
 
     /// See [`Connection::recv_error`](super::Connection::recv_error). The [`Sender`](super::Sender) has to
     /// [abort](super::Sender::abort).
     pub fn recv_error(&mut self) {
-        self.eof = true;
-        self.end(ProtocolError::TransportFailed);
-    }
-
-    /// The transport is over: what is left of the input is received before that is reported.
-    fn end(&mut self, error: ProtocolError) {
-        if self.state == State::Open {
-            self.state = State::Ending(error);
-        }
+        self.end = self.end.or(Some(ProtocolError::TransportFailed));
     }
 
     /// The sender gave the connection up for this reason ([`Sender::lost`](super::Sender::lost)): the next
     /// `recv` reports it, unless the connection was over anyway.
     pub fn lose(&mut self, error: ProtocolError) {
-        if self.state == State::Open {
+        if self.state == State::Open && self.end.is_none() {
             self.state = State::Failing(error);
         }
     }
@@ -195,18 +186,22 @@ impl Receiver {
 
     /// Whether the transport has ended, and everything that came before was reported.
     pub(crate) fn has_ended(&self) -> bool {
-        self.eof && self.is_ended()
+        self.end.is_some() && self.is_ended()
     }
 
     /// Whether the transport may bring more.
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
-        !self.eof
+        self.end.is_none()
     }
 
     /// Whether the next `recv` reports the end, without any input.
     pub(crate) fn has_last_words(&self) -> bool {
-        matches!(self.state, State::Ending(_) | State::Failing(_))
+        match self.state {
+            State::Open => self.end.is_some(),
+            State::Failing(_) => true,
+            State::Done => false,
+        }
     }
 
     /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
@@ -216,7 +211,7 @@ impl Receiver {
     /// all the rest.
     #[inline(always)]
     pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
-        if !matches!(self.state, State::Open) {
+        if self.state != State::Open {
             return None;
         }
         let (kind, payload) = self.decoder.next_whole(input)?;
@@ -252,7 +247,38 @@ impl Receiver {
 
     #[inline(never)]
     pub(crate) fn next_event<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
+        if input.holds() && self.hold(input).is_some() {
+            return None;
+        }
         self.events(input, usize::MAX, Self::assemble)
+    }
+
+    /// Leaves the frame at the front of the input there, if it is cut and may stay until it is complete. Its header
+    /// and its text are checked as far as they have arrived: `None` also if they break a rule, which is then found
+    /// where all rules are.
+    #[inline(never)]
+    fn hold(&self, input: &mut Input<'_>) -> Option<()> {
+        if self.state != State::Open || self.end.is_some() {
+            return None;
+        }
+        let (bytes, held) = (input.as_slice(), input.held());
+        let (kind, mask, header_len, payload_len) = match self.decoder.peek_cut(bytes)? {
+            Cut::Header => {
+                input.hold(0, 0);
+                return Some(());
+            }
+            Cut::Payload { kind, mask, header_len, payload_len } => (kind, mask, header_len, payload_len),
+        };
+        let frame = header_len.checked_add(payload_len).filter(|frame| *frame <= held.max_frame)?;
+        let checked = match kind {
+            Kind::Binary => 0,
+            Kind::Text => {
+                let unchecked = bytes.get(header_len + held.checked..)?;
+                held.checked + valid_len(unchecked, mask, held.checked)?
+            }
+        };
+        input.hold(frame, checked);
+        Some(())
     }
 
     /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed
@@ -266,7 +292,7 @@ impl Receiver {
     ) -> Option<Event<'b>> {
         loop {
             match self.state {
-                State::Open | State::Ending(_) => {}
+                State::Open => {}
                 State::Failing(error) => return Some(self.fail(error)),
                 State::Done => {
                     input.take(usize::MAX);
@@ -280,7 +306,7 @@ impl Receiver {
             };
             let event = match self.decoder.next_masked(input, max, compressed_step) {
                 Ok(None) => {
-                    let State::Ending(error) = self.state else { return None };
+                    let error = self.end?;
                     // Of a frame that was cut nothing more will come.
                     input.take(usize::MAX);
                     return Some(self.fail(error));
@@ -408,6 +434,23 @@ impl Partial {
         let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
         Self { assembly: Assembly::new(kind), begun: false }
     }
+}
+
+/// How many bytes of the beginning of `payload` are complete code points, if all of it may be text. It is masked, and begins
+/// `at` bytes into its frame.
+fn valid_len(payload: &[u8], mask: Option<Mask>, at: usize) -> Option<usize> {
+    let (mut mask, mut utf8, mut unmasked) = (mask.map(|mask| mask.after(at)), Utf8::new(), [0; 1024]);
+    for piece in payload.chunks(unmasked.len()) {
+        let text = match &mut mask {
+            None => piece,
+            Some(mask) => {
+                mask.copy(piece, &mut unmasked);
+                &unmasked[..piece.len()]
+            }
+        };
+        utf8.push(text).ok()?;
+    }
+    Some(payload.len() - utf8.pending())
 }
 
 /// A message whose whole payload lies in the input.

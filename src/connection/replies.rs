@@ -50,7 +50,10 @@ impl Replies {
 
     /// Remembers a Pong, in place of the one before.
     pub(crate) fn keep_pong(&mut self, payload: ControlPayload) {
-        self.pong = Some(Box::new(payload));
+        match &mut self.pong {
+            Some(kept) => **kept = payload,
+            None => self.pong = Some(Box::new(payload)),
+        }
     }
 
     pub(crate) fn keep_close(&mut self, payload: ControlPayload) {

@@ -297,14 +297,34 @@ impl Decoder {
         Some(Whole { kind, key: *key, header_len: bytes.len() - payload.len(), payload_len })
     }
 
-    /// Reads the header of the next frame, of which `have` bytes came before; `false` if it is still cut.
-    fn read_header(&mut self, have: u8, input: &mut Input<'_>) -> Result<bool, ProtocolError> {
-        let rules = Rules {
+    /// The frame at the front of `bytes`, if it is cut in its header, or in its payload and is a message that
+    /// [`next_whole`](Self::next_whole) would return. `None` also if it breaks a rule.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn peek_cut(&self, bytes: &[u8]) -> Option<Cut> {
+        if !self.is_between_messages() || bytes.is_empty() {
+            return None;
+        }
+        let Some((header, header_len)) = Header::parse_by(&self.rules(), bytes).ok()? else {
+            return Some(Cut::Header);
+        };
+        let kind = whole_message(bytes[0])?;
+        let payload_len = usize::try_from(header.payload_len).ok()?;
+        let is_cut = payload_len > bytes.len() - header_len;
+        is_cut.then(|| Cut::Payload { kind, mask: header.mask.map(Mask::new), header_len, payload_len })
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
             masked: Some(self.masked),
             rsv1: self.rsv1,
             limits: self.limits,
             fragments: Some(self.fragments),
-        };
+        }
+    }
+
+    /// Reads the header of the next frame, of which `have` bytes came before; `false` if it is still cut.
+    fn read_header(&mut self, have: u8, input: &mut Input<'_>) -> Result<bool, ProtocolError> {
+        let rules = self.rules();
         let have = usize::from(have);
         let bytes = input.as_slice();
         let more = bytes.len().min(Header::MAX_LEN - have);
@@ -348,4 +368,12 @@ pub(crate) struct Whole {
     key: [u8; 4],
     header_len: usize,
     payload_len: usize,
+}
+
+/// Where the frame at the front of the input is cut.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub(crate) enum Cut {
+    Header,
+    Payload { kind: Kind, mask: Option<Mask>, header_len: usize, payload_len: usize },
 }

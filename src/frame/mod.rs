@@ -24,4 +24,4 @@ pub use mask::Mask;
 pub use rules::Limits;
 pub use utf8::{InvalidUtf8, Utf8, ValidText};
 #[cfg(feature = "alloc")]
-pub(crate) use {decoder::Masked, utf8::validate};
+pub(crate) use {decoder::Cut, decoder::Masked, utf8::validate};

@@ -59,6 +59,12 @@ impl Utf8 {
         if self.is_complete() { 0 } else { width(self.cut[0]) - usize::from(self.len) }
     }
 
+    /// How many bytes of the cut code point have come.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn pending(&self) -> usize {
+        self.len as usize
+    }
+
     /// Validates the next bytes of the text.
     ///
     /// # Errors
@@ -110,7 +116,7 @@ impl Utf8 {
 /// The text that `bytes` are, if they are valid.
 #[inline]
 pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
-    #[cfg(feature = "simd")]
+    #[cfg(feature = "simdutf8")]
     if bytes.len() >= 256 || has_wide_words(bytes) {
         return simdutf8::basic::from_utf8(bytes).ok();
     }
@@ -118,7 +124,7 @@ pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
 }
 
 /// Whether some of the words of eight bytes are not ASCII: without, vectors do not pay for a short text.
-#[cfg(feature = "simd")]
+#[cfg(feature = "simdutf8")]
 #[inline]
 fn has_wide_words(bytes: &[u8]) -> bool {
     let (words, _) = bytes.as_chunks::<8>();

@@ -84,7 +84,7 @@ fn by_hand(bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
     while let Some(event) = connection.recv(&mut input) {
         words.push(event_words(&event));
     }
-    (words, connection.take_output())
+    (words, connection.output().to_vec())
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 
 use arbitrary::Arbitrary;
 use sansocket::{Connection, ProtocolError};
+use tungstenite::protocol::WebSocketConfig;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
@@ -124,7 +125,9 @@ fn socket(role: Role, bytes: &[u8]) -> WebSocket<Script> {
         Role::Server => tungstenite::protocol::Role::Server,
         Role::Client => tungstenite::protocol::Role::Client,
     };
-    WebSocket::from_raw_socket(Script { left: bytes.to_vec(), written: Vec::new() }, role, None)
+    // Small buffers are made faster than large ones.
+    let config = WebSocketConfig::default().read_buffer_size(1024).write_buffer_size(0);
+    WebSocket::from_raw_socket(Script { left: bytes.to_vec(), written: Vec::new() }, role, Some(config))
 }
 
 /// What tungstenite reads, and whether it refuses something.

@@ -1,0 +1,218 @@
+//! [`ReadBuffer`]: where bytes are read into, and where messages stay until they are complete.
+//!
+//! ```text
+//! bytes   │ consumed │ unread: a frame that is cut │ space, initialised │
+//!         0          start                         end                  bytes.len()
+//! ```
+//!
+//! Before it is read into again, an unread frame moves to the front if there is not enough space behind it.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem;
+use core::ops::{Deref, DerefMut};
+
+use crate::input::{Hold, Input};
+
+/// A buffer to read into, kept between reads, from which also large messages are borrowed.
+///
+/// An [`Input`] over a buffer of one's own takes every byte; a message that came in several reads is copied to
+/// memory of its own. A `ReadBuffer` leaves a message that is cut where it is, offers the space for its rest, and lends it when
+/// it is complete: nothing is copied, and no memory is allocated for each message. What does not fit is received as ever.
+///
+/// ```
+/// use std::io::Read;
+/// use sansocket::{Config, Connection, Event, ReadBuffer};
+/// let mut connection = Connection::server(Config::default());
+/// let mut buffer = ReadBuffer::default();
+/// let mut transport: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // RFC 6455 §5.7
+/// # let mut messages = 0;
+/// loop {
+///     let mut input = buffer.input();
+///     while let Some(event) = connection.recv(&mut input) {
+///         if let Event::Message(message) = event {
+///             assert_eq!(message.as_text(), Some("Hello"));
+/// #           messages += 1;
+///         }
+///     }
+///     drop(input); // tells the buffer what was left
+///     let n = transport.read(buffer.space())?;
+///     buffer.filled(n);
+///     if n == 0 {
+///         break; // connection.recv_eof() ...
+///     }
+/// }
+/// # assert_eq!(messages, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct ReadBuffer {
+    bytes: Vec<u8>,
+    unread: Unread,
+    size: usize,
+    max_frame: usize,
+    /// The most that was in the buffer in the round before: from empty to empty.
+    last_round: usize,
+}
+
+/// Where in the buffer the bytes are that were not consumed.
+#[derive(Debug, Default)]
+struct Unread {
+    start: usize,
+    end: usize,
+    /// How long the frame is that begins there, if that is known; otherwise 0.
+    frame: usize,
+    /// How much of its payload is known to be valid text.
+    checked: usize,
+    /// How many of the bytes there have been lent before.
+    stayed: usize,
+}
+
+impl ReadBuffer {
+    /// `size`: how many bytes a read is offered. `max_frame`: how long a frame, its header included, may be to stay here until
+    /// it is complete. Allocates nothing yet.
+    #[must_use]
+    pub fn new(size: usize, max_frame: usize) -> Self {
+        let size = size.max(SMALLEST);
+        Self { bytes: Vec::new(), unread: Unread::default(), size, max_frame, last_round: 0 }
+    }
+
+    /// Space to read into: at least the size that [`new`](Self::new) was told. If a frame is cut it is the space for the rest of
+    /// it, but at most eight times as much as has arrived of it: memory is not for what was only announced.
+    ///
+    /// What was read is told with [`filled`](Self::filled). To ask again without having read is fine.
+    pub fn space(&mut self) -> &mut [u8] {
+        let Unread { start, end, frame, .. } = self.unread;
+        let unread = end - start;
+        if unread == 0 && end > 0 {
+            self.round_over();
+        }
+        let space = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD)).max(self.size);
+        if self.bytes.len() - self.unread.end < space {
+            self.make_space(space);
+        }
+        &mut self.bytes[self.unread.end..][..space]
+    }
+
+    /// The first `n` bytes of the [space](Self::space) were read.
+    pub fn filled(&mut self, n: usize) {
+        self.unread.end = self.unread.end.saturating_add(n).min(self.bytes.len());
+    }
+
+    /// Lends what has not been consumed, for [`Connection::recv`](super::Connection::recv) and everything else that takes an
+    /// [`Input`]. `None` from `recv` means: read more; a frame that is cut may be left then.
+    #[inline]
+    pub fn input(&mut self) -> Lent<'_> {
+        let Self { bytes, unread, max_frame, .. } = self;
+        let bytes = &mut bytes[unread.start..unread.end];
+        let Unread { frame, checked, stayed, .. } = *unread;
+        let hold = Hold { max_frame: *max_frame, lent: bytes.len(), stayed, checked, frame };
+        Lent { input: Input::holding(bytes, hold), unread }
+    }
+
+    /// What has not been consumed.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        &self.bytes[self.unread.start..self.unread.end]
+    }
+
+    /// Whether everything has been consumed.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unread.start == self.unread.end
+    }
+
+    /// What has not been consumed, for somebody who goes on without the buffer.
+    #[must_use]
+    pub fn into_unread(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.unread.end);
+        self.bytes.drain(..self.unread.start);
+        self.bytes
+    }
+
+    /// Frees the memory if nothing is unread, as when a connection goes quiet.
+    pub fn release(&mut self) {
+        if self.is_empty() {
+            (self.bytes, self.unread) = (Vec::new(), Unread::default());
+        }
+    }
+
+    /// All was consumed: memory that neither this round nor the one before has needed is freed.
+    fn round_over(&mut self) {
+        let round = mem::take(&mut self.unread).end;
+        let last = mem::replace(&mut self.last_round, round);
+        if self.bytes.len() > self.size.max(last.min(round).saturating_mul(2)) {
+            self.bytes = Vec::new();
+        }
+    }
+
+    #[cold]
+    fn make_space(&mut self, space: usize) {
+        let Unread { start, end, .. } = self.unread;
+        let needed = (end - start).saturating_add(space);
+        if needed <= self.bytes.len() {
+            self.bytes.copy_within(start..end, 0);
+        } else {
+            // New memory comes zeroed from the system, and only what is unread is copied.
+            let mut larger = vec![0; needed];
+            larger[..end - start].copy_from_slice(&self.bytes[start..end]);
+            self.bytes = larger;
+        }
+        (self.unread.start, self.unread.end) = (0, end - start);
+    }
+}
+
+impl Default for ReadBuffer {
+    /// 16 KiB a read, and frames of up to 1 MiB.
+    fn default() -> Self {
+        Self::new(16 << 10, 1 << 20)
+    }
+}
+
+impl fmt::Debug for ReadBuffer {
+    /// Without the bytes, which are somebody's messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBuffer")
+            .field("unread", &self.unread().len())
+            .field("capacity", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The [`Input`] that a [`ReadBuffer`] lends; it dereferences to it. When it is dropped the buffer learns what was left.
+#[derive(Debug)]
+pub struct Lent<'b> {
+    input: Input<'b>,
+    unread: &'b mut Unread,
+}
+
+impl<'b> Deref for Lent<'b> {
+    type Target = Input<'b>;
+
+    #[inline]
+    fn deref(&self) -> &Input<'b> {
+        &self.input
+    }
+}
+
+impl<'b> DerefMut for Lent<'b> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Input<'b> {
+        &mut self.input
+    }
+}
+
+impl Drop for Lent<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let left = self.input.len().min(self.unread.end - self.unread.start);
+        let (end, Hold { frame, checked, .. }) = (self.unread.end, self.input.held());
+        *self.unread = Unread { start: end - left, end, frame, checked, stayed: left };
+    }
+}
+
+/// How many times as much as has arrived of a frame there is space for.
+const AHEAD: usize = 8;
+/// A read of nothing would look like the end of the stream.
+const SMALLEST: usize = 64;

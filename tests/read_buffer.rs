@@ -1,0 +1,260 @@
+//! The read buffer: the same events as with an input, large messages borrowed, memory only for what has arrived.
+#![cfg(feature = "alloc")]
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+mod common;
+#[path = "common/counting.rs"]
+mod counting;
+
+use std::borrow::Cow;
+
+use common::*;
+use counting::measure;
+use sansocket::{Config, Connection, Event, Message, ProtocolError, ReadBuffer};
+
+/// Reads `bytes` through a buffer, at most `most` bytes a read, and gives each event to `handle`.
+fn read(
+    connection: &mut Connection,
+    buffer: &mut ReadBuffer,
+    mut bytes: &[u8],
+    mut most: impl FnMut() -> usize,
+    mut handle: impl FnMut(&Event<'_>),
+) {
+    while !bytes.is_empty() {
+        let space = buffer.space();
+        let n = space.len().min(bytes.len()).min(most().max(1));
+        space[..n].copy_from_slice(&bytes[..n]);
+        bytes = &bytes[n..];
+        buffer.filled(n);
+        let mut input = buffer.input();
+        while let Some(event) = connection.recv(&mut input) {
+            handle(&event);
+        }
+    }
+}
+
+fn is_borrowed(event: &Event<'_>) -> bool {
+    matches!(event, Event::Message(Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_))))
+}
+
+#[test]
+fn the_same_events_as_the_model_at_every_cut() {
+    let close = close_payload(1000, "bye");
+    for role in Role::BOTH {
+        let table: [Frames<'_>; 9] = [
+            &[(TEXT, b"Hello"), (BINARY, &[7; 300]), (CLOSE, &close)],
+            &[(TEXT, "gr\u{fc}n \u{20ac}\u{1f980}".as_bytes()), (PING, b"p"), (TEXT, b"")],
+            &[(FIRST_TEXT, b"a\xE2\x82"), (PING, b"p"), (LAST, b"\xACb"), (TEXT, b"next")],
+            &[(FIRST_BINARY, &[1; 200]), (MIDDLE, b""), (LAST, &[2; 200])],
+            &[(TEXT, b"good \xE2\x28\xA1 and more text")],
+            &[(TEXT, b"cut \xE2\x82"), (TEXT, b"next")],
+            &[(BINARY, &[7; 900]), (BINARY, &[7; 1001])],
+            &[(PING, &[7; 125]), (PONG, b"x"), (0xFF, b"x")],
+            &[(TEXT, b"x"), (0x80, b"x")],
+        ];
+        for frames in table {
+            let bytes = role.frames(frames);
+            let expected = model(role, LIMITS, &bytes).events;
+            for max_frame in [0, 5, 100, 1 << 20] {
+                for cut in 0..bytes.len() {
+                    let mut buffer = ReadBuffer::new(64, max_frame);
+                    let (mut connection, mut seen) = (role.connection(config(LIMITS)), Collector::default());
+                    for piece in [&bytes[..cut], &bytes[cut..]] {
+                        read(&mut connection, &mut buffer, piece, || usize::MAX, |event| seen.push(event));
+                    }
+                    assert_eq!(seen.events, expected, "{max_frame} {cut}");
+                }
+                let mut buffer = ReadBuffer::new(64, max_frame);
+                let (mut connection, mut seen) = (role.connection(config(LIMITS)), Collector::default());
+                read(&mut connection, &mut buffer, &bytes, || 1, |event| seen.push(event));
+                assert_eq!(seen.events, expected, "{max_frame} byte by byte");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_is_checked_at_the_byte_that_breaks_it() {
+    for role in Role::BOTH {
+        let long = [b"valid text, ".repeat(300).as_slice(), b"\xE2\x28", &[b'x'; 5000]].concat();
+        let frames = [role.frame(TEXT, &long), role.frame(0x83, b"xyz"), role.frame(CLOSE, b"\x03\xED")];
+        for bytes in frames {
+            let breaks = breaking_byte(role, NO_LIMITS, &bytes).expect("it breaks a rule");
+            let (mut connection, mut buffer) = (role.connection(Config::default()), ReadBuffer::default());
+            let mut failed = false;
+            read(
+                &mut connection,
+                &mut buffer,
+                &bytes[..breaks - 1],
+                || 700,
+                |event| {
+                    failed |= matches!(event, Event::Failed(_));
+                },
+            );
+            assert!(!failed);
+            read(
+                &mut connection,
+                &mut buffer,
+                &bytes[breaks - 1..breaks],
+                || 1,
+                |event| {
+                    failed |= matches!(event, Event::Failed(_));
+                },
+            );
+            assert!(failed, "at byte {breaks}");
+        }
+    }
+}
+
+#[test]
+fn messages_in_random_cuts_are_borrowed_if_they_fit() {
+    const MAX_FRAME: usize = 100_000;
+    for seed in 0..12 {
+        let mut rng = Rng::new(seed);
+        let role = rng.pick(&Role::BOTH);
+        let mut connection = role.connection(Config::default());
+        let size = rng.pick(&[64, 4 << 10, 16 << 10]);
+        let mut buffer = ReadBuffer::new(size, MAX_FRAME);
+        let (mut expected, mut wire) = (Vec::new(), Vec::new());
+        for _ in 0..120 {
+            let len = match rng.below(12) {
+                0 => rng.below(150_000),
+                1..=3 => rng.below(20_000),
+                _ => rng.below(200),
+            };
+            let payload = vec![b'a' + (len % 26) as u8; len];
+            let first = rng.pick(&[TEXT, BINARY, BINARY]);
+            let frame = role.frame(first, &payload);
+            expected.push((first, len, frame.len() <= MAX_FRAME));
+            wire.extend(frame);
+            if rng.one_in(5) {
+                wire.extend(role.frame(PING, b"p"));
+            }
+        }
+        let (mut messages, most) = (Vec::new(), rng.pick(&[100, 3000, 1 << 20]));
+        read(
+            &mut connection,
+            &mut buffer,
+            &wire,
+            || 1 + rng.below(most),
+            |event| {
+                if let Event::Message(message) = event {
+                    let bytes = message.as_bytes();
+                    assert!(bytes.iter().all(|byte| *byte == b'a' + (bytes.len() % 26) as u8));
+                    let first = if message.as_text().is_some() { TEXT } else { BINARY };
+                    messages.push((first, bytes.len(), is_borrowed(event)));
+                }
+            },
+        );
+        assert_eq!(messages.len(), expected.len());
+        for (message, expected) in messages.iter().zip(&expected) {
+            assert_eq!((message.0, message.1), (expected.0, expected.1));
+            assert!(message.2 || !expected.2, "{expected:?} fits, and was not borrowed");
+        }
+    }
+}
+
+#[test]
+fn steady_messages_allocate_nothing_and_quiet_rounds_give_memory_back() {
+    for role in Role::BOTH {
+        let frame = role.frame(BINARY, &vec![7; 200_000]);
+        let (mut connection, mut buffer) = (role.connection(Config::default()), ReadBuffer::default());
+        let mut messages = 0;
+        let mut receive = |frame: &[u8], buffer: &mut ReadBuffer| {
+            read(
+                &mut connection,
+                buffer,
+                frame,
+                || usize::MAX,
+                |event| {
+                    assert!(is_borrowed(event));
+                    messages += 1;
+                },
+            );
+        };
+        (0..3).for_each(|_| receive(&frame, &mut buffer));
+        let (used, ()) = measure(|| (0..20).for_each(|_| receive(&frame, &mut buffer)));
+        assert_eq!(used.calls, 0, "{used:?}");
+        let small = role.frame(TEXT, b"small");
+        let (used, ()) = measure(|| (0..2).for_each(|_| receive(&small, &mut buffer)));
+        assert!(used.held <= (16 << 10) - 200_000, "{used:?}");
+        let (used, ()) = measure(|| buffer.release());
+        assert_eq!((used.held, buffer.is_empty()), (-(16 << 10), true));
+        assert_eq!(messages, 25);
+    }
+}
+
+#[test]
+fn what_is_announced_takes_no_memory() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(config(NO_LIMITS));
+        let mut buffer = ReadBuffer::new(1024, usize::MAX);
+        let mut bytes = header(BINARY, role.key(), Form::Eight, (1 << 62) - 1);
+        let mut arrived = bytes.len();
+        let (used, ()) = measure(|| {
+            read(&mut connection, &mut buffer, &bytes, || usize::MAX, |_| panic!("no event"));
+            assert_eq!(buffer.space().len(), 1024);
+        });
+        assert!(used.peak < 3000, "{used:?}");
+        bytes = vec![7; 10_000];
+        for _ in 0..20 {
+            read(&mut connection, &mut buffer, &bytes, || usize::MAX, |_| panic!("no event"));
+            arrived += bytes.len();
+            assert!(buffer.space().len() <= 8 * arrived.max(128));
+            assert_eq!(buffer.unread().len(), arrived);
+        }
+        let (used, ()) = measure(|| buffer.release());
+        assert_eq!(used.held, 0, "what is unread stays");
+        assert_eq!(buffer.into_unread().len(), arrived);
+    }
+}
+
+#[test]
+fn space_for_the_rest_of_a_frame_and_the_same_when_nothing_was_read() {
+    let frame = Role::Client.frame(BINARY, &[7; 50_000]);
+    let (mut connection, mut buffer) = (open(Role::Client), ReadBuffer::new(1000, 1 << 20));
+    for expected in [1000, 8000, 50_004 - 9000] {
+        let before = buffer.space().as_ptr();
+        assert_eq!(buffer.space().len(), expected);
+        buffer.filled(0);
+        let mut input = buffer.input();
+        assert_eq!(connection.recv(&mut input), None);
+        drop(input);
+        assert_eq!((buffer.space().as_ptr(), buffer.space().len()), (before, expected), "a read was pending");
+        let mut n = 0;
+        read(&mut connection, &mut buffer, &frame[..expected], || usize::MAX, |_| n += 1);
+        assert_eq!(n, usize::from(expected > 8000));
+    }
+}
+
+#[test]
+fn a_frame_that_stays_is_heard_once() {
+    use core::time::Duration;
+    let secs = Duration::from_secs;
+    let timed = Config::default().ping_interval(Some(secs(30))).pong_timeout(secs(10));
+    let (mut connection, mut buffer) = (Connection::server(timed), ReadBuffer::default());
+    connection.handle_timeout(secs(0));
+    let frame = Role::Server.frame(BINARY, &[7; 500]);
+    connection.handle_timeout(secs(20));
+    read(&mut connection, &mut buffer, &frame[..300], || usize::MAX, |_| panic!("no event"));
+    connection.handle_timeout(secs(20));
+    assert_eq!(connection.next_timeout(), Some(secs(50)), "it has arrived");
+    assert_eq!(connection.recv(&mut buffer.input()), None);
+    connection.handle_timeout(secs(40));
+    assert_eq!(connection.next_timeout(), Some(secs(50)), "nothing more has arrived");
+}
+
+#[test]
+fn the_end_of_the_stream_inside_a_frame_that_stays() {
+    for role in Role::BOTH {
+        let (mut connection, mut buffer) = (open(role), ReadBuffer::default());
+        let frame = role.frame(TEXT, b"Hello");
+        read(&mut connection, &mut buffer, &frame[..frame.len() - 1], || usize::MAX, |_| panic!("no event"));
+        assert!(!buffer.is_empty());
+        connection.recv_eof();
+        let event = connection.recv(&mut buffer.input());
+        assert_eq!(event, Some(Event::Failed(ProtocolError::UnexpectedEof)));
+        drop(event);
+        assert!(buffer.is_empty());
+    }
+}
