@@ -36,13 +36,6 @@ pub(crate) struct Hold {
     pub(crate) frame: usize,
 }
 
-/// The length alone.
-impl fmt::Debug for Input<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Input({} bytes)", self.len())
-    }
-}
-
 impl<'b> Input<'b> {
     /// Lends `bytes`, as they were received.
     #[inline]

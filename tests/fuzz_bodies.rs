@@ -42,6 +42,7 @@ targets! {
     mask: 20_000,
     origin: 5_000,
     pair: 2_000,
+    read_buffer: 5_000,
     redirect: 5_000,
     request: 5_000,
     response: 5_000,

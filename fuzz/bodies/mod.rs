@@ -19,6 +19,7 @@ pub(crate) mod mask;
 mod opening;
 pub(crate) mod origin;
 pub(crate) mod pair;
+pub(crate) mod read_buffer;
 pub(crate) mod reading;
 pub(crate) mod redirect;
 pub(crate) mod request;
@@ -39,7 +40,7 @@ pub(crate) fn url_words() -> &'static [&'static str] {
 }
 
 /// Each target by its name.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 22] = [
+pub(crate) const TARGETS: [(&str, fn(&[u8])); 23] = [
     ("calls", calls::body),
     ("client", client::body),
     ("compress", compress::body),
@@ -56,6 +57,7 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 22] = [
     ("mask", mask::body),
     ("origin", origin::body),
     ("pair", pair::body),
+    ("read_buffer", read_buffer::body),
     ("redirect", redirect::body),
     ("request", request::body),
     ("response", response::body),
