@@ -2,14 +2,84 @@
 //! and the stable `tests/fuzz_bodies.rs` both include them.
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
 
+pub(crate) mod calls;
+pub(crate) mod client;
+pub(crate) mod compress;
+pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod deflate_negotiation;
 pub(crate) mod endpoint;
+pub(crate) mod extensions;
 pub(crate) mod frames;
 pub(crate) mod handshake;
+pub(crate) mod header;
+pub(crate) mod headers;
 pub(crate) mod inflate;
 pub(crate) mod mask;
+mod opening;
+pub(crate) mod origin;
+pub(crate) mod pair;
+pub(crate) mod read_buffer;
+pub(crate) mod reading;
+pub(crate) mod redirect;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod server;
+mod transcript;
+pub(crate) mod url;
 pub(crate) mod utf8;
+
+use arbitrary::{Arbitrary, Unstructured};
+pub(crate) use opening::{Received, Text, text};
+use sansocket::Connection;
+pub(crate) use transcript::complete_frames;
+
+/// Pieces of URLs.
+pub(crate) fn url_words() -> &'static [&'static str] {
+    &url::WORDS
+}
+
+/// Each target by its name.
+pub(crate) const TARGETS: [(&str, fn(&[u8])); 23] = [
+    ("calls", calls::body),
+    ("client", client::body),
+    ("compress", compress::body),
+    ("connect", connect::body),
+    ("connection", connection::body),
+    ("deflate_negotiation", deflate_negotiation::body),
+    ("endpoint", endpoint::body),
+    ("extensions", extensions::body),
+    ("frames", frames::body),
+    ("handshake", handshake::body),
+    ("header", header::body),
+    ("headers", headers::body),
+    ("inflate", inflate::body),
+    ("mask", mask::body),
+    ("origin", origin::body),
+    ("pair", pair::body),
+    ("read_buffer", read_buffer::body),
+    ("redirect", redirect::body),
+    ("request", request::body),
+    ("response", response::body),
+    ("server", server::body),
+    ("url", url::body),
+    ("utf8", utf8::body),
+];
+
+/// The fuzzer's bytes as a value; `None` if they make none.
+pub(crate) fn structured<'d, T: Arbitrary<'d>>(data: &'d [u8]) -> Option<T> {
+    T::arbitrary_take_rest(Unstructured::new(data)).ok()
+}
+
+/// Writes all output.
+pub(crate) fn drain(connection: &mut Connection) -> Vec<u8> {
+    let mut written = Vec::new();
+    while connection.wants_write() {
+        written.extend_from_slice(connection.output());
+        connection.output_written(connection.output().len());
+    }
+    written
+}
 
 /// The fuzzer's bytes, read from the front as decisions.
 pub(crate) struct Tape<'d>(&'d [u8]);

@@ -362,7 +362,6 @@ impl Sender {
     /// The opening handshake is complete: the timers begin.
     pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
-        self.output = Output::default();
         self.heard(true);
     }
 

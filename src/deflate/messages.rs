@@ -125,6 +125,10 @@ impl Deflater {
     /// Compresses the next bytes of a message, `last` if it ends with them, to the front of `out`, which has
     /// room for the [`bound`](Self::bound); and tells how many bytes that are.
     pub(crate) fn deflate(&mut self, data: &[u8], last: bool, out: &mut [u8]) -> Result<usize, CodecError> {
+        // What a flush makes of nothing depends on what the compressor did before, for another connection too.
+        if data.is_empty() && !last {
+            return Ok(0);
+        }
         let state = self.state.get_or_insert_with(|| self.codec.compressor(self.window_bits, self.level));
         let len = state.compress(data, last && self.no_context_takeover, out);
         let compressed = len.ok().and_then(|len| out.get(..len));

@@ -8,6 +8,8 @@
 //!         (only if the header is cut)
 //! ```
 
+use core::fmt;
+
 use super::header::{Header, Kind, Opcode};
 use super::mask::Mask;
 use super::rules::{Fragments, Limits, Rules};
@@ -15,7 +17,7 @@ use crate::error::ProtocolError;
 use crate::input::Input;
 
 /// A piece of a frame, its payload unmasked in the buffer that it was received in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Chunk<'b> {
     /// The header of the frame that this is a piece of.
     pub header: Header,
@@ -25,6 +27,18 @@ pub struct Chunk<'b> {
     pub end: bool,
     /// The payload bytes that have arrived.
     pub payload: &'b mut [u8],
+}
+
+/// The length of the payload alone.
+impl fmt::Debug for Chunk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunk")
+            .field("header", &self.header)
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .field("len", &self.payload.len())
+            .finish()
+    }
 }
 
 /// A piece of a frame, its payload as it was received.

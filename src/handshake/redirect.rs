@@ -169,6 +169,7 @@ mod tests {
             ("ws://a/b", 301, "Location: file:///b\r\n", Err(E::Location)),
             ("ws://a/b", 301, "Location: http://\r\n", Err(E::Location)),
             ("ws://a/b", 301, "Location: /\u{e9}\r\n", Err(E::Location)),
+            ("ws://a/b", 301, "Location: /\u{e9}/../c\r\n", Err(E::Location)),
             ("ws://a/b", 301, "Location: /c\r\nLocation: /c\r\n", Err(E::Location)),
         ];
         for (from, status, headers, to) in cases {

@@ -83,6 +83,10 @@ impl Url {
     /// Where a reference found at this URL leads to (RFC 3986 §5.2); http is ws, and https is wss.
     pub(crate) fn join(&self, reference: &str) -> Result<Self, UrlError> {
         let reference = reference.split('#').next().unwrap_or_default();
+        // Before a segment with such a character can disappear with its dots.
+        if !reference.bytes().all(|byte| RESOURCE[usize::from(byte)]) {
+            return Err(UrlError::Character);
+        }
         let (secure, rest) = match reference.find([':', '/', '?']).map(|at| reference.split_at(at)) {
             Some((scheme, rest)) if rest.starts_with("://") => (is_secure(scheme)?, &rest[1..]),
             Some((_, rest)) if rest.starts_with(':') => return Err(UrlError::Scheme),

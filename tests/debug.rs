@@ -1,0 +1,213 @@
+//! `Debug` of what may be logged says how long payloads are, and tells no payload, no secret and no key.
+#![cfg(feature = "deflate")]
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+mod common;
+
+use core::fmt::Debug;
+
+use common::*;
+use sansocket::frame::{ControlPayload, Decoder};
+use sansocket::handshake::*;
+use sansocket::*;
+
+const SECRET: &str = "hunter2";
+/// As long as a log must never get.
+const MAX_LEN: usize = 2500;
+
+/// Everything that is looked at, by its name.
+#[derive(Default)]
+struct Logged(Vec<(&'static str, String)>);
+
+impl Logged {
+    fn look(&mut self, name: &'static str, value: &impl Debug) {
+        self.0.push((name, format!("{value:?}")));
+        self.0.push((name, format!("{value:#?}")));
+    }
+}
+
+fn long() -> Vec<u8> {
+    SECRET.as_bytes().repeat(20_000)
+}
+
+fn request_headers() -> [(&'static str, &'static str); 7] {
+    [
+        ("Host", "h"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+        ("Cookie", SECRET),
+        ("Authorization", SECRET),
+    ]
+}
+
+fn upgrade() -> UpgradeRequest {
+    let mut request = UpgradeRequest::from_parts("GET", "/", request_headers(), Config::default())
+        .expect("a legal request");
+    request.add_header("Set-Cookie", SECRET).expect("a legal header");
+    request
+}
+
+fn random(bytes: &mut [u8]) {
+    let secret = SECRET.as_bytes().iter().cycle();
+    bytes.iter_mut().zip(secret).for_each(|(byte, secret)| *byte = *secret);
+}
+
+fn client_request() -> ClientRequest {
+    let request = ClientRequest::new("ws://user:hunter2@h/").expect("a legal URL");
+    request.header("Cookie", SECRET).expect("a legal header")
+}
+
+fn refused() -> RefusedResponse {
+    let handshake = ClientHandshake::new(client_request(), Config::default(), random);
+    let mut answer =
+        format!("HTTP/1.1 403 \r\nSet-Cookie: {SECRET}\r\nContent-Length: 7\r\n\r\n{SECRET}").into_bytes();
+    match handshake.recv(&mut Input::new(&mut answer)) {
+        ClientProgress::Refused(refused) => refused,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn look_at_connections(logged: &mut Logged) {
+    for role in Role::BOTH {
+        let deflate = sansocket::deflate::Deflate::default();
+        let mut connection = role.connection(Config::default()).with_deflate(&deflate, &Default::default());
+        connection.compress(false);
+        connection.send_binary(&long()).expect("it is open");
+        // A message that is being put together.
+        events(&mut connection, &role.frame(FIRST_BINARY, &long()));
+        events(&mut connection, &role.frame(PING, SECRET.as_bytes())[..6]);
+        logged.look("Connection", &connection);
+        let (receiver, sender) = connection.split();
+        logged.look("Receiver", &receiver);
+        logged.look("Sender", &sender);
+        let mut connection = open(role);
+        let mut ping = role.frame(PING, SECRET.as_bytes());
+        let ping = connection.recv(&mut Input::new(&mut ping)).expect("a Ping");
+        logged.look("Event::Ping", &ping);
+        let (mut receiver, _) = open(role).split();
+        let mut ping = role.frame(PING, SECRET.as_bytes());
+        let _ = receiver.recv(&mut Input::new(&mut ping));
+        logged.look("Notice", &receiver.take_notice());
+        logged.look("OutputAfterPing", &connection);
+    }
+}
+
+fn look_at_messages(logged: &mut Logged) {
+    for message in [Message::from(SECRET.repeat(20_000)), Message::from(long())] {
+        logged.look("EncodedMessage", &EncodedMessage::new(&message));
+        let compressed = EncodedMessage::compressed(&message, &sansocket::deflate::Deflate::default());
+        logged.look("EncodedMessage, compressed", &compressed);
+        logged.look("Message", &message);
+        logged.look("Event::Chunk", &Event::Chunk(Chunk { first: true, last: true, data: message.clone() }));
+        logged.look("Event::Message", &Event::Message(message));
+    }
+    let mut bytes = long();
+    logged.look("Input", &Input::new(&mut bytes));
+    logged.look("ControlPayload", &ControlPayload::new(SECRET.as_bytes()));
+    let mut frame = Role::Client.frame(BINARY, &long());
+    let mut decoder = Decoder::client(NO_LIMITS);
+    logged.look("frame::Decoder", &decoder);
+    logged.look("frame::Chunk", &decoder.next(&mut Input::new(&mut frame)).expect("a legal frame"));
+}
+
+fn look_at_servers(logged: &mut Logged) {
+    logged.look("UpgradeRequest", &upgrade());
+    logged.look("Headers", &upgrade().headers());
+    logged.look("Accepted", &upgrade().accept_parts().0);
+    logged.look("accepted Connection", &upgrade().accept());
+    let page =
+        Response::new(200).expect("a status").header("Set-Cookie", SECRET).expect("a header").body(long());
+    logged.look("Response", &page);
+    logged.look("Answer", &Answer::from(page.encode()));
+    logged.look("Answer", &Answer::from(upgrade().accept()));
+
+    let head = format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {SECRET}\r\n");
+    let mut half = head.clone().into_bytes();
+    let progress = ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut half));
+    logged.look("ServerHandshake", &progress);
+    let mut http = format!("{head}\r\n").into_bytes();
+    logged.look("HttpRequest", &ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut http)));
+    let mut bad = format!("{head}Upgrade: websocket\r\n\r\n").into_bytes();
+    logged.look("Refusal", &ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut bad)));
+
+    let mut server = Server::new(Config::default());
+    let mut half = head.into_bytes();
+    assert!(server.recv(&mut Input::new(&mut half)).is_none());
+    logged.look("Server", &server);
+    let mut rest = format!("\r\n{SECRET}").into_bytes();
+    let event = server.recv(&mut Input::new(&mut rest));
+    logged.look("ServerEvent", &event);
+    server.answer(page.encode());
+    logged.look("Server", &server);
+    let policy = OriginPolicy::allow(["https://a.example"]);
+    logged.look("OriginPolicy", &policy);
+}
+
+fn look_at_clients(logged: &mut Logged) {
+    logged.look("Url", &Url::parse("ws://user:hunter2@h/"));
+    logged.look("Proxy", &Proxy::parse("http://user:hunter2@p"));
+    let (proxy, url) =
+        (Proxy::parse("http://user:hunter2@p").expect("a URL"), Url::parse("ws://h").expect("a URL"));
+    logged.look("ProxyHandshake", &ProxyHandshake::new(&proxy, &url, Config::default()));
+    logged.look("ClientRequest", &client_request());
+    let handshake = ClientHandshake::new(client_request(), Config::default(), random);
+    logged.look("ClientHandshake", &handshake);
+    logged.look("Headers", &handshake.headers());
+    logged.look("RefusedResponse", &refused());
+    logged.look("ClientEvent", &ClientEvent::Refused(Box::new(refused())));
+    logged.look("ConnectHandshake", &ConnectHandshake::new(client_request(), Config::default(), random));
+    let options = ConnectOptions::from(Config::default()).proxy(proxy);
+    logged.look("ConnectOptions", &options);
+    let mut client = Client::new(client_request(), options, random);
+    logged.look("Client", &client);
+    client.connected();
+    logged.look("Client, connected", &client);
+    client.output_written(client.output().len());
+    let mut accepted = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    assert!(client.recv(&mut Input::new(&mut accepted)).is_none());
+    logged.look("Client, in the tunnel", &client);
+    assert_eq!(client.step(), Step::Run);
+
+    let handshake =
+        ClientHandshake::new(client_request(), Config::default(), |bytes: &mut [u8]| bytes.fill(1));
+    let headers = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", "9oOHvr1VTNfPKuVK0MBkEJ1pEoU="),
+        ("Set-Cookie", SECRET),
+    ];
+    let accept = accept_key(handshake.headers().value("Sec-WebSocket-Key").expect("a key"));
+    let headers = headers.map(|(name, value)| {
+        let accept = core::str::from_utf8(&accept).expect("ASCII");
+        (name, if name == "Sec-WebSocket-Accept" { accept } else { value })
+    });
+    let (_, established) = handshake.recv_parts(101, headers).expect("a legal response");
+    logged.look("Established", &established);
+}
+
+#[test]
+fn debug_tells_lengths_and_no_secret() {
+    let mut logged = Logged::default();
+    look_at_connections(&mut logged);
+    look_at_messages(&mut logged);
+    look_at_servers(&mut logged);
+    look_at_clients(&mut logged);
+    // As text, as a list of numbers on one or many lines, and as base64 of the user's password.
+    let numbers = SECRET.bytes().map(|byte| byte.to_string());
+    let numbers = Vec::from_iter(numbers);
+    let forms =
+        [SECRET.to_owned(), numbers.join(", "), "aHVudGVyMg".to_owned(), "dXNlcjpodW50ZXIy".to_owned()];
+    let mut told = Vec::new();
+    for (name, text) in &logged.0 {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(", ]", "]");
+        if forms.iter().any(|form| flat.contains(form.as_str())) {
+            told.push(format!("{name} tells the secret: {}", &flat[..flat.len().min(200)]));
+        } else if flat.len() > MAX_LEN {
+            told.push(format!("{name} takes {} characters: {}", flat.len(), &flat[..200]));
+        }
+    }
+    told.dedup();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
