@@ -362,6 +362,11 @@ impl Sender {
     /// The opening handshake is complete: the timers begin.
     pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
+        // The server's accept key proves that the request has arrived, even if nobody has reported so. A server that
+        // answers early still lacks the rest of what is reported in part.
+        if self.output.is_untouched() {
+            self.output = Output::default();
+        }
         self.heard(true);
     }
 
