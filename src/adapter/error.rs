@@ -8,9 +8,7 @@ use core::net::SocketAddr;
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 
-use crate::connection::Event;
 use crate::endpoint::{ClientEvent, OpenError};
-use crate::error::ProtocolError;
 use crate::handshake::{HandshakeError, RedirectError, RefusedResponse, UrlError};
 
 /// Why there is no connection.
@@ -129,11 +127,6 @@ pub(crate) fn not_opened(event: ClientEvent<'_>, broken: Option<io::Error>) -> O
         }
         ClientEvent::Opened(_) | ClientEvent::Open(_) => return None,
     })
-}
-
-/// Whether an event only repeats an error of the stream that was returned already.
-pub(crate) fn is_repeated(event: &Event<'_>) -> bool {
-    matches!(event, Event::Failed(ProtocolError::TransportFailed))
 }
 
 /// The same error, and what was being done: "connecting to 127.0.0.1:9001: connection refused".

@@ -1,6 +1,7 @@
 //! What the adapters have in common, whatever their streams are.
 
 mod error;
+#[cfg(feature = "tokio")]
 mod shims;
 
 use std::boxed::Box;
@@ -8,12 +9,14 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 pub use error::Error;
-pub(crate) use error::{connecting, during, is_repeated, not_opened};
+pub(crate) use error::{connecting, during, not_opened};
+#[cfg(feature = "tokio")]
 pub(crate) use shims::*;
 
 use crate::connection::{Connection, Event, Message, State};
 use crate::endpoint::ServerEvent;
 use crate::error::SendError;
+use crate::frame::CloseFrame;
 use crate::handshake::{HandshakeError, HttpRequest, UpgradeRequest};
 use crate::input::Input;
 
@@ -42,7 +45,9 @@ macro_rules! send_methods {
         /// # Errors
         /// See [`send`](Self::send).
         pub $($async)? fn send_owned(&mut self, message: Message<'static>) -> io::Result<()> {
-            self.send(&message) $($dot $await)?
+            let mut message = Some(message);
+            self.queue(|sender| message.take().map_or(Ok(()), |message| sender.send_owned(message)))
+                $($dot $await)?
         }
 
         /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
@@ -83,6 +88,8 @@ pub struct Batch<'b> {
     end: usize,
     /// What happened instead of bytes.
     event: Option<Event<'static>>,
+    /// Where to keep what the peer's Close says.
+    close_frame: Option<&'b mut Option<Box<CloseFrame>>>,
 }
 
 impl<'b> Batch<'b> {
@@ -94,7 +101,12 @@ impl<'b> Batch<'b> {
         event: Option<Event<'static>>,
     ) -> Self {
         let end = *start + input.len();
-        Self { connection, input, start, end, event }
+        Self { connection, input, start, end, event, close_frame: None }
+    }
+
+    /// Keeps what the peer's Close says.
+    pub(crate) fn noting(self, close_frame: &'b mut Option<Box<CloseFrame>>) -> Self {
+        Self { close_frame: Some(close_frame), ..self }
     }
 
     /// The next event, borrowing from the read buffer; `None`: that was all.
@@ -102,6 +114,7 @@ impl<'b> Batch<'b> {
     pub fn recv(&mut self) -> Option<Event<'b>> {
         let event = self.connection.recv(&mut self.input);
         *self.start = self.end - self.input.len();
+        self.note(event.as_ref());
         event.or_else(|| self.event.take())
     }
 
@@ -110,7 +123,15 @@ impl<'b> Batch<'b> {
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
         let event = self.connection.recv_chunk(&mut self.input);
         *self.start = self.end - self.input.len();
+        self.note(event.as_ref());
         event.or_else(|| self.event.take())
+    }
+
+    #[inline]
+    fn note(&mut self, event: Option<&Event<'_>>) {
+        if let (Some(Event::Close(Some(frame))), Some(close_frame)) = (event, &mut self.close_frame) {
+            **close_frame = Some(Box::new(*frame));
+        }
     }
 
     /// Queues a message; the next call of the WebSocket writes it.
