@@ -40,6 +40,18 @@ impl ClientStream {
         }
     }
 
+    pub(super) fn is_tls(&self) -> bool {
+        !matches!(self.0, Kind::Tcp(_))
+    }
+
+    pub(super) fn is_tls_handshaking(&self) -> bool {
+        match &self.0 {
+            Kind::Tcp(_) => false,
+            #[cfg(feature = "rustls")]
+            Kind::Tls(stream) => stream.session().is_handshaking(),
+        }
+    }
+
     /// Puts TLS over it, for the server of that name.
     #[cfg(feature = "rustls")]
     pub(super) fn into_tls(

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::format;
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::string::{String, ToString};
 
 use super::accept::{Step, finish, opened};
 use super::driver::Driver;
@@ -64,7 +65,7 @@ where
     let mut client = Client::new(request, options, OsRandom);
     client.handle_timeout(clock.now());
     loop {
-        let stream = dial(&client, clock)?;
+        let (stream, to) = dial(&client, clock)?;
         client.connected();
         let mut driver = Driver::new(stream, client, clock);
         loop {
@@ -89,7 +90,7 @@ where
                         return Ok((ws, established));
                     }
                     Ok(None) => {}
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(explained(error, &driver, &to)),
                 },
             }
         }
@@ -173,9 +174,31 @@ fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Establishe
     }
 }
 
+/// The error with the step that failed, and with a hint if the other end speaks TLS, or does not.
+fn explained(error: Error, driver: &Driver<ClientStream, Client>, to: &str) -> Error {
+    let stream = &driver.pipe.stream;
+    let (step, hint) = if stream.is_tls_handshaking() {
+        // Of what is no TLS at all rustls says "received corrupt message".
+        let is_plain = error.to_string().contains("corrupt message");
+        ("TLS handshake", if is_plain { " (ws:// instead of wss://?)" } else { "" })
+    } else {
+        // The head of a TLS alert.
+        let is_tls = !stream.is_tls() && driver.buffer.bytes.starts_with(&[0x15, 3]);
+        ("opening handshake", if is_tls { " (wss:// instead of ws://?)" } else { "" })
+    };
+    let step = format!("{step} with {to}{hint}");
+    match error {
+        Error::Io(error) => Error::Io(during(step, error)),
+        Error::Handshake(error) if !hint.is_empty() => {
+            Error::Io(during(step, io::Error::new(ErrorKind::InvalidData, error)))
+        }
+        error => error,
+    }
+}
+
 /// Connects to where the client wants to go: to the first address of the host that answers; each has its share of the
-/// time.
-fn dial(client: &Client, clock: Clock) -> Result<ClientStream, Error> {
+/// time. Returns host and port, too.
+fn dial(client: &Client, clock: Clock) -> Result<(ClientStream, String), Error> {
     let endpoint::Step::Dial { host, port } = client.step() else {
         return Err(ErrorKind::NotConnected.into());
     };
@@ -192,7 +215,7 @@ fn dial(client: &Client, clock: Clock) -> Result<ClientStream, Error> {
             Ok(stream) => {
                 // What is written is whole messages: waiting to fill packets only costs time.
                 stream.set_nodelay(true)?;
-                return Ok(stream.into());
+                return Ok((stream.into(), format!("{host}:{port}")));
             }
             Err(error) => last = connecting(host, address, error),
         }
