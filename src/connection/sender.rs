@@ -522,6 +522,12 @@ impl Sender {
         }
     }
 
+    /// How long after our Close the peer is given up.
+    #[cfg(feature = "net")]
+    pub(crate) fn close_timeout(&self) -> Duration {
+        self.timers.close_timeout()
+    }
+
     pub(crate) fn now(&self) -> Duration {
         self.timers.now()
     }
