@@ -11,8 +11,9 @@ use std::sync::Arc;
 use super::client_stream::{Deadline, Socket};
 use super::handshake::client;
 use super::{ClientStream, WebSocket, is_later};
-use crate::adapter::{ConnectOptions, Error, tunnelled};
+use crate::adapter::{Error, tunnelled};
 use crate::connection::Config;
+use crate::endpoint::ConnectOptions;
 use crate::handshake::{ClientRequest, Established, ProxyHandshake};
 use crate::input::Input;
 #[cfg(feature = "rustls")]

@@ -21,9 +21,10 @@ pub use handshake::{Accepting, Answering, Connecting, Http, Incoming, Step, Upgr
 pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use transport::{Stream, Transport};
 
-pub use crate::adapter::{Batch, ConnectOptions, Error};
+pub use crate::adapter::{Batch, Error};
 use crate::adapter::{DIRECT_FROM, eof, lost, send_methods, timeout};
 use crate::connection::{Connection, EncodedMessage, Event, Message};
+pub use crate::endpoint::ConnectOptions;
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::input::Input;
