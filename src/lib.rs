@@ -146,6 +146,8 @@ extern crate std;
 
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod adapter;
+#[cfg(feature = "tokio")]
+mod aio;
 #[cfg(feature = "alloc")]
 mod connection;
 #[cfg(feature = "alloc")]

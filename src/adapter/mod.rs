@@ -1,6 +1,7 @@
 //! What the adapters have in common, whatever their streams are.
 
 mod error;
+#[cfg(feature = "net")]
 mod shims;
 
 use std::boxed::Box;
@@ -9,12 +10,17 @@ use std::sync::Arc;
 
 pub use error::Error;
 pub(crate) use error::{connecting, during, is_repeated, not_opened};
+#[cfg(feature = "net")]
 pub(crate) use shims::*;
 
-use crate::connection::{Connection, Event, Message, State};
+use crate::connection::State;
+#[cfg(feature = "net")]
+use crate::connection::{Connection, Event, Message};
 use crate::endpoint::ServerEvent;
+#[cfg(feature = "net")]
 use crate::error::SendError;
 use crate::handshake::{HandshakeError, HttpRequest, UpgradeRequest};
+#[cfg(feature = "net")]
 use crate::input::Input;
 
 /// The ways to send that a WebSocket and its writing half share, in each adapter, with or without `async`. Both
@@ -42,7 +48,14 @@ macro_rules! send_methods {
         /// # Errors
         /// See [`send`](Self::send).
         pub $($async)? fn send_owned(&mut self, message: Message<'static>) -> io::Result<()> {
-            self.send(&message) $($dot $await)?
+            let mut message = Some(message);
+            self.queue(|sender| {
+                // It may be asked again when there is more room: until then the message has to be kept.
+                if message.as_ref().is_some_and(|message| sender.lacks_room(message.as_bytes().len())) {
+                    return Err(SendError::OutputFull);
+                }
+                message.take().map_or(Ok(()), |message| sender.send_owned(message))
+            }) $($dot $await)?
         }
 
         /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
@@ -75,6 +88,7 @@ macro_rules! send_methods {
 pub(crate) use send_methods;
 
 /// What one read brought; see `WebSocket::read`. What is sent is written by the next call of the WebSocket.
+#[cfg(feature = "net")]
 #[derive(Debug)]
 pub struct Batch<'b> {
     connection: &'b mut Connection,
@@ -85,6 +99,7 @@ pub struct Batch<'b> {
     event: Option<Event<'static>>,
 }
 
+#[cfg(feature = "net")]
 impl<'b> Batch<'b> {
     /// `start` is where `input` begins in its buffer, and is kept so.
     pub(crate) fn new(

@@ -141,6 +141,12 @@ impl Connection {
         self.receiver.is_whole(bytes)
     }
 
+    /// See [`Sender::lacks_room`].
+    #[cfg(feature = "net")]
+    pub(crate) fn lacks_room(&self, len: usize) -> bool {
+        self.sender.lacks_room(len)
+    }
+
     /// The half that sends.
     #[cfg(feature = "net")]
     pub(crate) fn sender(&self) -> &Sender {

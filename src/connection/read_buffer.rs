@@ -99,6 +99,39 @@ impl ReadBuffer {
         self.unread.end = self.unread.end.saturating_add(n).min(self.bytes.len());
     }
 
+    /// The same space as capacity behind the bytes, for whoever appends to a `Vec`: nothing is zeroed. What was appended
+    /// is told with [`appended`](Self::appended).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn spare(&mut self) -> &mut Vec<u8> {
+        let Unread { start, end, frame, .. } = self.unread;
+        let unread = end - start;
+        if unread == 0 {
+            (self.unread.start, self.unread.end) = (0, 0);
+        }
+        let space = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD)).max(self.size);
+        self.bytes.truncate(self.unread.end);
+        if self.bytes.capacity() - self.bytes.len() < space {
+            self.bytes.drain(..self.unread.start);
+            (self.unread.start, self.unread.end) = (0, self.bytes.len());
+            self.bytes.reserve_exact(space);
+        }
+        &mut self.bytes
+    }
+
+    /// Bytes were appended to the [spare](Self::spare) ones.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn appended(&mut self) {
+        self.unread.end = self.bytes.len();
+    }
+
+    /// Bytes to begin with.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn with_unread(mut self, unread: Vec<u8>) -> Self {
+        self.unread = Unread { end: unread.len(), ..Unread::default() };
+        self.bytes = unread;
+        self
+    }
+
     /// Lends what has not been consumed, for [`Connection::recv`](super::Connection::recv) and everything else that takes an
     /// [`Input`]. `None` from `recv` means: read more; a frame that is cut may be left then.
     #[inline]
