@@ -6,7 +6,6 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::Transport;
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
-use crate::connection::State;
 use crate::endpoint::Endpoint;
 
 #[derive(Debug)]
@@ -47,6 +46,11 @@ impl<S: Transport> Pipe<S> {
         self.stream
     }
 
+    /// The output is another's: what the stream has taken of the last one was the opening handshake's, which is over.
+    pub(super) fn output_replaced(&mut self) {
+        (self.unflushed, self.must_flush) = (0, true);
+    }
+
     /// What the stream has taken of the output is its own to flush.
     pub(super) fn forget_unflushed(&mut self, endpoint: &mut impl Endpoint) {
         endpoint.connection_mut().output_written(mem::take(&mut self.unflushed));
@@ -55,10 +59,10 @@ impl<S: Transport> Pipe<S> {
     /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
     pub(super) fn tick(&mut self, endpoint: &mut impl Endpoint) -> Duration {
         let now = self.clock.now();
-        let was_over = endpoint.connection().state() == State::Ended;
+        let was_ended = endpoint.connection().sender().is_ended();
         let waited = endpoint.connection().wants_write();
         endpoint.handle_timeout(now);
-        if !was_over && endpoint.connection().state() == State::Ended {
+        if !was_ended && endpoint.connection().sender().is_ended() {
             if waited {
                 self.failed = Some(ErrorKind::TimedOut.into());
             }
