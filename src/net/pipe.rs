@@ -105,6 +105,10 @@ impl<S: Transport> Pipe<S> {
         let mut began = None;
         while self.must_write(endpoint) {
             let now = self.tick(endpoint);
+            // A deadline may have dropped it all.
+            if !self.must_write(endpoint) {
+                break;
+            }
             let began = *began.get_or_insert(now);
             self.bound_write(endpoint, now, patience)?;
             match self.write_once(endpoint, &[]) {
@@ -126,12 +130,12 @@ impl<S: Transport> Pipe<S> {
     /// Writes a payload from where it is, behind the output; what the stream does not take at once is copied.
     pub(super) fn write_owed(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {
         loop {
+            let now = self.tick(endpoint);
             let owed = usize::try_from(endpoint.connection().payload_owed()).unwrap_or(0).min(payload.len());
             if owed == 0 {
                 return Ok(());
             }
             let rest = &payload[payload.len() - owed..];
-            let now = self.tick(endpoint);
             self.bound_write(endpoint, now, None)?;
             match self.write_once(endpoint, rest) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
