@@ -104,7 +104,7 @@ impl<S: Transport> WebSocket<S> {
     /// The other way round: [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
         let pipe = Pipe::new(stream, Clock::from(connection.now()));
-        Self::over(Driver { pipe, endpoint: connection, buffer: Buffer::of(unread) })
+        Self::over(Driver::over(pipe, connection, Buffer::of(unread)))
     }
 
     fn over(driver: Driver<S, Connection>) -> Self {
@@ -177,7 +177,7 @@ impl<S: Transport> WebSocket<S> {
                 None => return Ok(None),
             }
         }
-        let Driver { pipe, endpoint, buffer } = &mut self.driver;
+        let Driver { pipe, endpoint, buffer, .. } = &mut self.driver;
         let event = buffer.recv(|input| endpoint.recv(input));
         if let Some(Event::Failed(_)) = event {
             pipe.write_last_words(endpoint);
