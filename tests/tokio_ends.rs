@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use sansocket::handshake::Response;
-use sansocket::tokio::{Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept};
+use sansocket::tokio::{Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, connect};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError, State};
 use support::{Broken, KeptBack, pair, pair_over};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
@@ -546,4 +546,26 @@ async fn silent_clients_are_left() {
     });
     let Err(Error::Io(error)) = result else { panic!() };
     assert_eq!((error.kind(), &*answer.unwrap()), (ErrorKind::TimedOut, &b""[..]));
+}
+
+/// An error of connecting says what was being done, and where.
+#[tokio::test]
+async fn connecting_says_what_failed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        // A TLS server's answer to a request without it.
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let url = format!("ws://{address}/");
+    let error = connect(&url).await.unwrap_err().to_string();
+    let expected =
+        format!("opening handshake with {address}: the server speaks TLS (wss:// instead of ws://?)");
+    assert_eq!(error, expected);
+    serving.await.unwrap();
+    let error = connect(&url).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("connecting to {address}: ")), "{error}");
 }

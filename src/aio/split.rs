@@ -100,10 +100,8 @@ struct Look {
 }
 
 impl<S, T: Timer> WebSocket<S, T> {
-    pub(crate) fn split_by<R, W>(
-        self,
-        split: impl FnOnce(S) -> (R, W),
-    ) -> (ReadHalf<R, W, T>, WriteHalf<W, T>) {
+    /// The two halves of a stream that `split` can take apart.
+    pub fn split_with<R, W>(self, split: impl FnOnce(S) -> (R, W)) -> (ReadHalf<R, W, T>, WriteHalf<W, T>) {
         let Driver { link, buffer } = self.driver;
         let (receiver, sender) = link.endpoint.split();
         let (read, write) = split(link.stream);
@@ -130,7 +128,11 @@ impl<S, T: Timer> WebSocket<S, T> {
         (reader, WriteHalf { shared, both })
     }
 
-    pub(crate) fn reunite_by<R, W>(
+    /// Puts two halves together again, and the stream with `reunite`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
+    pub fn reunite_with<R, W>(
         reader: ReadHalf<R, W, T>,
         writer: WriteHalf<W, T>,
         reunite: impl FnOnce(R, W) -> Option<S>,

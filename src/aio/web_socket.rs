@@ -34,12 +34,16 @@ use crate::frame::{CloseCode, CloseFrame};
 /// A message that [`recv`](Self::recv) returns borrows from the WebSocket, so that sending it at once does not compile
 /// (E0499). Either it is made an owned one, or the batch is asked, whose events borrow from the read buffer alone:
 ///
-/// ```ignore
+/// ```
+/// # use sansocket::{Event, aio::{Io, Timer, WebSocket}};
+/// # async fn echo<S: Io<T>, T: Timer>(mut ws: WebSocket<S, T>) -> std::io::Result<()> {
 /// while let Some(mut batch) = ws.read().await? {
 ///     while let Some(event) = batch.recv() {
 ///         if let Event::Message(message) = event { batch.send(&message).await?; }
 ///     }
 /// }
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// Every method is cancel-safe: all state is in the WebSocket, none in the futures.
@@ -52,7 +56,9 @@ pub struct WebSocket<S, T> {
 }
 
 impl<S, T> WebSocket<S, T> {
-    pub(crate) fn new(stream: S, connection: Connection, unread: Vec<u8>, timer: T) -> Self {
+    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read behind it.
+    /// `timer` goes on with the connection's time.
+    pub fn over(stream: S, connection: Connection, unread: Vec<u8>, timer: T) -> Self {
         let mut driver = Driver::new(stream, connection, timer);
         driver.buffer = ReadBuffer::new(unread);
         driver.into()
