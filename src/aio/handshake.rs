@@ -134,7 +134,7 @@ impl<S: Io<T>, T: Timer> Upgrade<S, T> {
         let due = alarm.now().checked_add(timeout);
         let mut ws = WebSocket::from(open(driver)?);
         poll_fn(|cx| {
-            let flushed = ws.poll_flush(cx);
+            let flushed = ws.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx));
             if flushed.is_pending() && alarm.poll(due, cx).is_ready() {
                 return Poll::Ready(Err(ErrorKind::TimedOut.into()));
             }

@@ -19,6 +19,7 @@ mod command;
 mod driver;
 mod handshake;
 mod io;
+mod methods;
 mod read_buffer;
 mod sink;
 mod split;
