@@ -150,8 +150,6 @@ extern crate std;
 
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod adapter;
-#[cfg(feature = "tokio")]
-mod aio;
 #[cfg(feature = "alloc")]
 mod connection;
 #[cfg(feature = "alloc")]
@@ -164,6 +162,9 @@ mod random;
 #[cfg(feature = "simd")]
 mod simd;
 
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod aio;
 #[cfg(feature = "alloc")]
 pub mod deflate;
 pub mod frame;
