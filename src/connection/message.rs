@@ -17,7 +17,9 @@ use crate::frame::{Header, Kind, Masked, Utf8, ValidText};
 /// let message = Message::from("Hello");
 /// assert_eq!(message.as_bytes(), b"Hello");
 /// assert_eq!(message.as_text(), Some("Hello"));
+/// assert!(message.is_text() && message == "Hello");
 /// let owned: Message<'static> = message.into_owned();
+/// assert_eq!(owned.into_text().as_deref(), Ok("Hello"));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message<'b> {
@@ -53,6 +55,52 @@ impl Message<'_> {
         match self {
             Self::Text(text) => Some(text),
             Self::Binary(_) => None,
+        }
+    }
+
+    /// Whether it is text.
+    #[must_use]
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// Whether it is binary.
+    #[must_use]
+    pub const fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+
+    /// Payload length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text, owned: copied unless it is owned already.
+    ///
+    /// # Errors
+    /// The message as it was, if it is binary.
+    #[doc(alias = "to_text")]
+    pub fn into_text(self) -> Result<String, Self> {
+        match self {
+            Self::Text(text) => Ok(text.into_owned()),
+            Self::Binary(_) => Err(self),
+        }
+    }
+
+    /// The payload of either kind, owned: copied unless it is owned already.
+    #[doc(alias = "into_data")]
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_owned().into_bytes(),
+            Self::Binary(bytes) => bytes.into_owned(),
         }
     }
 
@@ -122,6 +170,69 @@ impl<'b> From<&'b String> for Message<'b> {
 impl From<Vec<u8>> for Message<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Binary(Cow::Owned(bytes))
+    }
+}
+
+impl<'b> From<Cow<'b, str>> for Message<'b> {
+    fn from(text: Cow<'b, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'b> From<Cow<'b, [u8]>> for Message<'b> {
+    fn from(bytes: Cow<'b, [u8]>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+/// As [`Message::into_text`].
+impl<'b> TryFrom<Message<'b>> for String {
+    type Error = Message<'b>;
+
+    fn try_from(message: Message<'b>) -> Result<Self, Message<'b>> {
+        message.into_text()
+    }
+}
+
+/// As [`Message::into_bytes`].
+impl From<Message<'_>> for Vec<u8> {
+    fn from(message: Message<'_>) -> Self {
+        message.into_bytes()
+    }
+}
+
+/// A text message with this text.
+impl PartialEq<str> for Message<'_> {
+    fn eq(&self, text: &str) -> bool {
+        self.as_text() == Some(text)
+    }
+}
+
+/// A text message with this text.
+impl PartialEq<&str> for Message<'_> {
+    fn eq(&self, text: &&str) -> bool {
+        *self == **text
+    }
+}
+
+/// A binary message with this payload.
+impl PartialEq<[u8]> for Message<'_> {
+    fn eq(&self, bytes: &[u8]) -> bool {
+        self.is_binary() && self.as_bytes() == bytes
+    }
+}
+
+/// A binary message with this payload.
+impl PartialEq<&[u8]> for Message<'_> {
+    fn eq(&self, bytes: &&[u8]) -> bool {
+        *self == **bytes
+    }
+}
+
+/// A binary message with this payload.
+impl<const N: usize> PartialEq<&[u8; N]> for Message<'_> {
+    fn eq(&self, bytes: &&[u8; N]) -> bool {
+        *self == bytes[..]
     }
 }
 
@@ -360,4 +471,38 @@ fn growth(len: usize, capacity: usize, more: usize, to_come: u64) -> usize {
     let ahead = needed.saturating_mul(factor).saturating_add(factor * Header::MAX_LEN);
     // No allocation may be larger than that, which on 32 bits is not much.
     ahead.min(whole).min(isize::MAX.unsigned_abs()).max(needed) - len
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn what_is_owned_is_moved_out_and_what_is_borrowed_is_copied() {
+        let (text, bytes) = (String::from("text"), vec![1, 2]);
+        let (text_at, bytes_at) = (text.as_ptr(), bytes.as_ptr());
+        let text = Message::from(text).into_text();
+        assert!(text.is_ok_and(|text| text == "text" && text.as_ptr() == text_at));
+        let bytes = Message::from(bytes).into_bytes();
+        assert_eq!((&bytes[..], bytes.as_ptr()), (&[1, 2][..], bytes_at));
+
+        assert_eq!(Message::from("a").into_text(), Ok("a".into()));
+        assert_eq!(Message::from("a").into_bytes(), b"a");
+        assert_eq!(Message::from(b"a").into_text(), Err(Message::from(b"a")), "given back");
+        assert_eq!(String::try_from(Message::from("a")), Ok("a".into()));
+        assert_eq!(Vec::from(Message::from(b"a")), b"a");
+    }
+
+    #[test]
+    fn comparisons_tell_the_kinds_apart() {
+        let (text, binary) = (Message::from(Cow::Borrowed("ab")), Message::from(Cow::Borrowed(&b"ab"[..])));
+        assert_eq!((text.is_text(), text.is_binary(), binary.is_text()), (true, false, false));
+        assert!(text == "ab" && text != "a" && text != b"ab" && text != b"ab"[..]);
+        assert!(
+            binary == b"ab" && binary == b"ab"[..] && binary != b"a" && binary != "ab" && binary != *"ab"
+        );
+        assert_eq!((text.len(), text.is_empty(), Message::from("").is_empty()), (2, false, true));
+    }
 }
