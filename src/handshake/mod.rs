@@ -100,6 +100,8 @@ mod origin;
 #[cfg(feature = "alloc")]
 mod proxy;
 #[cfg(feature = "alloc")]
+mod proxy_env;
+#[cfg(feature = "alloc")]
 mod redirect;
 #[cfg(feature = "alloc")]
 mod refusal;
@@ -122,6 +124,7 @@ pub use {
     http_request::{HttpRequest, HttpRequestParts},
     origin::OriginPolicy,
     proxy::{Proxy, ProxyHandshake, ProxyProgress, ProxyProtocol},
+    proxy_env::ProxyVarError,
     redirect::{RedirectError, Redirects},
     refusal::Refusal,
     request::{Accepted, UpgradeRequest},
