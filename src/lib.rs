@@ -183,7 +183,9 @@ pub use connection::{
     Sender, State,
 };
 #[cfg(feature = "alloc")]
-pub use endpoint::{Answer, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step};
+pub use endpoint::{
+    Addresses, Answer, Attempt, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step,
+};
 pub use error::{ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame, Kind};
 pub use input::Input;

@@ -11,6 +11,7 @@
 //! Both speak [`Connection`]'s words in every phase, so that an event loop writes its I/O once. While it opens, the
 //! phase is in a box beside the connection; once it is open, the box is gone.
 
+mod addresses;
 mod client;
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod driven;
@@ -18,6 +19,7 @@ mod open_error;
 mod options;
 mod server;
 
+pub use addresses::{Addresses, Attempt};
 pub use client::{Client, ClientEvent, Step};
 #[cfg(any(feature = "net", feature = "tokio"))]
 pub(crate) use driven::Endpoint;
