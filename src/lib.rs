@@ -184,7 +184,8 @@ pub use connection::{
 };
 #[cfg(feature = "alloc")]
 pub use endpoint::{
-    Addresses, Answer, Attempt, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step,
+    Addresses, Answer, Attempt, Client, ClientEvent, ConnectOptions, OpenError, Reconnect, Server,
+    ServerEvent, Step,
 };
 pub use error::{ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame, Kind};

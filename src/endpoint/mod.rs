@@ -17,6 +17,7 @@ mod client;
 mod driven;
 mod open_error;
 mod options;
+mod reconnect;
 mod server;
 
 pub use addresses::{Addresses, Attempt};
@@ -25,6 +26,7 @@ pub use client::{Client, ClientEvent, Step};
 pub(crate) use driven::Endpoint;
 pub use open_error::OpenError;
 pub use options::ConnectOptions;
+pub use reconnect::Reconnect;
 pub use server::{Answer, Server, ServerEvent};
 
 /// The words that need not ask for the phase: before a connection is open, its output, its state and its end are

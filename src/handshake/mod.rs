@@ -108,6 +108,8 @@ mod refusal;
 #[cfg(feature = "alloc")]
 mod request;
 #[cfg(feature = "alloc")]
+mod retry_after;
+#[cfg(feature = "alloc")]
 mod server;
 #[cfg(feature = "alloc")]
 mod socks5;
