@@ -91,12 +91,11 @@ impl Addresses {
 
     /// What to do now. A time is on any monotonic scale of the caller's.
     pub fn next_attempt(&mut self, now: Duration) -> Attempt {
-        if self.next_at.is_none_or(|at| now >= at) {
-            if let Some(address) = self.waiting.pop_front() {
-                self.running += 1;
-                self.next_at = Some(now.saturating_add(self.delay));
-                return Attempt::Start(address);
-            }
+        let is_due = self.next_at.is_none_or(|at| now >= at);
+        if let Some(address) = is_due.then(|| self.waiting.pop_front()).flatten() {
+            self.running += 1;
+            self.next_at = Some(now.saturating_add(self.delay));
+            return Attempt::Start(address);
         }
         match (self.waiting.is_empty(), self.running) {
             (false, _) => Attempt::Wait(self.next_at),
