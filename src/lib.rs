@@ -127,6 +127,7 @@
 //! |---|---|
 //! | `std` (default) | conversions into `std::io::Error`; no socket, no dependency |
 //! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
+//! | `bytes` | messages to and from `Bytes` of the `bytes` crate, and payloads sent from there, without a copy |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
 //! | `simdutf8` | UTF-8 with vector instructions, by the crate of that name; no `unsafe` here |

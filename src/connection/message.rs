@@ -1,5 +1,7 @@
 //! [`Message`] and [`EncodedMessage`], and how a message is assembled from pieces.
 
+mod conversions;
+
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,7 +10,7 @@ use core::fmt;
 
 use crate::deflate::{Deflate, Deflater};
 use crate::error::ProtocolError;
-use crate::frame::{Header, Kind, Masked, Utf8, ValidText};
+use crate::frame::{Header, Kind, Masked, Utf8};
 
 /// A message, or a piece of one: borrowed where it lies whole in one buffer, otherwise owned.
 ///
@@ -118,121 +120,6 @@ impl Message<'_> {
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}({} bytes)", self.kind(), self.as_bytes().len())
-    }
-}
-
-impl<'b> From<&'b str> for Message<'b> {
-    fn from(text: &'b str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for Message<'_> {
-    fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
-    }
-}
-
-impl<'b> From<&'b [u8]> for Message<'b> {
-    fn from(bytes: &'b [u8]) -> Self {
-        Self::Binary(Cow::Borrowed(bytes))
-    }
-}
-
-impl<'b> From<ValidText<'b>> for Message<'b> {
-    /// Owned only if it begins with a code point that was cut.
-    fn from(valid: ValidText<'b>) -> Self {
-        match valid.carried {
-            None => Self::from(valid.text),
-            Some(carried) => Self::from(String::from(carried) + valid.text),
-        }
-    }
-}
-
-impl<'b, const N: usize> From<&'b [u8; N]> for Message<'b> {
-    fn from(bytes: &'b [u8; N]) -> Self {
-        Self::from(bytes.as_slice())
-    }
-}
-
-impl<'b> From<&'b Vec<u8>> for Message<'b> {
-    fn from(bytes: &'b Vec<u8>) -> Self {
-        Self::from(bytes.as_slice())
-    }
-}
-
-impl<'b> From<&'b String> for Message<'b> {
-    fn from(text: &'b String) -> Self {
-        Self::from(text.as_str())
-    }
-}
-
-impl From<Vec<u8>> for Message<'_> {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Binary(Cow::Owned(bytes))
-    }
-}
-
-impl<'b> From<Cow<'b, str>> for Message<'b> {
-    fn from(text: Cow<'b, str>) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl<'b> From<Cow<'b, [u8]>> for Message<'b> {
-    fn from(bytes: Cow<'b, [u8]>) -> Self {
-        Self::Binary(bytes)
-    }
-}
-
-/// As [`Message::into_text`].
-impl<'b> TryFrom<Message<'b>> for String {
-    type Error = Message<'b>;
-
-    fn try_from(message: Message<'b>) -> Result<Self, Message<'b>> {
-        message.into_text()
-    }
-}
-
-/// As [`Message::into_bytes`].
-impl From<Message<'_>> for Vec<u8> {
-    fn from(message: Message<'_>) -> Self {
-        message.into_bytes()
-    }
-}
-
-/// A text message with this text.
-impl PartialEq<str> for Message<'_> {
-    fn eq(&self, text: &str) -> bool {
-        self.as_text() == Some(text)
-    }
-}
-
-/// A text message with this text.
-impl PartialEq<&str> for Message<'_> {
-    fn eq(&self, text: &&str) -> bool {
-        *self == **text
-    }
-}
-
-/// A binary message with this payload.
-impl PartialEq<[u8]> for Message<'_> {
-    fn eq(&self, bytes: &[u8]) -> bool {
-        self.is_binary() && self.as_bytes() == bytes
-    }
-}
-
-/// A binary message with this payload.
-impl PartialEq<&[u8]> for Message<'_> {
-    fn eq(&self, bytes: &&[u8]) -> bool {
-        *self == **bytes
-    }
-}
-
-/// A binary message with this payload.
-impl<const N: usize> PartialEq<&[u8; N]> for Message<'_> {
-    fn eq(&self, bytes: &&[u8; N]) -> bool {
-        *self == bytes[..]
     }
 }
 
@@ -471,38 +358,4 @@ fn growth(len: usize, capacity: usize, more: usize, to_come: u64) -> usize {
     let ahead = needed.saturating_mul(factor).saturating_add(factor * Header::MAX_LEN);
     // No allocation may be larger than that, which on 32 bits is not much.
     ahead.min(whole).min(isize::MAX.unsigned_abs()).max(needed) - len
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::vec;
-
-    use super::*;
-
-    #[test]
-    fn what_is_owned_is_moved_out_and_what_is_borrowed_is_copied() {
-        let (text, bytes) = (String::from("text"), vec![1, 2]);
-        let (text_at, bytes_at) = (text.as_ptr(), bytes.as_ptr());
-        let text = Message::from(text).into_text();
-        assert!(text.is_ok_and(|text| text == "text" && text.as_ptr() == text_at));
-        let bytes = Message::from(bytes).into_bytes();
-        assert_eq!((&bytes[..], bytes.as_ptr()), (&[1, 2][..], bytes_at));
-
-        assert_eq!(Message::from("a").into_text(), Ok("a".into()));
-        assert_eq!(Message::from("a").into_bytes(), b"a");
-        assert_eq!(Message::from(b"a").into_text(), Err(Message::from(b"a")), "given back");
-        assert_eq!(String::try_from(Message::from("a")), Ok("a".into()));
-        assert_eq!(Vec::from(Message::from(b"a")), b"a");
-    }
-
-    #[test]
-    fn comparisons_tell_the_kinds_apart() {
-        let (text, binary) = (Message::from(Cow::Borrowed("ab")), Message::from(Cow::Borrowed(&b"ab"[..])));
-        assert_eq!((text.is_text(), text.is_binary(), binary.is_text()), (true, false, false));
-        assert!(text == "ab" && text != "a" && text != b"ab" && text != b"ab"[..]);
-        assert!(
-            binary == b"ab" && binary == b"ab"[..] && binary != b"a" && binary != "ab" && binary != *"ab"
-        );
-        assert_eq!((text.len(), text.is_empty(), Message::from("").is_empty()), (2, false, true));
-    }
 }
