@@ -106,6 +106,8 @@
 //! * Vectored and completion-based writes: [`output_slices`](Connection::output_slices),
 //!   [`take_output`](Connection::take_output).
 //! * One message for many connections, encoded and compressed once: [`EncodedMessage`].
+//! * Getting there: HTTP, HTTPS and SOCKS5 proxies, named or from the environment ([`Proxy`](handshake::Proxy)); the
+//!   addresses of a host (RFC 8305, [`Addresses`]); when to connect again ([`Reconnect`]).
 //! * Inside another HTTP library: [`UpgradeRequest::from_parts`](handshake::UpgradeRequest::from_parts).
 //!
 //! # Layers

@@ -328,7 +328,7 @@ mod tests {
     /// that leads to, and what is left of the input.
     fn run(
         mut handshake: Socks5Handshake,
-        answers: &[&[u8]],
+        answers: Rounds<'_>,
         piece: usize,
     ) -> (Vec<u8>, Result<bool, E>, Vec<u8>) {
         let mut written = Vec::new();
@@ -349,12 +349,15 @@ mod tests {
         (written, Ok(false), Vec::new())
     }
 
+    /// What one side sends, a piece for each round.
+    type Rounds<'a> = &'a [&'a [u8]];
+
     #[test]
     fn what_is_sent_however_the_answers_are_cut() {
         const REPLY: &[u8] = b"\x05\0\0\x01\x7f\0\0\x01\x04\x38";
         let name = [b"\x05\x01\0\x03\x0bexample.com", &443_u16.to_be_bytes()[..]].concat();
         let v6 = [b"\x05\x01\0\x04", &[0; 15][..], b"\x01\0\x51"].concat();
-        let cases: [(&str, &str, &[&[u8]], &[&[u8]]); 5] = [
+        let cases: [(&str, &str, Rounds<'_>, Rounds<'_>); 5] = [
             ("socks5://p", "wss://example.com", &[b"\x05\0", REPLY], &[b"\x05\x01\0", &name]),
             (
                 "socks5h://p",
@@ -412,7 +415,7 @@ mod tests {
 
     #[test]
     fn methods_and_authentication_are_checked_at_the_byte_that_breaks_a_rule() {
-        let cases: [(&str, &[&[u8]], E); 9] = [
+        let cases: [(&str, Rounds<'_>, E); 9] = [
             ("socks5://p", &[b"\x04\0"], E::Version(4)),
             ("socks5://p", &[b"\x05\x02"], E::UnofferedMethod(2)),
             ("socks5://p", &[b"\x05\x01"], E::UnofferedMethod(1)),
