@@ -302,6 +302,27 @@ const fn reply_text(reply: u8) -> Option<&'static str> {
 
 impl Error for Socks5Error {}
 
+#[cfg(feature = "std")]
+impl From<Socks5Error> for std::io::Error {
+    fn from(error: Socks5Error) -> Self {
+        use std::io::ErrorKind as K;
+        let kind = match error {
+            Socks5Error::NoAcceptableMethod
+            | Socks5Error::AuthenticationFailed(_)
+            | Socks5Error::Refused(2) => K::PermissionDenied,
+            Socks5Error::Refused(3) => K::NetworkUnreachable,
+            Socks5Error::Refused(4) => K::HostUnreachable,
+            Socks5Error::Refused(5) => K::ConnectionRefused,
+            Socks5Error::Refused(6) => K::TimedOut,
+            Socks5Error::Refused(_) => K::Other,
+            Socks5Error::NameTooLong => K::InvalidInput,
+            Socks5Error::Truncated => K::UnexpectedEof,
+            _ => K::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
 const USER_AND_PASSWORD: u8 = 2;
