@@ -20,7 +20,9 @@ use std::process::{Command, ExitCode};
 
 use common::payloads::REQUEST;
 use common::{Ascii, Binary, Payload, Role, accept};
-use sansocket::{Config, Connection, Event, Input, Message};
+use sansocket::{
+    Config, Connection, EncodedMessage, Event, Input, Message, ReadBuffer, Server, ServerEvent,
+};
 
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.tsv");
 
@@ -35,15 +37,20 @@ type Named = (&'static str, fn() -> Path);
 
 const PATHS: &[Named] = &[
     ("receive, server, 16 B", || receive(Role::Server, Binary::message(16))),
+    ("receive, endpoint, 16 B", receive_endpoint),
     ("receive, server, 125 B", || receive(Role::Server, Binary::message(125))),
     ("receive, server, 1 KiB", || receive(Role::Server, Binary::message(1024))),
     ("receive, server, 1 KiB in two pieces", || receive_cut(Binary::message(1024))),
     ("receive, server, text, 125 B", || receive(Role::Server, Ascii::message(125))),
     ("receive, client, 16 B", || receive(Role::Client, Binary::message(16))),
+    ("receive, server, 16 KiB, read buffer", || receive_buffered(Binary::message(16 << 10))),
     ("answer a ping", ping),
+    ("receive and send, server, 16 B", echo),
+    ("receive and send, endpoint, 16 B", echo_endpoint),
     ("send, server, 16 B, each written", || send(Role::Server, 16, 1)),
     ("send, server, 16 B, every 32 written", || send(Role::Server, 16, 32)),
     ("send, server, 1 KiB, each written", || send(Role::Server, 1024, 1)),
+    ("send, server, 16 KiB shared, each written", send_shared),
     ("send, client, 16 B, each written", || send(Role::Client, 16, 1)),
     ("send, client, 16 B, every 32 written", || send(Role::Client, 16, 32)),
     ("send, client, 1 KiB, each written", || send(Role::Client, 1024, 1)),
@@ -140,12 +147,98 @@ fn receive(role: Role, message: Message<'static>) -> Path {
     Box::new(move || assert_eq!(messages(&mut connection, &mut bytes), MESSAGES))
 }
 
+/// A [`Server`] whose connection is open.
+fn endpoint() -> Server {
+    let mut server = Server::new(Config::default());
+    let mut request = REQUEST.to_vec();
+    match server.recv(&mut Input::new(&mut request)) {
+        Some(ServerEvent::Upgrade(request)) => server.answer(request.accept()),
+        other => panic!("{other:?}"),
+    }
+    server.output_written(server.output().len());
+    server
+}
+
+fn receive_endpoint() -> Path {
+    let (mut server, mut bytes) = (endpoint(), stream(Role::Server, &Binary::message(16)));
+    Box::new(move || assert_eq!(endpoint_messages(&mut server, &mut bytes), MESSAGES))
+}
+
+#[inline(never)]
+fn endpoint_messages(server: &mut Server, bytes: &mut [u8]) -> usize {
+    let (mut input, mut count) = (Input::new(bytes), 0);
+    while let Some(event) = server.recv(&mut input) {
+        if let ServerEvent::Open(Event::Message(message)) = event {
+            black_box(message.as_bytes());
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Each message is sent back, and all of it is written at once.
+fn echo() -> Path {
+    let (mut connection, mut bytes) = (connection(Role::Server), stream(Role::Server, &Binary::message(16)));
+    Box::new(move || {
+        echo_messages(&mut connection, &mut bytes);
+        written(&mut connection);
+    })
+}
+
+#[inline(never)]
+fn echo_messages(connection: &mut Connection, bytes: &mut [u8]) {
+    let mut input = Input::new(bytes);
+    while let Some(event) = connection.recv(&mut input) {
+        if let Event::Message(message) = event {
+            connection.send(&message).unwrap();
+        }
+    }
+}
+
+fn echo_endpoint() -> Path {
+    let (mut server, mut bytes) = (endpoint(), stream(Role::Server, &Binary::message(16)));
+    Box::new(move || {
+        echo_endpoint_messages(&mut server, &mut bytes);
+        written(server.connection());
+    })
+}
+
+#[inline(never)]
+fn echo_endpoint_messages(server: &mut Server, bytes: &mut [u8]) {
+    let mut input = Input::new(bytes);
+    while let Some(event) = server.recv(&mut input) {
+        if let ServerEvent::Open(Event::Message(message)) = event {
+            server.connection().send(&message).unwrap();
+        }
+    }
+}
+
 fn receive_cut(message: Message<'static>) -> Path {
     let (mut connection, mut bytes) = (connection(Role::Server), stream(Role::Server, &message));
     let half = bytes.len() / MESSAGES / 2;
     Box::new(move || {
         let received: usize = bytes.chunks_mut(half).map(|piece| messages(&mut connection, piece)).sum();
         assert_eq!(received, MESSAGES);
+    })
+}
+
+fn receive_buffered(message: Message<'static>) -> Path {
+    let (mut connection, bytes) = (connection(Role::Server), stream(Role::Server, &message));
+    let mut buffer = ReadBuffer::new(4 << 10, 1 << 20);
+    Box::new(move || {
+        let (mut rest, mut count) = (&bytes[..], 0);
+        while !rest.is_empty() {
+            let space = buffer.space();
+            let n = space.len().min(rest.len());
+            space[..n].copy_from_slice(&rest[..n]);
+            rest = &rest[n..];
+            buffer.filled(n);
+            let mut input = buffer.input();
+            while let Some(event) = connection.recv(&mut input) {
+                count += usize::from(matches!(black_box(event), Event::Message(_)));
+            }
+        }
+        assert_eq!(count, MESSAGES);
     })
 }
 
@@ -179,6 +272,17 @@ fn send(role: Role, size: usize, flush: usize) -> Path {
             for _ in 0..flush {
                 connection.send(black_box(&message)).unwrap();
             }
+            written(&mut connection);
+        }
+    })
+}
+
+fn send_shared() -> Path {
+    let mut connection = connection(Role::Server);
+    let message = EncodedMessage::new(&Binary::message(16 << 10));
+    Box::new(move || {
+        for _ in 0..MESSAGES {
+            connection.send_encoded(black_box(&message)).unwrap();
             written(&mut connection);
         }
     })

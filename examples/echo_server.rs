@@ -16,8 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Options, on_signal, page};
-use sansocket::net::{self, Accepting, Incoming, Step, WebSocket};
-use sansocket::{CloseCode, Config, Event, SendError, State};
+use sansocket::net::{self, Accepting, Incoming, WebSocket};
+use sansocket::{CloseCode, Config, Event, SendError};
 
 fn main() -> ExitCode {
     match serve(&Options::parse("echo_server")) {
@@ -102,14 +102,12 @@ fn serve(options: &Options) -> io::Result<()> {
 
 fn connection(server: &Server, stream: TcpStream, config: Config) -> Result<(), net::Error> {
     stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(Duration::from_secs(30)))?;
-    match Accepting::new(stream, config).advance()? {
-        Step::Done(Incoming::Upgrade(upgrade)) => echo(server, upgrade.accept()?)?,
-        Step::Done(Incoming::Http(http)) => {
+    match Accepting::new(stream, config).finish()? {
+        Incoming::Upgrade(upgrade) => echo(server, upgrade.accept()?)?,
+        Incoming::Http(http) => {
             let page = page(http.request.path());
             http.respond(&page)?;
         }
-        Step::Blocked(_) => return Err(io::Error::from(ErrorKind::TimedOut).into()),
     }
     Ok(())
 }
@@ -117,7 +115,7 @@ fn connection(server: &Server, stream: TcpStream, config: Config) -> Result<(), 
 fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
     ws.set_read_timeout(Some(TICK));
     loop {
-        if server.stopping.load(Ordering::SeqCst) && ws.connection().state() == State::Open {
+        if server.stopping.load(Ordering::SeqCst) && ws.can_send() {
             ws.close(CloseCode::GOING_AWAY, "the server is shutting down")?;
         }
         match ws.read() {
@@ -131,15 +129,12 @@ fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
                         }
                     }
                 }
-                // All answers at once. The timeout for writing ends a connection whose peer reads nothing.
+                // All answers at once. A deadline ends a connection whose peer reads nothing.
                 ws.flush()?;
             }
             Ok(None) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if ws.connection().wants_write() {
-                    return Err(error);
-                }
-            }
+            // A look whether the server is stopping.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => return Err(error),
         }
     }

@@ -1,16 +1,17 @@
-//! An echo server in an event loop of its own: mio, one thread, the plain core without an adapter.
+//! An echo server in an event loop of its own: mio, one thread, [`Server`] without an adapter.
 //!
 //! ```text
 //! cargo run --release --example epoll_echo -- [--listen ADDR:PORT] [--max-message BYTES] [--deflate]
 //! ```
 //!
-//! For each connection that is readable: one read, all events, one write.
+//! A peer's turn comes when its socket or its deadline says so, and again, behind the others', while it has more to read.
 
 #[path = "common/server.rs"]
 mod common;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::net::Shutdown;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,8 +21,7 @@ use std::time::{Duration, Instant};
 use common::{Options, on_signal, page};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use sansocket::handshake::{ServerHandshake, ServerProgress};
-use sansocket::{CloseCode, Config, Connection, Event, Input};
+use sansocket::{CloseCode, Config, Event, Input, Server, ServerEvent};
 
 fn main() -> ExitCode {
     match serve(&Options::parse("epoll_echo")) {
@@ -44,210 +44,204 @@ fn serve(options: &Options) -> io::Result<()> {
     let (address, max_message) = (listener.local_addr()?, options.max_message);
     println!("echo server on ws://{address}/, for messages of up to {max_message} bytes");
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let waker = Waker::new(poll.registry(), WAKER)?;
-    on_signal({
-        let stop = Arc::clone(&stop);
-        move || {
-            stop.store(true, Ordering::SeqCst);
-            let _ = waker.wake();
-        }
-    })?;
-
-    let (mut peers, mut next_token, began) = (HashMap::new(), FIRST_PEER, Instant::now());
-    let (mut events, mut buf, mut next_tick) = (Events::with_capacity(1024), vec![0; 64 * 1024], TICK);
-    let mut stopped: Option<Instant> = None;
+    let stop = stop_by_signal(&poll)?;
+    let (mut peers, mut events, mut buf) =
+        (Peers::default(), Events::with_capacity(1024), vec![0; 64 * 1024]);
+    let began = Instant::now();
+    // The listener tells of new connections once: until when to wait before what failed is tried again.
+    let (mut accept_at, mut stop_at) = (None, None);
     loop {
-        let now = began.elapsed();
-        if let Err(error) = poll.poll(&mut events, Some(next_tick.saturating_sub(now)))
+        let at = [peers.next_turn(), accept_at, stop_at].into_iter().flatten().min();
+        let timeout = at.map(|at| at.saturating_sub(began.elapsed()));
+        if let Err(error) = poll.poll(&mut events, timeout)
             && error.kind() != ErrorKind::Interrupted
         {
             return Err(error);
         }
+        let now = began.elapsed();
         for event in &events {
-            match event.token() {
-                LISTENER => {
-                    while let Ok((mut stream, _)) = listener.accept() {
-                        let token = Token(next_token);
-                        next_token += 1;
-                        let interest = Interest::READABLE | Interest::WRITABLE;
-                        if poll.registry().register(&mut stream, token, interest).is_ok() {
-                            let _ = stream.set_nodelay(true);
-                            peers.insert(token, Peer::new(stream, options.config, began.elapsed()));
-                        }
-                    }
+            match (event.token(), peers.map.get_mut(&event.token())) {
+                (LISTENER, _) => accept_at = Some(now),
+                (token, Some(peer)) => {
+                    peer.over |= event.is_read_closed() || event.is_error();
+                    peers.turns.insert(token);
                 }
-                WAKER => {}
-                token => {
-                    if let Some(peer) = peers.get_mut(&token)
-                        && !peer.go_on(&mut buf).unwrap_or(false)
-                    {
-                        peers.remove(&token);
-                    }
-                }
+                _ => {}
             }
         }
-
-        let now = began.elapsed();
-        if stop.load(Ordering::SeqCst) && stopped.is_none() {
-            stopped = Some(Instant::now());
-            peers.retain(|_, peer| peer.close());
+        if stop.load(Ordering::SeqCst) {
+            accept_at = None;
+            if stop_at.is_none() {
+                stop_at = Some(now + GRACE);
+                peers.close();
+            }
+            if peers.map.is_empty() || stop_at <= Some(now) {
+                println!("stopped");
+                return Ok(());
+            }
         }
-        if stopped.is_some_and(|at| peers.is_empty() || at.elapsed() > Duration::from_secs(3)) {
-            println!("stopped");
-            return Ok(());
+        if accept_at.is_some_and(|at| at <= now) {
+            accept_at = peers.accept(&listener, &poll, options.config).map(|pause| now + pause);
         }
-        // Deadlines of seconds need no more than a look at everybody now and then.
-        if now >= next_tick {
-            next_tick = now + TICK;
-            peers.retain(|_, peer| peer.tick(now, &mut buf));
-        }
+        peers.round(&began, &mut buf);
     }
+}
+
+#[derive(Default)]
+struct Peers {
+    map: HashMap<Token, Peer>,
+    accepted: usize,
+    /// Whose turn comes in the next round.
+    turns: BTreeSet<Token>,
+    /// When whose turn comes without a word of the socket.
+    deadlines: BTreeSet<(Duration, Token)>,
 }
 
 struct Peer {
     stream: TcpStream,
-    protocol: Protocol,
+    server: Server,
+    /// The end of the stream is to be read; the socket tells it once.
+    over: bool,
     shut_down: bool,
+    /// As it stands among the deadlines.
+    deadline: Option<Duration>,
 }
 
-enum Protocol {
-    /// Since when; taken while it is advanced.
-    Handshake(Option<ServerHandshake>, Duration),
-    Open(Box<Connection>),
-    /// An answer to a request that opens no connection, and how much of it was written.
-    Answer(Vec<u8>, usize, Duration),
+impl Peers {
+    fn next_turn(&self) -> Option<Duration> {
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        if self.turns.is_empty() { deadline } else { Some(Duration::ZERO) }
+    }
+
+    /// Accepts some; if there may be more, how long to wait.
+    fn accept(&mut self, listener: &TcpListener, poll: &Poll, config: Config) -> Option<Duration> {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let mut stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                // Gone before it was accepted.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) =>
+                {
+                    continue;
+                }
+                // No file descriptor or no memory is left: when somebody has gone.
+                Err(_) => return Some(ACCEPT_PAUSE),
+            };
+            self.accepted += 1;
+            let token = Token(WAKER.0 + self.accepted);
+            let _ = stream.set_nodelay(true);
+            if poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+                let server = Server::new(config);
+                self.map
+                    .insert(token, Peer { stream, server, over: false, shut_down: false, deadline: None });
+                self.turns.insert(token); // its clock starts
+            }
+        }
+        Some(Duration::ZERO)
+    }
+
+    /// One turn for everybody whose turn it is; one who has more to read has another in the next round.
+    fn round(&mut self, began: &Instant, buf: &mut [u8]) {
+        while let Some(&(deadline, token)) = self.deadlines.first()
+            && deadline <= began.elapsed()
+        {
+            self.deadlines.pop_first();
+            self.turns.insert(token);
+        }
+        for token in mem::take(&mut self.turns) {
+            let Some(peer) = self.map.get_mut(&token) else { continue };
+            if peer.turn(began.elapsed(), buf) {
+                self.turns.insert(token);
+            }
+            let next = peer.server.next_timeout();
+            if let Some(old) = mem::replace(&mut peer.deadline, next) {
+                self.deadlines.remove(&(old, token));
+            }
+            if peer.server.is_ended() {
+                self.map.remove(&token);
+            } else if let Some(next) = next {
+                self.deadlines.insert((next, token));
+            }
+        }
+    }
+
+    /// Closes all connections; each has its turn to write that.
+    fn close(&mut self) {
+        for (token, peer) in &mut self.map {
+            let _ = peer.server.close(CloseCode::GOING_AWAY, "the server is shutting down");
+            self.turns.insert(*token);
+        }
+    }
 }
 
 impl Peer {
-    fn new(stream: TcpStream, config: Config, now: Duration) -> Self {
-        Self {
-            stream,
-            protocol: Protocol::Handshake(Some(ServerHandshake::new(config)), now),
-            shut_down: false,
-        }
-    }
-
-    /// Reads, answers and writes until the stream can do no more now; false when the peer is done with.
-    fn go_on(&mut self, buf: &mut [u8]) -> io::Result<bool> {
-        loop {
-            self.write()?;
-            if let Protocol::Open(connection) = &self.protocol {
-                if connection.is_ended() {
-                    return Ok(false);
-                }
-                if !connection.wants_read() {
-                    return Ok(true); // until more of the output has been written
-                }
-            }
-            match self.stream.read(buf) {
-                Ok(0) => {
-                    let Protocol::Open(connection) = &mut self.protocol else { return Ok(false) };
-                    connection.recv_eof();
-                }
-                Ok(n) => {
-                    self.received(&mut buf[..n]);
-                    if n < buf.len() {
-                        // That was all for now; whatever comes wakes us again, and an end that came along
-                        // waits for the next tick.
-                        self.write()?;
-                        return Ok(true);
+    /// Reads, answers and writes; true if there may be more to read, for which the turn is too short.
+    fn turn(&mut self, now: Duration, buf: &mut [u8]) -> bool {
+        let Self { stream, server, .. } = self;
+        server.handle_timeout(now);
+        let (mut n, mut drained) = (0, false);
+        for reads_left in (0..READS_A_TURN).rev() {
+            let mut input = Input::new(&mut buf[..n]);
+            while let Some(event) = server.recv(&mut input) {
+                match event {
+                    ServerEvent::Upgrade(request) => server.answer(request.accept()),
+                    ServerEvent::Http(request) => {
+                        let page = page(request.path());
+                        server.answer(request.respond(&page));
                     }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn received(&mut self, bytes: &mut [u8]) {
-        let mut input = Input::new(bytes);
-        if let Protocol::Handshake(handshake, since) = &mut self.protocol
-            && let Some(begun) = handshake.take()
-        {
-            match begun.recv(&mut input) {
-                ServerProgress::Incomplete(more) => *handshake = Some(more),
-                ServerProgress::Upgrade(request) => {
-                    self.protocol = Protocol::Open(Box::new(request.accept()))
-                }
-                ServerProgress::Http(request) => {
-                    let page = page(request.path());
-                    self.protocol = Protocol::Answer(request.respond(&page), 0, *since);
-                }
-                ServerProgress::Refused(refusal) => {
-                    self.protocol = Protocol::Answer(refusal.response().to_vec(), 0, *since);
-                }
-            }
-        }
-        if let Protocol::Open(connection) = &mut self.protocol {
-            while let Some(event) = connection.recv(&mut input) {
-                if let Event::Message(message) = event {
                     // What cannot be sent any more, after our Close, needs no answer.
-                    let _ = connection.send(&message);
+                    ServerEvent::Open(Event::Message(message)) => drop(server.connection().send(&message)),
+                    _ => {} // refusals, pings and closing are answered already
                 }
             }
-        }
-    }
-
-    /// Writes what the stream takes now, and ends the writing side when everything was said.
-    fn write(&mut self) -> io::Result<()> {
-        loop {
-            let (waiting, over) = match &self.protocol {
-                Protocol::Handshake(..) => return Ok(()),
-                Protocol::Open(connection) => (connection.output(), connection.should_shutdown()),
-                Protocol::Answer(answer, written, _) => (&answer[*written..], *written == answer.len()),
-            };
-            if over && !self.shut_down {
+            while server.wants_write() {
+                match stream.write(server.output()) {
+                    Ok(written) => server.output_written(written),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => server.recv_error(),
+                }
+            }
+            if server.should_shutdown() && !self.shut_down {
                 self.shut_down = true;
-                return self.stream.shutdown(Shutdown::Write);
+                let _ = stream.shutdown(Shutdown::Write);
             }
-            if waiting.is_empty() {
-                return Ok(());
+            // What is read in the last round of a turn would not be received.
+            if drained || reads_left == 0 || !server.wants_read() {
+                break;
             }
-            match self.stream.write(waiting) {
-                Ok(n) => match &mut self.protocol {
-                    Protocol::Open(connection) => connection.output_written(n),
-                    Protocol::Answer(_, written, _) => *written += n,
-                    Protocol::Handshake(..) => {}
-                },
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            n = 0;
+            match stream.read(buf) {
+                Ok(0) => server.recv_eof(),
+                // Whatever comes behind a short read wakes us again.
+                Ok(read) => (n, drained) = (read, read < buf.len() && !self.over),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => drained = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(_) => server.recv_error(),
             }
         }
+        !drained && server.wants_read()
     }
+}
 
-    /// Tells the time; false when the peer is done with.
-    fn tick(&mut self, now: Duration, buf: &mut [u8]) -> bool {
-        match &mut self.protocol {
-            Protocol::Handshake(_, since) | Protocol::Answer(_, _, since) if now < *since + PATIENCE => true,
-            Protocol::Handshake(handshake, _) => {
-                let Some(refusal) = handshake.take().and_then(ServerHandshake::timed_out) else {
-                    return false;
-                };
-                self.protocol = Protocol::Answer(refusal.response().to_vec(), 0, now);
-                self.write().is_ok()
-            }
-            Protocol::Answer(..) => false,
-            Protocol::Open(connection) => {
-                connection.handle_timeout(now);
-                self.go_on(buf).unwrap_or(false)
-            }
-        }
-    }
-
-    /// The server stops; false if there is no closing handshake to wait for.
-    fn close(&mut self) -> bool {
-        let Protocol::Open(connection) = &mut self.protocol else { return false };
-        let _ = connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
-        self.write().is_ok()
-    }
+/// Set by SIGINT and SIGTERM, which wake `poll`.
+fn stop_by_signal(poll: &Poll) -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    let set = Arc::clone(&stop);
+    on_signal(move || {
+        set.store(true, Ordering::SeqCst);
+        let _ = waker.wake();
+    })?;
+    Ok(stop)
 }
 
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
-const FIRST_PEER: usize = 2;
-const TICK: Duration = Duration::from_millis(500);
-/// How long a handshake may take, and after it an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// So that a flood of one peer, or of new ones, costs no other its turn.
+const READS_A_TURN: usize = 8;
+const ACCEPTED_AT_ONCE: usize = 64;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a stop waits for closing handshakes.
+const GRACE: Duration = Duration::from_secs(3);

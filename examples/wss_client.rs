@@ -1,4 +1,5 @@
-//! A WebSocket over TLS, with the certificate authorities that browsers trust; `net::connect_tls` is for others.
+//! A WebSocket over TLS, with the certificate authorities that browsers trust; `ConnectOptions::tls`
+//! is for others.
 //!
 //! ```text
 //! cargo run --release --features net,rustls --example wss_client -- wss://HOST/PATH [TEXT]
@@ -44,10 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match event {
             Event::Message(message) => {
                 println!("{message:?}");
-                ws.close(CloseCode::NORMAL, "").or_else(|error| match error.kind() {
-                    std::io::ErrorKind::NotConnected => Ok(()), // closing already
-                    _ => Err(error),
-                })?;
+                ws.close(CloseCode::NORMAL, "")?;
             }
             Event::Failed(error) => return Err(error.into()),
             _ => {}

@@ -1,72 +1,72 @@
 //! WebSocket (RFC 6455, RFC 7692) as a protocol, without sockets: bytes in, events out, bytes out.
 //!
 //! The same core runs under `std::net`, tokio, mio or io_uring, inside another HTTP library, over an HTTP/2
-//! stream, in a fuzzer, and without an operating system. It does no I/O, has no clock, no thread and, but for
+//! stream, in a fuzzer, and without an operating system. It does no I/O, has no clock, no thread and, except for
 //! the calls that the feature `simd` makes, no `unsafe`.
+//!
+//! If threads or tokio are all you need, start with [`net`] or [`tokio`](crate::tokio), which bring the loop along.
 //!
 //! # The loop
 //!
-//! Everything around the protocol is this loop, whatever the transport is:
+//! A [`Server`] is the complete life of one transport: the request, the connection or the page in its place,
+//! deadlines, the end. Everything around it is this loop, whatever the transport is; a [`Client`] runs in the same
+//! one:
 //!
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
-//! use std::io::{self, Read, Write};
+//! use std::io::{self, ErrorKind, Read, Write};
 //! use std::net::{Shutdown, TcpStream};
-//! use sansocket::{Connection, Event, Input, State};
+//! use std::time::{Duration, Instant};
+//! use sansocket::handshake::Response;
+//! use sansocket::{Config, Event, Input, Server, ServerEvent};
 //!
-//! /// `ws` comes from a handshake, which has read the first `n` bytes behind it into `buf` (most often none).
-//! fn run(mut ws: Connection, mut transport: TcpStream, buf: &mut [u8], mut n: usize) -> io::Result<()> {
-//!     let mut shut_down = false;
-//!     while !ws.is_ended() {
+//! fn serve(mut stream: TcpStream) -> io::Result<()> {
+//!     let page = Response::new(404).map_err(io::Error::other)?;
+//!     let mut server = Server::new(Config::default());
+//!     let (mut buf, mut n) = (vec![0; 64 * 1024], 0);
+//!     let (began, mut shut_down) = (Instant::now(), false);
+//!     while !server.is_ended() {
+//!         // 1. Tell the time.
+//!         server.handle_timeout(began.elapsed());
+//!         // 2. Handle the events of what was read.
 //!         let mut input = Input::new(&mut buf[..n]);
-//!         while let Some(event) = ws.recv(&mut input) { //           1. handle each event
+//!         while let Some(event) = server.recv(&mut input) {
 //!             match event {
-//!                 Event::Message(message) if ws.state() == State::Open => {
-//!                     ws.send(&message)?; //                            while holding the message, which is still in `buf`
+//!                 ServerEvent::Upgrade(request) => server.answer(request.accept()),
+//!                 ServerEvent::Http(request) => server.answer(request.respond(&page)),
+//!                 ServerEvent::Open(Event::Message(message)) => {
+//!                     // The message is still in `buf`: to send while holding it is fine. An
+//!                     // error means that the connection is closing, which an echo may ignore.
+//!                     let _ = server.connection().send(&message);
 //!                 }
-//!                 _ => {} //                                            pings and closing are answered already
+//!                 // Bad requests, pings and closing are answered already.
+//!                 _ => {}
 //!             }
 //!         }
-//!         while ws.wants_write() { //                                2. write what it has to say
-//!             let written = transport.write(ws.output())?;
-//!             ws.output_written(written);
+//!         // 3. Write what it has to say.
+//!         while server.wants_write() {
+//!             let written = stream.write(server.output())?;
+//!             server.output_written(written);
 //!         }
-//!         if ws.should_shutdown() && !shut_down { //                 3. end the writing side when it says so
-//!             transport.shutdown(Shutdown::Write)?;
+//!         // 4. End the writing side, once, when it says so.
+//!         if server.should_shutdown() && !shut_down {
+//!             stream.shutdown(Shutdown::Write)?;
 //!             shut_down = true;
 //!         }
-//!         n = transport.read(buf)?; //                               4. read
-//!         if n == 0 {
-//!             ws.recv_eof(); //                                         the end of the stream is a call of its own
+//!         // 5. Read, and wait at most until the next deadline.
+//!         n = 0;
+//!         if server.wants_read() {
+//!             let left = server.next_timeout().map(|at| at.saturating_sub(began.elapsed()));
+//!             stream.set_read_timeout(left.map(|left| left.max(Duration::from_millis(1))))?;
+//!             match stream.read(&mut buf) {
+//!                 Ok(0) => server.recv_eof(),
+//!                 Ok(read) => n = read,
+//!                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+//!                 Err(_) => server.recv_error(),
+//!             }
 //!         }
 //!     }
 //!     Ok(())
-//! }
-//!
-//! // The opening handshake is the same in small:
-//! use sansocket::handshake::{ServerHandshake, ServerProgress};
-//!
-//! fn serve(mut transport: TcpStream) -> io::Result<()> {
-//!     let mut buf = vec![0; 16 * 1024];
-//!     let mut handshake = ServerHandshake::new(Default::default());
-//!     loop {
-//!         let n = transport.read(&mut buf)?;
-//!         if n == 0 {
-//!             return Ok(());
-//!         }
-//!         let mut input = Input::new(&mut buf[..n]);
-//!         match handshake.recv(&mut input) {
-//!             ServerProgress::Incomplete(more) => handshake = more,
-//!             ServerProgress::Upgrade(request) => {
-//!                 let left = n - input.len()..n; // the first frames, if they came along
-//!                 let n = left.len();
-//!                 buf.copy_within(left, 0);
-//!                 return run(request.accept(), transport, &mut buf, n); // its output begins with the 101
-//!             }
-//!             ServerProgress::Http(_request) => return Ok(()), // here a page could be served
-//!             ServerProgress::Refused(refusal) => return transport.write_all(refusal.response()),
-//!         }
-//!     }
 //! }
 //! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
 //! # let mut client = TcpStream::connect(listener.local_addr()?)?;
@@ -82,11 +82,14 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
+//! An event loop that does not block does the same for each transport that is ready; `epoll_echo` among the examples is
+//! one, for mio.
+//!
 //! What makes it short:
 //!
 //! * [`recv`](Connection::recv) takes every byte it is given: there is nothing to keep, compact or append to.
-//! * A message that lies whole in the buffer is lent from there, unmasked in place: no copy, no allocation. Events borrow from the
-//!   buffer only, never from the connection.
+//! * A message that lies complete in the buffer is borrowed from there, unmasked in place: no copy, no allocation.
+//!   Events borrow from the buffer only, never from the connection.
 //! * A peer that breaks a rule is not an error of yours: the Close frame that tells it is in the output, [`Event::Failed`] tells
 //!   you, and whatever else it sends is dropped. Only what *you* do wrong is a `Result`.
 //! * Pings are answered, closing handshakes completed, and all of it comes out of one output, in order.
@@ -96,8 +99,7 @@
 //!
 //! * Messages of any size in constant memory: [`recv_chunk`](Connection::recv_chunk) to receive,
 //!   [`send_fragment`](Connection::send_fragment) to send.
-//! * Keepalive and deadlines, without a clock: [`next_timeout`](Connection::next_timeout) and
-//!   [`handle_timeout`](Connection::handle_timeout) join the loop; [`Config`] says which.
+//! * Keepalive and deadlines, without a clock: [`Config`] says which.
 //! * Two threads or tasks for one connection: [`split`](Connection::split).
 //! * Large messages without copies: moved in by [`send_owned`](Connection::send_owned), written from where they are with
 //!   [`send_header`](Connection::send_header), borrowed from a [`ReadBuffer`] although they came in many reads.
@@ -113,7 +115,9 @@
 //! * [`frame`]: headers, masks, UTF-8 in pieces, close codes, and a decoder for frames; without `alloc`.
 //! * [`handshake`]: the opening handshake of both roles, on bytes or on headers that somebody else parsed, also for HTTP/2
 //!   (RFC 8441) and HTTP/3 (RFC 9220).
-//! * [`Connection`]: messages, closing, limits, timers; or its halves [`Receiver`] and [`Sender`] for two threads or tasks.
+//! * [`Connection`]: messages, closing, limits, timers; or its halves [`Receiver`] and [`Sender`] for two threads or tasks,
+//!   joined by a [`Notice`].
+//! * [`Server`] and [`Client`]: all of it, for the complete life of a transport.
 //! * [`deflate`]: compression, permessage-deflate.
 //! * [`net`]: a WebSocket over any stream of the standard library; [`tokio`](crate::tokio): over one of tokio's.
 //!

@@ -33,9 +33,3 @@ pub(crate) fn server_name(host: &str) -> io::Result<ServerName<'static>> {
 pub(crate) fn config(own: Option<&Arc<ClientConfig>>) -> io::Result<Arc<ClientConfig>> {
     own.map_or_else(default_config, |config| Ok(Arc::clone(config)))
 }
-
-/// A session with the server of that name.
-#[cfg(feature = "net")]
-pub(crate) fn session(host: &str, own: Option<&Arc<ClientConfig>>) -> io::Result<::rustls::ClientConnection> {
-    ::rustls::ClientConnection::new(config(own)?, server_name(host)?).map_err(io::Error::other)
-}

@@ -235,3 +235,59 @@ fn the_deadline_ends_with_the_handshake() {
         result.unwrap();
     }
 }
+
+/// What went wrong, at which step, and where; `net` only.
+#[test]
+fn errors_say_step_and_place() {
+    let error_of = |url: &str| net::connect(url).unwrap_err();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = error_of(&format!("ws://{closed}/"));
+    assert!(error.to_string().starts_with(&format!("connecting to {closed}: ")), "{error}");
+    assert!(std::error::Error::source(&error).is_none(), "{error:?}");
+    let error = error_of(&format!("ws://localhost:{}/", closed.port()));
+    assert!(error.to_string().contains(&format!("connecting to localhost:{} (", closed.port())), "{error}");
+    let error = error_of("ws://no-such-host.invalid/");
+    assert!(error.to_string().starts_with("looking up no-such-host.invalid: "), "{error}");
+    assert!(matches!(error_of("http://127.0.0.1/"), Error::Url(_)));
+
+    let (port, _) = answer("HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".into());
+    let error = error_of(&format!("ws://127.0.0.1:{port}/"));
+    let expected = "the server refused the connection: 401 No, WWW-Authenticate: Basic";
+    assert_eq!(error.to_string(), expected);
+    let (port, _) = redirect("ws://elsewhere/");
+    let error = error_of(&format!("ws://127.0.0.1:{port}/"));
+    let expected = "the server refused the connection: 302 Found, Location: ws://elsewhere/";
+    assert_eq!(error.to_string(), expected);
+
+    // Plain where TLS is spoken, and the reverse.
+    let port = serve(|mut stream| {
+        head(&mut stream);
+        stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46").unwrap();
+    });
+    let error = error_of(&format!("ws://127.0.0.1:{port}/"));
+    assert!(error.to_string().contains("wss:// instead of ws://?"), "{error}");
+    if cfg!(feature = "rustls") {
+        let port = serve(|mut stream| {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+            let _ = stream.read(&mut [0; 1000]);
+        });
+        let error = error_of(&format!("wss://127.0.0.1:{port}/"));
+        let expected = format!("TLS handshake with 127.0.0.1:{port} (ws:// instead of wss://?): ");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+}
+
+/// A `ws://` client in two threads.
+#[test]
+fn a_client_by_url_can_be_split() {
+    let ws = net::connect(format!("ws://127.0.0.1:{}/", echo())).unwrap();
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    let reading = thread::spawn(move || {
+        let echoed = reader.recv().unwrap().map(Event::into_owned);
+        reader.finish().unwrap();
+        echoed
+    });
+    writer.send_text("Hello").unwrap();
+    writer.close(sansocket::CloseCode::NORMAL, "").unwrap();
+    assert_eq!(reading.join().unwrap(), Some(Event::Message(Message::from("Hello"))));
+}

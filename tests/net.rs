@@ -54,7 +54,8 @@ enum Manner {
 struct Mem {
     rng: Rng,
     manner: Manner,
-    turn: usize,
+    /// How often it was read, and written.
+    turns: [usize; 2],
     incoming: Rc<RefCell<Pipe>>,
     outgoing: Rc<RefCell<Pipe>>,
     /// The error of all reads, or writes, from now on.
@@ -69,7 +70,7 @@ fn pipes(seed: u64, manner: Manner) -> (Mem, Mem) {
     let end = |seed, incoming, outgoing| Mem {
         rng: Rng::new(seed),
         manner,
-        turn: 0,
+        turns: [0; 2],
         incoming,
         outgoing,
         read_error: None,
@@ -82,12 +83,13 @@ fn pipes(seed: u64, manner: Manner) -> (Mem, Mem) {
 impl Mem {
     /// How much of `n` bytes may be moved now.
     fn grant(&mut self, n: usize, writing: bool) -> io::Result<usize> {
-        self.turn += 1;
+        let turn = &mut self.turns[usize::from(writing)];
+        *turn += 1;
         match self.manner {
             Manner::Smooth => Ok(n),
             Manner::Stuck if writing => Err(ErrorKind::WouldBlock.into()),
             Manner::Stuck => Ok(n),
-            Manner::Drops if self.turn.is_multiple_of(2) => Err(ErrorKind::WouldBlock.into()),
+            Manner::Drops if turn.is_multiple_of(2) => Err(ErrorKind::WouldBlock.into()),
             Manner::Drops => Ok(n.min(1)),
             Manner::Mixed => match self.rng.below(8) {
                 0 | 1 => Err(ErrorKind::WouldBlock.into()),
@@ -162,6 +164,15 @@ impl Transport for Mem {
         self.flush()?;
         self.outgoing.borrow_mut().ended = true;
         Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.outgoing.borrow_mut().ended = true;
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(timeout)
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -329,7 +340,8 @@ fn asked(request: &[u8], manner: Manner) -> (Incoming<Mem>, Mem) {
     let (mut peer, stream) = pipes(9, manner);
     peer.manner = Manner::Smooth;
     peer.write_all(request).unwrap();
-    let mut accepting = Accepting::new(stream, Config::default());
+    let config = Config::default().close_timeout(Duration::from_secs(2));
+    let mut accepting = Accepting::new(stream, config);
     loop {
         match accepting.advance().unwrap() {
             Step::Blocked(handshake) => accepting = handshake,
@@ -809,7 +821,8 @@ fn errors_of_writing_in_every_state() {
         };
         assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
         if matches!(state, State::Open | State::CloseSent) {
-            assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::BrokenPipe, "{state:?}");
+            let event = ws.recv().unwrap();
+            assert_eq!(event, Some(Event::Failed(ProtocolError::TransportFailed)), "{state:?}");
         }
         assert_eq!(ws.recv().unwrap(), None, "{state:?}");
         assert_eq!(ws.connection().state(), State::Ended);

@@ -23,7 +23,7 @@ fn pair(config: Config) -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
 fn both_directions_at_once() {
     let (server, client) = pair(Config::default());
     let ends = [server, client].map(|ws| {
-        let (mut reader, mut writer) = ws.split().unwrap();
+        let (mut reader, mut writer) = ws.into_split().unwrap();
         let (done, all_received) = std::sync::mpsc::channel();
         let reading = thread::spawn(move || {
             let mut received = 0;
@@ -58,7 +58,7 @@ fn both_directions_at_once() {
 #[test]
 fn pings_are_answered_while_the_writing_half_is_idle() {
     let (server, mut client) = pair(Config::default());
-    let (mut reader, writer) = server.split().unwrap();
+    let (mut reader, writer) = server.into_split().unwrap();
     let reading = thread::spawn(move || {
         while reader.recv().unwrap().is_some() {}
         reader
@@ -79,7 +79,7 @@ fn pings_are_answered_while_the_writing_half_is_idle() {
 #[test]
 fn closing_has_a_deadline_that_a_waiting_reader_learns_of() {
     let (_server, client) = pair(Config::default().close_timeout(Duration::from_millis(500)));
-    let (mut reader, mut writer) = client.split().unwrap();
+    let (mut reader, mut writer) = client.into_split().unwrap();
     let reading = thread::spawn(move || {
         assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
         assert_eq!(reader.recv().unwrap(), None);
@@ -95,7 +95,7 @@ fn closing_has_a_deadline_that_a_waiting_reader_learns_of() {
 #[test]
 fn a_batch_is_answered_with_one_write() {
     let (server, client) = pair(Config::default());
-    let (mut reader, _writer) = server.split().unwrap();
+    let (mut reader, _writer) = server.into_split().unwrap();
     let echoing = thread::spawn(move || {
         let mut batches = 0;
         while let Some(mut batch) = reader.read().unwrap() {
@@ -131,7 +131,7 @@ fn a_batch_is_answered_with_one_write() {
 #[test]
 fn a_peer_that_ends_sees_our_end() {
     let (server, client) = pair(Config::default());
-    let (mut reader, _writer) = server.split().unwrap();
+    let (mut reader, _writer) = server.into_split().unwrap();
     let (mut stream, ..) = client.into_parts();
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
@@ -140,7 +140,7 @@ fn a_peer_that_ends_sees_our_end() {
     assert_eq!(reader.recv().unwrap(), None);
 
     let (mut server, client) = pair(Config::default());
-    let (mut reader, _writer) = client.split().unwrap();
+    let (mut reader, _writer) = client.into_split().unwrap();
     server.close(CloseCode::NORMAL, "").unwrap();
     assert!(matches!(reader.recv().unwrap(), Some(Event::Close(_))));
     assert!(matches!(server.recv().unwrap(), Some(Event::Close(_))));

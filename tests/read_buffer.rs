@@ -193,7 +193,7 @@ fn what_is_announced_takes_no_memory() {
         let mut arrived = bytes.len();
         let (used, ()) = measure(|| {
             read(&mut connection, &mut buffer, &bytes, || usize::MAX, |_| panic!("no event"));
-            assert_eq!(buffer.space().len(), 1024);
+            assert!((512..=1024).contains(&buffer.space().len()));
         });
         assert!(used.peak < 3000, "{used:?}");
         bytes = vec![7; 10_000];

@@ -87,7 +87,7 @@ async fn tokio_over_tls() {
 async fn net_over_tls() {
     let (port, tls) = echo_server("localhost").await;
     let client = move || {
-        let (mut ws, _) = net::connect_tls(request(port), Config::default(), tls).unwrap();
+        let (mut ws, _) = net::connect_with(request(port), ConnectOptions::default().tls(tls)).unwrap();
         assert!(ws.stream().tls().is_some());
         for message in [Message::from("Hello"), Message::from(vec![7; 100_000])] {
             ws.send(&message).unwrap();
@@ -180,7 +180,7 @@ async fn a_certificate_for_another_host_is_refused() {
     let (port, tls) = echo_server("example.com").await;
     let error = ws_tokio::connect_tls(request(port), Config::default(), Arc::clone(&tls)).await.unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
-    let blocking = move || net::connect_tls(request(port), Config::default(), tls).unwrap_err();
+    let blocking = move || net::connect_with(request(port), ConnectOptions::default().tls(tls)).unwrap_err();
     let error = tokio::task::spawn_blocking(blocking).await.unwrap();
     assert!(error.to_string().contains("not valid for name"), "{error}");
 }

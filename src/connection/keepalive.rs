@@ -91,6 +91,11 @@ impl Timers {
         self.active = true;
     }
 
+    #[cfg(feature = "net")]
+    pub(crate) fn close_timeout(&self) -> Duration {
+        self.close_timeout.into_duration()
+    }
+
     /// The time that was told last.
     pub(crate) fn now(&self) -> Duration {
         self.now.into_duration()

@@ -177,7 +177,7 @@ impl Connection {
     /// assert_eq!(connection.output(), b"\x81\x05Hello");
     /// # Ok::<(), sansocket::SendError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         // Not in a function of its own: moving the message there costs as much as all the rest.
         if let Some(message) = self.receiver.recv_whole(input) {

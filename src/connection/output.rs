@@ -62,6 +62,11 @@ impl Output {
         Self { end: bytes.len(), tail: bytes, ..Self::default() }
     }
 
+    /// Whether it was not reported of any byte that it was written, or taken to be.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.start == 0
+    }
+
     /// The next bytes to write, as far as they lie in one piece.
     #[inline]
     pub(crate) fn waiting(&self) -> &[u8] {

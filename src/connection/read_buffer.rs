@@ -77,8 +77,9 @@ impl ReadBuffer {
         Self { bytes: Vec::new(), unread: Unread::default(), size, max_frame, last_round: 0 }
     }
 
-    /// Space to read into: at least the size that [`new`](Self::new) was told. If a frame is cut it is the space for the rest of
-    /// it, but at most eight times as much as has arrived of it: memory is not for what was only announced.
+    /// Space to read into: the size that [`new`](Self::new) was told, or half of it if the rest is taken. If a frame is cut
+    /// it is at least the space for its rest, but for this at most eight times as much as has arrived of it: memory is not for
+    /// what was only announced.
     ///
     /// What was read is told with [`filled`](Self::filled). To ask again without having read is fine.
     pub fn space(&mut self) -> &mut [u8] {
@@ -87,11 +88,14 @@ impl ReadBuffer {
         if unread == 0 && end > 0 {
             self.round_over();
         }
-        let space = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD)).max(self.size);
-        if self.bytes.len() - self.unread.end < space {
-            self.make_space(space);
+        let rest = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD));
+        let least = rest.max(self.size / 2);
+        if self.bytes.len() - self.unread.end < least {
+            self.make_space(least);
         }
-        &mut self.bytes[self.unread.end..][..space]
+        let space = &mut self.bytes[self.unread.end..];
+        let len = space.len().min(rest.max(self.size));
+        &mut space[..len]
     }
 
     /// The first `n` bytes of the [space](Self::space) were read.
@@ -148,14 +152,13 @@ impl ReadBuffer {
     }
 
     #[cold]
-    fn make_space(&mut self, space: usize) {
+    fn make_space(&mut self, least: usize) {
         let Unread { start, end, .. } = self.unread;
-        let needed = (end - start).saturating_add(space);
-        if needed <= self.bytes.len() {
+        if end - start + least <= self.bytes.len() {
             self.bytes.copy_within(start..end, 0);
         } else {
             // New memory comes zeroed from the system, and only what is unread is copied.
-            let mut larger = vec![0; needed];
+            let mut larger = vec![0; (end - start).saturating_add(least).max(self.size)];
             larger[..end - start].copy_from_slice(&self.bytes[start..end]);
             self.bytes = larger;
         }

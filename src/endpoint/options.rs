@@ -22,6 +22,10 @@ pub struct ConnectOptions {
     pub(crate) redirects: Option<Redirects>,
     pub(crate) proxy: Option<Proxy>,
     #[cfg(feature = "rustls")]
+    #[cfg_attr(
+        not(any(feature = "net", feature = "tokio-rustls")),
+        expect(dead_code, reason = "the adapters start TLS")
+    )]
     pub(crate) tls: Option<alloc::sync::Arc<::rustls::ClientConfig>>,
 }
 

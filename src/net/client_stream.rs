@@ -1,56 +1,71 @@
 //! [`ClientStream`]: what a URL led to.
 
 use core::time::Duration;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
 
 use super::Transport;
 
 /// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`.
+///
+/// [`try_clone`](Transport::try_clone), and with it [`WebSocket::into_split`](super::WebSocket::into_split), works for
+/// `ws://`; the two directions of TLS cannot be separated.
 #[derive(Debug)]
 pub struct ClientStream(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(Socket),
+    Tcp(TcpStream),
     #[cfg(feature = "rustls")]
-    Tls(std::boxed::Box<Tls>),
+    Tls(std::boxed::Box<super::Tls<TcpStream>>),
 }
-
-#[cfg(feature = "rustls")]
-type Tls = ::rustls::StreamOwned<::rustls::ClientConnection, Socket>;
 
 impl ClientStream {
     /// The TCP connection, with or without TLS over it.
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
-            Kind::Tcp(socket) => &socket.stream,
+            Kind::Tcp(stream) => stream,
             #[cfg(feature = "rustls")]
-            Kind::Tls(stream) => &stream.sock.stream,
+            Kind::Tls(stream) => stream.stream(),
         }
     }
 
     /// The TLS session, for `wss://`.
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
-    pub fn tls(&self) -> Option<&::rustls::ClientConnection> {
+    pub fn tls(&self) -> Option<&::rustls::Connection> {
         match &self.0 {
             Kind::Tcp(_) => None,
-            Kind::Tls(stream) => Some(&stream.conn),
+            Kind::Tls(stream) => Some(stream.session()),
         }
     }
 
-    /// The handshake is over.
-    pub(super) fn lift_deadline(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            Kind::Tcp(socket) => socket.lift_deadline(),
+    pub(super) fn is_tls(&self) -> bool {
+        !matches!(self.0, Kind::Tcp(_))
+    }
+
+    pub(super) fn is_tls_handshaking(&self) -> bool {
+        match &self.0 {
+            Kind::Tcp(_) => false,
             #[cfg(feature = "rustls")]
-            Kind::Tls(stream) => stream.sock.lift_deadline(),
+            Kind::Tls(stream) => stream.session().is_handshaking(),
         }
     }
 
-    fn inner(&mut self) -> &mut dyn Duplex {
+    /// Puts TLS over it, for the server of that name.
+    #[cfg(feature = "rustls")]
+    pub(super) fn into_tls(
+        self,
+        own: Option<&std::sync::Arc<::rustls::ClientConfig>>,
+        name: &str,
+    ) -> io::Result<Self> {
+        match self.0 {
+            Kind::Tcp(stream) => Ok(super::Tls::client(crate::tls::config(own)?, name, stream)?.into()),
+            Kind::Tls(_) => Ok(self),
+        }
+    }
+
+    fn inner(&mut self) -> &mut dyn Transport {
         match &mut self.0 {
             Kind::Tcp(stream) => stream,
             #[cfg(feature = "rustls")]
@@ -59,18 +74,15 @@ impl ClientStream {
     }
 }
 
-trait Duplex: Read + Write {}
-impl<S: Read + Write> Duplex for S {}
-
-impl From<Socket> for ClientStream {
-    fn from(socket: Socket) -> Self {
-        Self(Kind::Tcp(socket))
+impl From<TcpStream> for ClientStream {
+    fn from(stream: TcpStream) -> Self {
+        Self(Kind::Tcp(stream))
     }
 }
 
 #[cfg(feature = "rustls")]
-impl From<Tls> for ClientStream {
-    fn from(stream: Tls) -> Self {
+impl From<super::Tls<TcpStream>> for ClientStream {
+    fn from(stream: super::Tls<TcpStream>) -> Self {
         Self(Kind::Tls(std::boxed::Box::new(stream)))
     }
 }
@@ -97,84 +109,26 @@ impl Write for ClientStream {
 
 impl Transport for ClientStream {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        #[cfg(feature = "rustls")]
-        if let Kind::Tls(stream) = &mut self.0 {
-            // So that the other side knows that nobody cut the end off.
-            stream.conn.send_close_notify();
-            stream.flush()?;
-        }
-        self.tcp().shutdown(std::net::Shutdown::Write)
+        self.inner().shutdown_write()
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.inner().abort()
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.tcp().set_read_timeout(timeout)
-    }
-}
-
-/// A TCP connection whose reads and writes end at a deadline, until it is lifted: however a peer doles out
-/// its bytes, and however many of them TLS wants before it shows one.
-#[derive(Debug)]
-pub(super) struct Socket {
-    stream: TcpStream,
-    deadline: Option<Deadline>,
-}
-
-impl Socket {
-    pub(super) fn new(stream: TcpStream, deadline: Deadline) -> Self {
-        Self { stream, deadline: Some(deadline) }
+        self.inner().set_read_timeout(timeout)
     }
 
-    fn lift_deadline(&mut self) -> io::Result<()> {
-        self.deadline = None;
-        self.stream.set_write_timeout(None)?;
-        self.stream.set_read_timeout(None)
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.inner().set_write_timeout(timeout)
     }
 
-    fn in_time(&mut self) -> io::Result<&mut TcpStream> {
-        if let Some(deadline) = &self.deadline {
-            let left = Some(deadline.left()?);
-            self.stream.set_read_timeout(left)?;
-            self.stream.set_write_timeout(left)?;
+    fn try_clone(&self) -> io::Result<Self> {
+        match &self.0 {
+            Kind::Tcp(stream) => Ok(stream.try_clone()?.into()),
+            #[cfg(feature = "rustls")]
+            Kind::Tls(stream) => Ok((**stream).try_clone()?.into()),
         }
-        Ok(&mut self.stream)
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.in_time()?.read(buf)
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.in_time()?.write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.in_time()?.write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-/// When a handshake must be over.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    began: Instant,
-    timeout: Duration,
-}
-
-impl Deadline {
-    pub(super) fn after(timeout: Duration) -> Self {
-        Self { began: Instant::now(), timeout }
-    }
-
-    /// How much time is left, which is never zero.
-    pub(super) fn left(&self) -> io::Result<Duration> {
-        let left = self.timeout.saturating_sub(self.began.elapsed());
-        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
 }

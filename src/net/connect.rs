@@ -1,22 +1,20 @@
-//! Connecting by URL: [`connect`] and its variants.
+//! A client's way to its server: [`connect`] by URL, and [`Connecting`] over a stream that is there already.
 
-use core::ops::ControlFlow;
-use std::boxed::Box;
+use core::time::Duration;
 use std::format;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
-#[cfg(feature = "rustls")]
-use std::sync::Arc;
+use std::string::{String, ToString};
 
-use super::client_stream::{Deadline, Socket};
-use super::handshake::client;
-use super::{ClientStream, WebSocket, is_later};
-use crate::adapter::{ConnectOptions, Error, tunnelled};
+use super::accept::{Step, finish, opened};
+use super::driver::Driver;
+use super::time::{Clock, is_later};
+use super::{ClientStream, Transport, WebSocket, wait_methods};
+use crate::adapter::{Error, connecting, during, not_opened};
 use crate::connection::Config;
-use crate::handshake::{ClientRequest, Established, ProxyHandshake};
-use crate::input::Input;
-#[cfg(feature = "rustls")]
-use crate::tls;
+use crate::endpoint::{self, Client, ClientEvent, ConnectOptions};
+use crate::handshake::{ClientRequest, Established};
+use crate::random::OsRandom;
 
 /// Connects to a `ws://` URL, and with the feature `rustls` to a `wss://` URL, with the default configuration.
 ///
@@ -35,8 +33,12 @@ use crate::tls;
 ///
 /// # Errors
 /// See [`Error`].
-pub fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
-    let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default())?;
+pub fn connect<R>(request: R) -> Result<WebSocket<ClientStream>, Error>
+where
+    R: TryInto<ClientRequest>,
+    Error: From<R::Error>,
+{
+    let (ws, _) = connect_with(request, Config::default())?;
     Ok(ws)
 }
 
@@ -48,110 +50,175 @@ pub fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn connect_with(
-    mut request: ClientRequest,
+pub fn connect_with<R>(
+    request: R,
     options: impl Into<ConnectOptions>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let mut options = options.into();
-    let deadline = Deadline::after(options.config.handshake_timeout);
+) -> Result<(WebSocket<ClientStream>, Established), Error>
+where
+    R: TryInto<ClientRequest>,
+    Error: From<R::Error>,
+{
+    let (request, options) = (request.try_into()?, options.into());
+    #[cfg(feature = "rustls")]
+    let tls = options.tls.clone();
+    let clock = Clock::from(Duration::ZERO);
+    let mut client = Client::new(request, options, OsRandom);
+    client.handle_timeout(clock.now());
     loop {
-        match open(&request, &options, deadline) {
-            Err(error) => request = options.redirected(&request, error)?,
-            connected => return connected,
+        let (stream, to) = dial(&client, clock)?;
+        client.connected();
+        let mut driver = Driver::new(stream, client, clock);
+        loop {
+            match driver.endpoint.step() {
+                endpoint::Step::Dial { .. } => break,
+                endpoint::Step::StartTls { name } => {
+                    #[cfg(not(feature = "rustls"))]
+                    return Err(Error::Io(io::Error::new(
+                        ErrorKind::Unsupported,
+                        format!("wss://{name} needs the feature `rustls`"),
+                    )));
+                    #[cfg(feature = "rustls")]
+                    {
+                        let name = alloc::string::String::from(name);
+                        driver.pipe.stream = driver.pipe.stream.into_tls(tls.as_ref(), &name)?;
+                        driver.endpoint.secured();
+                    }
+                }
+                endpoint::Step::Run => match run(&mut driver) {
+                    Ok(Some(established)) => {
+                        let ws = WebSocket::over(opened(driver, Client::into_connection)?);
+                        return Ok((ws, established));
+                    }
+                    Ok(None) => {}
+                    Err(error) => return Err(explained(error, &driver, &to)),
+                },
+            }
         }
+        client = driver.endpoint;
     }
 }
 
-/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client
-/// certificate. A `ws://` URL is connected to without TLS.
+/// Opens a connection as a client over a stream that is connected already, with TLS if the URL wants it; a proxy and
+/// redirects in `options` are not for it.
 ///
 /// # Errors
 /// See [`Error`].
-#[cfg(feature = "rustls")]
-#[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
-pub fn connect_tls(
-    request: ClientRequest,
+pub fn client<S, R>(
+    stream: S,
+    request: R,
     options: impl Into<ConnectOptions>,
-    tls: Arc<::rustls::ClientConfig>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    connect_with(request, options.into().tls(tls))
+) -> Result<(WebSocket<S>, Established), Error>
+where
+    S: Transport,
+    R: TryInto<ClientRequest>,
+    Error: From<R::Error>,
+{
+    finish(Connecting::new(stream, request.try_into()?, options), Connecting::advance)
 }
 
-/// Connects to where one request leads.
-fn open(
-    request: &ClientRequest,
-    options: &ConnectOptions,
-    deadline: Deadline,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let url = request.url();
-    #[cfg(not(feature = "rustls"))]
-    if url.is_secure() {
-        return Err(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `rustls`").into());
+/// A client's opening handshake over a stream; see [`client`].
+#[derive(Debug)]
+pub struct Connecting<S> {
+    driver: Driver<S, Client>,
+}
+
+impl<S: Transport> Connecting<S> {
+    /// Sends `request` over `stream`, and waits for the answer, at most for [`Config::handshake_timeout`] from now.
+    pub fn new(stream: S, request: ClientRequest, options: impl Into<ConnectOptions>) -> Self {
+        let options = ConnectOptions { proxy: None, redirects: None, ..options.into() };
+        let mut client = Client::new(request, options, OsRandom);
+        client.connected();
+        client.secured();
+        Self { driver: Driver::new(stream, client, Clock::from(Duration::ZERO)) }
     }
-    #[cfg(feature = "rustls")]
-    let session = url.is_secure().then(|| tls::session(url.host(), options.tls.as_ref())).transpose()?;
-    let socket = match &options.proxy {
-        None => tcp(url.host(), url.port(), deadline)?,
-        Some(proxy) => {
-            let mut socket = tcp(proxy.host(), proxy.port(), deadline)?;
-            tunnel(&mut socket, ProxyHandshake::new(proxy, url, options.config))?;
-            socket
+
+    /// Writes and reads on, until the answer is complete or the stream can do no more now.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn advance(mut self) -> Result<Step<(WebSocket<S>, Established), Self>, Error> {
+        loop {
+            match run(&mut self.driver) {
+                Ok(Some(established)) => {
+                    let ws = WebSocket::over(opened(self.driver, Client::into_connection)?);
+                    return Ok(Step::Done((ws, established)));
+                }
+                Ok(None) => {}
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Step::Blocked(self));
+                }
+                Err(error) => return Err(error),
+            }
         }
-    };
-    #[cfg(feature = "rustls")]
-    let stream = match session {
-        // The first write carries out the TLS handshake.
-        Some(session) => ::rustls::StreamOwned::new(session, socket).into(),
-        None => ClientStream::from(socket),
-    };
-    #[cfg(not(feature = "rustls"))]
-    let stream = ClientStream::from(socket);
-    let config = options.config.handshake_timeout(deadline.left()?);
-    let (mut ws, established) = client(stream, request.clone(), config)?;
-    ws.stream.lift_deadline()?;
-    Ok((ws, established))
+    }
+
+    wait_methods!();
 }
 
-/// Connects to the first address of the host that answers; each has its share of the time.
-fn tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<Socket> {
+/// Receives what was read and waits for more. `None`: that was not all.
+fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Established>, Error> {
+    let event = driver.next(|event, _| match event {
+        ClientEvent::Opened(established) => Ok(Some(*established)),
+        event => not_opened(event, None).map_or(Ok(None), Err),
+    });
+    match event {
+        Some(event) => event,
+        // The next step is not to be waited for.
+        None if driver.endpoint.step() != endpoint::Step::Run => Ok(None),
+        None => match driver.wait(None) {
+            Ok(true) => Ok(None),
+            Ok(false) => Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) if is_later(&error) => Err(ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+/// The error with the step that failed, and with a hint if the other end speaks TLS, or does not.
+fn explained(error: Error, driver: &Driver<ClientStream, Client>, to: &str) -> Error {
+    let stream = &driver.pipe.stream;
+    let (step, hint) = if stream.is_tls_handshaking() {
+        // Of what is no TLS at all rustls says "received corrupt message".
+        let is_plain = error.to_string().contains("corrupt message");
+        ("TLS handshake", if is_plain { " (ws:// instead of wss://?)" } else { "" })
+    } else {
+        // The head of a TLS alert.
+        let is_tls = !stream.is_tls() && driver.buffer.bytes.starts_with(&[0x15, 3]);
+        ("opening handshake", if is_tls { " (wss:// instead of ws://?)" } else { "" })
+    };
+    let step = format!("{step} with {to}{hint}");
+    match error {
+        Error::Io(error) => Error::Io(during(step, error)),
+        Error::Handshake(error) if !hint.is_empty() => {
+            Error::Io(during(step, io::Error::new(ErrorKind::InvalidData, error)))
+        }
+        error => error,
+    }
+}
+
+/// Connects to where the client wants to go: to the first address of the host that answers; each has its share of the
+/// time. Returns host and port, too.
+fn dial(client: &Client, clock: Clock) -> Result<(ClientStream, String), Error> {
+    let endpoint::Step::Dial { host, port } = client.step() else {
+        return Err(ErrorKind::NotConnected.into());
+    };
+    let addresses = (host, port).to_socket_addrs();
+    let mut addresses = addresses.map_err(|error| during(format!("looking up {host}"), error))?;
     let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
-    let mut addresses = (host, port).to_socket_addrs()?;
     while let Some(address) = addresses.next() {
-        let others = u32::try_from(addresses.len()).unwrap_or(u32::MAX - 1);
-        match TcpStream::connect_timeout(&address, deadline.left()? / (others + 1)) {
+        let due = client.next_timeout().unwrap_or(Duration::MAX);
+        let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX - 1) + 1;
+        let left = due.saturating_sub(clock.now()) / shares;
+        let timed_out = || Err(ErrorKind::TimedOut.into());
+        let stream = if left.is_zero() { timed_out() } else { TcpStream::connect_timeout(&address, left) };
+        match stream {
             Ok(stream) => {
                 // What is written is whole messages: waiting to fill packets only costs time.
                 stream.set_nodelay(true)?;
-                return Ok(Socket::new(stream, deadline));
+                return Ok((stream.into(), format!("{host}:{port}")));
             }
-            Err(error) => last = error,
+            Err(error) => last = connecting(host, address, error),
         }
     }
-    Err(last)
-}
-
-/// Asks a proxy for a tunnel.
-fn tunnel(socket: &mut Socket, mut handshake: ProxyHandshake) -> Result<(), Error> {
-    let mut buf = [0; 1024];
-    socket.write_all(handshake.output()).map_err(late)?;
-    handshake.output_written(usize::MAX);
-    loop {
-        let n = match socket.read(&mut buf) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read.map_err(late)?,
-        };
-        if n == 0 {
-            return Err(Error::Proxy(Box::new(handshake.recv_eof()?)));
-        }
-        let mut input = Input::new(&mut buf[..n]);
-        match tunnelled(handshake, &mut input)? {
-            ControlFlow::Continue(more) => handshake = more,
-            ControlFlow::Break(()) => return Ok(()),
-        }
-    }
-}
-
-/// On a socket that blocks, "later" is too late.
-fn late(error: io::Error) -> io::Error {
-    if is_later(&error) { ErrorKind::TimedOut.into() } else { error }
+    Err(last.into())
 }

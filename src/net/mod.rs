@@ -1,32 +1,81 @@
 //! WebSockets over the standard library's streams (feature `net`).
 //!
-//! A thin adapter: it moves bytes between a stream and a [`Connection`], and no rule of the protocol lives in it.
+//! A thin adapter: it moves bytes between a stream and an endpoint, waits until the next timeout, and ends the stream
+//! when the endpoint says so. No rule of the protocol lives in it.
+//!
+//! # Time
+//!
+//! The timeouts of the stream belong to the adapter: no read and no write blocks beyond the endpoint's next deadline,
+//! whatever the peer does ([`Config`](crate::Config) says which there are). A connection without timers sleeps.
+//!
+//! # Streams that do not block
+//!
+//! `WouldBlock` means "later" and loses nothing. [`Accepting`], [`Connecting`], [`Answering`] and [`WebSocket`] tell what
+//! to wait for: `stream`, `wants_read`, `wants_write` and `next_timeout`, after which they have to be called again.
 
+mod accept;
 mod client_stream;
 mod connect;
-mod handshake;
+mod driver;
+mod pipe;
 mod split;
+mod time;
+#[cfg(feature = "rustls")]
+mod tls;
 mod transport;
 
 use core::time::Duration;
-use std::io::{self, ErrorKind, IoSlice, Write};
-use std::time::Instant;
+use std::boxed::Box;
+use std::io;
 use std::vec::Vec;
 
+pub use accept::{Accepting, Answering, Http, Incoming, Step, Upgrade, accept, accept_with};
 pub use client_stream::ClientStream;
-#[cfg(feature = "rustls")]
-pub use connect::connect_tls;
-pub use connect::{connect, connect_with};
-pub use handshake::{Accepting, Answering, Connecting, Http, Incoming, Step, Upgrade, accept, client};
+pub use connect::{Connecting, client, connect, connect_with};
 pub use split::{ReadBatch, ReadHalf, WriteHalf};
+#[cfg(feature = "rustls")]
+pub use tls::Tls;
 pub use transport::{Stream, Transport};
 
-pub use crate::adapter::{Batch, ConnectOptions, Error};
-use crate::adapter::{DIRECT_FROM, eof, lost, send_methods, timeout};
-use crate::connection::{Connection, EncodedMessage, Event, Message};
+use self::driver::{Buffer, Driver};
+use self::pipe::{NOW, Pipe};
+use self::time::{Clock, is_later, later_is_fine};
+use crate::adapter::send_methods;
+pub use crate::adapter::{Batch, Error};
+use crate::connection::{Connection, EncodedMessage, Event, Message, State};
+pub use crate::endpoint::ConnectOptions;
 use crate::error::SendError;
-use crate::frame::CloseCode;
+use crate::frame::{CloseCode, CloseFrame};
 use crate::input::Input;
+
+/// From this size on, a server's payload is written from where it is.
+const DIRECT_FROM: usize = 16 * 1024;
+
+/// The methods that say what a driven endpoint waits for.
+macro_rules! wait_methods {
+    () => {
+        /// The stream.
+        pub fn stream(&self) -> &S {
+            &self.driver.pipe.stream
+        }
+
+        /// Whether to go on when the stream can be read.
+        pub fn wants_read(&self) -> bool {
+            self.driver.endpoint.wants_read()
+        }
+
+        /// Whether to go on when the stream can be written.
+        pub fn wants_write(&self) -> bool {
+            self.driver.endpoint.wants_write()
+        }
+
+        /// How long from now until it has to go on in any case.
+        pub fn next_timeout(&self) -> Option<Duration> {
+            self.driver.until_timeout()
+        }
+    };
+}
+use wait_methods;
 
 /// A WebSocket over a stream, blocking or not.
 ///
@@ -37,28 +86,15 @@ use crate::input::Input;
 /// Both ways of reading also write what is waiting, answer pings, send pings in time, and end the transport
 /// in the right order once the connection is over: go on until they return `None`.
 ///
-/// What a peer does wrong is never an error of these methods but an [`Event::Failed`].
-///
-/// The stream's read timeout belongs to the WebSocket: [`set_read_timeout`](Self::set_read_timeout).
-///
-/// On a stream that does not block, `WouldBlock` is an error of [`recv`](Self::recv), [`read`](Self::read)
-/// and [`flush`](Self::flush) that means "later" and loses nothing; a message that was sent is queued
-/// whatever the stream does.
+/// What a peer does wrong, and a deadline that passes, is never an error of these methods but an [`Event::Failed`].
+/// An error of the stream is returned once; then the connection is over.
 #[derive(Debug)]
 pub struct WebSocket<S> {
-    stream: S,
-    connection: Connection,
-    /// What was read: `buf[start..end]` has not been given to the connection yet.
-    buf: Vec<u8>,
-    start: usize,
-    end: usize,
-    /// When this WebSocket began, and what the connection's timers showed then.
-    began: Instant,
-    before: Duration,
-    /// The caller's own, and what the stream was last told, if that is known.
+    driver: Driver<S, Connection>,
+    /// The caller's own.
     read_timeout: Option<Duration>,
-    stream_timeout: Option<Option<Duration>>,
-    shut_down: bool,
+    /// What the peer's Close said.
+    close_frame: Option<Box<CloseFrame>>,
 }
 
 impl<S: Transport> WebSocket<S> {
@@ -67,103 +103,117 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// The other way round: [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
-        let end = unread.len();
-        let mut buf = unread;
-        buf.resize(end.max(READ_BUFFER), 0);
-        Self::new(stream, connection, buf, 0, end)
+        let pipe = Pipe::new(stream, Clock::from(connection.now()));
+        Self::over(Driver { pipe, endpoint: connection, buffer: Buffer::of(unread) })
     }
 
-    fn new(stream: S, connection: Connection, buf: Vec<u8>, start: usize, end: usize) -> Self {
-        Self {
-            stream,
-            began: Instant::now(),
-            before: connection.now(),
-            connection,
-            buf,
-            start,
-            end,
-            read_timeout: None,
-            stream_timeout: None,
-            shut_down: false,
-        }
+    fn over(driver: Driver<S, Connection>) -> Self {
+        Self { driver, read_timeout: None, close_frame: None }
     }
 
-    /// The stream, without a read timeout, the connection with its output, and what was read but not yet
-    /// looked at.
-    pub fn into_parts(mut self) -> (S, Connection, Vec<u8>) {
-        if self.stream_timeout.is_some() {
-            // A stream that cannot do so will say what is wrong with it when it is read.
-            let _ = self.stream.set_read_timeout(None);
-        }
-        self.buf.truncate(self.end);
-        self.buf.drain(..self.start);
-        (self.stream, self.connection, self.buf)
+    /// The stream, without timeouts, the connection with its output, and what was read but not yet looked at.
+    pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
+        self.driver.into_parts()
     }
 
-    /// The stream.
-    pub fn stream(&self) -> &S {
-        &self.stream
-    }
+    wait_methods!();
 
     /// The connection.
     pub fn connection(&self) -> &Connection {
-        &self.connection
+        &self.driver.endpoint
     }
 
     /// The connection, for everything else that it can do; what it has to say is written by the next call.
     pub fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.connection
+        &mut self.driver.endpoint
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        self.driver.endpoint.state()
+    }
+
+    /// Whether messages can be sent: until either end closes, or the connection fails.
+    pub fn can_send(&self) -> bool {
+        self.state() == State::Open
+    }
+
+    /// What the peer's Close said, once it was received; `None` if it said nothing.
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.close_frame.as_deref()
     }
 
     /// Sets how many bytes are read at a time. Default: 16 KiB. 64 KiB can double the throughput over TCP.
     pub fn set_read_buffer(&mut self, bytes: usize) {
-        self.buf.resize(bytes.max(self.end).max(1), 0);
+        let buffer = &mut self.driver.buffer;
+        buffer.bytes.resize(bytes.max(buffer.end).max(1), 0);
     }
 
     /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they
-    /// return `WouldBlock`. Default: forever. (A timeout for writing is the stream's own.)
+    /// return `WouldBlock`. Default: forever.
     ///
-    /// Zero counts as a millisecond: for the system's own streams it would be an error.
+    /// Zero counts as a millisecond.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
     }
 
     /// The next event; `None` when the connection is over and the transport ended.
     ///
-    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written.
-    /// The event borrows from the WebSocket: to send while holding a message, use [`read`](Self::read), or
-    /// [`Event::into_owned`] first.
+    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written, as far
+    /// as the stream took it. The event borrows from the WebSocket: to send while holding a message, use
+    /// [`read`](Self::read), or [`Event::into_owned`] first.
     ///
     /// # Errors
     /// The stream's. `WouldBlock` loses nothing.
     pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
-        // Only a message that lies whole in the buffer is borrowed; that is known before, as a loop cannot
-        // return a borrow.
-        while !self.connection.is_whole(&self.buf[self.start..self.end]) {
-            let mut input = Input::new(&mut self.buf[self.start..self.end]);
-            let event = self.connection.recv(&mut input).map(Event::into_owned);
-            self.start = self.end - input.len();
-            let event = match event {
-                Some(event) => event,
-                None => match self.fill()? {
-                    Filled::Bytes => continue,
-                    Filled::Event(event) => event,
-                    Filled::Over => return Ok(None),
-                },
-            };
-            if event.close_code().is_some() {
-                // Nobody who stops here may cost the peer our Close. A stream that is broken will say so again.
-                let _ = self.flush();
+        // A message that lies whole in the buffer is borrowed from there, which a loop cannot return.
+        while !self.driver.has_whole_message() {
+            match self.driver.next(|event, _| event.into_owned()) {
+                Some(event) => {
+                    self.note(&event);
+                    return Ok(Some(event));
+                }
+                None if self.driver.wait(self.read_timeout)? => {}
+                None => return Ok(None),
             }
-            return Ok(Some(event));
         }
-        let mut input = Input::new(&mut self.buf[self.start..self.end]);
-        let event = self.connection.recv(&mut input);
-        self.start = self.end - input.len();
+        let Driver { pipe, endpoint, buffer } = &mut self.driver;
+        let event = buffer.recv(|input| endpoint.recv(input));
         if let Some(Event::Failed(_)) = event {
-            let _ = write_output(&mut self.stream, &mut self.connection);
+            pipe.write_last_words(endpoint);
         }
         Ok(event)
+    }
+
+    /// The next event, with data piece by piece as it arrives: messages of any size in constant memory; see
+    /// [`Connection::recv_chunk`]. Otherwise like [`recv`](Self::recv). Pieces are owned here, and borrowed in
+    /// [`Batch::recv_chunk`].
+    ///
+    /// # Errors
+    /// The stream's. `WouldBlock` loses nothing.
+    pub fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
+        loop {
+            let Driver { endpoint, buffer, .. } = &mut self.driver;
+            // A loop cannot return what it borrows from the buffer.
+            match buffer.recv(|input| endpoint.recv_chunk(input).map(Event::into_owned)) {
+                Some(event) => {
+                    self.note(&event);
+                    return Ok(Some(event));
+                }
+                None if self.driver.wait(self.read_timeout)? => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Looks after the last events.
+    fn note(&mut self, event: &Event<'_>) {
+        if let Event::Close(Some(frame)) = event {
+            self.close_frame = Some(Box::new(*frame));
+        }
+        if event.close_code().is_some() {
+            self.driver.pipe.write_last_words(&mut self.driver.endpoint);
+        }
     }
 
     /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the
@@ -186,56 +236,66 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// The stream's. `WouldBlock` loses nothing.
     pub fn read(&mut self) -> io::Result<Option<Batch<'_>>> {
-        let mut event = None;
-        if self.start == self.end {
-            match self.fill()? {
-                Filled::Bytes => {}
-                Filled::Event(last) => event = Some(last),
-                Filled::Over => return Ok(None),
-            }
+        if !self.driver.wait(self.read_timeout)? {
+            return Ok(None);
         }
-        let input = Input::new(&mut self.buf[self.start..self.end]);
-        Ok(Some(Batch::new(&mut self.connection, input, &mut self.start, event)))
+        let Driver { endpoint, buffer, .. } = &mut self.driver;
+        let input = Input::new(&mut buffer.bytes[buffer.start..buffer.end]);
+        let batch = Batch::new(endpoint, input, &mut buffer.start, None);
+        Ok(Some(batch.noting(&mut self.close_frame)))
     }
 
     /// Sends a message and writes it, or as much of it as the stream takes now; the rest goes with the next call.
     ///
     /// A server's large payload is written from where it is, without a copy.
     ///
-    /// It does not read: whoever sends a lot on a blocking stream and never receives can block against a peer
-    /// that answers, and learns that the peer has closed only from [`recv`](Self::recv).
-    /// [`split`](WebSocket::split) is for doing both at once.
+    /// It does not read: whoever sends a lot on a blocking stream and never receives blocks against a peer that
+    /// answers, until [`Config::write_timeout`](crate::Config::write_timeout).
+    /// [`into_split`](WebSocket::into_split) is for doing both at once.
     ///
     /// # Errors
     /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never
     /// `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         let payload = message.as_bytes();
-        if payload.len() < DIRECT_FROM || !self.connection.sender().sends_as_is(payload.len()) {
+        let Driver { pipe, endpoint, .. } = &mut self.driver;
+        if payload.len() >= DIRECT_FROM && endpoint.sender().sends_as_is(payload.len()) && pipe.is_flushed() {
+            endpoint.send_header(message.kind(), payload.len())?;
+            let result = pipe.write_owed(endpoint, payload);
+            self.sent(result)?;
+        } else {
             self.feed(message)?;
-            return self.flush_now();
         }
-        self.connection.send_header(message.kind(), payload.len())?;
-        self.write_owed(payload)
+        self.write_out()
     }
 
     send_methods!();
 
-    /// Starts the closing handshake, if it has not begun. Then receive on until `None`: messages may still be
-    /// on their way.
+    /// Starts the closing handshake, if it has not begun, and writes the Close as far as the stream takes it now. Then
+    /// receive on until `None`, or [`finish`](Self::finish): messages may still be on their way.
     ///
     /// # Errors
     /// The stream's, but never `WouldBlock`.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
-        match self.connection.close(code, reason) {
-            Ok(()) | Err(SendError::Closed) => self.flush_now(),
-            Err(error) => Err(error.into()),
-        }
+        // Closing already is what was asked for.
+        let _ = self.driver.endpoint.close(code, reason);
+        let Driver { pipe, endpoint, .. } = &mut self.driver;
+        let result = later_is_fine(pipe.write(endpoint, Some(NOW)));
+        self.sent(result)
+    }
+
+    /// Receives and drops what still arrives until the connection is over.
+    ///
+    /// # Errors
+    /// The stream's. `WouldBlock` loses nothing.
+    pub fn finish(&mut self) -> io::Result<()> {
+        while self.recv()?.is_some() {}
+        Ok(())
     }
 
     fn queue(&mut self, queue: impl FnOnce(&mut Connection) -> Result<(), SendError>) -> io::Result<()> {
-        queue(&mut self.connection)?;
-        self.flush_now()
+        queue(&mut self.driver.endpoint)?;
+        self.write_out()
     }
 
     /// Queues a message without writing it.
@@ -243,190 +303,31 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// [`SendError`], if the message cannot be sent.
     pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
-        self.connection.send(message)
+        self.driver.endpoint.send(message)
     }
 
-    /// Writes all that is waiting.
+    /// Writes all that is waiting. If a deadline passes meanwhile, the connection is over, which
+    /// [`recv`](Self::recv) says.
     ///
     /// # Errors
     /// The stream's. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
-        write_output(&mut self.stream, &mut self.connection)?;
-        flushed(&mut self.stream)
+        let Driver { pipe, endpoint, .. } = &mut self.driver;
+        let result = pipe.write(endpoint, None);
+        self.sent(result)
     }
 
-    /// Writes what the stream takes now.
-    fn flush_now(&mut self) -> io::Result<()> {
+    fn write_out(&mut self) -> io::Result<()> {
         later_is_fine(self.flush())
     }
 
-    /// Writes a payload from where it is, behind the output; what the stream does not take now is copied.
-    fn write_owed(&mut self, payload: &[u8]) -> io::Result<()> {
-        loop {
-            let owed = usize::try_from(self.connection.payload_owed()).unwrap_or(0).min(payload.len());
-            if owed == 0 {
-                return self.flush_now();
-            }
-            let rest = &payload[payload.len() - owed..];
-            let output = self.connection.output();
-            // The payload comes behind all of the output.
-            let behind = if output.len() == self.connection.output_len() { rest } else { &[] };
-            match written(self.stream.write_vectored(&[IoSlice::new(output), IoSlice::new(behind)])) {
-                Ok(n) => self.connection.output_written(n),
-                Err(error) => {
-                    self.connection.buffer_payload(rest);
-                    return later_is_fine(Err(error));
-                }
-            }
+    /// An error of a write ends the connection, unless it means "later".
+    fn sent(&mut self, result: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = &result
+            && !is_later(error)
+        {
+            self.driver.broken();
         }
-    }
-
-    /// Writes what is waiting and reads until there is something to report; ends the transport when that is all.
-    fn fill(&mut self) -> io::Result<Filled> {
-        while !self.connection.is_ended() {
-            let blocked = self.write_on()?;
-            // A stream with buffers of its own, such as TLS, may hold our last words although the output is empty.
-            if blocked.is_none() {
-                self.end_writing()?;
-            }
-            if let Some(event) = self.tick()? {
-                return Ok(Filled::Event(event));
-            }
-            // A deadline, or a stream that broke when all had been said, may have ended the connection
-            // without an event.
-            if self.connection.is_ended() {
-                break;
-            }
-            // While too much is waiting to be written, nothing is read.
-            if let Some(error) = blocked.filter(|_| !self.connection.wants_read()) {
-                return Err(error);
-            }
-            match self.stream.read(&mut self.buf) {
-                Ok(0) => {
-                    let event = eof(&mut self.connection);
-                    // The peer may be waiting for our end, and this WebSocket may be kept for long.
-                    self.end_writing()?;
-                    if let Some(event) = event {
-                        return Ok(Filled::Event(event));
-                    }
-                }
-                Ok(n) => {
-                    (self.start, self.end) = (0, n);
-                    return Ok(Filled::Bytes);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // One of the connection's own deadlines may have ended the wait.
-                Err(error) if is_later(&error) => match self.connection.next_timeout() {
-                    Some(due) if due <= self.now() => {}
-                    _ => return Err(error),
-                },
-                Err(error) => self.lost(error)?,
-            }
-        }
-        Ok(Filled::Over)
-    }
-
-    /// Writes what the stream takes now, and returns its error if that was not all.
-    fn write_on(&mut self) -> io::Result<Option<io::Error>> {
-        match self.flush() {
-            Err(error) if is_later(&error) => Ok(Some(error)),
-            result => result.or_else(|error| self.lost(error)).map(|()| None),
-        }
-    }
-
-    /// Ends the writing side, once, if that is due; what the stream cannot do now is left for the next call.
-    fn end_writing(&mut self) -> io::Result<()> {
-        while self.connection.should_shutdown() && !self.shut_down {
-            match self.stream.shutdown_write() {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_later(&error) => break,
-                result => {
-                    self.shut_down = true;
-                    result.or_else(|error| self.lost(error))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The stream is broken: an error, unless everything had been said.
-    fn lost(&mut self, error: io::Error) -> io::Result<()> {
-        lost(&mut self.connection, error)
-    }
-
-    /// The time on the scale of the connection's timers.
-    fn now(&self) -> Duration {
-        self.before.saturating_add(self.began.elapsed())
-    }
-
-    /// Tells the connection the time, and the stream how long it may wait.
-    fn tick(&mut self) -> io::Result<Option<Event<'static>>> {
-        let mut wait_for = self.read_timeout;
-        if self.connection.next_timeout().is_some() {
-            let (now, waiting) = (self.now(), self.connection.output_len());
-            if let Some(lost) = timeout(&mut self.connection, now) {
-                return Ok(Some(lost));
-            }
-            if self.connection.output_len() > waiting {
-                self.write_on()?;
-            }
-            if let Some(due) = self.connection.next_timeout() {
-                // A little later is in time; a little earlier would be for nothing.
-                let wait = due.saturating_sub(now).saturating_add(Duration::from_millis(1));
-                wait_for = Some(wait_for.map_or(wait, |timeout| timeout.min(wait)));
-            }
-        }
-        if self.stream_timeout != Some(wait_for) {
-            self.stream.set_read_timeout(wait_for)?;
-            self.stream_timeout = Some(wait_for);
-        }
-        Ok(None)
+        result
     }
 }
-
-/// Writes all that is waiting.
-fn write_output(stream: &mut impl Write, connection: &mut Connection) -> io::Result<()> {
-    while connection.wants_write() {
-        let n = written(stream.write(connection.output()))?;
-        connection.output_written(n);
-    }
-    Ok(())
-}
-
-/// What [`WebSocket::fill`] came back with.
-enum Filled {
-    Bytes,
-    Event(Event<'static>),
-    Over,
-}
-
-/// How much was written, of a stream's answer.
-fn written(result: io::Result<usize>) -> io::Result<usize> {
-    match result {
-        Ok(0) => Err(ErrorKind::WriteZero.into()),
-        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
-        result => result,
-    }
-}
-
-/// Flushes the stream, whatever interrupts it.
-fn flushed(stream: &mut impl Transport) -> io::Result<()> {
-    loop {
-        match stream.flush() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
-fn later_is_fine(result: io::Result<()>) -> io::Result<()> {
-    result.or_else(|error| if is_later(&error) { Ok(()) } else { Err(error) })
-}
-
-/// Whether a stream says "not now": `TimedOut` is what some systems call a timeout of a blocking stream.
-fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-/// How much is read at a time. The memory is there as long as the connection.
-const READ_BUFFER: usize = 16 * 1024;

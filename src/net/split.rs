@@ -1,29 +1,52 @@
 //! [`ReadHalf`] and [`WriteHalf`]: one connection in two threads.
 //!
-//! Both halves queue under a lock that is never held while a stream blocks: whoever writes takes the stream
-//! out, and the other leaves its bytes to it. So a reader answers pings while the writer is blocked, and is
-//! never blocked by it.
+//! ```text
+//!            ReadHalf                                       WriteHalf
+//! stream ─▶ Buffer ─▶ Receiver ─▶ events      messages ─▶ send, ping, close
+//!                        │ Notice                              │
+//!                        ▼                                     ▼
+//!            Shared: Mutex<Writing { Sender, Option<Out> }>, Condvar `returned`
+//!                        ▲ Sender::lost, when the reader looks
+//! ```
+//!
+//! The lock is never held while a stream blocks: a thread that writes takes [`Out`], the writing side of the stream,
+//! with it, and writes all that waits, the other's bytes too. So a reader answers pings while the writer is blocked,
+//! and is never blocked by it.
+//!
+//! | who | sets | wakes |
+//! |---|---|---|
+//! | reader: notice with a reply (Ping, Close, failure) | output, perhaps the end | nobody: it writes, or the thread that has `Out` does |
+//! | reader: notice without | deadlines, which only move away | nobody |
+//! | writer: message, Ping | output | nobody: it writes, or the thread that has `Out` does |
+//! | writer: `close` | output, and a deadline | nobody: a reader that waits looks again within `close_timeout` |
+//! | who brings `Out` back | room in the output | who waits for `Out`, by `returned` |
+//! | who finds that a deadline has passed, or that the stream is broken | `given_up` in `Writing` | both, by [`Transport::abort`], once |
 
+use core::mem;
 use core::time::Duration;
+use std::boxed::Box;
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-use std::vec::Vec;
 
-use super::{Transport, WebSocket, is_later};
-use crate::adapter::{lost_halves, receiver_eof, reply, reunited, send_methods, sender_timeout};
-use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender};
+use super::driver::{Buffer, Driver, TURN};
+use super::pipe::{NOW, Pipe, SLICES, write_slices};
+use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later, later_is_fine};
+use super::{Transport, WebSocket};
+use crate::adapter::{reunited, send_methods};
+use crate::connection::{
+    Connection, EncodedMessage, Event, Message, Notice, Receiver, Segment, Sender, State,
+};
 use crate::error::SendError;
-use crate::frame::CloseCode;
+use crate::frame::{CloseCode, CloseFrame};
 use crate::input::Input;
 
-impl WebSocket<TcpStream> {
-    /// The two halves, for two threads, each with a handle of the stream.
+impl<S: Transport> WebSocket<S> {
+    /// The two halves of a blocking stream, for two threads, each with a handle of the stream.
     ///
     /// ```no_run
     /// # fn run(ws: sansocket::net::WebSocket<std::net::TcpStream>) -> std::io::Result<()> {
-    /// let (mut reader, mut writer) = ws.split()?;
+    /// let (mut reader, mut writer) = ws.into_split()?;
     /// std::thread::spawn(move || writer.send_text("from another thread"));
     /// while let Some(event) = reader.recv()? {
     ///     println!("{event:?}");
@@ -33,66 +56,71 @@ impl WebSocket<TcpStream> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`TcpStream::try_clone`].
-    pub fn split(self) -> io::Result<(ReadHalf<TcpStream>, WriteHalf<TcpStream>)> {
-        let writing = self.stream.try_clone()?;
-        Ok(self.split_with(writing))
+    /// Those of [`Transport::try_clone`]; the WebSocket is dropped then. TLS cannot be split.
+    pub fn into_split(self) -> io::Result<(ReadHalf<S>, WriteHalf<S>)> {
+        let writing = self.stream().try_clone()?;
+        Ok(self.into_split_with(writing))
     }
-}
 
-impl<S: Transport> WebSocket<S> {
-    /// The two halves of a blocking stream, of which `writing` is a second handle. Not for TLS, whose
-    /// directions cannot be separated.
-    pub fn split_with(self, writing: S) -> (ReadHalf<S>, WriteHalf<S>) {
-        let (receiver, sender) = self.connection.split();
-        let writing = Writing { sender, stream: Some(writing), shut_down: self.shut_down };
-        let shared = Arc::new(Shared { writing: Mutex::new(writing), returned: Condvar::new() });
+    /// The two halves of a blocking stream, of which `writing` is a second handle.
+    pub fn into_split_with(self, writing: S) -> (ReadHalf<S>, WriteHalf<S>) {
+        let Driver { mut pipe, mut endpoint, buffer } = self.driver;
+        pipe.forget_unflushed(&mut endpoint);
+        let (receiver, sender) = endpoint.split();
+        let out = Out {
+            stream: writing,
+            timeout: Timeout::default(),
+            segments: VecDeque::new(),
+            unflushed: 0,
+            shut_down: pipe.shut_down,
+        };
+        let shared = Arc::new(Shared {
+            writing: Mutex::new(Writing { sender, out: Some(out), given_up: false, aborted: false }),
+            returned: Condvar::new(),
+            clock: pipe.clock,
+        });
         let reader = ReadHalf {
-            stream: self.stream,
+            stream: pipe.stream,
+            timeout: pipe.reading,
             receiver,
-            buf: self.buf,
-            start: self.start,
-            end: self.end,
-            began: self.began,
-            before: self.before,
-            stream_timeout: self.stream_timeout,
-            active: false,
+            buffer,
+            close_frame: self.close_frame,
             shared: Arc::clone(&shared),
         };
         (reader, WriteHalf { shared })
     }
 
-    /// Puts two halves together again.
+    /// Puts two halves together again, after writing what one of them has begun to write.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection.
-    pub fn reunite(reader: ReadHalf<S>, writer: WriteHalf<S>) -> io::Result<Self> {
-        let shared = reunited(reader.shared, writer.shared)?;
-        let writing = shared.writing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let connection = Connection::reunite(reader.receiver, writing.sender);
-        let mut ws = Self::new(reader.stream, connection, reader.buf, reader.start, reader.end);
-        (ws.shut_down, ws.stream_timeout) = (writing.shut_down, reader.stream_timeout);
-        Ok(ws)
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection; otherwise the stream's.
+    pub fn reunite(reader: ReadHalf<S>, mut writer: WriteHalf<S>) -> io::Result<Self> {
+        if Arc::ptr_eq(&reader.shared, &writer.shared) {
+            writer.flush()?;
+        }
+        let ReadHalf { stream, receiver, buffer, close_frame, shared, .. } = reader;
+        let Shared { writing, clock, .. } = reunited(shared, writer.shared)?;
+        let Writing { sender, out, aborted, .. } =
+            writing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut pipe = Pipe::new(stream, clock);
+        pipe.shut_down = aborted || out.is_some_and(|out| out.shut_down);
+        let endpoint = Connection::reunite(receiver, sender);
+        Ok(Self { close_frame, ..Self::over(Driver { pipe, endpoint, buffer }) })
     }
 }
 
 /// The half of a [`WebSocket`] that receives, in a thread of its own.
 ///
 /// It also answers pings and Closes, watches the deadlines and ends the transport, all of that inside
-/// [`recv`](Self::recv): go on until it returns `None`. When it is dropped, pings stay unanswered and no
-/// deadline is watched; the [`WriteHalf`] can still send.
+/// [`recv`](Self::recv): go on until it returns `None`. When it is dropped, pings stay unanswered and deadlines are
+/// watched only while the [`WriteHalf`] writes.
 #[derive(Debug)]
 pub struct ReadHalf<S> {
     stream: S,
+    timeout: Timeout,
     receiver: Receiver,
-    buf: Vec<u8>,
-    start: usize,
-    end: usize,
-    began: Instant,
-    before: Duration,
-    stream_timeout: Option<Option<Duration>>,
-    /// Whether a message has arrived since the sender was told last.
-    active: bool,
+    buffer: Buffer,
+    close_frame: Option<Box<CloseFrame>>,
     shared: Arc<Shared<S>>,
 }
 
@@ -107,51 +135,110 @@ pub struct WriteHalf<S> {
 
 #[derive(Debug)]
 struct Shared<S> {
+    /// Locked for moments only, by both halves.
     writing: Mutex<Writing<S>>,
-    /// The stream is back in its place.
+    /// `Writing::out` is back in its place; signalled by the thread that had it.
     returned: Condvar,
+    clock: Clock,
 }
 
 #[derive(Debug)]
 struct Writing<S> {
     sender: Sender,
-    /// `None` while one of the halves writes; it goes on until nothing is waiting.
-    stream: Option<S>,
+    /// `None` while a thread writes; it goes on until nothing is waiting.
+    out: Option<Out<S>>,
+    /// The connection is over before its time: set by the thread that finds that out. Whoever has a handle of the
+    /// stream then aborts it, so that both threads go on.
+    given_up: bool,
+    aborted: bool,
+}
+
+/// The writing side of the stream.
+#[derive(Debug)]
+struct Out<S> {
+    stream: S,
+    timeout: Timeout,
+    /// The front of the output, in flight: it is written without the lock. What a timeout leaves of it is written
+    /// first by whoever writes next.
+    segments: VecDeque<Segment>,
+    /// How much of that was written and not flushed.
+    unflushed: usize,
     shut_down: bool,
+}
+
+/// What came of writing.
+enum Written {
+    All,
+    /// The stream takes nothing more now.
+    Blocked(io::Error),
+    /// The other half is writing.
+    Elsewhere,
 }
 
 impl<S: Transport> ReadHalf<S> {
     /// The next event; `None` when the connection is over and the transport ended. See [`WebSocket::recv`].
     ///
-    /// A reply blocks only if the stream takes nothing more and the other half is not writing.
+    /// A reply is written as far as the stream takes it now; the rest, with what arrives next.
     ///
     /// # Errors
     /// The stream's.
     pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
-        while !self.receiver.is_whole(&self.buf[self.start..self.end]) {
-            let mut input = Input::new(&mut self.buf[self.start..self.end]);
-            let event = self.receiver.recv(&mut input).map(Event::into_owned);
-            self.start = self.end - input.len();
-            if let Some(event) = event {
-                self.active |= matches!(event, Event::Message(_));
-                self.shared.reply_to(&event);
-                return Ok(Some(event));
+        while !self.receiver.is_whole(self.buffer.unread()) {
+            let Self { receiver, buffer, .. } = self;
+            let event = buffer.recv(|input| receiver.recv(input).map(Event::into_owned));
+            if event.is_some() {
+                self.close_frame_of(event.as_ref());
+                self.shared.carry(&mut self.receiver);
+                return Ok(event);
             }
-            if let Some(event) = self.fill()? {
-                return Ok(Some(event));
-            }
-            if self.start == self.end {
+            if !self.fill()? {
                 return Ok(None);
             }
         }
-        let mut input = Input::new(&mut self.buf[self.start..self.end]);
-        let event = self.receiver.recv(&mut input);
-        self.start = self.end - input.len();
-        self.active = true;
-        if let Some(event) = &event {
-            self.shared.reply_to(event);
-        }
+        let Self { receiver, buffer, .. } = self;
+        let event = buffer.recv(|input| receiver.recv(input));
+        self.shared.carry(receiver);
         Ok(event)
+    }
+
+    /// The next event, with data piece by piece; see [`WebSocket::recv_chunk`].
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
+        loop {
+            let Self { receiver, buffer, .. } = self;
+            let event = buffer.recv(|input| receiver.recv_chunk(input).map(Event::into_owned));
+            if event.is_some() {
+                self.close_frame_of(event.as_ref());
+                self.shared.carry(&mut self.receiver);
+                return Ok(event);
+            }
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn close_frame_of(&mut self, event: Option<&Event<'_>>) {
+        if let Some(Event::Close(Some(frame))) = event {
+            self.close_frame = Some(Box::new(*frame));
+        }
+    }
+
+    /// What the peer's Close said, once it was received; `None` if it said nothing.
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.close_frame.as_deref()
+    }
+
+    /// This half's handle of the stream.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        self.shared.lock().sender.state()
     }
 
     /// Writes what is waiting, then reads once: all that this brought is in the [`ReadBatch`]. `None` when the
@@ -176,77 +263,117 @@ impl<S: Transport> ReadHalf<S> {
     /// # Errors
     /// The stream's.
     pub fn read(&mut self) -> io::Result<Option<ReadBatch<'_, S>>> {
-        let mut event = None;
-        if self.start == self.end {
-            event = self.fill()?;
-            if event.is_none() && self.start == self.end {
-                return Ok(None);
-            }
+        if !self.fill()? {
+            return Ok(None);
         }
-        let Self { receiver, start, end, active, shared, .. } = self;
-        let input = Input::new(&mut self.buf[*start..*end]);
-        Ok(Some(ReadBatch { receiver, input, start, end: *end, event, active, shared }))
+        let Self { receiver, buffer: Buffer { bytes, start, end }, close_frame, shared, .. } = self;
+        let input = Input::new(&mut bytes[*start..*end]);
+        Ok(Some(ReadBatch { receiver, input, start, end: *end, close_frame, shared }))
     }
 
-    /// Reads until there are bytes or something else to report; neither: it is over.
-    fn fill(&mut self) -> io::Result<Option<Event<'static>>> {
-        loop {
-            self.shared.write(false).or_else(|error| self.lost(error))?;
-            let now = self.before.saturating_add(self.began.elapsed());
-            let due = {
-                let mut writing = self.shared.lock();
-                if self.active {
-                    self.active = false;
-                    writing.sender.heard(true);
+    /// Receives and drops what still arrives until the connection is over.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn finish(&mut self) -> io::Result<()> {
+        while self.recv()?.is_some() {}
+        Ok(())
+    }
+
+    /// Reads until there is something to receive: bytes, or last words. `false`: it is over.
+    fn fill(&mut self) -> io::Result<bool> {
+        while self.buffer.is_empty() {
+            let now = self.shared.clock.now();
+            let mut writing = self.shared.lock();
+            writing.sender.notice(self.receiver.take_notice());
+            writing.tick(now);
+            writing.abort_if_given_up(&mut self.stream);
+            if let Some(error) = writing.sender.lost() {
+                self.receiver.lose(error);
+            }
+            let wants_read = self.receiver.wants_read() && writing.sender.wants_read();
+            drop(writing);
+            if self.receiver.has_last_words() {
+                break;
+            }
+            // Who cannot read waits for the writing; who can does not, as the peer may be waiting for that.
+            let written = self.shared.write(wants_read.then_some(TURN), !wants_read);
+            let is_blocked = match written {
+                Ok(written) => matches!(written, Written::Blocked(_)),
+                Err(error) => {
+                    self.broken(error)?;
+                    continue;
                 }
-                if writing.sender.next_timeout().is_some()
-                    && let Some(lost) = sender_timeout(&mut writing.sender, now)
-                {
-                    self.receiver.finish();
-                    return Ok(Some(lost));
-                }
-                if writing.sender.is_ended() {
-                    return Ok(None);
-                }
-                writing.sender.next_timeout()
             };
-            // The other half may start a deadline while this one waits: it looks again every now and then.
-            let wait = due.map_or(TICK, |due| due.saturating_sub(now).min(TICK));
-            let timeout = Some(wait + Duration::from_millis(1));
-            if self.stream_timeout != Some(timeout) {
-                self.stream.set_read_timeout(timeout)?;
-                self.stream_timeout = Some(timeout);
+            let writing = self.shared.lock();
+            if writing.sender.is_ended() && self.receiver.is_ended() {
+                return Ok(false);
             }
-            match self.stream.read(&mut self.buf) {
-                Ok(0) => {
-                    let event = receiver_eof(&mut self.receiver);
-                    self.shared.lock().sender.end();
-                    if event.is_some() {
-                        // The peer may be waiting for our end. A stream that is broken will say so again.
-                        let _ = self.shared.write(false);
-                        return Ok(event);
-                    }
-                }
-                Ok(n) => {
-                    (self.start, self.end) = (0, n);
-                    self.shared.lock().sender.heard(false);
-                    return Ok(None);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted || is_later(&error) => {}
-                Err(error) => self.lost(error)?,
+            if !wants_read {
+                continue;
             }
+            let due = writing.sender.next_timeout();
+            // The writer may start the deadline for closing while this one waits.
+            let look_again = (Arc::strong_count(&self.shared) > 1 && writing.sender.state() == State::Open)
+                .then(|| writing.sender.close_timeout());
+            drop(writing);
+            let now = self.shared.clock.now();
+            let wait = earlier(due.map(|due| due.saturating_sub(now)), look_again);
+            self.read_for(earlier(wait, is_blocked.then_some(TURN)), now)?;
         }
+        Ok(true)
     }
 
-    /// The stream is broken: an error, unless everything had been said.
+    fn read_for(&mut self, wait: Option<Duration>, now: Duration) -> io::Result<()> {
+        let Self { stream, buffer, .. } = self;
+        self.timeout.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
+        match stream.read(&mut buffer.bytes) {
+            Ok(0) => match self.shared.lock().sender.lost() {
+                // That was our own end of it.
+                Some(error) => self.receiver.lose(error),
+                None => self.receiver.recv_eof(),
+            },
+            Ok(n) => (buffer.start, buffer.end) = (0, n),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_later(&error) => {
+                let after = self.shared.clock.now();
+                if after.saturating_sub(now) < AT_ONCE && wait.is_none_or(|wait| wait >= AT_ONCE) {
+                    return Err(error);
+                }
+                self.timeout.is_over();
+            }
+            Err(error) => self.lost(error)?,
+        }
+        Ok(())
+    }
+
+    /// A read failed: because the connection was given up, or the stream is broken.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
-        lost_halves(&mut self.receiver, &mut self.shared.lock().sender, error)
+        let mut writing = self.shared.lock();
+        if writing.given_up {
+            if let Some(error) = writing.sender.lost() {
+                self.receiver.lose(error);
+            }
+            return Ok(());
+        }
+        writing.give_up();
+        writing.abort_if_given_up(&mut self.stream);
+        drop(writing);
+        self.broken(error)
+    }
+
+    /// An error, unless the connection was over.
+    fn broken(&mut self, error: io::Error) -> io::Result<()> {
+        self.receiver.recv_error();
+        // The event says the same once more.
+        match self.receiver.recv(&mut Input::new(&mut [])) {
+            Some(_) => Err(error),
+            None => Ok(()),
+        }
     }
 }
 
 /// What one read brought; see [`ReadHalf::read`].
-///
-/// Receive until `None`: that the connection was lost is said once, and not again if this is dropped before.
 #[derive(Debug)]
 pub struct ReadBatch<'b, S> {
     receiver: &'b mut Receiver,
@@ -254,23 +381,34 @@ pub struct ReadBatch<'b, S> {
     /// Where `input` begins in its buffer, and where it ends.
     start: &'b mut usize,
     end: usize,
-    /// What happened instead of bytes.
-    event: Option<Event<'static>>,
-    active: &'b mut bool,
+    close_frame: &'b mut Option<Box<CloseFrame>>,
     shared: &'b Shared<S>,
 }
 
 impl<'b, S> ReadBatch<'b, S> {
     /// The next event, borrowing from the read buffer; `None`: that was all.
     pub fn recv(&mut self) -> Option<Event<'b>> {
-        let event = self.receiver.recv(&mut self.input);
+        self.next(Receiver::recv)
+    }
+
+    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
+        self.next(Receiver::recv_chunk)
+    }
+
+    fn next(
+        &mut self,
+        recv: impl FnOnce(&mut Receiver, &mut Input<'b>) -> Option<Event<'b>>,
+    ) -> Option<Event<'b>> {
+        let event = recv(self.receiver, &mut self.input);
         *self.start = self.end - self.input.len();
-        let Some(event) = event else { return self.event.take() };
-        *self.active |= matches!(event, Event::Message(_));
-        if let Some(notice) = reply(&event) {
-            self.shared.lock().sender.notice(notice);
+        if let Some(Event::Close(Some(frame))) = &event {
+            *self.close_frame = Some(Box::new(*frame));
         }
-        Some(event)
+        if self.receiver.has_reply() {
+            self.shared.lock().sender.notice(self.receiver.take_notice());
+        }
+        event
     }
 
     /// Queues a message; the next call of either half writes it.
@@ -283,7 +421,8 @@ impl<'b, S> ReadBatch<'b, S> {
 }
 
 impl<S: Transport> WriteHalf<S> {
-    /// Sends a message; blocks until the stream has taken it.
+    /// Sends a message; blocks until the stream has taken it, or a deadline ends the connection, which the
+    /// [`ReadHalf`] reports.
     ///
     /// # Errors
     /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
@@ -293,12 +432,15 @@ impl<S: Transport> WriteHalf<S> {
 
     send_methods!();
 
-    /// Starts the closing handshake, which the [`ReadHalf`] finishes.
+    /// Starts the closing handshake, if it has not begun, and writes the Close as far as the stream takes it now. The
+    /// [`ReadHalf`] finishes it.
     ///
     /// # Errors
-    /// See [`send`](Self::send).
+    /// The stream's.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
-        self.queue(|sender| sender.close(code, reason))
+        // Closing already is what was asked for.
+        let _ = self.shared.lock().sender.close(code, reason);
+        self.shared.write(Some(NOW), false).map(drop)
     }
 
     /// Queues a message without writing it.
@@ -314,12 +456,25 @@ impl<S: Transport> WriteHalf<S> {
     /// # Errors
     /// The stream's.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.shared.write(true)
+        match self.shared.write(None, true)? {
+            Written::Blocked(error) => Err(error),
+            Written::All | Written::Elsewhere => Ok(()),
+        }
+    }
+
+    /// Whether messages can be sent: until either end closes, or the connection fails.
+    pub fn can_send(&self) -> bool {
+        self.state() == State::Open
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        self.shared.lock().sender.state()
     }
 
     fn queue(&mut self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
         queue(&mut self.shared.lock().sender)?;
-        self.flush()
+        later_is_fine(self.flush())
     }
 }
 
@@ -329,46 +484,159 @@ impl<S> Shared<S> {
     }
 }
 
+impl<S> Writing<S> {
+    /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
+    fn tick(&mut self, now: Duration) {
+        let was_over = self.sender.state() == State::Ended;
+        self.sender.handle_timeout(now);
+        self.given_up |= !was_over && self.sender.state() == State::Ended;
+    }
+
+    /// The stream is broken.
+    fn give_up(&mut self) {
+        self.sender.abort();
+        self.given_up = true;
+    }
+}
+
+impl<S: Transport> Writing<S> {
+    /// Ends the stream, if that is due and was not done yet: both threads go on.
+    fn abort_if_given_up(&mut self, stream: &mut S) {
+        if self.given_up && !self.aborted {
+            self.aborted = true;
+            let _ = stream.abort();
+        }
+    }
+}
+
 impl<S: Transport> Shared<S> {
-    /// Writes the reply to an event, if it asks for one.
-    fn reply_to(&self, event: &Event<'_>) {
-        if let Some(notice) = reply(event) {
-            self.lock().sender.notice(notice);
-            // A stream that is broken will say so again.
-            let _ = self.write(false);
+    /// Carries what the receiver has to tell, if it is a reply, and writes that.
+    fn carry(&self, receiver: &mut Receiver) {
+        if receiver.has_reply() {
+            self.reply(receiver.take_notice());
         }
     }
 
-    /// Writes what is waiting, and ends the writing side when that is all. If the other half is at it, it
-    /// does this as well: `wait` until then, or return at once.
-    fn write(&self, wait: bool) -> io::Result<()> {
+    fn reply(&self, notice: Notice) {
+        self.lock().sender.notice(notice);
+        // A stream that is broken says so again.
+        let _ = self.write(Some(NOW), false);
+    }
+
+    /// Writes all that waits, or what the stream takes within `patience`, and ends the writing side when that is all.
+    /// If the other half is at it, it does this as well: `wait` until then, or return at once.
+    fn write(&self, patience: Option<Duration>, wait: bool) -> io::Result<Written> {
         let mut writing = self.lock();
-        let mut stream = loop {
-            match writing.stream.take() {
-                Some(stream) => break stream,
-                None if !wait => return Ok(()),
-                None => writing = self.returned.wait(writing).unwrap_or_else(PoisonError::into_inner),
+        let mut out = loop {
+            match writing.out.take() {
+                Some(out) => break out,
+                None if !wait => return Ok(Written::Elsewhere),
+                None => {
+                    let now = self.clock.now();
+                    writing.tick(now);
+                    if writing.given_up {
+                        return Ok(Written::All);
+                    }
+                    let due =
+                        writing.sender.next_timeout().map_or(Duration::MAX, |due| due.saturating_sub(now));
+                    let waited = self.returned.wait_timeout(writing, due);
+                    writing = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
             }
         };
-        let mut result = Ok(());
-        while result.is_ok()
-            && let Some(segment) = writing.sender.take_output()
-        {
-            drop(writing);
-            result = stream.write_all(segment.as_ref()).and_then(|()| stream.flush());
-            writing = self.lock();
-            writing.sender.output_written(segment.len());
+        let (mut writing, result) = self.write_to(&mut out, writing, patience);
+        let result = match result {
+            // That was our own end of it.
+            Err(_) if writing.given_up => Ok(Written::All),
+            result => result,
+        };
+        if result.is_err() {
+            writing.give_up();
         }
-        if result.is_ok() && writing.sender.should_shutdown() && !writing.shut_down {
-            writing.shut_down = true;
-            result = stream.shutdown_write();
-        }
-        writing.stream = Some(stream);
+        writing.abort_if_given_up(&mut out.stream);
+        writing.out = Some(out);
         drop(writing);
         self.returned.notify_all();
         result
     }
+
+    fn write_to<'a>(
+        &'a self,
+        out: &mut Out<S>,
+        mut writing: MutexGuard<'a, Writing<S>>,
+        patience: Option<Duration>,
+    ) -> (MutexGuard<'a, Writing<S>>, io::Result<Written>) {
+        let began = self.clock.now();
+        loop {
+            let now = self.clock.now();
+            writing.tick(now);
+            if writing.given_up {
+                out.segments.clear();
+                break;
+            }
+            while out.segments.len() < SLICES
+                && let Some(segment) = writing.sender.take_output()
+            {
+                out.segments.push_back(segment);
+            }
+            if out.segments.is_empty() {
+                break;
+            }
+            let due = writing.sender.next_timeout().map(|due| due.saturating_sub(now));
+            drop(writing);
+            let result = out.write_once(earlier(due, patience));
+            writing = self.lock();
+            match result {
+                Ok(n) => writing.sender.output_written(n),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => {
+                    let after = self.clock.now();
+                    let is_over = patience.is_some_and(|patience| after.saturating_sub(began) >= patience);
+                    if is_over || after.saturating_sub(now) < AT_ONCE {
+                        return (writing, Ok(Written::Blocked(error)));
+                    }
+                    out.timeout.is_over();
+                }
+                Err(error) => return (writing, Err(error)),
+            }
+        }
+        if writing.sender.should_shutdown() && !out.shut_down && !writing.given_up {
+            out.shut_down = true;
+            drop(writing);
+            let result = out.stream.shutdown_write();
+            return (self.lock(), result.map(|()| Written::All));
+        }
+        (writing, Ok(Written::All))
+    }
 }
 
-/// How often a waiting reader looks for a new deadline.
-const TICK: Duration = Duration::from_millis(500);
+impl<S: Transport> Out<S> {
+    /// Writes some of the segments, for at most `wait`, and flushes it. Tells how much.
+    fn write_once(&mut self, wait: Option<Duration>) -> io::Result<usize> {
+        let Self { stream, timeout, segments, unflushed, .. } = self;
+        timeout.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
+        if *unflushed == 0 {
+            let mut slices = [&[][..]; SLICES];
+            let mut n = 0;
+            for (slice, segment) in slices.iter_mut().zip(&*segments) {
+                *slice = segment.as_ref();
+                n += 1;
+            }
+            *unflushed = write_slices(stream, &slices[..n])?;
+        }
+        stream.flush()?;
+        let written = mem::take(unflushed);
+        let mut left = written;
+        while left > 0
+            && let Some(segment) = segments.front_mut()
+        {
+            let n = left.min(segment.len());
+            segment.advance(n);
+            left -= n;
+            if segment.is_empty() {
+                segments.pop_front();
+            }
+        }
+        Ok(written)
+    }
+}

@@ -2,52 +2,90 @@
 
 use core::time::Duration;
 use std::boxed::Box;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 /// A byte stream, blocking or not, that can end its writing side.
 ///
-/// The standard library's streams are transports; any other `Read + Write`, such as a TLS stream, becomes one in a
-/// [`Stream`].
+/// The standard library's streams are transports, and TLS is one in a `Tls` (feature `rustls`); any other
+/// `Read + Write` becomes one in a [`Stream`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Transport`",
-    note = "a stream over another, such as TLS over TCP: wrap it in `sansocket::net::Stream`",
-    note = "anything else that is `Read + Write`: implement `Transport`, which has two methods"
+    note = "TLS of rustls: `sansocket::net::Tls`; another stream over a stream: `sansocket::net::Stream`",
+    note = "anything else that is `Read + Write`: implement `Transport`, which has four methods"
 )]
 pub trait Transport: Read + Write {
     /// Ends the writing side: the peer reads the end of the stream, and we can still read.
     ///
     /// # Errors
-    /// Whatever the stream reports.
+    /// Those of the stream.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Bounds how long a blocking read waits, so that pings and deadlines come in time. A stream that never
+    /// Ends both directions at once. A thread that is blocked reading or writing, in any handle of the same stream,
+    /// goes on.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    fn abort(&mut self) -> io::Result<()>;
+
+    /// Bounds how long one blocking read takes; it then fails with `WouldBlock` or `TimedOut`. A stream that never
     /// blocks need not do anything.
     ///
     /// # Errors
-    /// Whatever the stream reports.
+    /// Those of the stream.
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// The same for one blocking write or flush.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// A second handle of the same stream, for [`WebSocket::into_split`](super::WebSocket::into_split). Default:
+    /// an error.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) for a stream that cannot be used from two threads; otherwise those of
+    /// the stream.
+    fn try_clone(&self) -> io::Result<Self>
+    where
+        Self: Sized,
+    {
+        Err(io::Error::new(ErrorKind::Unsupported, "this stream cannot be split: it has no second handle"))
+    }
 }
 
-impl Transport for TcpStream {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
+macro_rules! sockets {
+    ($($(#[$attribute:meta])* $socket:ty;)*) => {$(
+        $(#[$attribute])*
+        impl Transport for $socket {
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                self.shutdown(Shutdown::Write)
+            }
 
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        TcpStream::set_read_timeout(self, timeout)
-    }
+            fn abort(&mut self) -> io::Result<()> {
+                self.shutdown(Shutdown::Both)
+            }
+
+            fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                <$socket>::set_read_timeout(self, timeout)
+            }
+
+            fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                <$socket>::set_write_timeout(self, timeout)
+            }
+
+            fn try_clone(&self) -> io::Result<Self> {
+                <$socket>::try_clone(self)
+            }
+        }
+    )*};
 }
 
-#[cfg(unix)]
-impl Transport for std::os::unix::net::UnixStream {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_read_timeout(self, timeout)
-    }
+sockets! {
+    TcpStream;
+    #[cfg(unix)]
+    std::os::unix::net::UnixStream;
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -55,25 +93,38 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
         (**self).shutdown_write()
     }
 
+    fn abort(&mut self) -> io::Result<()> {
+        (**self).abort()
+    }
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         (**self).set_read_timeout(timeout)
     }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_write_timeout(timeout)
+    }
 }
 
-/// Any `Read + Write` as a [`Transport`]: a stream over a stream, such as TLS over TCP.
+/// Any `Read + Write` as a [`Transport`]: a stream over a stream.
+///
+/// Timeouts are those of the stream below, so that a peer that sends little at a time can prolong one read of a
+/// stream that needs many of them. For rustls there is `Tls`, whose deadlines are exact.
 ///
 /// ```no_run
 /// # use std::net::{Shutdown, TcpStream};
-/// # fn tls(tcp: TcpStream) -> Tls { Tls { tcp } }
-/// # struct Tls { tcp: TcpStream }
-/// # impl std::io::Read for Tls { fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> { Ok(0) } }
-/// # impl std::io::Write for Tls {
+/// # fn compressed(tcp: TcpStream) -> Compressed { Compressed { tcp } }
+/// # struct Compressed { tcp: TcpStream }
+/// # impl std::io::Read for Compressed {
+/// #     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> { Ok(0) }
+/// # }
+/// # impl std::io::Write for Compressed {
 /// #     fn write(&mut self, _: &[u8]) -> std::io::Result<usize> { Ok(0) }
 /// #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
 /// # }
 /// use sansocket::net::Stream;
-/// let tls = tls(TcpStream::connect("localhost:443")?);
-/// let transport = Stream::new(tls, |tls| &mut tls.tcp);
+/// let stream = compressed(TcpStream::connect("localhost:443")?);
+/// let transport = Stream::new(stream, |stream| &mut stream.tcp);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
@@ -120,7 +171,15 @@ impl<S: Read + Write, T: Transport> Transport for Stream<S, T> {
         (self.below)(&mut self.stream).shutdown_write()
     }
 
+    fn abort(&mut self) -> io::Result<()> {
+        (self.below)(&mut self.stream).abort()
+    }
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         (self.below)(&mut self.stream).set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        (self.below)(&mut self.stream).set_write_timeout(timeout)
     }
 }

@@ -14,8 +14,9 @@ use ::tokio::time::{Instant, timeout};
 
 use super::handshake::{after, client, in_time};
 use super::{ClientStream, WebSocket};
-use crate::adapter::{ConnectOptions, Error, tunnelled};
+use crate::adapter::{Error, tunnelled};
 use crate::connection::Config;
+use crate::endpoint::ConnectOptions;
 use crate::handshake::{ClientRequest, Established, ProxyHandshake};
 use crate::input::Input;
 #[cfg(feature = "tokio-rustls")]

@@ -65,9 +65,10 @@ pub use split::{ReadHalf, Split, WriteHalf};
 
 use self::alarm::Alarm;
 use self::stream::{Output, ReadBuffer};
-pub use crate::adapter::{Batch, ConnectOptions, Error};
+pub use crate::adapter::{Batch, Error};
 use crate::adapter::{eof, lost, send_methods, timeout};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Sender};
+pub use crate::endpoint::ConnectOptions;
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::input::Input;

@@ -5,7 +5,7 @@ use sansocket::{
     Client, ClientEvent, CloseCode, Config, ConnectOptions, Event, Input, SendError, State, Step,
 };
 
-use super::common::{CLOSE, Role, TEXT};
+use super::common::{CLOSE, Role, TEXT, plain};
 use super::{client_words, secs, switching_protocols};
 
 fn options() -> ConnectOptions {
@@ -439,4 +439,15 @@ fn a_connection_by_value_is_complete() {
             Err(client) => assert_eq!(client.state(), State::Opening, "{name}"),
         }
     }
+}
+
+/// The accept key proves that the request has arrived: it is not sent once more in front of the first frame.
+#[test]
+fn a_request_that_nobody_reported_as_written_is_not_sent_again() {
+    let mut client = started("ws://a/", options());
+    client.connected();
+    let response = switching_protocols(client.output());
+    assert_eq!(receives(&mut client, &response), ["opened"]);
+    client.connection().send_text("Hello").unwrap();
+    assert_eq!(plain(client.output()), [(TEXT, b"Hello".to_vec())]);
 }

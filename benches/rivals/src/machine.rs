@@ -6,24 +6,28 @@ use std::process::Command;
 use std::thread::available_parallelism;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::Options;
+
 const REPEAT: &str = "\
 To repeat it, in `benches/rivals`:
 
 ```sh
 cargo run --release --features c-zlib -- --filter \"deflate no takeover\" --save c-zlib.tsv    # for soketto's column
 cargo run --release --features simd -- --save simd.tsv
-cargo run --release -- --with simd.tsv --with c-zlib.tsv --write
+cargo run --release -- --with simd.tsv --with c-zlib.tsv --uwebsockets path/to/echo --uwebsockets-version 20.79.0 --write
 ```
 ";
 
 /// The beginning of the results.
-pub fn head(rounds: usize) -> String {
+pub fn head(options: &Options) -> String {
     let cpu = cpu().unwrap_or("unknown".into());
     let cores = available_parallelism().map_or(0, usize::from);
     let (os, load) = (system(), load().unwrap_or("unknown".into()));
     let (rustc, target, flags) = (env!("RIVALS_RUSTC"), env!("RIVALS_TARGET"), env!("RIVALS_FLAGS"));
     let flags = if flags.is_empty() { "no flags" } else { flags };
-    let (versions, date, commit) = (versions(LOCK).join(", "), date(), commit());
+    let mut versions = versions(LOCK);
+    versions.extend(options.uwebsockets.iter().map(|(_, version)| format!("uWebSockets {version} (C++)")));
+    let (versions, date, commit, rounds) = (versions.join(", "), date(), commit(), options.rounds);
     format!(
         "# sansocket beside other libraries\n\n\
         {cpu}, {cores} cores. {os}. {rustc}, {target}, {flags}. {date}, commit {commit}, best of {rounds} rounds, \
@@ -58,10 +62,23 @@ fn versions(lock: &str) -> Vec<String> {
     versions
 }
 
+/// Its name alone may be that of many.
 fn cpu() -> Option<String> {
     let info = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let model = info.lines().find_map(|line| line.strip_prefix("model name"))?;
-    Some(model.trim_matches([' ', '\t', ':']).into())
+    let value = |key| {
+        let pairs = info.lines().filter_map(|line| line.split_once(':'));
+        Some(pairs.map(|(name, value)| (name.trim(), value.trim())).find(|(name, _)| *name == key)?.1)
+    };
+    let mut cpu = value("model name")?.to_owned();
+    if let (Some(family), Some(model)) = (value("cpu family"), value("model")) {
+        cpu += &format!(" (family {family}, model {model})");
+    }
+    let flags = value("flags").unwrap_or_default();
+    let vectors = [("avx512f", "AVX-512"), ("avx2", "AVX2")];
+    if let Some((_, name)) = vectors.iter().find(|(flag, _)| flags.split(' ').any(|other| other == *flag)) {
+        cpu += &format!(" with {name}");
+    }
+    Some(cpu)
 }
 
 fn system() -> String {

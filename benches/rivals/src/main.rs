@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! cargo run --release                                   everything
+//! cargo run --release -- --quick                        everything in a few minutes, for a first look
 //! cargo run --release -- --write                        and into RESULTS.md, results.svg, summary.md and summary.svg
 //! cargo run --release -- --filter "receive server 16 B" --rounds 30
-//! cargo run --release -- --filter loopback --rounds 5 --server 'uWebSockets=path/to/echo {port}'
+//! cargo run --release -- --filter loopback --uwebsockets path/to/echo --uwebsockets-version 20.79.0
 //! cargo run --release -- --save a.tsv                   keeps the lines;
 //! cargo run --release -- --with a.tsv --write           adds the columns and lines kept by another build or program
 //! ```
+//!
+//! A filter is words that are all in a row's section and name; several filters choose the rows of each.
 //!
 //! Each received byte is copied once out of a prepared stream, each sent byte once into a ring of 64 KiB. A message counts
 //! when it is handed over whole, as one slice, text proved to be UTF-8. Every library is first proved to receive and send
@@ -27,9 +30,11 @@ mod machine;
 mod memory;
 mod messages;
 mod naive;
+mod options;
 #[path = "../../common/payloads.rs"]
 mod payloads;
 mod plot;
+mod queue;
 mod report;
 mod rounds;
 mod saved;
@@ -38,6 +43,7 @@ mod wire;
 use std::fs;
 use std::path::Path;
 
+use options::Options;
 use report::Report;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +67,12 @@ fn main() {
     }
     let options = Options::from_arguments();
     // Before the work itself loads the machine.
-    let head = machine::head(options.rounds);
+    let head = machine::head(&options);
     let saved = options.with.iter().flat_map(|file| saved::read(&fs::read_to_string(file).unwrap()));
     let mut report = Report::new(NOTES, saved.collect());
     println!("{head}");
     messages::run(&options, &mut report);
+    queue::run(&options, &mut report);
     handshake::run(&options, &mut report);
     deflate::run(&options, &mut report);
     memory::run(&options, &mut report);
@@ -95,46 +102,6 @@ fn write(head: &str, report: &Report) {
 
 const PLOT: &str = "results.svg";
 
-#[derive(Default)]
-pub struct Options {
-    filter: String,
-    pub rounds: usize,
-    write: bool,
-    /// Echo servers that are not of this package, as `NAME=COMMAND {port}`.
-    pub servers: Vec<String>,
-    save: Option<String>,
-    with: Vec<String>,
-}
-
-const USAGE: &str =
-    "[--filter words] [--rounds n] [--server name=command]... [--save file] [--with file]... [--write]";
-
-impl Options {
-    fn from_arguments() -> Self {
-        let mut options = Self { rounds: 30, ..Self::default() };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().expect("a value");
-            match argument.as_str() {
-                "--filter" => options.filter = value(),
-                "--rounds" => options.rounds = value().parse().expect("a number of rounds"),
-                "--server" => options.servers.push(value()),
-                "--write" => options.write = true,
-                "--save" => options.save = Some(value()),
-                "--with" => options.with.push(value()),
-                _ => panic!("usage: {USAGE}"),
-            }
-        }
-        options
-    }
-
-    /// Whether all words of the filter are in the row's name.
-    pub fn wants(&self, section: &str, name: &str) -> bool {
-        let name = format!("{section} {name}");
-        self.filter.split_whitespace().all(|word| name.contains(word))
-    }
-}
-
 /// The lines that the main README shows.
 const SUMMARY: &[(&str, &str)] = &[
     ("receive", "server 16 B, binary, reads of 4 KiB"),
@@ -142,6 +109,7 @@ const SUMMARY: &[(&str, &str)] = &[
     ("receive", "server 1 KiB, binary, reads of 64 KiB"),
     ("receive", "server 16 KiB, binary, reads of 64 KiB"),
     ("receive", "server 1 MiB, binary, reads of 64 KiB"),
+    ("receive", "server 64 MiB, binary, reads of 64 KiB"),
     ("receive", "server 125 B, ASCII, reads of 4 KiB"),
     ("receive", "server 16 KiB, multi-byte, reads of 64 KiB"),
     ("send", "server 16 B, flush every 1"),
@@ -149,6 +117,10 @@ const SUMMARY: &[(&str, &str)] = &[
     ("send", "server 16 KiB, flush every 1"),
     ("send", "client 16 B, flush every 32"),
     ("send", "client 16 KiB, flush every 1"),
+    ("queue", "broadcast of 16 KiB to 10 000, time of each"),
+    ("queue", "broadcast of 16 KiB to 10 000, heap of each"),
+    ("queue", "backlog of 32 MiB, queued, then written"),
+    ("queue", "backlog of 32 MiB that stands"),
     ("handshake", "server, a browser's request of 570 B"),
     ("deflate", "receive 1 KiB, takeover"),
     ("deflate", "send 1 KiB, takeover"),
@@ -161,6 +133,15 @@ const SUMMARY: &[(&str, &str)] = &[
     ("loopback", "echo 16 B, 100 connections, pipelined"),
     ("loopback", "echo 1 KiB, 10 connections, pipelined"),
     ("loopback", "echo 1 KiB, 100 connections, pipelined"),
+    ("loopback", "echo 64 KiB, 10 connections, pipelined"),
+    ("loopback", "echo 64 KiB, 100 connections, pipelined"),
+    ("loopback", "echo 1 MiB, 10 connections, pipelined"),
+    ("loopback", "echo 1 MiB, 100 connections, pipelined"),
+    ("loopback", "echo 64 KiB, 10 connections, ping-pong"),
+    ("loopback", "echo 64 KiB, 100 connections, ping-pong"),
+    ("loopback", "echo 1 MiB, 10 connections, ping-pong"),
+    ("loopback", "echo 1 MiB, 100 connections, ping-pong"),
+    ("loopback, memory", "idle connection, after a message of 64 KiB"),
 ];
 
 /// How it was measured, for the results.
@@ -175,6 +156,7 @@ handshakes. Columns of other builds were measured apart.
 const NOTES: &[(&str, &str)] = &[
     ("receive", messages::RECEIVE_NOTE),
     ("send", messages::SEND_NOTE),
+    (queue::SECTION, queue::NOTE),
     ("handshake", handshake::NOTE),
     ("deflate", deflate::NOTE),
     ("memory", memory::NOTE),
@@ -182,4 +164,6 @@ const NOTES: &[(&str, &str)] = &[
     (loopback::SECTION, loopback::NOTE),
     #[cfg(target_os = "linux")]
     (loopback::BY_CPU, loopback::NOTE_BY_CPU),
+    #[cfg(target_os = "linux")]
+    (loopback::MEMORY, loopback::NOTE_MEMORY),
 ];

@@ -11,8 +11,9 @@ use crate::{Message, Options, Role, messages, naive};
 const SECTION: &str = "memory";
 
 pub const NOTE: &str = "Servers as they are by default; every byte of the heap that belongs to one connection, without its transport, \
-    which each is given by reference. Not counted: the buffer that sansocket's user reads into, as it is empty between two \
-    reads, and so one serves many connections. Counted: the buffers that sockudo-ws and wtx want from their user for each \
+    which each is given by reference. \"net\" and \"tokio\" are this crate's adapters, which bring their own buffer. Not \
+    counted: the buffer that the user of \"sansocket\" reads into, as it is empty between two reads, and so one serves \
+    many connections. Counted: the buffers that sockudo-ws and wtx want from their user for each \
     connection. websocket-sans-io holds one frame's header and joins nothing: what would, is its caller's. \
     \"1 MiB\" is after one message of that size was received and sent back, and everything was written and dropped.";
 
@@ -20,6 +21,8 @@ macro_rules! all {
     ($call:ident($($argument:expr),*)) => {
         [
             $call::<libraries::EchoSansocket>($($argument),*),
+            $call::<libraries::EchoNet>($($argument),*),
+            $call::<libraries::EchoTokio>($($argument),*),
             $call::<libraries::EchoTungstenite>($($argument),*),
             $call::<libraries::EchoTokioWebsockets>($($argument),*),
             $call::<libraries::EchoSockudo>($($argument),*),
@@ -32,27 +35,35 @@ macro_rules! all {
 }
 
 pub fn run(options: &Options, report: &mut Report) {
-    let mut add = |name: &str, unit, values: &dyn Fn() -> Vec<(&'static str, f64)>| {
+    let mut add = |name: &str, unit, values: &dyn Fn() -> [Vec<(&'static str, f64)>; 2]| {
         if options.wants(SECTION, name) {
-            let values = values();
+            let [ours, rivals] = values();
             report.add(Line {
                 section: SECTION,
                 name: name.into(),
                 unit,
                 lower_is_better: true,
                 floor: None,
-                ours: values[..1].to_vec(),
-                rivals: values[1..].to_vec(),
+                ours,
+                rivals,
             });
         }
     };
-    add("idle connection, its type", "bytes", &|| all!(state()).to_vec());
-    add("idle connection, its heap", "bytes", &|| all!(heap(0)).to_vec());
-    add("heap after 1 MiB", "bytes", &|| all!(heap(1)).to_vec());
+    add("idle connection, its type", "bytes", &|| split(&all!(state())));
+    add("idle connection, its heap", "bytes", &|| split(&all!(heap(0))));
+    add("heap after 1 MiB", "bytes", &|| split(&all!(heap(1))));
     for (name, work) in messages::ALLOCATIONS {
         add(name, "allocations", &|| messages::allocations(work));
     }
 }
+
+/// Ours, and rivals.
+fn split(values: &[(&'static str, f64)]) -> [Vec<(&'static str, f64)>; 2] {
+    let (ours, rivals) = values.split_at(OURS);
+    [ours.to_vec(), rivals.to_vec()]
+}
+
+const OURS: usize = 3;
 
 fn state<L: Echo>() -> (&'static str, f64) {
     (L::NAME, L::STATE as f64)

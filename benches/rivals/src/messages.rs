@@ -12,12 +12,23 @@ use crate::rounds::{self, Runner};
 use crate::wire::{Record, Wire};
 use crate::{Message, Options, Role, naive};
 
-pub const RECEIVE_NOTE: &str = "websocket-sans-io neither checks nor joins: its user here checks the reserved bits and text, and \
+pub const RECEIVE_NOTE: &str = "\"net\" and \"tokio\" are this crate's adapters, read by read. websocket-sans-io neither checks nor joins: its user here checks the reserved bits and text, and \
     joins what came in pieces. soketto's user checks text. Of sockudo-ws it is the protocol without its streams.";
 
-pub const SEND_NOTE: &str = "sansocket's server writes payloads from 1 KiB on apart from their headers, as wtx does. wtx and \
+pub const SEND_NOTE: &str = "\"net\" and \"tokio\" are this crate's adapters: `send` where each message is flushed, otherwise `feed` and \
+    `flush`. sansocket's server writes payloads from 1 KiB on apart from their headers, as wtx does. wtx and \
     fastwebsockets write each message at once, whatever is flushed. wtx masks what it is given, so a client gives it a copy. \
     \"OS masks\" are from the operating system; all others are from fast generators.";
+
+macro_rules! ours {
+    ($call:ident($($argument:expr),*)) => {
+        [
+            $call::<libraries::Sansocket<false>>($($argument),*),
+            $call::<libraries::Net>($($argument),*),
+            $call::<libraries::Tokio>($($argument),*),
+        ]
+    };
+}
 
 macro_rules! others {
     ($call:ident($($argument:expr),*)) => {
@@ -40,7 +51,7 @@ pub fn run(options: &Options, report: &mut Report) {
         if !options.wants(row.section(), &row.name) {
             continue;
         }
-        let mut runners = vec![prepare::<libraries::Sansocket<false>>(&row)];
+        let mut runners = Vec::from(ours!(prepare(&row)));
         if row.masks() {
             runners.push(prepare::<libraries::Sansocket<true>>(&row));
         }
@@ -58,12 +69,10 @@ pub const ALLOCATIONS: [(&str, Work); 2] = [
     ("each message of 16 B sent", Work::Send { flush: 1 }),
 ];
 
-/// How often servers allocate for a message of 16 bytes, when they have done so for a while.
-pub fn allocations(work: Work) -> Vec<(&'static str, f64)> {
+/// How often servers allocate for a message of 16 bytes, when they have done so for a while: ours, then rivals.
+pub fn allocations(work: Work) -> [Vec<(&'static str, f64)>; 2] {
     let row = Row { name: String::new(), role: Role::Server, message: binary(16), work };
-    let mut values = vec![allocated::<libraries::Sansocket<false>>(&row)];
-    values.extend(&others!(allocated(&row))[1..]);
-    values
+    [ours!(allocated(&row)).to_vec(), others!(allocated(&row))[1..].to_vec()]
 }
 
 fn allocated<L: Library>(row: &Row) -> (&'static str, f64) {
@@ -102,6 +111,10 @@ fn rows() -> impl Iterator<Item = Row> {
                 }
             }
         }
+        if role == Role::Server {
+            let name = format!("{role_name} 64 MiB, binary, reads of 64 KiB");
+            rows.push(Row { name, role, message: binary(HUGE), work: Work::Receive { read: 64 << 10 } });
+        }
         for (size_name, size) in SIZES {
             for flush in [1, 32].into_iter().filter(|flush| flush * size <= 1 << 20) {
                 let name = format!("{role_name} {size_name}, flush every {flush}");
@@ -112,15 +125,22 @@ fn rows() -> impl Iterator<Item = Row> {
     rows.into_iter()
 }
 
+/// More than most caches hold, and than an allocator keeps.
+const HUGE: usize = 64 << 20;
+
 impl Row {
     /// How many messages the stream holds: enough to fill reads, few enough to stay in the cache.
     fn messages(&self) -> usize {
-        ((256 << 10) / self.message.payload.len()).max(2)
+        match self.message.payload.len() {
+            HUGE => 1,
+            len => ((256 << 10) / len).max(2),
+        }
     }
 
     /// How many messages there are to a round: whole streams, or whole flushes.
     fn count(&self) -> usize {
         match self.work {
+            Work::Receive { .. } if self.message.payload.len() == HUGE => 1,
             Work::Receive { .. } => 8 * self.messages(),
             Work::Send { flush } => (8 * self.messages()).next_multiple_of(flush),
         }
@@ -215,7 +235,7 @@ fn prove<L: Library>(row: &Row) {
     }
 }
 
-fn binary(size: usize) -> Message {
+pub fn binary(size: usize) -> Message {
     Message { text: false, payload: (0..size).map(|i| (i * 7) as u8).collect() }
 }
 
@@ -243,7 +263,7 @@ mod tests {
     #[test]
     fn all_libraries_do_all_rows() {
         for row in rows() {
-            prove::<libraries::Sansocket<false>>(&row);
+            ours!(prove(&row));
             prove::<libraries::Sansocket<true>>(&row);
             others!(prove(&row));
         }

@@ -15,6 +15,8 @@ pub struct Wire {
     read: usize,
     ring: Box<[u8]>,
     sent: usize,
+    /// Bytes that it still accepts from a stream's `write`.
+    room: usize,
     /// What was sent, while a library is proved and not measured.
     record: Option<Record>,
 }
@@ -24,7 +26,19 @@ pub type Record = Arc<Mutex<Vec<u8>>>;
 impl Wire {
     pub fn new(stream: &Arc<[u8]>, read: usize, record: Option<&Record>) -> Self {
         let ring = vec![0; 64 << 10].into();
-        Self { stream: Arc::clone(stream), received: 0, read, ring, sent: 0, record: record.cloned() }
+        let stream = Arc::clone(stream);
+        Self { stream, received: 0, read, ring, sent: 0, room: usize::MAX, record: record.cloned() }
+    }
+
+    /// A wire that accepts nothing and brings nothing.
+    pub fn blocked() -> Self {
+        let (stream, ring) = (Arc::from([]), Box::from([]));
+        Self { stream, received: 0, read: 4 << 10, ring, sent: 0, room: 0, record: None }
+    }
+
+    /// From now on a stream's `write` accepts this many bytes, then none.
+    pub fn accept(&mut self, bytes: usize) {
+        self.room = bytes;
     }
 
     /// The most bytes to a read.
@@ -68,6 +82,19 @@ impl Wire {
     }
 }
 
+impl Wire {
+    #[cold]
+    fn write_part(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.room == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let bytes = &bytes[..self.room];
+        self.room = 0;
+        self.send(bytes);
+        Ok(bytes.len())
+    }
+}
+
 impl Read for Wire {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.receive(buf))
@@ -76,6 +103,9 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.room < bytes.len() {
+            return self.write_part(bytes);
+        }
         self.send(bytes);
         Ok(bytes.len())
     }

@@ -1,4 +1,4 @@
-use super::{Echo, Library, run};
+use super::{Echo, LIMIT, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -15,7 +15,8 @@ impl Library for Fastwebsockets {
             Role::Server => fastwebsockets::Role::Server,
             Role::Client => fastwebsockets::Role::Client,
         };
-        let socket = fastwebsockets::WebSocket::after_handshake(wire, role);
+        let mut socket = fastwebsockets::WebSocket::after_handshake(wire, role);
+        socket.set_max_message_size(LIMIT);
         // A frame's lifetime is that of the socket's type: the payload has to outlive it.
         let payload = message.payload.clone().leak();
         Self { socket: fastwebsockets::FragmentCollector::new(socket), payload }

@@ -1,5 +1,6 @@
 //! The libraries, each in a file of its own, behind the same calls.
 
+mod adapters;
 mod fastwebsockets;
 mod ours;
 mod sockudo;
@@ -13,6 +14,7 @@ mod yawc;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+pub use self::adapters::{EchoNet, EchoTokio, NET, Net, TOKIO, Tokio};
 pub use self::fastwebsockets::{EchoFastwebsockets, Fastwebsockets};
 pub use self::ours::{DeflatedSansocket, EchoSansocket, NAME, SAFE, SIMD, Sansocket};
 pub use self::sockudo::{DeflatedSockudo, EchoSockudo, Sockudo};
@@ -80,6 +82,29 @@ pub trait Echo: 'static {
     /// Receives a message and sends it back.
     fn echo(&mut self);
 }
+
+/// A library that queues one message in many connections.
+pub trait Broadcast: Library {
+    /// The message, prepared once for all of them.
+    type Shared: 'static;
+
+    fn share(message: &Message) -> Self::Shared;
+
+    /// Queues the message as a server. Nothing is written.
+    fn queue(&mut self, message: &Self::Shared);
+}
+
+/// A library that queues messages without a bound while nothing is written.
+pub trait Backlog: Library {
+    /// Queues the message that `new` was given.
+    fn queue_own(&mut self);
+
+    /// Writes this many bytes of what is queued.
+    fn write(&mut self, bytes: usize);
+}
+
+/// The maximum payload that each library is set to accept, in bytes: a message of 64 MiB is below every form of it.
+const LIMIT: usize = 128 << 20;
 
 /// The work that nobody can avoid, and nothing else.
 pub struct Memcpy {

@@ -1,8 +1,8 @@
 use sansocket::deflate::{Deflate, Params};
 use sansocket::handshake::{ServerHandshake, ServerProgress};
-use sansocket::{Config, Connection, Event, Input, OsRandom};
+use sansocket::{Config, Connection, EncodedMessage, Event, Input, OsRandom};
 
-use super::{Deflated, Echo, Handshake, Library, SplitMix};
+use super::{Backlog, Broadcast, Deflated, Echo, Handshake, LIMIT, Library, SplitMix};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -25,7 +25,7 @@ impl<const OS_RANDOM: bool> Library for Sansocket<OS_RANDOM> {
     const NAME: &str = if OS_RANDOM { OS_MASKS } else { NAME };
 
     fn new(role: Role, wire: Wire, message: &Message) -> Self {
-        let config = Config::default();
+        let config = config();
         let connection = match role {
             Role::Server => Connection::server(config),
             Role::Client if OS_RANDOM => Connection::client(config, OsRandom),
@@ -66,17 +66,56 @@ impl<const OS_RANDOM: bool> Library for Sansocket<OS_RANDOM> {
         for i in 1..=n {
             self.connection.send_binary(payload).unwrap();
             if i % flush == 0 {
-                let output = self.connection.output();
-                let len = output.len();
-                self.wire.send(output);
-                self.connection.output_written(len);
+                write(&mut self.connection, &mut self.wire);
             }
         }
     }
 }
 
+/// Writes all that is waiting.
+fn write(connection: &mut Connection, wire: &mut Wire) {
+    while connection.wants_write() {
+        let output = connection.output();
+        let len = output.len();
+        wire.send(output);
+        connection.output_written(len);
+    }
+}
+
 /// From how many bytes on a payload is written apart from its header.
 const VECTORED: usize = 1024;
+
+pub(super) fn config() -> Config {
+    Config::default().max_frame(LIMIT as u64).max_message(LIMIT as u64).max_output(LIMIT)
+}
+
+impl Broadcast for Sansocket<false> {
+    type Shared = EncodedMessage;
+
+    fn share(message: &Message) -> EncodedMessage {
+        EncodedMessage::new(&sansocket::Message::from(&message.payload[..]))
+    }
+
+    fn queue(&mut self, message: &EncodedMessage) {
+        self.connection.send_encoded(message).unwrap();
+    }
+}
+
+impl Backlog for Sansocket<false> {
+    fn queue_own(&mut self) {
+        self.connection.send_binary(&self.message.payload).unwrap();
+    }
+
+    fn write(&mut self, mut bytes: usize) {
+        while bytes > 0 {
+            let output = self.connection.output();
+            let n = output.len().min(bytes);
+            self.wire.send(&output[..n]);
+            self.connection.output_written(n);
+            bytes -= n;
+        }
+    }
+}
 
 impl Handshake for Sansocket<false> {
     /// The buffer to read into.
@@ -89,10 +128,7 @@ impl Handshake for Sansocket<false> {
         match ServerHandshake::new(Config::default()).recv(&mut input) {
             ServerProgress::Upgrade(request) => {
                 let mut connection = request.accept();
-                let output = connection.output();
-                let len = output.len();
-                wire.send(output);
-                connection.output_written(len);
+                write(&mut connection, wire);
             }
             _ => panic!("the request is valid, and comes at once"),
         }
@@ -125,12 +161,8 @@ impl Deflated for DeflatedSansocket {
     }
 
     fn send(&mut self, message: &mut Vec<u8>) {
-        let connection = &mut self.0.connection;
-        connection.send_binary(message).unwrap();
-        let output = connection.output();
-        let len = output.len();
-        self.0.wire.send(output);
-        connection.output_written(len);
+        self.0.connection.send_binary(message).unwrap();
+        write(&mut self.0.connection, &mut self.0.wire);
     }
 }
 
@@ -158,9 +190,6 @@ impl Echo for EchoSansocket {
                 }
             }
         }
-        let output = self.connection.output();
-        let len = output.len();
-        self.wire.send(output);
-        self.connection.output_written(len);
+        write(&mut self.connection, self.wire);
     }
 }

@@ -1,6 +1,6 @@
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
-use super::{Deflated, Echo, Handshake, Library};
+use super::{Backlog, Broadcast, Deflated, Echo, Handshake, LIMIT, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -51,6 +51,29 @@ impl Library for Sockudo {
     }
 }
 
+impl Broadcast for Sockudo {
+    type Shared = sockudo_ws::Message;
+
+    fn share(message: &Message) -> sockudo_ws::Message {
+        sockudo_ws::Message::binary(message.payload.clone())
+    }
+
+    fn queue(&mut self, message: &sockudo_ws::Message) {
+        self.protocol.encode_message(message, &mut self.out).unwrap();
+    }
+}
+
+impl Backlog for Sockudo {
+    fn queue_own(&mut self) {
+        self.protocol.encode_message(&self.message, &mut self.out).unwrap();
+    }
+
+    fn write(&mut self, bytes: usize) {
+        self.wire.send(&self.out[..bytes]);
+        self.out.advance(bytes);
+    }
+}
+
 impl Handshake for Sockudo {
     /// The buffer to read into.
     type Kept = BytesMut;
@@ -70,7 +93,7 @@ fn protocol(role: Role) -> sockudo_ws::protocol::Protocol {
         Role::Server => sockudo_ws::protocol::Role::Server,
         Role::Client => sockudo_ws::protocol::Role::Client,
     };
-    sockudo_ws::protocol::Protocol::new(role, 64 << 20, 64 << 20)
+    sockudo_ws::protocol::Protocol::new(role, LIMIT, LIMIT)
 }
 
 pub struct DeflatedSockudo {
@@ -94,7 +117,7 @@ impl Deflated for DeflatedSockudo {
         };
         Self {
             wire,
-            protocol: sockudo_ws::protocol::CompressedProtocol::server(64 << 20, 64 << 20, config),
+            protocol: sockudo_ws::protocol::CompressedProtocol::server(LIMIT, LIMIT, config),
             buf: BytesMut::new(),
             messages: Vec::new(),
             out: BytesMut::new(),

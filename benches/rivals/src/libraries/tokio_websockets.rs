@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 
-use super::{Echo, Handshake, Library, run};
+use super::{Broadcast, Echo, Handshake, LIMIT, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -14,9 +14,10 @@ impl Library for TokioWebsockets {
     const NAME: &str = "tokio-websockets";
 
     fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let limits = tokio_websockets::Limits::default().max_payload_len(Some(LIMIT));
         let socket = match role {
-            Role::Server => tokio_websockets::ServerBuilder::new().serve(wire),
-            Role::Client => tokio_websockets::ClientBuilder::new().take_over(wire),
+            Role::Server => tokio_websockets::ServerBuilder::new().limits(limits).serve(wire),
+            Role::Client => tokio_websockets::ClientBuilder::new().limits(limits).take_over(wire),
         };
         Self { socket, message: tokio_websockets::Message::binary(Bytes::from(message.payload.clone())) }
     }
@@ -39,6 +40,18 @@ impl Library for TokioWebsockets {
                 }
             }
         });
+    }
+}
+
+impl Broadcast for TokioWebsockets {
+    type Shared = tokio_websockets::Message;
+
+    fn share(message: &Message) -> tokio_websockets::Message {
+        tokio_websockets::Message::binary(Bytes::from(message.payload.clone()))
+    }
+
+    fn queue(&mut self, message: &tokio_websockets::Message) {
+        run(self.socket.feed(message.clone())).unwrap();
     }
 }
 

@@ -1,4 +1,6 @@
-use super::{Echo, Handshake, Library};
+use std::io::ErrorKind;
+
+use super::{Backlog, Broadcast, Echo, Handshake, LIMIT, Library};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -40,6 +42,39 @@ impl Library for Tungstenite {
     }
 }
 
+impl Broadcast for Tungstenite {
+    type Shared = tungstenite::Message;
+
+    fn share(message: &Message) -> tungstenite::Message {
+        tungstenite::Message::Binary(message.payload.clone().into())
+    }
+
+    fn queue(&mut self, message: &tungstenite::Message) {
+        self.socket.write(message.clone()).unwrap();
+    }
+}
+
+impl Backlog for Tungstenite {
+    fn queue_own(&mut self) {
+        let message = self.message.clone();
+        or_blocked(self.socket.write(message));
+    }
+
+    fn write(&mut self, bytes: usize) {
+        self.socket.get_mut().accept(bytes);
+        or_blocked(self.socket.flush());
+        self.socket.get_mut().accept(0);
+    }
+}
+
+/// What it could not write it has kept.
+fn or_blocked(result: tungstenite::Result<()>) {
+    match result {
+        Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+        result => result.unwrap(),
+    }
+}
+
 impl Handshake for Tungstenite {
     type Kept = ();
 
@@ -50,7 +85,10 @@ impl Handshake for Tungstenite {
 }
 
 fn config(wire: &Wire) -> tungstenite::protocol::WebSocketConfig {
-    tungstenite::protocol::WebSocketConfig::default().read_buffer_size(wire.read_size())
+    tungstenite::protocol::WebSocketConfig::default()
+        .read_buffer_size(wire.read_size())
+        .max_frame_size(Some(LIMIT))
+        .max_message_size(Some(LIMIT))
 }
 
 pub struct EchoTungstenite(tungstenite::WebSocket<&'static mut Wire>);

@@ -1,4 +1,4 @@
-use super::{Deflated, Echo, Handshake, Library, run};
+use super::{Deflated, Echo, Handshake, LIMIT, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -23,7 +23,11 @@ impl Library for Wtx {
     fn new(role: Role, wire: Wire, message: &Message) -> Self {
         let (random, buffer) = (wtx::rng::Xorshift64::new(1), wtx::web_socket::WebSocketBuffer::new());
         let socket = match role {
-            Role::Server => WtxRole::Server(WtxSocket::new((), false, random, wire, buffer)),
+            Role::Server => {
+                let mut socket = WtxSocket::new((), false, random, wire, buffer);
+                socket.set_max_payload_len(LIMIT);
+                WtxRole::Server(socket)
+            }
             Role::Client => WtxRole::Client(WtxSocket::new((), false, random, wire, buffer)),
         };
         let payload = message.payload.clone();

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use futures_util::SinkExt;
 
-use super::{Deflated, Echo, Library, run};
+use super::{Broadcast, Deflated, Echo, LIMIT, Library, run};
 use crate::wire::Wire;
 use crate::{Message, Role};
 
@@ -18,7 +18,7 @@ impl Library for Yawc {
             Role::Server => yawc::Role::Server,
             Role::Client => yawc::Role::Client,
         };
-        let options = yawc::Options::default().with_utf8().with_max_payload_read(64 << 20);
+        let options = yawc::Options::default().with_utf8().with_max_payload_read(LIMIT);
         let socket = yawc::WebSocket::from_stream(wire, role, options).unwrap();
         Self { socket, payload: message.payload.clone().into() }
     }
@@ -43,6 +43,18 @@ impl Library for Yawc {
     }
 }
 
+impl Broadcast for Yawc {
+    type Shared = Bytes;
+
+    fn share(message: &Message) -> Bytes {
+        message.payload.clone().into()
+    }
+
+    fn queue(&mut self, message: &Bytes) {
+        run(self.socket.feed(yawc::Frame::binary(message.clone()))).unwrap();
+    }
+}
+
 pub struct DeflatedYawc(yawc::WebSocket<Wire>);
 
 impl Deflated for DeflatedYawc {
@@ -57,7 +69,7 @@ impl Deflated for DeflatedYawc {
         };
         let options = yawc::Options::default()
             .with_compression_level(yawc::CompressionLevel::fast())
-            .with_max_payload_read(64 << 20);
+            .with_max_payload_read(LIMIT);
         let socket =
             yawc::WebSocket::from_stream_with_extensions(wire, yawc::Role::Server, Some(extensions), options);
         Self(socket.unwrap())
@@ -87,7 +99,7 @@ impl Echo for EchoYawc {
     const STATE: usize = size_of::<Self>() - size_of::<&Wire>();
 
     fn new(wire: &'static mut Wire, _: &'static mut [u8]) -> Self {
-        let options = yawc::Options::default().with_max_payload_read(64 << 20);
+        let options = yawc::Options::default().with_max_payload_read(LIMIT);
         Self(yawc::WebSocket::from_stream(wire, yawc::Role::Server, options).unwrap())
     }
 

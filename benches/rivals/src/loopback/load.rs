@@ -1,6 +1,6 @@
 //! The client: one thread, every connection's window kept full of frames that were encoded before, echoed bytes counted.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{self, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -23,6 +23,11 @@ pub struct Load {
     buf: Vec<u8>,
 }
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes that are written at once, if they are on their way at all, and a frame more.
+const AT_ONCE: usize = 64 << 10;
+
 struct Connection {
     stream: TcpStream,
     sent: usize,
@@ -37,52 +42,45 @@ impl Load {
         connections: usize,
         payload: usize,
         window: usize,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (frame, mut echo) = frame(payload);
         if !handshake {
             echo.clone_from(&frame);
         }
         let window = (window / frame.len()).max(1) * frame.len();
-        let poll = Poll::new().expect("epoll");
+        let poll = Poll::new()?;
         let connections = (0..connections)
             .map(|i| {
-                let stream = open(address, handshake, &frame, &echo);
-                stream.set_nonblocking(true).expect("sockets can be non-blocking");
+                let stream = open(address, handshake, &frame, &echo)?;
+                stream.set_nonblocking(true)?;
                 let mut stream = TcpStream::from_std(stream);
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                poll.registry().register(&mut stream, Token(i), interest).expect("epoll");
-                Connection { stream, sent: 0, echoed: 0 }
+                poll.registry().register(&mut stream, Token(i), interest)?;
+                Ok(Connection { stream, sent: 0, echoed: 0 })
             })
-            .collect();
-        let frames = frame.repeat(window / frame.len() + 1);
-        Self {
-            poll,
-            connections,
-            frames,
-            frame: frame.len(),
-            echo: echo.len(),
-            window,
-            buf: vec![0; 1 << 20],
-        }
+            .collect::<io::Result<_>>()?;
+        let frames = frame.repeat(AT_ONCE / frame.len() + 1);
+        let (frame, echo, buf) = (frame.len(), echo.len(), vec![0; 1 << 20]);
+        Ok(Self { poll, connections, frames, frame, echo, window, buf })
     }
 
-    /// Goes on for some time; how many messages came back.
-    pub fn run(&mut self, time: Duration) -> usize {
+    /// Goes on for some time, and until something has come back; how many messages that were, and how long it took.
+    pub fn run(&mut self, time: Duration) -> (f64, Duration) {
         let mut events = Events::with_capacity(1024);
         let before = self.echoed();
         let began = Instant::now();
         for i in 0..self.connections.len() {
             self.go_on(i);
         }
-        while began.elapsed() < time {
+        while began.elapsed() < time || self.echoed() == before {
+            assert!(began.elapsed() < time + PATIENCE, "nothing came back");
             // Without sleeping, so that no server waits until this core wakes up.
             self.poll.poll(&mut events, Some(Duration::ZERO)).expect("epoll");
             for event in &events {
                 self.go_on(event.token().0);
             }
         }
-        assert!(self.echoed() > before, "nothing came back");
-        (self.echoed() - before) / self.echo
+        ((self.echoed() - before) as f64 / self.echo as f64, began.elapsed())
     }
 
     fn echoed(&self) -> usize {
@@ -112,7 +110,8 @@ impl Load {
         }
         while *sent < back + self.window {
             let from = *sent % self.frame;
-            match stream.write(&self.frames[from..from + back + self.window - *sent]) {
+            let to = self.frames.len().min(from + back + self.window - *sent);
+            match stream.write(&self.frames[from..to]) {
                 Ok(n) => *sent += n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => panic!("{error}"),
@@ -121,31 +120,33 @@ impl Load {
     }
 }
 
-fn open(address: SocketAddr, handshake: bool, frame: &[u8], echo: &[u8]) -> net::TcpStream {
-    let mut stream = net::TcpStream::connect(address).expect("the server listens");
-    stream.set_nodelay(true).expect("it is TCP");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("it is not zero");
+/// A connection that has echoed the frame once.
+pub fn open(address: SocketAddr, handshake: bool, frame: &[u8], echo: &[u8]) -> io::Result<net::TcpStream> {
+    let mut stream = net::TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     if handshake {
         let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("the server reads");
+        stream.write_all(request.as_bytes())?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            stream.read_exact(&mut byte).expect("the server answers");
+            stream.read_exact(&mut byte)?;
             head.push(byte[0]);
         }
-        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+        if !head.starts_with(b"HTTP/1.1 101 ") {
+            return Err(io::Error::other(String::from_utf8_lossy(&head)));
+        }
     }
     let mut answer = vec![0; echo.len()];
-    stream.write_all(frame).expect("the server reads");
-    stream.read_exact(&mut answer).expect("the server answers");
-    assert!(answer == echo, "the echo is wrong");
-    stream
+    stream.write_all(frame)?;
+    stream.read_exact(&mut answer)?;
+    if answer == echo { Ok(stream) } else { Err(io::Error::other("the echo is wrong")) }
 }
 
 /// A masked binary message, and its echo.
-fn frame(payload: usize) -> (Vec<u8>, Vec<u8>) {
+pub fn frame(payload: usize) -> (Vec<u8>, Vec<u8>) {
     const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
     let (mut frame, mut echo) = (vec![0x82], vec![0x82]);
     match payload {

@@ -1,0 +1,189 @@
+//! [`Driver`]: the loop between a stream and an endpoint, whatever the phase.
+//!
+//! ```text
+//! tell the time ─▶ receive (the caller) ─▶ write and flush ─▶ shut down once ─▶ read, at the latest until the next timeout
+//! ```
+
+use core::time::Duration;
+use std::io::{self, ErrorKind};
+use std::vec;
+use std::vec::Vec;
+
+use super::Transport;
+use super::pipe::Pipe;
+use super::time::{Clock, earlier, is_later};
+use crate::connection::{Connection, State};
+use crate::endpoint::Endpoint;
+use crate::input::Input;
+
+/// An endpoint and the stream that it is driven over.
+#[derive(Debug)]
+pub(super) struct Driver<S, E> {
+    pub(super) pipe: Pipe<S>,
+    pub(super) endpoint: E,
+    pub(super) buffer: Buffer,
+}
+
+/// What was read: `bytes[start..end]` has not been received yet.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    pub(super) bytes: Vec<u8>,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Buffer {
+    pub(super) fn new() -> Self {
+        Self { bytes: vec![0; READ_BUFFER], start: 0, end: 0 }
+    }
+
+    /// These bytes were read before.
+    pub(super) fn of(unread: Vec<u8>) -> Self {
+        let end = unread.len();
+        let mut bytes = unread;
+        bytes.resize(end.max(READ_BUFFER), 0);
+        Self { bytes, start: 0, end }
+    }
+
+    pub(super) fn into_unread(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.end);
+        self.bytes.drain(..self.start);
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// What `recv` makes of the unread bytes, and what it leaves.
+    pub(super) fn recv<'b, T>(&'b mut self, recv: impl FnOnce(&mut Input<'b>) -> T) -> T {
+        let mut input = Input::new(&mut self.bytes[self.start..self.end]);
+        let received = recv(&mut input);
+        self.start = self.end - input.len();
+        received
+    }
+}
+
+impl<S: Transport, E: Endpoint> Driver<S, E> {
+    pub(super) fn new(stream: S, mut endpoint: E, clock: Clock) -> Self {
+        // This starts the deadline of an opening handshake.
+        endpoint.handle_timeout(clock.now());
+        Self { pipe: Pipe::new(stream, clock), endpoint, buffer: Buffer::new() }
+    }
+
+    /// The stream without timeouts, the endpoint, and what was read and not received.
+    pub(super) fn into_parts(mut self) -> (S, E, Vec<u8>) {
+        let stream = self.pipe.into_stream(&mut self.endpoint);
+        (stream, self.endpoint, self.buffer.into_unread())
+    }
+
+    /// How long from now until the next timeout.
+    pub(super) fn until_timeout(&self) -> Option<Duration> {
+        self.endpoint.next_timeout().map(|due| due.saturating_sub(self.pipe.clock.now()))
+    }
+
+    /// The next event in what was read, as `keep` makes it of the event and the state behind it.
+    pub(super) fn next<T>(&mut self, keep: impl FnOnce(E::Event<'_>, State) -> T) -> Option<T> {
+        let endpoint = &mut self.endpoint;
+        self.buffer.recv(|input| {
+            let event = endpoint.recv(input)?;
+            Some(keep(event, endpoint.connection().state()))
+        })
+    }
+
+    /// Writes what waits and reads until there is something to receive: bytes, or last words. `false`: it is over.
+    ///
+    /// On a blocking stream it waits at most for `read_timeout`, and then fails with the stream's word for that.
+    pub(super) fn wait(&mut self, read_timeout: Option<Duration>) -> io::Result<bool> {
+        let Self { pipe, endpoint, buffer } = self;
+        let until = read_timeout.map(|timeout| pipe.clock.now().saturating_add(timeout));
+        let left = |now: Duration| until.map(|until| until.saturating_sub(now));
+        while buffer.is_empty() {
+            let mut now = pipe.tick(endpoint);
+            if endpoint.has_last_words() {
+                break;
+            }
+            let mut written = Ok(());
+            if pipe.must_write(endpoint) {
+                // Two ends that both wait for the other to read would wait for ever: what cannot be written soon
+                // is tried again after a look at what has arrived.
+                let turn = endpoint.wants_read().then_some(TURN);
+                written = pipe.write(endpoint, earlier(turn, left(now)));
+                now = pipe.clock.now();
+            }
+            let blocked = match written.and_then(|()| pipe.end_writing(endpoint)) {
+                Err(error) if is_later(&error) => Some(error),
+                Err(error) => {
+                    lost(pipe, endpoint, error)?;
+                    continue;
+                }
+                Ok(()) => None,
+            };
+            if endpoint.is_ended() {
+                return Ok(false);
+            }
+            if !endpoint.wants_read() {
+                match blocked {
+                    _ if endpoint.has_last_words() => continue,
+                    Some(error) => return Err(error),
+                    None => return Err(ErrorKind::WouldBlock.into()),
+                }
+            }
+            let due = endpoint.next_timeout().map(|due| due.saturating_sub(now));
+            let wait = earlier(earlier(due, left(now)), blocked.map(|_| TURN));
+            match pipe.read(&mut buffer.bytes, wait) {
+                Ok(0) => endpoint.recv_eof(),
+                Ok(n) => (buffer.start, buffer.end) = (0, n),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => {
+                    let after = pipe.clock.now();
+                    let did_wait = pipe.did_wait(now, after);
+                    let is_due = endpoint.next_timeout().is_some_and(|due| due <= after);
+                    if !is_due && (!did_wait || until.is_some_and(|until| until <= after)) {
+                        return Err(error);
+                    }
+                }
+                Err(error) => lost(pipe, endpoint, error)?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// The stream is broken, which the next event says.
+    pub(super) fn broken(&mut self) {
+        self.endpoint.recv_error();
+        self.pipe.give_up();
+    }
+}
+
+/// The stream is broken. An error, unless the connection was over.
+fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: io::Error) -> io::Result<()> {
+    let waited = endpoint.connection().wants_write();
+    endpoint.recv_error();
+    pipe.give_up();
+    // The event says the same once more.
+    if endpoint.recv(&mut Input::new(&mut [])).is_some() {
+        return Err(error);
+    }
+    if waited {
+        pipe.failed.get_or_insert(error);
+    }
+    Ok(())
+}
+
+impl<S> Driver<S, Connection> {
+    /// Whether `recv` would at once borrow a message from the buffer, or refuse it.
+    pub(super) fn has_whole_message(&self) -> bool {
+        self.endpoint.is_whole(self.buffer.unread())
+    }
+}
+
+/// How long a write waits before what has arrived is looked at, and a read before the write goes on.
+pub(super) const TURN: Duration = Duration::from_millis(100);
+
+/// How much is read at a time. The memory is there as long as the connection.
+const READ_BUFFER: usize = 16 * 1024;

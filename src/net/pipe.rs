@@ -1,0 +1,222 @@
+//! [`Pipe`]: a stream, and how far it has taken what an endpoint has to say.
+
+use core::mem;
+use core::time::Duration;
+use std::io::{self, ErrorKind, IoSlice, Write};
+
+use super::Transport;
+use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
+use crate::connection::State;
+use crate::endpoint::Endpoint;
+
+#[derive(Debug)]
+pub(super) struct Pipe<S> {
+    pub(super) stream: S,
+    pub(super) clock: Clock,
+    pub(super) reading: Timeout,
+    writing: Timeout,
+    /// How much of the output's front the stream has taken and not flushed: it counts as written only then, so that
+    /// every wait for the peer has a deadline of the endpoint.
+    unflushed: usize,
+    /// The stream may hold something that was written before.
+    must_flush: bool,
+    pub(super) shut_down: bool,
+    /// Why not everything was written, where that is no event: the connection was over.
+    pub(super) failed: Option<io::Error>,
+}
+
+impl<S: Transport> Pipe<S> {
+    pub(super) fn new(stream: S, clock: Clock) -> Self {
+        Self {
+            stream,
+            clock,
+            reading: Timeout::default(),
+            writing: Timeout::default(),
+            unflushed: 0,
+            must_flush: true,
+            shut_down: false,
+            failed: None,
+        }
+    }
+
+    /// The stream without timeouts.
+    pub(super) fn into_stream(mut self, endpoint: &mut impl Endpoint) -> S {
+        self.reading.lift(|timeout| self.stream.set_read_timeout(timeout));
+        self.writing.lift(|timeout| self.stream.set_write_timeout(timeout));
+        self.forget_unflushed(endpoint);
+        self.stream
+    }
+
+    /// What the stream has taken of the output is its own to flush.
+    pub(super) fn forget_unflushed(&mut self, endpoint: &mut impl Endpoint) {
+        endpoint.connection_mut().output_written(mem::take(&mut self.unflushed));
+    }
+
+    /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
+    pub(super) fn tick(&mut self, endpoint: &mut impl Endpoint) -> Duration {
+        let now = self.clock.now();
+        let was_over = endpoint.connection().state() == State::Ended;
+        let waited = endpoint.connection().wants_write();
+        endpoint.handle_timeout(now);
+        if !was_over && endpoint.connection().state() == State::Ended {
+            if waited {
+                self.failed = Some(ErrorKind::TimedOut.into());
+            }
+            self.give_up();
+            let _ = self.stream.abort();
+        }
+        now
+    }
+
+    /// Nothing more is written.
+    pub(super) fn give_up(&mut self) {
+        (self.unflushed, self.must_flush, self.shut_down) = (0, false, true);
+    }
+
+    /// Reads for at most `wait`. An error that [is later](is_later) comes only when the caller has to decide.
+    pub(super) fn read(&mut self, buf: &mut [u8], wait: Option<Duration>) -> io::Result<usize> {
+        self.reading.bound(wait, |timeout| self.stream.set_read_timeout(timeout))?;
+        self.stream.read(buf)
+    }
+
+    /// Whether the stream blocks, as it said "later" after a wait since `before`: then the timeout was too short.
+    pub(super) fn did_wait(&mut self, before: Duration, now: Duration) -> bool {
+        let did_wait = now.saturating_sub(before) >= AT_ONCE;
+        if did_wait {
+            self.reading.is_over();
+        }
+        did_wait
+    }
+
+    pub(super) fn must_write(&self, endpoint: &impl Endpoint) -> bool {
+        self.must_flush || endpoint.connection().wants_write()
+    }
+
+    /// Writes all that waits, or what the stream takes within `patience` and before a deadline ends the connection.
+    pub(super) fn write(
+        &mut self,
+        endpoint: &mut impl Endpoint,
+        patience: Option<Duration>,
+    ) -> io::Result<()> {
+        let mut began = None;
+        while self.must_write(endpoint) {
+            let now = self.tick(endpoint);
+            let began = *began.get_or_insert(now);
+            self.bound_write(endpoint, now, patience)?;
+            match self.write_once(endpoint, &[]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => {
+                    let after = self.clock.now();
+                    let is_over = patience.is_some_and(|patience| after.saturating_sub(began) >= patience);
+                    if is_over || after.saturating_sub(now) < AT_ONCE {
+                        return Err(error);
+                    }
+                    self.writing.is_over();
+                }
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a payload from where it is, behind the output; what the stream does not take at once is copied.
+    pub(super) fn write_owed(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {
+        loop {
+            let owed = usize::try_from(endpoint.connection().payload_owed()).unwrap_or(0).min(payload.len());
+            if owed == 0 {
+                return Ok(());
+            }
+            let rest = &payload[payload.len() - owed..];
+            let now = self.tick(endpoint);
+            self.bound_write(endpoint, now, None)?;
+            match self.write_once(endpoint, rest) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => {
+                    endpoint.connection_mut().buffer_payload(rest);
+                    return Ok(());
+                }
+                result => result?,
+            }
+        }
+    }
+
+    /// Whether a payload may be written from where it is.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.unflushed == 0
+    }
+
+    fn bound_write(
+        &mut self,
+        endpoint: &impl Endpoint,
+        now: Duration,
+        patience: Option<Duration>,
+    ) -> io::Result<()> {
+        let due = endpoint.next_timeout().map(|due| due.saturating_sub(now));
+        self.writing.bound(earlier(due, patience), |timeout| self.stream.set_write_timeout(timeout))
+    }
+
+    fn write_once(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {
+        let connection = endpoint.connection();
+        let mut slices = [&[][..]; SLICES];
+        let mut n = connection.output_slices(&mut slices);
+        // The payload comes behind all of the output.
+        if !payload.is_empty() && n < SLICES {
+            slices[n] = payload;
+            n += 1;
+        }
+        if self.unflushed == 0 && n > 0 {
+            self.unflushed = write_slices(&mut self.stream, &slices[..n])?;
+        }
+        self.stream.flush()?;
+        self.must_flush = false;
+        endpoint.connection_mut().output_written(mem::take(&mut self.unflushed));
+        Ok(())
+    }
+
+    /// Ends the writing side, once, if that is due; what the stream cannot do now is left for the next call.
+    pub(super) fn end_writing(&mut self, endpoint: &impl Endpoint) -> io::Result<()> {
+        while endpoint.connection().should_shutdown() && !self.shut_down {
+            match self.stream.shutdown_write() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_later(&error) => break,
+                result => {
+                    self.shut_down = true;
+                    return result;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last events were received: whoever stops there may not cost the peer our Close, or the end that it waits
+    /// for. A stream that is broken says so again.
+    pub(super) fn write_last_words(&mut self, endpoint: &mut impl Endpoint) {
+        if self.write(endpoint, Some(NOW)).is_ok() {
+            let _ = self.end_writing(endpoint);
+        }
+    }
+}
+
+/// Writes some of these bytes. Tells how many.
+pub(super) fn write_slices(stream: &mut impl Write, slices: &[&[u8]]) -> io::Result<usize> {
+    let written = match slices {
+        [slice] => stream.write(slice),
+        _ => {
+            let mut bufs = [IoSlice::new(&[]); SLICES];
+            for (buf, slice) in bufs.iter_mut().zip(slices) {
+                *buf = IoSlice::new(slice);
+            }
+            stream.write_vectored(&bufs[..slices.len().min(SLICES)])
+        }
+    };
+    match written {
+        Ok(0) => Err(ErrorKind::WriteZero.into()),
+        written => written,
+    }
+}
+
+/// How many pieces of the output are written at once.
+pub(super) const SLICES: usize = 16;
+
+/// How long a write waits that is to write what the stream takes now.
+pub(super) const NOW: Duration = Duration::from_millis(1);

@@ -1,0 +1,221 @@
+//! [`Tls`]: a rustls session over a stream.
+
+use core::time::Duration;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::string::String;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ::rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+
+use super::Transport;
+use super::pipe::NOW;
+use super::time::{Timeout, is_later, later_is_fine};
+use crate::tls;
+
+/// TLS by rustls over a stream, for either end, blocking or not.
+///
+/// The TLS handshake is carried out by the first read or write. Timeouts hold for one read or write of *this* stream,
+/// however many of the stream below it takes, so that no peer can prolong them. Ending the writing side sends
+/// close_notify, which tells the peer that nobody has cut the end off (RFC 8446 §6.1).
+///
+/// It cannot be [split](super::WebSocket::into_split): both directions share the session.
+///
+/// ```no_run
+/// # fn serve(config: std::sync::Arc<rustls::ServerConfig>) -> Result<(), sansocket::net::Error> {
+/// use sansocket::net::{self, Tls};
+/// let (stream, _) = std::net::TcpListener::bind("127.0.0.1:9443")?.accept()?;
+/// let mut ws = net::accept(Tls::server(config, stream)?)?;
+/// ws.send_text("Hello")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Tls<S> {
+    session: Connection,
+    stream: S,
+    reading: Direction,
+    writing: Direction,
+    close_notify: bool,
+}
+
+/// How long one call may take, and what the stream below was told last.
+#[derive(Debug, Default)]
+struct Direction {
+    timeout: Option<Duration>,
+    told: Timeout,
+}
+
+impl<S: Transport> Tls<S> {
+    /// A server's end.
+    ///
+    /// # Errors
+    /// What rustls says of the configuration.
+    pub fn server(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
+        ServerConnection::new(config).map_err(io::Error::other).map(|session| Self::new(session, stream))
+    }
+
+    /// A client's end; `name` is the host that the server's certificate has to be for.
+    ///
+    /// # Errors
+    /// What rustls says of the configuration, or of the name.
+    pub fn client(config: Arc<ClientConfig>, name: &str, stream: S) -> io::Result<Self> {
+        let session = ClientConnection::new(config, tls::server_name(name)?).map_err(io::Error::other)?;
+        Ok(Self::new(session, stream))
+    }
+
+    /// A session over the stream that its peer is at the other end of.
+    pub fn new(session: impl Into<Connection>, stream: S) -> Self {
+        let (reading, writing) = Default::default();
+        Self { session: session.into(), stream, reading, writing, close_notify: false }
+    }
+
+    /// The TLS session.
+    pub fn session(&self) -> &Connection {
+        &self.session
+    }
+
+    /// The stream below.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Reads TLS until there is something for the session, before `until`.
+    fn read_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
+        let Self { session, stream, reading, .. } = self;
+        reading.told.bound(left(until)?, |timeout| stream.set_read_timeout(timeout))?;
+        let began = Instant::now();
+        match session.read_tls(stream) {
+            Ok(0) if session.is_handshaking() => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) => {
+                reading.told.ended_wait(&error, began);
+                return Err(error);
+            }
+        }
+        self.session.process_new_packets().map(drop).map_err(|error| {
+            // The alert that says why. A stream that is broken says so again.
+            let _ = self.session.write_tls(&mut self.stream);
+            io::Error::new(ErrorKind::InvalidData, error)
+        })
+    }
+
+    /// Writes all that the session has to send, before `until`.
+    fn write_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
+        let Self { session, stream, writing, .. } = self;
+        while session.wants_write() {
+            writing.told.bound(left(until)?, |timeout| stream.set_write_timeout(timeout))?;
+            let began = Instant::now();
+            match session.write_tls(stream) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    writing.told.ended_wait(&error, began);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out the TLS handshake, before `until`.
+    fn handshake(&mut self, until: Option<Instant>) -> io::Result<()> {
+        while self.session.is_handshaking() {
+            self.write_tls(until)?;
+            if self.session.is_handshaking() {
+                self.read_tls(until)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room for plaintext and puts some there; what the stream does not take of it waits for the next call.
+    fn write_plain(&mut self, put: impl FnOnce(&mut Connection) -> io::Result<usize>) -> io::Result<usize> {
+        let until = self.writing.until();
+        self.handshake(until)?;
+        self.write_tls(until)?;
+        let n = put(&mut self.session)?;
+        match self.write_tls(until) {
+            Err(error) if !is_later(&error) => Err(error),
+            _ => Ok(n),
+        }
+    }
+}
+
+impl Direction {
+    fn until(&self) -> Option<Instant> {
+        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+}
+
+/// How much time is left, which is never zero.
+fn left(until: Option<Instant>) -> io::Result<Option<Duration>> {
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    if left.is_some_and(|left| left.is_zero()) { Err(ErrorKind::WouldBlock.into()) } else { Ok(left) }
+}
+
+impl<S: Transport> Read for Tls<S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let until = self.reading.until();
+        loop {
+            match self.session.reader().read(buf) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if self.session.is_handshaking() {
+                self.write_tls(until)?;
+            } else {
+                // What the peer does not take now does not keep us from reading.
+                later_is_fine(self.write_tls(Instant::now().checked_add(NOW)))?;
+            }
+            self.read_tls(until)?;
+        }
+    }
+}
+
+impl<S: Transport> Write for Tls<S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_plain(|session| session.writer().write(buf))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_plain(|session| session.writer().write_vectored(bufs))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_tls(self.writing.until())?;
+        self.stream.flush()
+    }
+}
+
+impl<S: Transport> Transport for Tls<S> {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        // "Each party MUST send a "close_notify" alert before closing its write side of the connection, unless it has
+        // already sent some error alert." (RFC 8446 §6.1)
+        if !core::mem::replace(&mut self.close_notify, true) {
+            self.session.send_close_notify();
+        }
+        self.flush()?;
+        self.stream.shutdown_write()
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.stream.abort()
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.reading.timeout = timeout;
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.writing.timeout = timeout;
+        Ok(())
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        let why = "TLS cannot be split: both directions share one session";
+        Err(io::Error::new(ErrorKind::Unsupported, String::from(why)))
+    }
+}
