@@ -60,7 +60,7 @@ async fn serve(address: &str) -> io::Result<()> {
 
 async fn member(ws: WebSocket<TcpStream>, news: broadcast::Sender<EncodedMessage>) -> io::Result<()> {
     let mut inbox = news.subscribe();
-    let (mut reader, mut writer) = ws.split();
+    let (mut reader, mut writer) = ws.into_split();
     let sending = async move {
         loop {
             match inbox.recv().await {

@@ -150,6 +150,8 @@ extern crate std;
 
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod adapter;
+#[cfg(feature = "tokio")]
+mod aio;
 #[cfg(feature = "alloc")]
 mod connection;
 #[cfg(feature = "alloc")]

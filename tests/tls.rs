@@ -57,6 +57,10 @@ async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
     (port, Arc::new(client))
 }
 
+fn options(tls: Arc<ClientConfig>) -> ConnectOptions {
+    ConnectOptions::from(Config::default()).tls(tls)
+}
+
 fn request(port: u16) -> ClientRequest {
     ClientRequest::new(&format!("wss://localhost:{port}/")).unwrap()
 }
@@ -64,11 +68,11 @@ fn request(port: u16) -> ClientRequest {
 #[tokio::test]
 async fn tokio_over_tls() {
     let (port, tls) = echo_server("localhost").await;
-    let (mut ws, _) = ws_tokio::connect_tls(request(port), Config::default(), tls).await.unwrap();
+    let (mut ws, _) = ws_tokio::connect_with(request(port), options(tls)).await.unwrap();
     assert!(ws.stream().tls().is_some());
     for message in [Message::from("Hello"), Message::from(vec![7; 1_000_000])] {
         // Over two halves as well as in one piece.
-        let (mut reader, mut writer) = ws.split();
+        let (mut reader, mut writer) = ws.into_split();
         let (sent, received) = tokio::join!(
             async {
                 writer.send(&message).await?;
@@ -81,6 +85,7 @@ async fn tokio_over_tls() {
         ws = ws_tokio::WebSocket::reunite(reader, writer).unwrap();
     }
     ws.close(CloseCode::NORMAL, "").await.unwrap();
+    ws.finish().await.unwrap();
 }
 
 #[tokio::test]
@@ -141,6 +146,7 @@ async fn through_a_proxy() {
     ws.flush().await.unwrap();
     assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(message.clone())));
     ws.close(CloseCode::NORMAL, "").await.unwrap();
+    ws.finish().await.unwrap();
 
     let blocking = move || {
         let (mut ws, _) = net::connect_with(request(port), options).unwrap();
@@ -178,7 +184,7 @@ async fn a_proxy_that_leads_elsewhere_is_found_out() {
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused() {
     let (port, tls) = echo_server("example.com").await;
-    let error = ws_tokio::connect_tls(request(port), Config::default(), Arc::clone(&tls)).await.unwrap_err();
+    let error = ws_tokio::connect_with(request(port), options(Arc::clone(&tls))).await.unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
     let blocking = move || net::connect_with(request(port), ConnectOptions::default().tls(tls)).unwrap_err();
     let error = tokio::task::spawn_blocking(blocking).await.unwrap();

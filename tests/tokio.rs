@@ -115,6 +115,7 @@ async fn converse<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
         tokio::task::yield_now().await;
     }
     insist!(chance, ws.close(CloseCode::NORMAL, "")).unwrap();
+    insist!(chance, ws.finish()).unwrap();
     assert_eq!(ws.connection().state(), State::Ended);
 }
 
@@ -132,7 +133,7 @@ async fn over_tcp_with_every_way_to_send() {
             }
         }
     });
-    let mut ws = connect(&url).await.unwrap();
+    let mut ws = connect(&*url).await.unwrap();
     let big = vec![7; 3_000_000];
     ws.send_text("Hello").await.unwrap();
     ws.send_binary(&big).await.unwrap();
@@ -149,6 +150,7 @@ async fn over_tcp_with_every_way_to_send() {
     }
     assert_eq!(got, [Message::from("Hello"), Message::from(big), Message::from("ab")]);
     ws.close(CloseCode::NORMAL, "").await.unwrap();
+    ws.finish().await.unwrap();
     server.await.unwrap();
 }
 
@@ -221,7 +223,9 @@ async fn idle_connections_are_closed_and_closing_has_a_deadline() {
 async fn close_ends_when_the_peer_does_not() {
     let (mut server, _client) = pair(Config::default().close_timeout(Duration::from_secs(5))).await;
     let began = tokio::time::Instant::now();
-    let error = server.close(CloseCode::NORMAL, "").await.unwrap_err();
+    server.close(CloseCode::NORMAL, "").await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 0);
+    let error = server.finish().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(began.elapsed().as_secs(), 5);
 }
@@ -326,7 +330,8 @@ async fn handshakes_have_a_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_comes_too_slowly_is_told_so() {
-    let config = Config::default().handshake_timeout(Duration::from_secs(3));
+    let config =
+        Config::default().handshake_timeout(Duration::from_secs(3)).close_timeout(Duration::from_secs(2));
     for closes in [true, false] {
         let (server, mut client) = duplex(1000);
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
@@ -420,6 +425,7 @@ async fn _spawnable(stream: TcpStream) {
         ws.send_text("x").await?;
         ws.recv().await?;
         ws.close(CloseCode::NORMAL, "").await?;
+        ws.finish().await?;
         Ok::<(), Error>(())
     });
 }

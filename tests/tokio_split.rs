@@ -79,7 +79,7 @@ async fn tcp_pair() -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
 #[tokio::test]
 async fn pings_are_answered_while_the_writing_half_is_idle() {
     let (server, mut client) = tcp_pair().await;
-    let (mut reader, _writer) = server.split();
+    let (mut reader, _writer) = server.into_split();
     tokio::spawn(async move { while reader.recv().await.unwrap().is_some() {} });
     for number in 0..1000_u32 {
         client.ping(&number.to_be_bytes()).await.unwrap();
@@ -88,6 +88,7 @@ async fn pings_are_answered_while_the_writing_half_is_idle() {
         );
     }
     client.close(CloseCode::NORMAL, "").await.unwrap();
+    client.finish().await.unwrap();
 }
 
 #[tokio::test]
@@ -122,13 +123,14 @@ async fn a_dropped_writing_half_leaves_nothing_unwritten() {
     drop(writer);
     assert_eq!(client.recv().await.unwrap(), Some(Event::Message(Message::from(big))));
     client.close(CloseCode::NORMAL, "").await.unwrap();
+    client.finish().await.unwrap();
     reading.await.unwrap();
 }
 
 #[tokio::test]
 async fn a_dropped_reading_half_leaves_a_sender() {
     let (server, mut client) = tcp_pair().await;
-    let (reader, mut writer) = server.split();
+    let (reader, mut writer) = server.into_split();
     drop(reader);
     writer.send_text("still").await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some(Event::Message(Message::from("still"))));
@@ -140,7 +142,7 @@ async fn a_dropped_reading_half_leaves_a_sender() {
 async fn halves_come_together_again() {
     let (server, mut client) = tcp_pair().await;
     let (other, _client) = tcp_pair().await;
-    let (reader, mut writer) = server.split();
+    let (reader, mut writer) = server.into_split();
     writer.feed(&Message::from("waiting")).unwrap();
     writer.send_text("sent").await.unwrap();
     let mut server: WebSocket<TcpStream> = WebSocket::reunite(reader, writer).unwrap();
@@ -148,7 +150,7 @@ async fn halves_come_together_again() {
     for expected in ["waiting", "sent", "whole"] {
         assert_eq!(client.recv().await.unwrap(), Some(Event::Message(Message::from(expected))));
     }
-    let ((reader, _), (_, writer)) = (server.split(), other.split());
+    let ((reader, _), (_, writer)) = (server.into_split(), other.into_split());
     assert!(WebSocket::<TcpStream>::reunite(reader, writer).is_err());
 }
 
@@ -194,7 +196,7 @@ async fn deadlines_hold_in_halves() {
 #[tokio::test]
 async fn a_failure_is_told_while_the_writing_half_is_idle() {
     let (server, client) = tcp_pair().await;
-    let (mut reader, _writer) = server.split();
+    let (mut reader, _writer) = server.into_split();
     let (mut stream, _, _) = client.into_parts();
     stream.write_all(b"\x81\x81\0\0\0\0\xFF").await.unwrap();
     assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::InvalidUtf8)));
@@ -209,7 +211,7 @@ async fn a_failure_is_told_while_the_writing_half_is_idle() {
 #[tokio::test]
 async fn a_peer_that_ends_sees_our_end() {
     let (server, client) = tcp_pair().await;
-    let (mut reader, _writer) = server.split();
+    let (mut reader, _writer) = server.into_split();
     let (mut stream, ..) = client.into_parts();
     stream.shutdown().await.unwrap();
     assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));

@@ -1,31 +1,18 @@
-//! `Stream` and `Sink`: owned messages through the traits alone.
-#![cfg(feature = "tokio")]
+//! `Stream` and `Sink`: owned events and commands through the traits, whole, in halves, and behind `futures`' own `split`.
+#![cfg(feature = "_tests")]
 
 mod support;
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures_core::Stream;
-use futures_sink::Sink;
-use sansocket::{Config, Message};
-use support::pair;
-use tokio::io::AsyncWriteExt;
-
-async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
-    poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
-}
-
-async fn send<S, E>(sink: &mut S, message: Message<'static>)
-where
-    S: Sink<Message<'static>, Error = E> + Unpin,
-    E: std::fmt::Debug,
-{
-    poll_fn(|cx| Pin::new(&mut *sink).poll_ready(cx)).await.unwrap();
-    Pin::new(&mut *sink).start_send(message).unwrap();
-    poll_fn(|cx| Pin::new(&mut *sink).poll_flush(cx)).await.unwrap();
-}
+use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
+use sansocket::frame::CloseFrame;
+use sansocket::tokio::Command;
+use sansocket::{CloseCode, Config, Event, Message, ProtocolError};
+use support::{pair, pair_over};
+use tokio::io::{AsyncWriteExt, duplex};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn messages_arrive_in_order_and_closing_the_sink_ends_the_stream() {
@@ -34,35 +21,166 @@ async fn messages_arrive_in_order_and_closing_the_sink_ends_the_stream() {
     let (mut server, mut client) = pair(config).await;
     let serving = async {
         let mut received = 0;
-        while let Some(message) = next(&mut server).await {
-            received += 1;
-            send(&mut server, message.unwrap()).await;
+        while let Some(event) = StreamExt::next(&mut server).await {
+            match event.unwrap() {
+                Event::Message(message) => {
+                    received += 1;
+                    SinkExt::send(&mut server, message).await.unwrap();
+                }
+                event => assert_eq!(event.close_code(), Some(1000)),
+            }
         }
         received
     };
     let talking = async {
         for size in [0, 1, 125, 126, 65_535, 65_536, 300_000] {
             let message = Message::from(vec![size as u8; size]);
-            send(&mut client, message.clone()).await;
-            assert_eq!(next(&mut client).await.unwrap().unwrap(), message);
+            SinkExt::send(&mut client, message.clone()).await.unwrap();
+            assert_eq!(client.try_next().await.unwrap(), Some(Event::Message(message)));
         }
-        send(&mut client, Message::from("text")).await;
-        assert_eq!(next(&mut client).await.unwrap().unwrap(), Message::from("text"));
-        poll_fn(|cx| Pin::new(&mut client).poll_close(cx)).await.unwrap();
-        assert!(next(&mut client).await.is_none());
+        SinkExt::send(&mut client, "text").await.unwrap();
+        assert_eq!(client.try_next().await.unwrap(), Some(Event::Message(Message::from("text"))));
+        SinkExt::<Command>::close(&mut client).await.unwrap();
+        assert_eq!(client.try_next().await.unwrap().unwrap().close_code(), Some(1000));
+        assert_eq!(client.try_next().await.unwrap(), None);
     };
     let (received, ()) = tokio::join!(serving, talking);
     assert_eq!(received, 8);
 }
 
 #[tokio::test]
-async fn a_failure_is_an_error_and_then_the_end() {
+async fn a_failure_is_an_event_and_then_the_end() {
     let (mut server, client) = pair(Config::default()).await;
     let (mut stream, _, _) = client.into_parts();
     stream.write_all(b"\x81\x85\0\0\0\0Hello\x83\x80\0\0\0\0").await.unwrap();
-    assert_eq!(next(&mut server).await.unwrap().unwrap(), Message::from("Hello"));
-    let error = next(&mut server).await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    assert_eq!(server.try_next().await.unwrap(), Some(Event::Message(Message::from("Hello"))));
+    assert_eq!(server.try_next().await.unwrap(), Some(Event::Failed(ProtocolError::ReservedOpcode(3))));
     drop(stream);
-    assert!(next(&mut server).await.is_none());
+    assert_eq!(server.try_next().await.unwrap(), None);
+}
+
+/// The usual shape of a program for tokio-tungstenite: one task forwards a channel to the sink, another one receives.
+#[tokio::test]
+async fn a_channel_forwarded_to_the_sink() {
+    let (server, client) = pair(Config::default()).await;
+    let echo = tokio::spawn(async move {
+        let (sink, stream) = StreamExt::split(server);
+        stream.forward(sink).await
+    });
+    let (sink, mut stream) = StreamExt::split(client);
+    let (commands, queue) = mpsc::unbounded_channel::<Command>();
+    let queue = futures_util::stream::unfold(queue, |mut queue| async {
+        queue.recv().await.map(|command| (command, queue))
+    });
+    let forwarding = tokio::spawn(queue.map(Ok).forward(sink));
+    let mut expected = Vec::new();
+    for number in 0..200_usize {
+        let message = Message::from(vec![7; number * 500]);
+        commands.send(message.clone().into()).unwrap();
+        expected.push(message);
+    }
+    for message in expected {
+        match stream.try_next().await.unwrap() {
+            Some(Event::Message(echo)) => assert!(echo == message),
+            other => panic!("{other:?}"),
+        }
+    }
+    commands.send(CloseFrame::new(CloseCode::GOING_AWAY, "bye").into()).unwrap();
+    drop(commands);
+    let close = stream.try_next().await.unwrap();
+    assert!(matches!(close, Some(Event::Close(Some(frame))) if frame.code() == CloseCode::GOING_AWAY));
+    assert_eq!(stream.try_next().await.unwrap(), None);
+    forwarding.await.unwrap().unwrap();
+    echo.await.unwrap().unwrap();
+}
+
+/// Both directions at once behind `futures`' `split`, each end in two tasks over streams that keep one waker: whoever waits is
+/// woken.
+#[tokio::test]
+async fn no_wake_up_is_lost_behind_the_split_of_futures() {
+    for (seed, size) in [(0, 100), (1, 5_000), (2, 60_000), (3, 200_000)] {
+        let (server, client) = duplex(1 + seed * 3_000);
+        let (server, client) = pair_over(server, client, Config::default().high_water(1_000)).await;
+        let ends = [server, client].map(|ws| {
+            let (mut sink, mut stream) = StreamExt::split::<Command>(ws);
+            let sending = tokio::spawn(async move {
+                for _ in 0..50 {
+                    sink.send(vec![1; size].into()).await.unwrap();
+                }
+                sink
+            });
+            let receiving = tokio::spawn(async move {
+                for _ in 0..50 {
+                    let event = stream.try_next().await.unwrap();
+                    assert!(
+                        matches!(event, Some(Event::Message(message)) if message.as_bytes().len() == size)
+                    );
+                }
+                stream
+            });
+            (sending, receiving)
+        });
+        for (sending, receiving) in ends {
+            let both = timeout(Duration::from_secs(20), async { (sending.await, receiving.await) }).await;
+            let (sink, stream) = both.expect("somebody waits forever");
+            sink.unwrap().reunite(stream.unwrap()).unwrap();
+        }
+    }
+}
+
+/// The sink starts deadlines; the reader, in another task and long asleep, learns of them.
+#[tokio::test(start_paused = true)]
+async fn a_closed_sink_does_not_leave_the_reader_hanging() {
+    for halves in [false, true] {
+        let config = Config::default().close_timeout(Duration::from_secs(5));
+        let (server, _client) = pair(config).await;
+        let (reading, closing) = if halves {
+            let (reader, writer) = server.split_with(tokio::io::split);
+            (tokio::spawn(all(reader)), tokio::spawn(close_later(writer)))
+        } else {
+            let (sink, stream) = StreamExt::split::<Command>(server);
+            (tokio::spawn(all(stream)), tokio::spawn(close_later(sink)))
+        };
+        let began = tokio::time::Instant::now();
+        let events = timeout(Duration::from_secs(100), reading).await.expect("it hangs").unwrap();
+        assert_eq!(events, [Event::Failed(ProtocolError::CloseTimeout)]);
+        assert_eq!(began.elapsed().as_secs(), 25, "halves: {halves}");
+        closing.await.unwrap();
+    }
+}
+
+async fn close_later(mut sink: impl Sink<Command, Error = std::io::Error> + Unpin) {
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    sink.close().await.unwrap();
+}
+
+async fn all(stream: impl Stream<Item = std::io::Result<Event<'static>>>) -> Vec<Event<'static>> {
+    stream.try_collect().await.unwrap()
+}
+
+/// Closing the sink loses nothing of what was sent before, nor of what is on its way here.
+#[tokio::test]
+async fn closing_the_sink_drops_no_message() {
+    let (mut server, client) = pair(Config::default()).await;
+    for number in 0..10_u8 {
+        server.feed(&Message::from(vec![number; 1_000])).unwrap();
+    }
+    server.flush().await.unwrap();
+    let serving = tokio::spawn(async move {
+        let mut lengths = Vec::new();
+        while let Some(event) = server.recv().await.unwrap() {
+            if let Event::Message(message) = event {
+                lengths.push(message.as_bytes().len());
+            }
+        }
+        lengths
+    });
+    let (mut sink, stream) = StreamExt::split::<Command>(client);
+    for number in 0..10 {
+        sink.feed(vec![0; 10_000 + number].into()).await.unwrap();
+    }
+    sink.close().await.unwrap();
+    let events: Vec<_> = stream.try_collect().await.unwrap();
+    assert_eq!(events.len(), 11, "ten messages and a Close");
+    assert_eq!(serving.await.unwrap(), (10_000..10_010).collect::<Vec<_>>());
 }

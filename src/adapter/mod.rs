@@ -1,8 +1,6 @@
 //! What the adapters have in common, whatever their streams are.
 
 mod error;
-#[cfg(feature = "tokio")]
-mod shims;
 
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
@@ -10,8 +8,6 @@ use std::sync::Arc;
 
 pub use error::Error;
 pub(crate) use error::{connecting, during, not_opened};
-#[cfg(feature = "tokio")]
-pub(crate) use shims::*;
 
 use crate::connection::{Connection, Event, Message, State};
 use crate::endpoint::ServerEvent;
@@ -46,8 +42,13 @@ macro_rules! send_methods {
         /// See [`send`](Self::send).
         pub $($async)? fn send_owned(&mut self, message: Message<'static>) -> io::Result<()> {
             let mut message = Some(message);
-            self.queue(|sender| message.take().map_or(Ok(()), |message| sender.send_owned(message)))
-                $($dot $await)?
+            self.queue(|sender| {
+                // It may be asked again when there is more room: until then the message has to be kept.
+                if message.as_ref().is_some_and(|message| sender.lacks_room(message.as_bytes().len())) {
+                    return Err(SendError::OutputFull);
+                }
+                message.take().map_or(Ok(()), |message| sender.send_owned(message))
+            }) $($dot $await)?
         }
 
         /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like

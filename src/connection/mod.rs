@@ -21,6 +21,8 @@ pub use config::Config;
 pub use event::{Chunk, Event};
 pub use message::{EncodedMessage, Message};
 pub use notice::Notice;
+#[cfg(any(feature = "net", feature = "tokio"))]
+pub(crate) use read_buffer::Unread;
 pub use read_buffer::{Lent, ReadBuffer};
 pub use receiver::Receiver;
 pub use segment::Segment;
@@ -139,6 +141,12 @@ impl Connection {
     #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.receiver.is_whole(bytes)
+    }
+
+    /// See [`Sender::lacks_room`].
+    #[cfg(feature = "net")]
+    pub(crate) fn lacks_room(&self, len: usize) -> bool {
+        self.sender.lacks_room(len)
     }
 
     /// The half that sends.

@@ -57,7 +57,7 @@ pub struct ReadBuffer {
 
 /// Where in the buffer the bytes are that were not consumed.
 #[derive(Debug, Default)]
-struct Unread {
+pub(crate) struct Unread {
     start: usize,
     end: usize,
     /// How long the frame is that begins there, if that is known; otherwise 0.
@@ -103,15 +103,56 @@ impl ReadBuffer {
         self.unread.end = self.unread.end.saturating_add(n).min(self.bytes.len());
     }
 
+    /// The same space as capacity behind the bytes, for whoever appends to a `Vec`: nothing is zeroed. What was appended
+    /// is told with [`appended`](Self::appended).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn spare(&mut self) -> &mut Vec<u8> {
+        let Unread { start, end, frame, .. } = self.unread;
+        let unread = end - start;
+        if unread == 0 {
+            (self.unread.start, self.unread.end) = (0, 0);
+        }
+        let space = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD)).max(self.size);
+        self.bytes.truncate(self.unread.end);
+        if self.bytes.capacity() - self.bytes.len() < space {
+            self.bytes.drain(..self.unread.start);
+            (self.unread.start, self.unread.end) = (0, self.bytes.len());
+            self.bytes.reserve_exact(space);
+        }
+        &mut self.bytes
+    }
+
+    /// Bytes were appended to the [spare](Self::spare) ones.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn appended(&mut self) {
+        self.unread.end = self.bytes.len();
+    }
+
+    /// Bytes to begin with.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn with_unread(mut self, unread: Vec<u8>) -> Self {
+        self.unread = Unread { end: unread.len(), ..Unread::default() };
+        self.bytes = unread;
+        self
+    }
+
     /// Lends what has not been consumed, for [`Connection::recv`](super::Connection::recv) and everything else that takes an
     /// [`Input`]. `None` from `recv` means: read more; a frame that is cut may be left then.
     #[inline]
     pub fn input(&mut self) -> Lent<'_> {
+        let (input, unread) = self.parts();
+        Lent { input, unread }
+    }
+
+    /// The same in two parts, for who tells [`Unread::left`] after each event and needs no `Drop` for it: a value that
+    /// has one keeps what it borrows to the end of its scope.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (Input<'_>, &mut Unread) {
         let Self { bytes, unread, max_frame, .. } = self;
         let bytes = &mut bytes[unread.start..unread.end];
         let Unread { frame, checked, stayed, .. } = *unread;
         let hold = Hold { max_frame: *max_frame, lent: bytes.len(), stayed, checked, frame };
-        Lent { input: Input::holding(bytes, hold), unread }
+        (Input::holding(bytes, hold), unread)
     }
 
     /// What has not been consumed.
@@ -209,9 +250,17 @@ impl<'b> DerefMut for Lent<'b> {
 impl Drop for Lent<'_> {
     #[inline]
     fn drop(&mut self) {
-        let left = self.input.len().min(self.unread.end - self.unread.start);
-        let (end, Hold { frame, checked, .. }) = (self.unread.end, self.input.held());
-        *self.unread = Unread { start: end - left, end, frame, checked, stayed: left };
+        self.unread.left(&self.input);
+    }
+}
+
+impl Unread {
+    /// What is in `input` was left.
+    #[inline]
+    pub(crate) fn left(&mut self, input: &Input<'_>) {
+        let left = input.len().min(self.end - self.start);
+        let (end, Hold { frame, checked, .. }) = (self.end, input.held());
+        *self = Self { start: end - left, end, frame, checked, stayed: left };
     }
 }
 

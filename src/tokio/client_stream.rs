@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::TcpStream;
 
-use super::Split;
+use super::{ConnectOptions, Split};
 
 /// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`.
 #[derive(Debug)]
@@ -38,6 +38,23 @@ impl ClientStream {
             Kind::Tcp(_) => None,
             Kind::Tls(stream) => Some(stream.get_ref().1),
         }
+    }
+
+    /// The same stream with TLS over it, for the server of that name.
+    #[cfg(feature = "tokio-rustls")]
+    pub(super) async fn start_tls(self, name: &str, options: &ConnectOptions) -> io::Result<Self> {
+        match self.0 {
+            Kind::Tcp(stream) => {
+                let connector = ::tokio_rustls::TlsConnector::from(crate::tls::config(options.tls.as_ref())?);
+                Ok(connector.connect(crate::tls::server_name(name)?, stream).await?.into())
+            }
+            tls @ Kind::Tls(_) => Ok(Self(tls)),
+        }
+    }
+
+    #[cfg(not(feature = "tokio-rustls"))]
+    pub(super) async fn start_tls(self, _: &str, _: &ConnectOptions) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`"))
     }
 
     fn inner(self: Pin<&mut Self>) -> Pin<&mut dyn Duplex> {

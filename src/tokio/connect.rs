@@ -1,26 +1,22 @@
-//! Connecting by URL: [`connect`] and its variants.
+//! Connecting by URL: [`connect`] and [`connect_with`].
 
-use core::ops::ControlFlow;
+use core::future::{Future, poll_fn};
+use core::time::Duration;
 use std::boxed::Box;
 use std::format;
 use std::io::{self, ErrorKind};
-#[cfg(feature = "tokio-rustls")]
-use std::sync::Arc;
 use std::vec::Vec;
 
-use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::net::{TcpStream, lookup_host};
-use ::tokio::time::{Instant, timeout};
+use ::tokio::time::{Instant, timeout, timeout_at};
 
-use super::handshake::{after, client, in_time};
-use super::{ClientStream, WebSocket};
-use crate::adapter::{Error, tunnelled};
+use super::{ClientStream, ConnectOptions, Error, Timer, WebSocket};
+use crate::adapter::{connecting, during};
+use crate::aio::{self, Driver, Timer as _};
 use crate::connection::Config;
-use crate::endpoint::ConnectOptions;
-use crate::handshake::{ClientRequest, Established, ProxyHandshake};
-use crate::input::Input;
-#[cfg(feature = "tokio-rustls")]
-use crate::tls;
+use crate::endpoint::{Client, Step};
+use crate::handshake::{ClientRequest, Established};
+use crate::random::OsRandom;
 
 /// Connects to a `ws://` URL, and with the feature `tokio-rustls` to a `wss://` URL, with the default
 /// configuration.
@@ -29,8 +25,13 @@ use crate::tls;
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
-    let (ws, _) = connect_with(ClientRequest::new(url)?, Config::default()).await?;
+#[doc(alias = "connect_async")]
+pub async fn connect<R>(request: R) -> Result<WebSocket<ClientStream>, Error>
+where
+    R: TryInto<ClientRequest>,
+    Error: From<R::Error>,
+{
+    let (ws, _) = connect_with(request, Config::default()).await?;
     Ok(ws)
 }
 
@@ -42,100 +43,80 @@ pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, Error> {
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn connect_with(
-    mut request: ClientRequest,
+#[doc(alias = "connect_async_with_config")]
+pub async fn connect_with<R>(
+    request: R,
     options: impl Into<ConnectOptions>,
+) -> Result<(WebSocket<ClientStream>, Established), Error>
+where
+    R: TryInto<ClientRequest>,
+    Error: From<R::Error>,
+{
+    // Boxed, so that the caller's task is not as large as its handshakes.
+    Box::pin(open(request.try_into()?, options.into())).await
+}
+
+async fn open(
+    request: ClientRequest,
+    options: ConnectOptions,
 ) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let mut options = options.into();
-    let deadline = after(options.config.handshake_timeout);
-    in_time(deadline, async {
+    let timer = Timer::new(Duration::ZERO);
+    let mut client = Client::new(request, options.clone(), OsRandom);
+    client.handle_timeout(Duration::ZERO);
+    let deadline = client.next_timeout().and_then(|due| timer.instant(due));
+    loop {
+        let Step::Dial { host, port } = client.step() else { return Err(ErrorKind::NotConnected.into()) };
+        let stream = dial(host, port, deadline).await?;
+        client.connected();
+        let mut driver = Driver::new(stream.into(), client, timer.another());
         loop {
-            match open(&request, &options, deadline).await {
-                Err(error) => request = options.redirected(&request, error)?,
-                connected => return connected,
+            if let Some(established) = poll_fn(|cx| aio::poll_opened(&mut driver, cx)).await? {
+                return Ok((aio::open(driver)?.into(), *established));
+            }
+            match driver.link.endpoint.step() {
+                Step::StartTls { name } => {
+                    let stream = driver.link.stream.start_tls(name, &options);
+                    driver.link.stream = in_time(deadline, "TLS handshake", stream).await?;
+                    driver.link.endpoint.secured();
+                }
+                Step::Dial { .. } | Step::Run => break,
             }
         }
-    })
-    .await
-}
-
-/// Like [`connect_with`], with a TLS configuration of your own: other certificate authorities, a client
-/// certificate. A `ws://` URL is connected to without TLS.
-///
-/// # Errors
-/// See [`Error`].
-#[cfg(feature = "tokio-rustls")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tokio-rustls")))]
-pub async fn connect_tls(
-    request: ClientRequest,
-    options: impl Into<ConnectOptions>,
-    tls: Arc<::rustls::ClientConfig>,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    connect_with(request, options.into().tls(tls)).await
-}
-
-/// Connects to where one request leads.
-async fn open(
-    request: &ClientRequest,
-    options: &ConnectOptions,
-    deadline: Instant,
-) -> Result<(WebSocket<ClientStream>, Established), Error> {
-    let url = request.url();
-    #[cfg(not(feature = "tokio-rustls"))]
-    if url.is_secure() {
-        return Err(io::Error::new(ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`").into());
+        client = driver.link.endpoint;
     }
-    let tcp = match &options.proxy {
-        None => tcp(url.host(), url.port(), deadline).await?,
-        Some(proxy) => {
-            let mut tcp = tcp(proxy.host(), proxy.port(), deadline).await?;
-            tunnel(&mut tcp, ProxyHandshake::new(proxy, url, options.config)).await?;
-            tcp
-        }
-    };
-    #[cfg(feature = "tokio-rustls")]
-    if url.is_secure() {
-        let connector = ::tokio_rustls::TlsConnector::from(tls::config(options.tls.as_ref())?);
-        let stream = connector.connect(tls::server_name(url.host())?, tcp).await?;
-        return client(stream.into(), request.clone(), options.config).await;
-    }
-    client(tcp.into(), request.clone(), options.config).await
 }
 
 /// Connects to the first address of the host that answers; each has its share of the time.
-async fn tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
-    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+async fn dial(host: &str, port: u16, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    let step = format!("looking up {host}");
+    let addresses: Vec<_> = in_time(deadline, &step, lookup_host((host, port))).await?.collect();
+    let mut last = during(step, io::Error::new(ErrorKind::NotFound, "it has no address"));
     for (address, others) in addresses.iter().zip((0..addresses.len()).rev()) {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
         let share = left / u32::try_from(others + 1).unwrap_or(u32::MAX);
-        match timeout(share, TcpStream::connect(address)).await {
+        let error = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // What is written is whole messages: waiting to fill packets only costs time.
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
-            Ok(Err(error)) => last = error,
-            Err(late) => last = late.into(),
-        }
+            Ok(Err(error)) => error,
+            Err(late) => late.into(),
+        };
+        last = connecting(host, *address, error);
     }
     Err(last)
 }
 
-/// Asks a proxy for a tunnel.
-async fn tunnel(tcp: &mut TcpStream, mut handshake: ProxyHandshake) -> Result<(), Error> {
-    let mut buf = [0; 1024];
-    tcp.write_all(handshake.output()).await?;
-    handshake.output_written(usize::MAX);
-    loop {
-        let n = tcp.read(&mut buf).await?;
-        if n == 0 {
-            return Err(Error::Proxy(Box::new(handshake.recv_eof()?)));
-        }
-        let mut input = Input::new(&mut buf[..n]);
-        match tunnelled(handshake, &mut input)? {
-            ControlFlow::Continue(more) => handshake = more,
-            ControlFlow::Break(()) => return Ok(()),
-        }
-    }
+/// One step, within the time that there is for all of them.
+async fn in_time<O>(
+    deadline: Option<Instant>,
+    step: &str,
+    future: impl Future<Output = io::Result<O>>,
+) -> io::Result<O> {
+    let result = match deadline {
+        Some(deadline) => timeout_at(deadline, future).await.unwrap_or_else(|late| Err(late.into())),
+        None => future.await,
+    };
+    result.map_err(|error| during(step, error))
 }

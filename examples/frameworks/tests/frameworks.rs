@@ -39,6 +39,7 @@ async fn talk(address: &str) {
         assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(message)));
     }
     ws.close(CloseCode::NORMAL, "").await.unwrap();
+    ws.finish().await.unwrap();
 
     let Err(Error::Refused(refused)) = connect(&format!("ws://{address}/")).await else {
         panic!("it is a page")

@@ -1,0 +1,98 @@
+//! [`Batch`]: what one read brought.
+
+use std::boxed::Box;
+use std::io;
+
+use core::future::poll_fn;
+
+use super::driver::Link;
+use super::io::{Io, Timer};
+use crate::connection::{Connection, Event, Message, Unread};
+use crate::error::SendError;
+use crate::frame::CloseFrame;
+use crate::input::Input;
+
+/// What one read brought; see [`WebSocket::read`](super::WebSocket::read).
+///
+/// Its events borrow from the read buffer and from nothing else, so that sending while holding one compiles. What is
+/// [fed](Self::feed) is written by the next call of the WebSocket.
+///
+/// A batch has at most some 1000 events, so that a peer with many small ones does not delay the other tasks.
+#[derive(Debug)]
+pub struct Batch<'b, S, T> {
+    link: &'b mut Link<S, Connection, T>,
+    input: Input<'b>,
+    unread: &'b mut Unread,
+    fresh: &'b mut bool,
+    close_frame: &'b mut Option<Box<CloseFrame>>,
+}
+
+impl<'b, S, T> Batch<'b, S, T> {
+    pub(super) fn new(
+        link: &'b mut Link<S, Connection, T>,
+        (input, unread, fresh): (Input<'b>, &'b mut Unread, &'b mut bool),
+        close_frame: &'b mut Option<Box<CloseFrame>>,
+    ) -> Self {
+        Self { link, input, unread, fresh, close_frame }
+    }
+
+    /// The next event, borrowing from the read buffer; `None`: that was all.
+    #[inline]
+    pub fn recv(&mut self) -> Option<Event<'b>> {
+        self.next(Connection::recv)
+    }
+
+    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    #[inline]
+    pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
+        self.next(Connection::recv_chunk)
+    }
+
+    #[inline]
+    fn next(
+        &mut self,
+        recv: impl FnOnce(&mut Connection, &mut Input<'b>) -> Option<Event<'b>>,
+    ) -> Option<Event<'b>> {
+        if !self.link.turn.event() {
+            return None;
+        }
+        let event = recv(&mut self.link.endpoint, &mut self.input);
+        self.unread.left(&self.input);
+        *self.fresh = event.is_some();
+        note(self.close_frame, event.as_ref());
+        event
+    }
+
+    /// Queues a message; the next call of the WebSocket writes it.
+    ///
+    /// # Errors
+    /// See [`Connection::send`].
+    #[inline]
+    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.link.endpoint.send(message)
+    }
+
+    /// The connection, for everything else.
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.link.endpoint
+    }
+}
+
+impl<S: Io<T>, T: Timer> Batch<'_, S, T> {
+    /// Sends a message at once; see [`WebSocket::send`](super::WebSocket::send). A server's large message goes to the
+    /// stream from where it is.
+    ///
+    /// # Errors
+    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
+    pub async fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
+        poll_fn(|cx| self.link.poll_writing(cx, |writing, cx| writing.poll_send_message(message, cx))).await
+    }
+}
+
+/// Keeps what the peer's Close says.
+#[inline]
+pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
+    if let Some(Event::Close(Some(frame))) = event {
+        *close_frame = Some(Box::new(*frame));
+    }
+}

@@ -1,0 +1,243 @@
+//! [`Driver`]: an endpoint being driven over a stream.
+
+use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use super::io::{Io, Timer};
+use super::read_buffer::ReadBuffer;
+use super::turn::Turn;
+use super::wakers::{Side, Wakers};
+use super::writing::{Fault, Outgoing, Writing};
+use crate::connection::{Connection, Sender};
+use crate::endpoint::Endpoint;
+use crate::frame::CloseCode;
+
+/// A stream, an endpoint, and all that has to be kept between two polls.
+#[derive(Debug)]
+pub(crate) struct Driver<S, E, T> {
+    pub(crate) link: Link<S, E, T>,
+    pub(super) buffer: ReadBuffer,
+}
+
+/// All of it but the bytes that events borrow from.
+#[derive(Debug)]
+pub(crate) struct Link<S, E, T> {
+    pub(crate) stream: S,
+    pub(crate) endpoint: E,
+    pub(crate) timer: T,
+    pub(super) outgoing: Outgoing,
+    pub(super) turn: Turn,
+    /// Whom to wake, once two tasks may use this connection, as behind `futures::StreamExt::split`. Before that the waker
+    /// of the one task goes to stream and timer as it is.
+    pub(super) wakers: Option<Arc<Wakers>>,
+}
+
+impl<S, E, T> Driver<S, E, T> {
+    pub(crate) fn new(stream: S, endpoint: E, timer: T) -> Self {
+        let link =
+            Link { stream, endpoint, timer, outgoing: Outgoing::default(), turn: Turn::new(), wakers: None };
+        Self { link, buffer: ReadBuffer::new(Vec::new()) }
+    }
+
+    /// The same with what became of the endpoint.
+    pub(super) fn try_map<F, X>(self, map: impl FnOnce(E) -> Result<F, X>) -> Result<Driver<S, F, T>, X> {
+        let Link { stream, endpoint, timer, outgoing, turn, wakers } = self.link;
+        let link = Link { stream, endpoint: map(endpoint)?, timer, outgoing, turn, wakers };
+        Ok(Driver { link, buffer: self.buffer })
+    }
+}
+
+impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
+    /// The next event in what was read.
+    pub(crate) fn take(&mut self) -> Option<E::Event<'_>> {
+        let endpoint = &mut self.link.endpoint;
+        self.buffer.give(|input| endpoint.recv(input))
+    }
+
+    /// Once everything that was read has been received: writes what waits and reads, until the endpoint may have an event
+    /// to report (`true`) or is over (`false`).
+    ///
+    /// An error of the stream is returned once, the endpoint reports it once, and is over then; behind a closing handshake it
+    /// is none.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let link = &mut self.link;
+        let both = link.waker(Side::Reader, cx);
+        let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
+        loop {
+            let state = link.endpoint.connection().state();
+            link.handle_timeout(both);
+            if link.endpoint.connection().state() != state {
+                link.wake(Side::Writer);
+            }
+            let is_written = match link.writing().poll_end(both) {
+                Poll::Ready(Err(error)) => {
+                    link.fail(error, both)?;
+                    continue;
+                }
+                written => written.is_ready(),
+            };
+            if link.endpoint.has_last_words() {
+                return Poll::Ready(Ok(true));
+            }
+            if link.endpoint.is_ended() {
+                link.wake(Side::Writer);
+                if !is_written {
+                    ready!(link.poll_linger(both));
+                }
+                return Poll::Ready(Ok(false));
+            }
+            if link.endpoint.wants_read() {
+                ready!(link.turn.poll(cx));
+                match self.buffer.poll_read(&mut link.stream, cx) {
+                    Poll::Ready(Ok(0)) => {
+                        link.endpoint.recv_eof();
+                        continue;
+                    }
+                    Poll::Ready(Ok(n)) => {
+                        link.turn.read(n);
+                        return Poll::Ready(Ok(true));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        link.fail(error, both)?;
+                        continue;
+                    }
+                    Poll::Pending => link.endpoint.connection_mut().sender_mut().rest(),
+                }
+            }
+            link.turn.end();
+            ready!(link.timer.poll(link.endpoint.next_timeout(), both));
+        }
+    }
+}
+
+impl<S: Io<T>, T: Timer> Driver<S, Connection, T> {
+    /// Starts the closing handshake, and writes our Close.
+    pub(super) fn poll_close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { link, buffer } = self;
+        loop {
+            let closed = link.poll_writing(cx, |writing, cx| writing.poll_close(code, reason, cx));
+            if closed.is_ready() || !buffer.has_room() || !link.endpoint.wants_read() {
+                return closed;
+            }
+            // Both ends may be closing, each with a stream that takes no more before the other end reads: what arrives is
+            // kept for later, as far as there is room.
+            let both = link.waker(Side::Writer, cx);
+            let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
+            match ready!(buffer.poll_read(&mut link.stream, both)) {
+                Ok(0) => link.endpoint.recv_eof(),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(link.fail(error, both)),
+            }
+        }
+    }
+}
+
+impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
+    pub(super) fn writing(&mut self) -> Writing<'_, S, T> {
+        let sender = self.endpoint.connection_mut().sender_mut();
+        Writing::new(&mut self.stream, sender, &mut self.outgoing)
+    }
+
+    /// Lets `poll` write, and watches the deadlines while it waits.
+    ///
+    /// The stream's error is returned here; the next `recv` reports that the connection failed.
+    pub(super) fn poll_writing(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
+    ) -> Poll<io::Result<()>> {
+        let both = self.waker(Side::Writer, cx);
+        let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
+        let (state, due) = (self.endpoint.connection().state(), self.endpoint.next_timeout());
+        let polled = loop {
+            let polled = poll(&mut self.writing(), both);
+            if polled.is_ready() {
+                break polled;
+            }
+            self.handle_timeout(both);
+            if self.writing().standing().is_over() {
+                // What it waited for does not come any more: it finds that out by itself.
+                break poll(&mut self.writing(), both);
+            }
+            if self.timer.poll(self.endpoint.next_timeout(), both).is_pending() {
+                break Poll::Pending;
+            }
+        };
+        if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
+            self.endpoint.recv_error();
+            self.writing().abort(both);
+        }
+        // The reader watches the deadlines and ends the transport: it has to know of a new one, and of a new state.
+        let now_due = self.endpoint.next_timeout();
+        let is_earlier = now_due.is_some_and(|now_due| due.is_none_or(|due| now_due < due));
+        if is_earlier || self.endpoint.connection().state() != state {
+            self.wake(Side::Reader);
+        }
+        if let (Poll::Ready(_), Some(wakers)) = (&polled, &self.wakers) {
+            wakers.clear(Side::Writer);
+        }
+        polled.map_err(Fault::into)
+    }
+
+    /// Lets `queue` change what there is to write.
+    pub(super) fn change<O>(&mut self, queue: impl FnOnce(&mut Sender) -> O) -> O {
+        let sender = self.endpoint.connection_mut().sender_mut();
+        let state = sender.state();
+        let queued = queue(sender);
+        if sender.state() != state {
+            self.wake(Side::Reader);
+        }
+        queued
+    }
+
+    /// Tells the time if anything depends on it, and leaves the peer if a deadline has passed.
+    fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.endpoint.next_timeout().is_some() {
+            let before = self.writing().standing();
+            self.endpoint.handle_timeout(self.timer.now());
+            self.writing().leave_if_over(before, cx);
+        }
+    }
+
+    /// The stream is broken: an error, unless everything had been said. Otherwise the endpoint reports it, too.
+    fn fail(&mut self, error: io::Error, cx: &mut Context<'_>) -> io::Result<()> {
+        self.endpoint.recv_error();
+        self.writing().abort(cx);
+        self.wake(Side::Writer);
+        if self.endpoint.has_last_words() { Err(error) } else { Ok(()) }
+    }
+
+    /// Ready when the stream has had its time to write what it keeps back.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.outgoing.lingers {
+            return self.timer.poll_again(cx);
+        }
+        self.outgoing.lingers = true;
+        let due = self.timer.now().saturating_add(LINGER);
+        self.timer.poll(Some(due), cx)
+    }
+
+    /// Sets that side's waker; returns the one that wakes both, if there are two tasks.
+    fn waker(&self, side: Side, cx: &Context<'_>) -> Option<Waker> {
+        let wakers = self.wakers.as_ref()?;
+        wakers.set(side, cx);
+        Some(Waker::from(Arc::clone(wakers)))
+    }
+
+    fn wake(&self, side: Side) {
+        if let Some(wakers) = &self.wakers {
+            wakers.wake_side(side);
+        }
+    }
+}
+
+/// How long a stream has to write what it keeps back itself when the connection is over.
+pub(super) const LINGER: Duration = Duration::from_secs(2);

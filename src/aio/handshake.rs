@@ -1,0 +1,286 @@
+//! The opening handshake over a stream: [`Accepting`] and [`Connecting`].
+
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use std::boxed::Box;
+use std::io::{self, ErrorKind};
+use std::vec::Vec;
+
+use super::driver::Driver;
+use super::io::{Io, Timer};
+use super::web_socket::WebSocket;
+use crate::adapter::{Asked, Error, asked, not_opened};
+use crate::connection::{Config, Connection};
+use crate::endpoint::{Answer, Client, ConnectOptions, Server, Step};
+use crate::handshake::{ClientRequest, Established, HandshakeError, HttpRequest, Response, UpgradeRequest};
+use crate::random::OsRandom;
+
+/// A server's opening handshake over a stream: it receives the request.
+#[derive(Debug)]
+pub struct Accepting<S, T> {
+    /// `None` once the request was handed out or refused.
+    driver: Option<Driver<S, Server, T>>,
+    /// Why the request is refused, while that is being told.
+    refused: Option<Error>,
+    timeout: Duration,
+}
+
+impl<S, T> Accepting<S, T> {
+    pub(crate) fn over(stream: S, config: Config, timer: T) -> Self {
+        let driver = Driver::new(stream, Server::new(config), timer);
+        Self { driver: Some(driver), refused: None, timeout: config.handshake_timeout }
+    }
+}
+
+impl<S: Io<T>, T: Timer> Accepting<S, T> {
+    /// Receives the request, within [`Config::handshake_timeout`] of the first call. A bad request is answered before its
+    /// error is returned, and so is one that comes too slowly.
+    ///
+    /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
+    /// [`NotConnected`](ErrorKind::NotConnected).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn advance(&mut self) -> Result<Incoming<S, T>, Error> {
+        poll_fn(|cx| self.poll_advance(cx)).await
+    }
+
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming<S, T>, Error>> {
+        let Some(driver) = &mut self.driver else {
+            return Poll::Ready(Err(ErrorKind::NotConnected.into()));
+        };
+        let ended = loop {
+            let Driver { link, buffer } = driver;
+            let event = buffer.give(|input| link.endpoint.recv(input));
+            let state = link.endpoint.state();
+            match event.and_then(|event| asked(event, state)) {
+                // What arrives behind a refused request is dropped.
+                Some(_) if self.refused.is_some() => {}
+                Some(Ok(asked)) => {
+                    let Some(driver) = self.driver.take() else { break None };
+                    return Poll::Ready(Ok(Incoming::new(asked, driver, self.timeout)));
+                }
+                Some(Err(error)) => self.refused = Some(error),
+                None => match ready!(driver.poll_ready(cx)) {
+                    Ok(true) => {}
+                    Ok(false) => break None,
+                    Err(error) => break Some(error),
+                },
+            }
+        };
+        self.driver = None;
+        // The peer's fault is worth more to the caller than a stream that cannot take the answer.
+        let error = self.refused.take().or(ended.map(Error::Io));
+        Poll::Ready(Err(error.unwrap_or(ErrorKind::UnexpectedEof.into())))
+    }
+}
+
+/// What a client has asked for.
+#[derive(Debug)]
+pub enum Incoming<S, T> {
+    /// A WebSocket.
+    Upgrade(Upgrade<S, T>),
+    /// Something else, such as a page.
+    Http(Http<S, T>),
+}
+
+impl<S, T> Incoming<S, T> {
+    fn new(asked: Asked, driver: Driver<S, Server, T>, timeout: Duration) -> Self {
+        match asked {
+            Asked::Upgrade(request) => Self::Upgrade(Upgrade { request, driver, timeout }),
+            Asked::Http(request) => Self::Http(Http { request, driver }),
+        }
+    }
+}
+
+impl<S: Io<T>, T: Timer> Incoming<S, T> {
+    /// Accepts a WebSocket, and answers everything else with 426.
+    pub(crate) async fn accept(self) -> Result<WebSocket<S, T>, Error> {
+        match self {
+            Self::Upgrade(upgrade) => Ok(upgrade.accept().await?),
+            Self::Http(http) => {
+                let refusal = HandshakeError::MissingUpgrade;
+                http.respond(&Response::from(refusal)).await?;
+                Err(refusal.into())
+            }
+        }
+    }
+}
+
+/// A client waits for its request to be accepted or rejected.
+#[derive(Debug)]
+pub struct Upgrade<S, T> {
+    /// The request, where subprotocol and headers of the answer are chosen.
+    pub request: Box<UpgradeRequest>,
+    driver: Driver<S, Server, T>,
+    timeout: Duration,
+}
+
+impl<S: Io<T>, T: Timer> Upgrade<S, T> {
+    /// Opens the connection and writes the answer, within [`Config::handshake_timeout`]. Dropping the future drops the
+    /// stream.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn accept(self) -> io::Result<WebSocket<S, T>> {
+        let Self { request, mut driver, timeout } = self;
+        driver.link.endpoint.answer(request.accept());
+        let mut alarm = driver.link.timer.another();
+        let due = alarm.now().checked_add(timeout);
+        let mut ws = WebSocket::from(open(driver)?);
+        poll_fn(|cx| {
+            let flushed = ws.poll_flush(cx);
+            if flushed.is_pending() && alarm.poll(due, cx).is_ready() {
+                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            }
+            flushed
+        })
+        .await?;
+        Ok(ws)
+    }
+
+    /// Answers with `response` and ends the transport: the client has
+    /// [`Config::close_timeout`] to take it or a fair part of it, and to close. Dropping the future drops the stream.
+    ///
+    /// # Errors
+    /// The stream's, before all of it was written.
+    pub async fn reject(self, response: &Response) -> io::Result<()> {
+        respond(self.driver, self.request.reject(response)).await
+    }
+}
+
+/// A client waits for the answer to an ordinary HTTP request.
+#[derive(Debug)]
+pub struct Http<S, T> {
+    /// The request.
+    pub request: Box<HttpRequest>,
+    driver: Driver<S, Server, T>,
+}
+
+impl<S, T> Http<S, T> {
+    /// The request, the stream, and what was read behind the head, for an HTTP server to go on with.
+    pub fn into_parts(self) -> (HttpRequest, S, Vec<u8>) {
+        (*self.request, self.driver.link.stream, self.driver.buffer.into_unread())
+    }
+}
+
+impl<S: Io<T>, T: Timer> Http<S, T> {
+    /// Answers with `response` and ends the transport: the client has
+    /// [`Config::close_timeout`] to take it or a fair part of it, and to close. Dropping the future drops the stream.
+    ///
+    /// # Errors
+    /// The stream's, before all of it was written.
+    pub async fn respond(self, response: &Response) -> io::Result<()> {
+        respond(self.driver, self.request.respond(response)).await
+    }
+}
+
+/// Writes an answer in HTTP, and drops what arrives until the transport has ended.
+async fn respond<S: Io<T>, T: Timer>(
+    mut driver: Driver<S, Server, T>,
+    answer: impl Into<Answer>,
+) -> io::Result<()> {
+    driver.link.endpoint.answer(answer);
+    poll_fn(|cx| driver.link.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx))).await?;
+    poll_fn(|cx| {
+        loop {
+            while driver.take().is_some() {}
+            match ready!(driver.poll_ready(cx)) {
+                Ok(true) => {}
+                // The answer is out: how the client ends is its own affair.
+                Ok(false) | Err(_) => return Poll::Ready(()),
+            }
+        }
+    })
+    .await;
+    Ok(())
+}
+
+/// A client's opening handshake over a stream.
+#[derive(Debug)]
+pub struct Connecting<S, T> {
+    /// `None` when it is over.
+    driver: Option<Driver<S, Client, T>>,
+}
+
+impl<S, T> Connecting<S, T> {
+    pub(crate) fn over(stream: S, request: ClientRequest, options: ConnectOptions, timer: T) -> Self {
+        // The stream leads to the server already.
+        let options = ConnectOptions { proxy: None, redirects: None, ..options };
+        let mut client = Client::new(request, options, OsRandom);
+        client.connected();
+        client.secured();
+        Self { driver: Some(Driver::new(stream, client, timer)) }
+    }
+}
+
+impl<S: Io<T>, T: Timer> Connecting<S, T> {
+    /// Sends the request and receives the answer, within [`Config::handshake_timeout`] of the first call.
+    ///
+    /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
+    /// [`NotConnected`](ErrorKind::NotConnected).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn advance(&mut self) -> Result<(WebSocket<S, T>, Established), Error> {
+        let opened = match &mut self.driver {
+            Some(driver) => poll_fn(|cx| poll_opened(driver, cx)).await,
+            None => Ok(None),
+        };
+        match (opened?, self.driver.take()) {
+            (Some(established), Some(driver)) => Ok((open(driver)?.into(), *established)),
+            _ => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+/// Drives a client until its connection is open, or until there is something else to [do](Client::step): `None`.
+pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
+    driver: &mut Driver<S, Client, T>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Box<Established>>, Error>> {
+    let mut broken = None;
+    loop {
+        match driver.take() {
+            Some(crate::ClientEvent::Opened(established)) => return Poll::Ready(Ok(Some(established))),
+            Some(event) => {
+                if let Some(error) = not_opened(event, broken.take()) {
+                    return Poll::Ready(Err(error));
+                }
+            }
+            None => {
+                if driver.link.endpoint.step() != Step::Run {
+                    return Poll::Ready(Ok(None));
+                }
+                match ready!(driver.poll_ready(cx)) {
+                    Ok(true) => {}
+                    Ok(false) => return Poll::Ready(Err(ErrorKind::NotConnected.into())),
+                    // What had arrived may be worth more.
+                    Err(error) => broken = Some(error),
+                }
+            }
+        }
+    }
+}
+
+/// An endpoint whose handshake is over, as a connection.
+pub(crate) trait IntoConnection: Sized {
+    fn into_connection(self) -> Result<Connection, Self>;
+}
+
+impl IntoConnection for Server {
+    fn into_connection(self) -> Result<Connection, Self> {
+        Self::into_connection(self)
+    }
+}
+
+impl IntoConnection for Client {
+    fn into_connection(self) -> Result<Connection, Self> {
+        Self::into_connection(self)
+    }
+}
+
+pub(crate) fn open<S, E: IntoConnection, T>(driver: Driver<S, E, T>) -> io::Result<Driver<S, Connection, T>> {
+    driver.try_map(|endpoint| endpoint.into_connection().map_err(|_| ErrorKind::NotConnected.into()))
+}

@@ -1,0 +1,34 @@
+//! What the asynchronous adapters share: everything but the streams' traits and the clock.
+//!
+//! ```text
+//! Driver     stream, endpoint, ReadBuffer, Outgoing, timer       one loop for every phase and both roles
+//!   Accepting, Upgrade, Http     a Server being driven
+//!   Connecting                   a Client being driven
+//!   WebSocket                    a Connection being driven
+//! ReadHalf, WriteHalf            the same loop, cut in two
+//! ```
+//!
+//! A turn of every loop: `handle_timeout`, events, write, flush, shut down once, read or wait until the next timeout.
+//! Nothing here decides anything about the protocol, and no future holds any state.
+
+mod batch;
+mod command;
+mod driver;
+mod handshake;
+mod io;
+mod read_buffer;
+mod sink;
+mod split;
+mod turn;
+mod wakers;
+mod web_socket;
+mod writing;
+
+pub(crate) use batch::Batch;
+pub use command::Command;
+pub(crate) use driver::Driver;
+pub(crate) use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
+pub(crate) use handshake::{open, poll_opened};
+pub(crate) use io::{Read, Timer, Write};
+pub(crate) use split::{ReadBatch, ReadHalf, WriteHalf};
+pub(crate) use web_socket::WebSocket;

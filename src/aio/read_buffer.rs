@@ -1,0 +1,96 @@
+//! [`ReadBuffer`]: what was read and not received yet.
+
+use core::task::{Context, Poll};
+use std::boxed::Box;
+use std::io::{self, ErrorKind};
+use std::vec::Vec;
+
+use super::io::Read;
+use crate::connection::{self, Unread};
+use crate::input::Input;
+
+/// How much is read at a time. Over TCP that gives 1.5 to 2.5 times the throughput of 16 KiB, and 128 KiB no more.
+const SIZE: u32 = 64 * 1024;
+
+/// How long a frame may be to be lent where it was read into, though it came in several reads.
+const MAX_FRAME: usize = 1 << 20;
+
+/// What was read and not received yet.
+///
+/// The memory is there only while there are bytes in it: a connection that waits holds none.
+#[derive(Debug)]
+pub(super) struct ReadBuffer {
+    bytes: Option<Box<connection::ReadBuffer>>,
+    size: u32,
+    /// Whether there is an event in it, for all that is known. Else there is at most a frame that is cut.
+    pub(super) fresh: bool,
+}
+
+impl ReadBuffer {
+    pub(super) fn new(unread: Vec<u8>) -> Self {
+        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty() };
+        if !unread.is_empty() {
+            buffer.bytes = Some(Box::new(buffer.empty().with_unread(unread)));
+        }
+        buffer
+    }
+
+    fn empty(&self) -> connection::ReadBuffer {
+        connection::ReadBuffer::new(self.size as usize, MAX_FRAME)
+    }
+
+    /// Sets how many bytes are read at a time.
+    pub(super) fn set_size(&mut self, bytes: usize) {
+        self.size = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
+        if let Some(bytes) = self.bytes.take() {
+            self.bytes = Some(Box::new(self.empty().with_unread(bytes.into_unread())));
+        }
+    }
+
+    pub(super) fn into_unread(self) -> Vec<u8> {
+        self.bytes.map(|bytes| bytes.into_unread()).unwrap_or_default()
+    }
+
+    pub(super) fn unread(&self) -> &[u8] {
+        self.bytes.as_ref().map_or(&[], |bytes| bytes.unread())
+    }
+
+    /// Whether another read is kept without anything being received.
+    pub(super) fn has_room(&self) -> bool {
+        self.unread().len() < self.size as usize
+    }
+
+    /// Gives what was read to `take`, which returns the next event if there is one.
+    #[inline]
+    pub(super) fn give<'b, E>(&'b mut self, take: impl FnOnce(&mut Input<'b>) -> Option<E>) -> Option<E> {
+        let Some(bytes) = &mut self.bytes else { return take(&mut Input::new(&mut [])) };
+        let event = take(&mut bytes.input());
+        self.fresh = event.is_some();
+        event
+    }
+
+    /// What was read, and [`fresh`](Self::fresh).
+    pub(super) fn lend(&mut self) -> (Input<'_>, &mut Unread, &mut bool) {
+        let (input, unread) = self.bytes.get_or_insert_default().parts();
+        (input, unread, &mut self.fresh)
+    }
+
+    /// Reads once, behind what was not received yet; 0: the end of the stream.
+    pub(super) fn poll_read<T, R: Read<T>>(
+        &mut self,
+        stream: &mut R,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut bytes = self.bytes.take().unwrap_or_else(|| Box::new(self.empty()));
+        let read = loop {
+            match stream.poll_read(bytes.spare(), cx) {
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        bytes.appended();
+        self.fresh |= matches!(read, Poll::Ready(Ok(1..)));
+        self.bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
+        read
+    }
+}

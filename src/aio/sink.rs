@@ -1,0 +1,96 @@
+//! `Stream` and `Sink`, for the combinators of other libraries.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io;
+use std::sync::Arc;
+
+use futures_core::Stream;
+use futures_sink::Sink;
+
+use super::command::Command;
+use super::io::{Io, Read, Timer, Write};
+use super::split::{ReadHalf, WriteHalf};
+use super::web_socket::{Recv, WebSocket};
+use crate::connection::Event;
+use crate::frame::CloseCode;
+
+/// The events, borrowing nothing: messages, pings and pongs that need no answer any more, and at the end the peer's Close or
+/// why the connection failed. It ends when the connection is over and the transport ended.
+///
+/// [`recv`](WebSocket::recv) does not copy.
+impl<S: Io<T> + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
+    type Item = io::Result<Event<'static>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.share();
+        self.poll_owned(cx, Recv::Owned).map(Result::transpose)
+    }
+}
+
+/// What is to be sent: messages, strings, bytes, or any [`Command`]. Closing the sink closes the connection with code 1000, like
+/// [`close`](WebSocket::close): what was sent before is written first, and the stream goes on until the peer's Close.
+///
+/// Stream and sink may be used by two tasks, as behind `futures::StreamExt::split`.
+impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket<S, T> {
+    type Error = io::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.share();
+        self.driver.link.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, command: C) -> io::Result<()> {
+        self.share();
+        Ok(self.driver.link.change(|sender| command.into().send(sender))?)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.share();
+        WebSocket::poll_flush(&mut self, cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.share();
+        self.driver.poll_close(CloseCode::NORMAL, "", cx)
+    }
+}
+
+impl<S, T> WebSocket<S, T> {
+    /// From now on two tasks may use it.
+    fn share(&mut self) {
+        if self.driver.link.wakers.is_none() {
+            self.driver.link.wakers = Some(Arc::default());
+        }
+    }
+}
+
+/// As the whole WebSocket's.
+impl<R: Read<T> + Unpin, W: Write<T> + Unpin, T: Timer + Unpin> Stream for ReadHalf<R, W, T> {
+    type Item = io::Result<Event<'static>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_owned(cx, Recv::Owned).map(Result::transpose)
+    }
+}
+
+/// As the whole WebSocket's.
+impl<W: Write<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WriteHalf<W, T> {
+    type Error = io::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
+    }
+
+    fn start_send(self: Pin<&mut Self>, command: C) -> io::Result<()> {
+        Ok(self.change(|sender| command.into().send(sender))?)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        WriteHalf::poll_close(&self, CloseCode::NORMAL, "", cx)
+    }
+}

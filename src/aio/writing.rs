@@ -1,0 +1,247 @@
+//! [`Writing`]: the writing side of a connection.
+
+use core::marker::PhantomData;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use std::io::{self, ErrorKind, IoSlice};
+
+use super::io::Write;
+use crate::connection::{Message, Sender, State};
+use crate::error::SendError;
+use crate::frame::CloseCode;
+
+/// How far the writing side of a stream has come; it outlives every [`Writing`].
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    /// Whether the stream was written to since it was last flushed.
+    unflushed: bool,
+    shut_down: bool,
+    /// Whether a deadline passed before everything was written.
+    cut: bool,
+    /// Whether the connection is over, and the stream has its last time to write what it keeps back itself.
+    pub(super) lingers: bool,
+}
+
+/// The stream, what there is to write, and how far that has come.
+pub(super) struct Writing<'a, W, T> {
+    stream: &'a mut W,
+    sender: &'a mut Sender,
+    outgoing: &'a mut Outgoing,
+    runtime: PhantomData<T>,
+}
+
+/// Whether there is still something to do, and to write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    over: bool,
+    waits: bool,
+}
+
+impl Standing {
+    pub(super) fn is_over(self) -> bool {
+        self.over
+    }
+}
+
+/// Why something was not sent.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It may not be sent; nothing has changed.
+    Refused(SendError),
+    /// The stream is broken.
+    Broken(io::Error),
+}
+
+impl From<SendError> for Fault {
+    fn from(error: SendError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(error) => error.into(),
+            Fault::Broken(error) => error,
+        }
+    }
+}
+
+impl<'a, W: Write<T>, T> Writing<'a, W, T> {
+    pub(super) fn new(stream: &'a mut W, sender: &'a mut Sender, outgoing: &'a mut Outgoing) -> Self {
+        Self { stream, sender, outgoing, runtime: PhantomData }
+    }
+
+    /// Writes all that is waiting, and flushes the stream.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sender.wants_write() {
+            ready!(self.poll_write(&[], cx))?;
+        }
+        if self.outgoing.unflushed {
+            ready!(self.stream.poll_flush(cx))?;
+            self.outgoing.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The same for a caller who has to know whether everything was written: an error if it was given up.
+    pub(super) fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        ready!(self.poll_flush(cx))?;
+        Poll::Ready(match self.sender.lost() {
+            Some(error) => Err(Fault::Broken(error.into())),
+            None if self.outgoing.cut => Err(Fault::Broken(ErrorKind::TimedOut.into())),
+            None => Ok(()),
+        })
+    }
+
+    /// Tells a sender the time, and leaves the peer if a deadline has passed.
+    pub(super) fn handle_timeout(&mut self, now: Duration, cx: &mut Context<'_>) {
+        if self.sender.next_timeout().is_some() {
+            let before = self.standing();
+            self.sender.handle_timeout(now);
+            self.leave_if_over(before, cx);
+        }
+    }
+
+    /// How things stand, to be compared with.
+    pub(super) fn standing(&self) -> Standing {
+        let waits = self.sender.wants_write();
+        Standing { over: self.sender.state() == State::Ended && !waits, waits }
+    }
+
+    /// Leaves the peer if it was given up since.
+    pub(super) fn leave_if_over(&mut self, before: Standing, cx: &mut Context<'_>) {
+        if self.standing().over && !before.over {
+            self.outgoing.cut = before.waits;
+            self.abort(cx);
+        }
+    }
+
+    /// Nobody is left to write to: ends the stream, if it can end at once.
+    pub(super) fn abort(&mut self, cx: &mut Context<'_>) {
+        if !self.outgoing.shut_down {
+            let _ = self.stream.poll_shutdown(cx);
+        }
+        (self.outgoing.unflushed, self.outgoing.shut_down) = (false, true);
+    }
+
+    /// Writes until no more is waiting than [`Config::high_water`](crate::Config::high_water).
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sender.is_above_high_water() {
+            ready!(self.poll_write(&[], cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for room, queues with `queue`, and writes what the stream takes now: either nothing has happened, and this is
+    /// pending, or everything has, and it is ready. That is what makes sending cancel-safe.
+    pub(super) fn poll_send(
+        &mut self,
+        mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        ready!(self.poll_room(cx))?;
+        match queue(self.sender) {
+            Err(SendError::OutputFull) if self.sender.wants_write() => {
+                ready!(self.poll_flush(cx))?;
+                queue(self.sender)?;
+            }
+            result => result?,
+        }
+        now(self.poll_flush(cx))
+    }
+
+    /// The same for a message; a server's large payload is written from where it is, as far as the stream takes it now.
+    pub(super) fn poll_send_message(
+        &mut self,
+        message: &Message<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        let payload = message.as_bytes();
+        if payload.len() < DIRECT_FROM || !self.sender.sends_as_is(payload.len()) {
+            return self.poll_send(|sender| sender.send(message), cx);
+        }
+        ready!(self.poll_room(cx))?;
+        self.sender.send_header(message.kind(), payload.len())?;
+        loop {
+            let owed = usize::try_from(self.sender.payload_owed()).unwrap_or(0).min(payload.len());
+            if owed == 0 {
+                return now(self.poll_flush(cx));
+            }
+            let rest = &payload[payload.len() - owed..];
+            match self.poll_write(rest, cx) {
+                Poll::Ready(Ok(())) => {}
+                // The payload is only borrowed, and this future may be dropped: what the stream does not take now
+                // is copied.
+                later => {
+                    self.sender.buffer_payload(rest);
+                    return now(later);
+                }
+            }
+        }
+    }
+
+    /// Starts the closing handshake, if it has not begun, and writes until our Close is out.
+    pub(super) fn poll_close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        // Closing already is what was asked for, and a Close needs no room.
+        let _ = self.sender.close(code, reason);
+        self.poll_flush(cx).map_err(Fault::Broken)
+    }
+
+    /// Writes all that is waiting, and ends the writing side, once, if that was all.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        if self.sender.should_shutdown() && !self.outgoing.shut_down {
+            let result = ready!(self.stream.poll_shutdown(cx));
+            self.outgoing.shut_down = true;
+            result?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes once: of the output, and of the payload behind all of it.
+    fn poll_write(&mut self, payload: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut pieces = [&[][..]; PIECES];
+        let mut n = self.sender.output_slices(&mut pieces);
+        if n < PIECES && !payload.is_empty() {
+            pieces[n] = payload;
+            n += 1;
+        }
+        let slices = pieces.map(IoSlice::new);
+        match ready!(self.stream.poll_write(&slices[..n], cx)) {
+            Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Poll::Ready(Err(error)),
+            Ok(n) => {
+                self.outgoing.unflushed = true;
+                self.sender.output_written(n);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What the stream does not take now goes with the next call.
+fn now(polled: Poll<io::Result<()>>) -> Poll<Result<(), Fault>> {
+    match polled {
+        Poll::Pending => Poll::Ready(Ok(())),
+        Poll::Ready(result) => Poll::Ready(result.map_err(Fault::Broken)),
+    }
+}
+
+/// From this size on, a server's payload is written from where it is.
+const DIRECT_FROM: usize = 16 * 1024;
+
+/// How many pieces of the output are written at a time. They are few: only large payloads are pieces of their own.
+const PIECES: usize = 8;
