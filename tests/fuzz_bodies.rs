@@ -1,5 +1,5 @@
 //! The bodies of the fuzz targets, over their corpus and over mutations of it: what a fuzzer does, small and always the same.
-#![cfg(feature = "deflate")]
+#![cfg(all(feature = "deflate", feature = "net", feature = "_tests"))]
 
 #[path = "../fuzz/bodies/mod.rs"]
 mod bodies;
@@ -40,6 +40,7 @@ targets! {
     headers: 5_000,
     inflate: 6_000,
     mask: 20_000,
+    net: 5_000,
     origin: 5_000,
     pair: 2_000,
     read_buffer: 5_000,
@@ -47,6 +48,7 @@ targets! {
     request: 5_000,
     response: 5_000,
     server: 3_000,
+    tokio: 2_000,
     url: 10_000,
     utf8: 20_000,
 }
@@ -55,7 +57,7 @@ targets! {
 #[test]
 fn endpoint_in_any_order() {
     let mut rng = common::Rng::new(0);
-    for _ in 0..100_000 {
+    for _ in 0..30_000 {
         let len = 20 + rng.below(180);
         bodies::endpoint::body(&rng.bytes(len));
     }

@@ -341,7 +341,9 @@ impl Driven {
         if !opening || decides {
             let _ = on!(&mut self.endpoint, e => e.close(CloseCode::NORMAL, ""));
         }
-        let began = if opening { self.began.unwrap_or(self.now) + HANDSHAKE_TIMEOUT } else { self.now };
+        // How long the caller decides is no wait on the peer.
+        let began =
+            if opening && !decides { self.began.unwrap_or(self.now) + HANDSHAKE_TIMEOUT } else { self.now };
         let (mut at_once, mut turns) = (0, 0);
         while !on!(&self.endpoint, e => e.is_ended()) {
             if writes && on!(&self.endpoint, e => e.wants_write()) {

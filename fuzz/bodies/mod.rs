@@ -16,6 +16,8 @@ pub(crate) mod header;
 pub(crate) mod headers;
 pub(crate) mod inflate;
 pub(crate) mod mask;
+#[cfg(all(feature = "net", feature = "tokio"))]
+pub(crate) mod net;
 mod opening;
 pub(crate) mod origin;
 pub(crate) mod pair;
@@ -24,7 +26,11 @@ pub(crate) mod reading;
 pub(crate) mod redirect;
 pub(crate) mod request;
 pub(crate) mod response;
+#[cfg(all(feature = "net", feature = "tokio"))]
+mod scripted;
 pub(crate) mod server;
+#[cfg(all(feature = "net", feature = "tokio"))]
+pub(crate) mod tokio;
 mod transcript;
 pub(crate) mod url;
 pub(crate) mod utf8;
@@ -40,7 +46,7 @@ pub(crate) fn url_words() -> &'static [&'static str] {
 }
 
 /// Each target by its name.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 23] = [
+pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("calls", calls::body),
     ("client", client::body),
     ("compress", compress::body),
@@ -55,6 +61,8 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 23] = [
     ("headers", headers::body),
     ("inflate", inflate::body),
     ("mask", mask::body),
+    #[cfg(all(feature = "net", feature = "tokio"))]
+    ("net", net::body),
     ("origin", origin::body),
     ("pair", pair::body),
     ("read_buffer", read_buffer::body),
@@ -62,6 +70,8 @@ pub(crate) const TARGETS: [(&str, fn(&[u8])); 23] = [
     ("request", request::body),
     ("response", response::body),
     ("server", server::body),
+    #[cfg(all(feature = "net", feature = "tokio"))]
+    ("tokio", tokio::body),
     ("url", url::body),
     ("utf8", utf8::body),
 ];

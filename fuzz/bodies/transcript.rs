@@ -44,7 +44,7 @@ pub(crate) fn complete_frames(bytes: &[u8]) -> usize {
         let key = if second & 0x80 == 0 { 0 } else { 4 };
         let digits = bytes.get(at + 2..at + 2 + extended).unwrap_or_default();
         let len = digits.iter().fold(short, |len, digit| len << 8 | usize::from(*digit));
-        let end = at + 2 + extended + key + len;
+        let end = len.saturating_add(at + 2 + extended + key);
         if digits.len() < extended || end > bytes.len() {
             break;
         }

@@ -14,7 +14,7 @@ pub use differential::{DIFFERENCES, Difference};
 
 /// The body of each target by its name.
 pub fn targets() -> impl Iterator<Item = (&'static str, fn(&[u8]))> {
-    let targets = bodies::TARGETS.into_iter();
+    let targets = bodies::TARGETS.iter().copied();
     #[cfg(feature = "differential")]
     let targets = targets.chain(differential::TARGETS);
     targets

@@ -1,0 +1,148 @@
+//! The adapter for `std::net` over a stream that does what a script says: whatever is short, late, interrupted or broken, the events are
+//! those of the bytes that were read, what was sent arrives, and it comes to an end: I1, I4, I8, I9, I10, I14.
+
+use std::io::{self, ErrorKind};
+
+use arbitrary::Arbitrary;
+use sansocket::net::WebSocket;
+use sansocket::{CloseCode, Message};
+
+use super::scripted::{Io, Scripted};
+use super::{structured, transcript};
+use crate::common::{Collector, LIMITS, Role, Seen, config, model};
+
+#[derive(Debug, Arbitrary)]
+pub(crate) struct Script<'d> {
+    pub(crate) client: bool,
+    pub(crate) frames: Vec<(u8, &'d [u8])>,
+    /// How much of it was read with the handshake.
+    pub(crate) unread: u8,
+    pub(crate) reads: Vec<Io>,
+    pub(crate) writes: Vec<Io>,
+    pub(crate) acts: Vec<Act<'d>>,
+}
+
+#[derive(Debug, Arbitrary)]
+pub(crate) enum Act<'d> {
+    Recv,
+    Chunk,
+    Batch,
+    Send(&'d [u8]),
+    Large(u8),
+    Feed(&'d [u8]),
+    Flush,
+    Close,
+}
+
+/// `data`: what the peer sends, what the stream does, and what the caller does.
+pub(crate) fn body(data: &[u8]) {
+    let Some(script) = structured::<Script<'_>>(data) else { return };
+    let role = if script.client { Role::Client } else { Role::Server };
+    let mut bytes = script.bytes(role);
+    let rest = bytes.split_off(usize::from(script.unread).min(bytes.len()));
+    let unread = bytes.clone();
+    let stream = Scripted::new(rest.clone(), &script.reads, &script.writes);
+    let mut ws = WebSocket::from_parts(stream, role.connection(config(LIMITS)), bytes);
+    let (mut seen, mut sent, mut over) = (Collector::default(), Vec::new(), false);
+    let ends = (0..MAX_TURNS).map(|_| &Act::Recv);
+    for act in script.acts.iter().take(60).chain(ends) {
+        match act {
+            Act::Recv | Act::Chunk => {
+                let event = if matches!(act, Act::Recv) { ws.recv() } else { ws.recv_chunk() };
+                match event {
+                    Ok(Some(event)) => {
+                        assert!(!is_over(&seen), "I4: {event:?}");
+                        seen.push(&event);
+                    }
+                    Ok(None) => over = true,
+                    Err(error) => check(&error, ws.stream().broken),
+                }
+            }
+            Act::Batch => match ws.read() {
+                Ok(Some(mut batch)) => {
+                    while let Some(event) = batch.recv() {
+                        seen.push(&event);
+                    }
+                }
+                Ok(None) => over = true,
+                Err(error) => check(&error, ws.stream().broken),
+            },
+            Act::Send(bytes) => {
+                let open = ws.can_send();
+                match ws.send(&Message::from(*bytes)) {
+                    Ok(()) => sent.push(Seen::Binary(bytes.to_vec())),
+                    Err(error) => assert!(!open || ws.stream().broken || is_full(&error), "{error}"),
+                }
+            }
+            Act::Large(len) => {
+                let bytes = vec![3; usize::from(*len) * 100];
+                let open = ws.can_send();
+                match ws.send(&Message::from(&bytes)) {
+                    Ok(()) => sent.push(Seen::Binary(bytes)),
+                    Err(error) => assert!(!open || ws.stream().broken || is_full(&error), "{error}"),
+                }
+            }
+            Act::Feed(bytes) => {
+                if ws.feed(&Message::from(*bytes)).is_ok() {
+                    sent.push(Seen::Binary(bytes.to_vec()));
+                }
+            }
+            Act::Flush => ws.flush().unwrap_or_else(|error| check(&error, ws.stream().broken)),
+            Act::Close => {
+                ws.close(CloseCode::NORMAL, "").unwrap_or_else(|error| check(&error, ws.stream().broken))
+            }
+        }
+        if over {
+            break;
+        }
+    }
+    assert!(over, "I14: a stream that ends is an end: {:?}", ws.state());
+    let stream = ws.stream();
+    judge(role, &[&unread, &rest[..stream.consumed]].concat(), seen, &sent, stream);
+}
+
+impl Script<'_> {
+    pub(crate) fn bytes(&self, role: Role) -> Vec<u8> {
+        self.frames.iter().take(12).flat_map(|(first, payload)| role.frame(*first, payload)).collect()
+    }
+}
+
+/// What was seen is what was read, and what was written is legal.
+pub(crate) fn judge(role: Role, read: &[u8], seen: Collector, sent: &[Seen], stream: &Scripted) {
+    let mut seen = seen.outcome().events;
+    let expected = model(role, LIMITS, read);
+    let by_stream = |seen: &Seen| matches!(seen, Seen::Failed(error) if error.close_code().is_none());
+    if seen.last().is_some_and(by_stream) {
+        assert!(!expected.is_over(), "I4");
+        seen.pop();
+    }
+    // A transport that broke may have swallowed the last events with it.
+    assert!(expected.events.starts_with(&seen), "I1: {seen:?}, expected {:?}", expected.events);
+    assert!(
+        stream.broken || seen.len() == expected.events.len(),
+        "I1: {seen:?}, expected {:?}",
+        expected.events
+    );
+    let written = transcript::decode(role.opposite(), &stream.written, None);
+    assert_eq!(written.error(), None, "I8");
+    let arrived = written.events.iter().filter(|event| matches!(event, Seen::Text(_) | Seen::Binary(_)));
+    let arrived = Vec::from_iter(arrived.cloned());
+    assert!(sent.starts_with(&arrived), "I9: in order");
+    assert!(stream.broken || arrived.len() == sent.len(), "I9: all of it");
+    assert!(written.events.iter().filter(|event| matches!(event, Seen::Close(_))).count() <= 1, "I10");
+}
+
+fn is_over(seen: &Collector) -> bool {
+    matches!(seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)))
+}
+
+/// The only errors are "later" and those of a stream that broke.
+fn check(error: &io::Error, broken: bool) {
+    assert!(broken || error.kind() == ErrorKind::WouldBlock, "{error}");
+}
+
+fn is_full(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<sansocket::SendError>())
+}
+
+const MAX_TURNS: usize = 300;

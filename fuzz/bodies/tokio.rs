@@ -1,0 +1,102 @@
+//! The adapter for tokio over a stream that does what a script says, with futures dropped wherever they wait: nothing is lost, whoever
+//! waits is woken, and it comes to an end: I1, I4, I8, I9, I10, I14, I15.
+
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use sansocket::tokio::WebSocket;
+use sansocket::{CloseCode, Message};
+
+use super::net::{Act, Script, judge};
+use super::scripted::Scripted;
+use super::structured;
+use crate::common::{Collector, LIMITS, Role, Seen, config};
+
+/// `data`: as for the other adapter.
+pub(crate) fn body(data: &[u8]) {
+    let Some(script) = structured::<Script<'_>>(data) else { return };
+    let runtime = ::tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
+    let _guard = runtime.enter();
+
+    let role = if script.client { Role::Client } else { Role::Server };
+    let mut bytes = script.bytes(role);
+    let rest = bytes.split_off(usize::from(script.unread).min(bytes.len()));
+    let unread = bytes.clone();
+    let stream = Scripted::new(rest.clone(), &script.reads, &script.writes);
+    let mut ws = WebSocket::from_parts(stream, role.connection(config(LIMITS)), bytes);
+    let woken = Arc::new(Woken::default());
+    let (mut seen, mut sent, mut over) = (Collector::default(), Vec::new(), false);
+    let ends = (0..MAX_TURNS).map(|_| &Act::Recv);
+    for act in script.acts.iter().take(60).chain(ends) {
+        match act {
+            Act::Recv | Act::Chunk | Act::Batch => match poll(&woken, ws.recv()) {
+                Poll::Ready(Ok(Some(event))) => {
+                    let is_over = matches!(seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)));
+                    assert!(!is_over, "I4: {event:?}");
+                    seen.push(&event);
+                }
+                Poll::Ready(Ok(None)) => over = true,
+                Poll::Ready(Err(error)) => assert!(ws.stream().broken, "{error}"),
+                // The future is dropped here, and another one goes on later.
+                Poll::Pending => wake(&ws, &woken),
+            },
+            Act::Send(bytes) | Act::Feed(bytes) => {
+                // Queued, so that dropping the future that writes loses nothing.
+                if ws.feed(&Message::from(*bytes)).is_ok() {
+                    sent.push(Seen::Binary(bytes.to_vec()));
+                }
+            }
+            Act::Large(len) => {
+                let bytes = vec![3; usize::from(*len) * 100];
+                if ws.feed(&Message::from(&bytes)).is_ok() {
+                    sent.push(Seen::Binary(bytes));
+                }
+            }
+            Act::Flush => match poll(&woken, ws.flush()) {
+                Poll::Ready(result) => assert!(result.is_ok() || ws.stream().broken, "{result:?}"),
+                Poll::Pending => wake(&ws, &woken),
+            },
+            Act::Close => match poll(&woken, ws.close(CloseCode::NORMAL, "")) {
+                Poll::Ready(result) => assert!(result.is_ok() || ws.stream().broken, "{result:?}"),
+                Poll::Pending => wake(&ws, &woken),
+            },
+        }
+        if over {
+            break;
+        }
+    }
+    assert!(over, "I14: a stream that ends is an end: {:?}", ws.connection().state());
+    let stream = ws.stream();
+    judge(role, &[&unread, &rest[..stream.consumed]].concat(), seen, &sent, stream);
+}
+
+/// Polls once.
+fn poll<F: Future>(woken: &Arc<Woken>, future: F) -> Poll<F::Output> {
+    woken.0.store(0, Ordering::Relaxed);
+    let waker = Waker::from(Arc::clone(woken));
+    pin!(future).poll(&mut Context::from_waker(&waker))
+}
+
+/// The stream goes on: whoever waited for it is woken by that.
+fn wake(ws: &WebSocket<Scripted>, woken: &Arc<Woken>) {
+    // A turn may also end to let others run, and wake itself for that.
+    let yielded = woken.0.load(Ordering::Relaxed) > 0;
+    ws.stream().go_on();
+    assert!(yielded || woken.0.load(Ordering::Relaxed) > 0, "I15: nobody waits for the stream");
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+const MAX_TURNS: usize = 600;

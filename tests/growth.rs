@@ -1,0 +1,82 @@
+//! Work is linear: what is appended piece by piece is moved and allocated a bounded number of times for each byte. Counted, not timed.
+//! A test program of its own, for its counting allocator.
+#![cfg(feature = "alloc")]
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+mod common;
+#[path = "common/counting.rs"]
+mod counting;
+
+use common::*;
+use counting::measure;
+use sansocket::handshake::{ServerHandshake, ServerProgress};
+use sansocket::{Config, Input};
+
+/// How often a buffer may grow to hold so many bytes, if it at least grows by half each time.
+fn growths(bytes: usize) -> usize {
+    let (mut size, mut count) = (64, 1);
+    while size < bytes {
+        size += size / 2;
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn an_output_that_nobody_writes_grows_by_steps() {
+    for role in Role::BOTH {
+        let mut connection = open(role);
+        let (used, ()) =
+            measure(|| (0..100_000).for_each(|_| connection.send_binary(&[7; 8]).expect("there is room")));
+        let bytes = connection.output_len();
+        assert!(used.calls <= growths(bytes) + 4, "{role:?} {used:?} for {bytes} bytes");
+        assert!(used.peak <= 4 * bytes as isize, "{role:?} {used:?} for {bytes} bytes");
+    }
+}
+
+#[test]
+fn an_output_that_is_written_byte_by_byte_is_not_moved_each_time() {
+    let mut connection = open(Role::Server);
+    connection.send_binary(&[7; 100_000]).expect("there is room");
+    let (used, ()) = measure(|| {
+        for _ in 0..100_000 {
+            connection.output_written(1);
+            connection.ping(b"").expect("there is room");
+            connection.output_written(1);
+        }
+    });
+    assert!(used.calls <= growths(300_000), "{used:?}");
+}
+
+#[test]
+fn a_message_that_comes_byte_by_byte_grows_by_steps() {
+    for first in [TEXT, BINARY] {
+        let mut connection = open(Role::Client);
+        let bytes = frame(first, None, &[b'x'; 200_000]);
+        let (used, ()) = measure(|| {
+            for byte in &bytes {
+                let mut byte = [*byte];
+                let _ = connection.recv(&mut Input::new(&mut byte));
+            }
+        });
+        assert!(used.calls <= growths(200_000) + 4, "{used:?}");
+    }
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_grows_by_steps() {
+    let head = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(30_000));
+    let (used, ()) = measure(|| {
+        let mut handshake = ServerHandshake::new(Config::default());
+        for byte in head.as_bytes() {
+            let mut byte = [*byte];
+            match handshake.recv(&mut Input::new(&mut byte)) {
+                ServerProgress::Incomplete(more) => handshake = more,
+                ServerProgress::Http(_) => return,
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("the head is complete");
+    });
+    assert!(used.calls <= growths(head.len()) + 8, "{used:?}");
+}
