@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::allocator::count;
 use crate::libraries::{self, Library};
-use crate::report::{Line, Report};
+use crate::report::{Line, Report, Value};
 use crate::rounds::{self, Runner};
 use crate::wire::{Record, Wire};
 use crate::{Message, Options, Role, naive};
@@ -70,12 +70,12 @@ pub const ALLOCATIONS: [(&str, Work); 2] = [
 ];
 
 /// How often servers allocate for a message of 16 bytes, when they have done so for a while: ours, then rivals.
-pub fn allocations(work: Work) -> [Vec<(&'static str, f64)>; 2] {
+pub fn allocations(work: Work) -> [Vec<Value>; 2] {
     let row = Row { name: String::new(), role: Role::Server, message: binary(16), work };
     [ours!(allocated(&row)).to_vec(), others!(allocated(&row))[1..].to_vec()]
 }
 
-fn allocated<L: Library>(row: &Row) -> (&'static str, f64) {
+fn allocated<L: Library>(row: &Row) -> Value {
     let mut runner = prepare::<L>(row);
     runner.run();
     let ((), counted) = count(|| runner.run());

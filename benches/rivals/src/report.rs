@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use crate::saved;
 
+/// What one library reaches.
+pub type Value = (&'static str, f64);
+
 /// One line of the table.
 pub struct Line {
     /// "receive", "send", "handshake", "deflate", "memory", "loopback".
@@ -14,14 +17,14 @@ pub struct Line {
     pub unit: &'static str,
     pub lower_is_better: bool,
     /// What nobody can beat: ("memcpy", 31.2).
-    pub floor: Option<(&'static str, f64)>,
+    pub floor: Option<Value>,
     /// The first one is compared.
-    pub ours: Vec<(&'static str, f64)>,
-    pub rivals: Vec<(&'static str, f64)>,
+    pub ours: Vec<Value>,
+    pub rivals: Vec<Value>,
 }
 
 impl Line {
-    pub fn best_rival(&self) -> Option<(&'static str, f64)> {
+    pub fn best_rival(&self) -> Option<Value> {
         let order = |a: &f64, b: &f64| if self.lower_is_better { b.total_cmp(a) } else { a.total_cmp(b) };
         // Among equals the first.
         self.rivals.iter().rev().copied().max_by(|(_, a), (_, b)| order(a, b))
@@ -47,7 +50,7 @@ impl Line {
         }
     }
 
-    fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+    fn values(&self) -> impl Iterator<Item = Value> {
         self.ours.iter().chain(&self.floor).chain(&self.rivals).copied()
     }
 }
