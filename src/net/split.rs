@@ -30,13 +30,14 @@ use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::driver::{Buffer, Driver, READS_FIRST, TURN};
+use super::buffer::{Buffer, note};
+use super::driver::{Driver, READS_FIRST, TURN};
 use super::pipe::{NOW, Pipe, SLICES, write_slices};
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later, later_is_fine};
 use super::{Transport, WebSocket};
 use crate::adapter::{reunited, send_methods};
 use crate::connection::{
-    Connection, EncodedMessage, Event, Message, Notice, Receiver, Segment, Sender, State,
+    Connection, EncodedMessage, Event, Message, Notice, Receiver, Segment, Sender, State, Unread,
 };
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -197,7 +198,7 @@ impl<S: Transport> ReadHalf<S> {
             let Self { receiver, buffer, .. } = self;
             let event = buffer.recv(|input| receiver.recv(input).map(Event::into_owned));
             if event.is_some() {
-                self.close_frame_of(event.as_ref());
+                note(&mut self.close_frame, event.as_ref());
                 self.shared.carry(&mut self.receiver);
                 return Ok(event);
             }
@@ -220,19 +221,13 @@ impl<S: Transport> ReadHalf<S> {
             let Self { receiver, buffer, .. } = self;
             let event = buffer.recv(|input| receiver.recv_chunk(input).map(Event::into_owned));
             if event.is_some() {
-                self.close_frame_of(event.as_ref());
+                note(&mut self.close_frame, event.as_ref());
                 self.shared.carry(&mut self.receiver);
                 return Ok(event);
             }
             if !self.fill()? {
                 return Ok(None);
             }
-        }
-    }
-
-    fn close_frame_of(&mut self, event: Option<&Event<'_>>) {
-        if let Some(Event::Close(Some(frame))) = event {
-            self.close_frame = Some(Box::new(*frame));
         }
     }
 
@@ -276,9 +271,9 @@ impl<S: Transport> ReadHalf<S> {
         if !self.fill()? {
             return Ok(None);
         }
-        let Self { receiver, buffer: Buffer { bytes, start, end }, close_frame, shared, .. } = self;
-        let input = Input::new(&mut bytes[*start..*end]);
-        Ok(Some(ReadBatch { receiver, input, start, end: *end, close_frame, shared }))
+        let Self { receiver, buffer, close_frame, shared, .. } = self;
+        let (input, unread, fresh) = buffer.lend();
+        Ok(Some(ReadBatch { receiver, input, unread, fresh, close_frame, shared }))
     }
 
     /// Receives and drops what still arrives until the connection is over.
@@ -292,7 +287,7 @@ impl<S: Transport> ReadHalf<S> {
 
     /// Reads until there is something to receive: bytes, or last words. `false`: it is over.
     fn fill(&mut self) -> io::Result<bool> {
-        while self.buffer.is_empty() {
+        while !self.buffer.fresh {
             let now = self.shared.clock.now();
             let mut writing = self.shared.lock();
             writing.sender.notice(self.receiver.take_notice());
@@ -343,13 +338,13 @@ impl<S: Transport> ReadHalf<S> {
     fn read_for(&mut self, wait: Option<Duration>, now: Duration) -> io::Result<()> {
         let Self { stream, buffer, .. } = self;
         self.timeout.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
-        match stream.read(&mut buffer.bytes) {
+        match stream.read(buffer.space()) {
             Ok(0) => match self.shared.lock().sender.lost() {
                 // That was our own end of it.
                 Some(error) => self.receiver.lose(error),
                 None => self.receiver.recv_eof(),
             },
-            Ok(n) => (buffer.start, buffer.end) = (0, n),
+            Ok(n) => buffer.filled(n),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_later(&error) => {
                 self.reads_first = 0;
@@ -395,9 +390,8 @@ impl<S: Transport> ReadHalf<S> {
 pub struct ReadBatch<'b, S> {
     receiver: &'b mut Receiver,
     input: Input<'b>,
-    /// Where `input` begins in its buffer, and where it ends.
-    start: &'b mut usize,
-    end: usize,
+    unread: &'b mut Unread,
+    fresh: &'b mut bool,
     close_frame: &'b mut Option<Box<CloseFrame>>,
     shared: &'b Shared<S>,
 }
@@ -418,10 +412,9 @@ impl<'b, S> ReadBatch<'b, S> {
         recv: impl FnOnce(&mut Receiver, &mut Input<'b>) -> Option<Event<'b>>,
     ) -> Option<Event<'b>> {
         let event = recv(self.receiver, &mut self.input);
-        *self.start = self.end - self.input.len();
-        if let Some(Event::Close(Some(frame))) = &event {
-            *self.close_frame = Some(Box::new(*frame));
-        }
+        self.unread.left(&self.input);
+        *self.fresh = event.is_some() && !self.input.is_empty();
+        note(self.close_frame, event.as_ref());
         if self.receiver.has_reply() {
             self.shared.lock().sender.notice(self.receiver.take_notice());
         }
