@@ -106,6 +106,8 @@
 //! * Vectored and completion-based writes: [`output_slices`](Connection::output_slices),
 //!   [`take_output`](Connection::take_output).
 //! * One message for many connections, encoded and compressed once: [`EncodedMessage`].
+//! * Getting there: HTTP, HTTPS and SOCKS5 proxies, named or from the environment ([`Proxy`](handshake::Proxy)); the
+//!   addresses of a host (RFC 8305, [`Addresses`]); when to connect again ([`Reconnect`]).
 //! * Inside another HTTP library: [`UpgradeRequest::from_parts`](handshake::UpgradeRequest::from_parts).
 //!
 //! # Layers
@@ -127,6 +129,7 @@
 //! |---|---|
 //! | `std` (default) | conversions into `std::io::Error`; no socket, no dependency |
 //! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
+//! | `bytes` | messages to and from `Bytes` of the `bytes` crate, and payloads sent from there, without a copy |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
 //! | `simdutf8` | UTF-8 with vector instructions, by the crate of that name; no `unsafe` here |
@@ -150,8 +153,6 @@ extern crate std;
 
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod adapter;
-#[cfg(feature = "tokio")]
-mod aio;
 #[cfg(feature = "alloc")]
 mod connection;
 #[cfg(feature = "alloc")]
@@ -164,6 +165,9 @@ mod random;
 #[cfg(feature = "simd")]
 mod simd;
 
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod aio;
 #[cfg(feature = "alloc")]
 pub mod deflate;
 pub mod frame;
@@ -183,7 +187,10 @@ pub use connection::{
     Sender, State,
 };
 #[cfg(feature = "alloc")]
-pub use endpoint::{Answer, Client, ClientEvent, ConnectOptions, OpenError, Server, ServerEvent, Step};
+pub use endpoint::{
+    Addresses, Answer, Attempt, Client, ClientEvent, ConnectOptions, OpenError, Reconnect, Server,
+    ServerEvent, Step,
+};
 pub use error::{ProtocolError, SendError};
 pub use frame::{CloseCode, CloseFrame, Kind};
 pub use input::Input;

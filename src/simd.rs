@@ -10,8 +10,6 @@
     )
 )]
 
-use alloc::vec::Vec;
-
 use crate::frame::Mask;
 
 /// A set of vector instructions; each has those before it.
@@ -79,7 +77,6 @@ macro_rules! for_each_level {
 
 for_each_level!(apply, apply_at, (mask: Mask, payload: &mut [u8]), mask.apply_long(payload));
 for_each_level!(copy, copy_at, (mask: Mask, from: &[u8], to: &mut [u8]), mask.copy_long(from, to));
-for_each_level!(append, append_at, (mask: Mask, from: &[u8], to: &mut Vec<u8>), mask.append_blocks(from, to));
 
 #[cfg(test)]
 mod tests {
@@ -116,10 +113,6 @@ mod tests {
                     let mut copied = plain;
                     copy_at(level, mask, &plain[align..align + len], &mut copied[align..align + len]);
                     assert!(copied == expected, "{level:?}: copy {len} at {align}");
-
-                    let mut appended = plain[..align].to_vec();
-                    append_at(level, mask, &plain[align..align + len], &mut appended);
-                    assert!(appended == expected[..align + len], "{level:?}: append {len} at {align}");
                 }
             }
         }

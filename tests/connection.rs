@@ -16,11 +16,12 @@ use sansocket::{
 type Send = fn(&mut Connection) -> Result<(), SendError>;
 
 /// Every way to send something.
-const SENDS: [(&str, Send); 10] = [
+const SENDS: [(&str, Send); 11] = [
     ("send", |c| c.send(&Message::from("x"))),
     ("send_text", |c| c.send_text("x")),
     ("send_binary", |c| c.send_binary(b"x")),
     ("send_owned", |c| c.send_owned(Message::from(vec![7; 20_000]))),
+    ("send_binary_owned", |c| c.send_binary_owned(vec![7; 20_000])),
     ("send_encoded", |c| c.send_encoded(&EncodedMessage::new(&Message::from("x")))),
     ("send_fragment", |c| c.send_fragment(&Message::from("x"), true)),
     ("send_header", |c| c.send_header(Kind::Text, 1).map(|_| ())),

@@ -151,6 +151,11 @@ fn look_at_clients(logged: &mut Logged) {
     let (proxy, url) =
         (Proxy::parse("http://user:hunter2@p").expect("a URL"), Url::parse("ws://h").expect("a URL"));
     logged.look("ProxyHandshake", &ProxyHandshake::new(&proxy, &url, Config::default()));
+    let socks5 = Proxy::parse("socks5://user:hunter2@p").expect("a URL");
+    logged.look("Proxy, SOCKS5", &socks5);
+    logged.look("Socks5Handshake", &Socks5Handshake::new(&socks5, &url).expect("a short name"));
+    let secret = |name: &str| (name == "http_proxy").then(|| String::from("no://user:hunter2@p"));
+    logged.look("ProxyVarError", &Proxy::from_vars(&url, secret));
     logged.look("ClientRequest", &client_request());
     let handshake = ClientHandshake::new(client_request(), Config::default(), random);
     logged.look("ClientHandshake", &handshake);

@@ -81,6 +81,9 @@ impl Model {
         match self.rng.below(14) {
             0..=2 => self.send(size, |c, message| c.send(&message)),
             3..=5 => self.send(size, |c, message| c.send_owned(message)),
+            6 if self.rng.one_in(2) => {
+                self.send(size, |c, message| c.send_binary_owned(std::sync::Arc::from(message.as_bytes())));
+            }
             6 => self.send(size, |c, message| c.send_encoded(&EncodedMessage::new(&message))),
             7 => self.send(self.max_output, |c, message| c.send_owned(message)),
             8..=9 => self.take(),
@@ -262,6 +265,55 @@ fn pieces_stay_where_they_are() {
     let news = EncodedMessage::new(&Message::from(vec![7; 50_000]));
     connection.send_encoded(&news).expect("open");
     assert_eq!(connection.output().as_ptr(), news.frame().as_ptr(), "shared");
+}
+
+/// What a client writes behind the header, unmasked again, and where it lies.
+#[cfg(feature = "bytes")]
+fn masked_payload(connection: &mut Connection, payload: bytes::Bytes) -> (Vec<u8>, *const u8) {
+    let len = payload.len();
+    connection.send_binary_owned(payload).expect("open");
+    let header = connection.output().to_vec();
+    let key = [header[4], header[5], header[6], header[7]];
+    connection.output_written(header.len());
+    let (masked, address) = (connection.output().to_vec(), connection.output().as_ptr());
+    assert_eq!(masked.len(), len);
+    connection.output_written(len);
+    (masked.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect(), address)
+}
+
+#[cfg(feature = "bytes")]
+#[test]
+fn bytes_are_sent_from_where_they_are_and_masked_there_unless_shared() {
+    use bytes::Bytes;
+
+    let payload = Bytes::from(vec![7; 50_000]);
+    let mut server = Connection::server(Config::default());
+    // A part of what is shared, as protocols below hand it out.
+    for part in [payload.clone(), payload.slice(100..40_000)] {
+        server.send_binary_owned(part.clone()).expect("open");
+        server.output_written(4);
+        assert_eq!((server.output().as_ptr(), server.output()), (part.as_ptr(), &part[..]));
+        server.output_written(part.len());
+        assert!(!server.wants_write());
+    }
+
+    let mut client = Role::Client.connection(Config::default());
+    let shared = payload.clone();
+    let (unmasked, address) = masked_payload(&mut client, shared);
+    assert_eq!(unmasked, payload);
+    assert_ne!(address, payload.as_ptr(), "others still need it");
+    assert!(payload.iter().all(|byte| *byte == 7));
+    let at = payload.as_ptr();
+    let (unmasked, address) = masked_payload(&mut client, payload);
+    assert_eq!((unmasked, address), (vec![7; 50_000], at));
+    let from_static = Bytes::from_static(&[7; 20_000]);
+    assert_eq!(masked_payload(&mut client, from_static).0, [7; 20_000]);
+
+    let mut segment = Segment::from(Bytes::from_static(b"abc"));
+    segment.advance(1);
+    assert_eq!((segment.as_ref(), format!("{segment:?}").contains("bc\"")), (&b"bc"[..], false));
+    server.send_binary_owned(segment).expect("open");
+    assert_eq!(server.output(), b"\x82\x02bc");
 }
 
 #[test]

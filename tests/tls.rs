@@ -11,23 +11,28 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sansocket::handshake::{ClientRequest, Proxy};
 use sansocket::net::ConnectOptions;
 use sansocket::{CloseCode, Config, Event, Message, net, tokio as ws_tokio};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-/// A server that echoes, with a certificate for `name`; its port, and what a client needs to trust it.
-async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
+/// The server's side of TLS, with the certificate for `name`.
+fn acceptor(name: &str) -> TlsAcceptor {
     let (certificate, key) = certificate(name);
-    let provider = Arc::new(ring::default_provider());
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
+        .with_single_cert(vec![certificate], key)
         .unwrap();
+    TlsAcceptor::from(Arc::new(server))
+}
+
+/// A server that echoes, with a certificate for `name`; its port, and what a client needs to trust it.
+async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
+    let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
+    roots.add(certificate(name).0).unwrap();
     let client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -35,7 +40,7 @@ async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
         .with_no_client_auth();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let acceptor = acceptor(name);
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -105,39 +110,65 @@ async fn net_over_tls() {
     tokio::task::spawn_blocking(client).await.unwrap();
 }
 
-/// A proxy that opens tunnels; its address, what it was asked, and the first bytes that went through.
-async fn proxy() -> (Proxy, mpsc::UnboundedReceiver<(String, [u8; 3])>) {
+type Asked = mpsc::UnboundedSender<(String, [u8; 3])>;
+
+/// A proxy that opens tunnels, behind TLS if there is an acceptor; its address, what it was asked, and the first bytes
+/// that went through.
+async fn proxy(acceptor: Option<TlsAcceptor>) -> (Proxy, mpsc::UnboundedReceiver<(String, [u8; 3])>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = Proxy::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let port = listener.local_addr().unwrap().port();
+    let address = Proxy::parse(&format!("{scheme}://localhost:{port}")).unwrap();
     let (asked, requests) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
-            let (mut client, _) = listener.accept().await.unwrap();
-            let asked = asked.clone();
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(client.read_u8().await.unwrap());
+            let (client, _) = listener.accept().await.unwrap();
+            match acceptor.clone() {
+                None => drop(tokio::spawn(tunnel(client, asked.clone()))),
+                Some(acceptor) => {
+                    let asked = asked.clone();
+                    tokio::spawn(async move {
+                        // A client that does not trust us hangs up.
+                        if let Ok(client) = acceptor.accept(client).await {
+                            tunnel(client, asked).await;
+                        }
+                    });
                 }
-                let head = String::from_utf8(head).unwrap();
-                let target = head.split(' ').nth(1).unwrap();
-                let mut server = TcpStream::connect(target).await.unwrap();
-                client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-                let mut first = [0; 3];
-                client.read_exact(&mut first).await.unwrap();
-                asked.send((head, first)).unwrap();
-                server.write_all(&first).await.unwrap();
-                let _ = copy_bidirectional(&mut client, &mut server).await;
-            });
+            }
         }
     });
     (address, requests)
 }
 
+async fn tunnel(mut client: impl AsyncRead + AsyncWrite + Unpin, asked: Asked) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let target = head.split(' ').nth(1).unwrap();
+    let mut server = TcpStream::connect(target).await.unwrap();
+    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+    let mut first = [0; 3];
+    client.read_exact(&mut first).await.unwrap();
+    asked.send((head, first)).unwrap();
+    server.write_all(&first).await.unwrap();
+    let _ = copy_bidirectional(&mut client, &mut server).await;
+}
+
 #[tokio::test]
 async fn through_a_proxy() {
+    through(proxy(None).await).await;
+}
+
+/// TLS inside of TLS.
+#[tokio::test]
+async fn through_a_proxy_behind_tls() {
+    through(proxy(Some(acceptor("localhost"))).await).await;
+}
+
+async fn through((address, mut requests): (Proxy, mpsc::UnboundedReceiver<(String, [u8; 3])>)) {
     let (port, tls) = echo_server("localhost").await;
-    let (address, mut requests) = proxy().await;
     let options = ConnectOptions::from(Config::default()).proxy(address).tls(tls);
     let message = Message::from(vec![7; 300_000]);
 
@@ -172,13 +203,26 @@ async fn through_a_proxy() {
 #[tokio::test]
 async fn a_proxy_that_leads_elsewhere_is_found_out() {
     let (port, tls) = echo_server("example.com").await;
-    let (address, _requests) = proxy().await;
+    let (address, _requests) = proxy(None).await;
     let options = ConnectOptions::from(Config::default()).proxy(address).tls(tls);
     let error = ws_tokio::connect_with(request(port), options.clone()).await.unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
     let blocking = move || net::connect_with(request(port), options).unwrap_err();
     let error = tokio::task::spawn_blocking(blocking).await.unwrap();
     assert!(error.to_string().contains("not valid for name"), "{error}");
+}
+
+/// And so does the certificate of a proxy behind TLS: it does not even learn where the client wants to go.
+#[tokio::test]
+async fn the_certificate_of_a_proxy_is_checked_too() {
+    let (port, tls) = echo_server("localhost").await;
+    let (address, mut requests) = proxy(Some(acceptor("example.com"))).await;
+    let options = ConnectOptions::from(Config::default()).proxy(address).tls(tls);
+    ws_tokio::connect_with(request(port), options.clone()).await.unwrap_err();
+    tokio::task::spawn_blocking(move || net::connect_with(request(port), options).unwrap_err())
+        .await
+        .unwrap();
+    assert!(requests.try_recv().is_err());
 }
 
 #[tokio::test]

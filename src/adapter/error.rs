@@ -116,6 +116,7 @@ pub(crate) fn not_opened(event: ClientEvent<'_>, broken: Option<io::Error>) -> O
         ClientEvent::Failed(OpenError::Handshake(error)) => Error::Handshake(error),
         ClientEvent::Failed(OpenError::Proxy(error)) => Error::ProxyHandshake(error),
         ClientEvent::Failed(OpenError::Redirect(error)) => Error::Redirect(error),
+        ClientEvent::Failed(OpenError::Socks5(error)) => Error::Io(error.into()),
         ClientEvent::Failed(error @ OpenError::UnexpectedProxyData) => {
             Error::Io(io::Error::new(ErrorKind::InvalidData, error))
         }

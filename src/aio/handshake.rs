@@ -27,7 +27,8 @@ pub struct Accepting<S, T> {
 }
 
 impl<S, T> Accepting<S, T> {
-    pub(crate) fn over(stream: S, config: Config, timer: T) -> Self {
+    /// Waits for a request on `stream`. `timer` begins at zero.
+    pub fn over(stream: S, config: Config, timer: T) -> Self {
         let driver = Driver::new(stream, Server::new(config), timer);
         Self { driver: Some(driver), refused: None, timeout: config.handshake_timeout }
     }
@@ -96,7 +97,10 @@ impl<S, T> Incoming<S, T> {
 
 impl<S: Io<T>, T: Timer> Incoming<S, T> {
     /// Accepts a WebSocket, and answers everything else with 426.
-    pub(crate) async fn accept(self) -> Result<WebSocket<S, T>, Error> {
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn accept(self) -> Result<WebSocket<S, T>, Error> {
         match self {
             Self::Upgrade(upgrade) => Ok(upgrade.accept().await?),
             Self::Http(http) => {
@@ -130,7 +134,7 @@ impl<S: Io<T>, T: Timer> Upgrade<S, T> {
         let due = alarm.now().checked_add(timeout);
         let mut ws = WebSocket::from(open(driver)?);
         poll_fn(|cx| {
-            let flushed = ws.poll_flush(cx);
+            let flushed = ws.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx));
             if flushed.is_pending() && alarm.poll(due, cx).is_ready() {
                 return Poll::Ready(Err(ErrorKind::TimedOut.into()));
             }
@@ -205,7 +209,8 @@ pub struct Connecting<S, T> {
 }
 
 impl<S, T> Connecting<S, T> {
-    pub(crate) fn over(stream: S, request: ClientRequest, options: ConnectOptions, timer: T) -> Self {
+    /// Sends `request` over `stream`, which leads to the server already. `timer` begins at zero.
+    pub fn over(stream: S, request: ClientRequest, options: ConnectOptions, timer: T) -> Self {
         // The stream leads to the server already.
         let options = ConnectOptions { proxy: None, redirects: None, ..options };
         let mut client = Client::new(request, options, OsRandom);
@@ -246,7 +251,8 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
             Some(crate::ClientEvent::Opened(established)) => return Poll::Ready(Ok(Some(established))),
             Some(event) => {
                 if let Some(error) = not_opened(event, broken.take()) {
-                    return Poll::Ready(Err(error));
+                    let is_tls = driver.buffer.begins_with_alert;
+                    return Poll::Ready(Err(if is_tls { speaks_tls() } else { error }));
                 }
             }
             None => {
@@ -262,6 +268,11 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
             }
         }
     }
+}
+
+/// What a server that expects TLS answers to a request without.
+fn speaks_tls() -> Error {
+    io::Error::new(ErrorKind::InvalidData, "the server speaks TLS (wss:// instead of ws://?)").into()
 }
 
 /// An endpoint whose handshake is over, as a connection.

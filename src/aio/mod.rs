@@ -1,4 +1,7 @@
-//! What the asynchronous adapters share: everything but the streams' traits and the clock.
+//! What asynchronous adapters share: everything but the streams' traits and the clock.
+//!
+//! With tokio use [`tokio`](crate::tokio), where these types have its [`Timer`](crate::tokio::Timer). Another runtime needs a type
+//! that implements [`Timer`], and [`Read`] and [`Write`] for its streams.
 //!
 //! ```text
 //! Driver     stream, endpoint, ReadBuffer, Outgoing, timer       one loop for every phase and both roles
@@ -16,6 +19,7 @@ mod command;
 mod driver;
 mod handshake;
 mod io;
+mod methods;
 mod read_buffer;
 mod sink;
 mod split;
@@ -24,11 +28,11 @@ mod wakers;
 mod web_socket;
 mod writing;
 
-pub(crate) use batch::Batch;
+pub use batch::Batch;
 pub use command::Command;
 pub(crate) use driver::Driver;
-pub(crate) use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
+pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
 pub(crate) use handshake::{open, poll_opened};
-pub(crate) use io::{Read, Timer, Write};
-pub(crate) use split::{ReadBatch, ReadHalf, WriteHalf};
-pub(crate) use web_socket::WebSocket;
+pub use io::{Io, Read, Timer, Write};
+pub use split::{ReadBatch, ReadHalf, WriteHalf};
+pub use web_socket::WebSocket;

@@ -24,11 +24,21 @@ pub(super) struct ReadBuffer {
     size: u32,
     /// Whether there is an event in it, for all that is known. Else there is at most a frame that is cut.
     pub(super) fresh: bool,
+    /// Whether anything was read yet.
+    begun: bool,
+    /// Whether the first bytes were those of a TLS alert: the other end does not speak HTTP.
+    pub(super) begins_with_alert: bool,
 }
 
 impl ReadBuffer {
     pub(super) fn new(unread: Vec<u8>) -> Self {
-        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty() };
+        let mut buffer = Self {
+            bytes: None,
+            size: SIZE,
+            fresh: !unread.is_empty(),
+            begun: false,
+            begins_with_alert: false,
+        };
         if !unread.is_empty() {
             buffer.bytes = Some(Box::new(buffer.empty().with_unread(unread)));
         }
@@ -89,8 +99,15 @@ impl ReadBuffer {
             }
         };
         bytes.appended();
-        self.fresh |= matches!(read, Poll::Ready(Ok(1..)));
+        if let Poll::Ready(Ok(1..)) = read {
+            self.fresh = true;
+            self.begins_with_alert |= !self.begun && bytes.unread().starts_with(&TLS_ALERT);
+            self.begun = true;
+        }
         self.bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
         read
     }
 }
+
+/// The type of a TLS record with an alert, and the first half of its version.
+const TLS_ALERT: [u8; 2] = [0x15, 3];

@@ -37,7 +37,7 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.share();
-        self.driver.link.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
+        self.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
     }
 
     fn start_send(mut self: Pin<&mut Self>, command: C) -> io::Result<()> {
@@ -47,7 +47,7 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.share();
-        WebSocket::poll_flush(&mut self, cx)
+        self.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,7 +9,9 @@ use std::vec::Vec;
 use super::batch::{Batch, note};
 use super::driver::Driver;
 use super::io::{Io, Timer};
+use super::methods::{receive_methods, write_methods};
 use super::read_buffer::ReadBuffer;
+use super::writing::{Fault, Writing};
 use crate::adapter::send_methods;
 use crate::connection::{Connection, EncodedMessage, Event, Message, Sender, State};
 use crate::error::SendError;
@@ -34,12 +36,16 @@ use crate::frame::{CloseCode, CloseFrame};
 /// A message that [`recv`](Self::recv) returns borrows from the WebSocket, so that sending it at once does not compile
 /// (E0499). Either it is made an owned one, or the batch is asked, whose events borrow from the read buffer alone:
 ///
-/// ```ignore
+/// ```
+/// # use sansocket::{Event, aio::{Io, Timer, WebSocket}};
+/// # async fn echo<S: Io<T>, T: Timer>(mut ws: WebSocket<S, T>) -> std::io::Result<()> {
 /// while let Some(mut batch) = ws.read().await? {
 ///     while let Some(event) = batch.recv() {
 ///         if let Event::Message(message) = event { batch.send(&message).await?; }
 ///     }
 /// }
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// Every method is cancel-safe: all state is in the WebSocket, none in the futures.
@@ -52,7 +58,9 @@ pub struct WebSocket<S, T> {
 }
 
 impl<S, T> WebSocket<S, T> {
-    pub(crate) fn new(stream: S, connection: Connection, unread: Vec<u8>, timer: T) -> Self {
+    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read behind it.
+    /// `timer` goes on with the connection's time.
+    pub fn over(stream: S, connection: Connection, unread: Vec<u8>, timer: T) -> Self {
         let mut driver = Driver::new(stream, connection, timer);
         driver.buffer = ReadBuffer::new(unread);
         driver.into()
@@ -142,16 +150,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
         }
     }
 
-    /// The next event, with data piece by piece as it arrives: messages of any size in constant memory; see
-    /// [`Connection::recv_chunk`]. The pieces are copies; those of a [`Batch`] are borrowed.
-    ///
-    /// Cancel-safe: a future that was dropped has taken no event.
-    ///
-    /// # Errors
-    /// The stream's.
-    pub async fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
-        poll_fn(|cx| self.poll_owned(cx, Recv::Chunks)).await
-    }
+    receive_methods!();
 
     /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the connection is
     /// over and the transport ended.
@@ -170,36 +169,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
         Ok(Some(Batch::new(link, buffer.lend(), &mut self.close_frame)))
     }
 
-    /// Sends a message: waits while more than [`Config::high_water`](crate::Config::high_water) is waiting, then queues it and
-    /// writes as much as the stream takes now; the rest goes with the next call.
-    ///
-    /// A server's large payload is written from where it is, without a copy of what the stream takes now.
-    ///
-    /// Cancel-safe: a future that was dropped has sent nothing.
-    ///
-    /// # Errors
-    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
-    pub async fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
-        let link = &mut self.driver.link;
-        poll_fn(|cx| link.poll_writing(cx, |writing, cx| writing.poll_send_message(message, cx))).await
-    }
-
-    send_methods!(async .await);
-
-    async fn queue(&mut self, mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
-        let link = &mut self.driver.link;
-        poll_fn(|cx| link.poll_writing(cx, |writing, cx| writing.poll_send(&mut queue, cx))).await
-    }
-
-    /// Writes all that is waiting.
-    ///
-    /// Cancel-safe: the next call goes on where a dropped future stopped.
-    ///
-    /// # Errors
-    /// The stream's, or why the peer was given up before everything was written.
-    pub async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_flush(cx)).await
-    }
+    write_methods!();
 
     /// Starts the closing handshake (RFC 6455 §7.1.2) and writes the Close. It does not wait for the peer's:
     /// receive on until `None`, or [`finish`](Self::finish).
@@ -215,29 +185,12 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
         poll_fn(|cx| self.driver.poll_close(code, reason, cx)).await
     }
 
-    /// Receives and drops what still arrives until the connection is over and the transport ended, as behind
-    /// [`close`](Self::close).
-    ///
-    /// Cancel-safe: calling it again waits for the rest.
-    ///
-    /// # Errors
-    /// The stream's, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the connection failed in
-    /// place of a closing handshake.
-    pub async fn finish(&mut self) -> io::Result<()> {
-        poll_fn(|cx| {
-            loop {
-                match ready!(self.poll_owned(cx, Recv::Chunks))? {
-                    Some(Event::Failed(error)) => return Poll::Ready(Err(error.into())),
-                    Some(_) => {}
-                    None => return Poll::Ready(Ok(())),
-                }
-            }
-        })
-        .await
-    }
-
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.driver.link.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx))
+    pub(super) fn poll_writing(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
+    ) -> Poll<io::Result<()>> {
+        self.driver.link.poll_writing(cx, poll)
     }
 
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -255,16 +208,6 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
             let _ = self.driver.take();
         }
         ready
-    }
-
-    /// The next event, borrowing nothing.
-    pub(super) fn poll_owned(
-        &mut self,
-        cx: &mut Context<'_>,
-        recv: Recv,
-    ) -> Poll<io::Result<Option<Event<'static>>>> {
-        let next = ready!(self.poll_next(cx, recv))?;
-        Poll::Ready(Ok(if let Next::Owned(event) = next { Some(event) } else { None }))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, recv: Recv) -> Poll<io::Result<Next>> {

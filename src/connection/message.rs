@@ -1,5 +1,7 @@
 //! [`Message`] and [`EncodedMessage`], and how a message is assembled from pieces.
 
+mod conversions;
+
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,7 +10,7 @@ use core::fmt;
 
 use crate::deflate::{Deflate, Deflater};
 use crate::error::ProtocolError;
-use crate::frame::{Header, Kind, Masked, Utf8, ValidText};
+use crate::frame::{Header, Kind, Masked, Utf8};
 
 /// A message, or a piece of one: borrowed where it lies whole in one buffer, otherwise owned.
 ///
@@ -17,7 +19,9 @@ use crate::frame::{Header, Kind, Masked, Utf8, ValidText};
 /// let message = Message::from("Hello");
 /// assert_eq!(message.as_bytes(), b"Hello");
 /// assert_eq!(message.as_text(), Some("Hello"));
+/// assert!(message.is_text() && message == "Hello");
 /// let owned: Message<'static> = message.into_owned();
+/// assert_eq!(owned.into_text().as_deref(), Ok("Hello"));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message<'b> {
@@ -56,6 +60,52 @@ impl Message<'_> {
         }
     }
 
+    /// Whether it is text.
+    #[must_use]
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// Whether it is binary.
+    #[must_use]
+    pub const fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+
+    /// Payload length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text, owned: copied unless it is owned already.
+    ///
+    /// # Errors
+    /// The message as it was, if it is binary.
+    #[doc(alias = "to_text")]
+    pub fn into_text(self) -> Result<String, Self> {
+        match self {
+            Self::Text(text) => Ok(text.into_owned()),
+            Self::Binary(_) => Err(self),
+        }
+    }
+
+    /// The payload of either kind, owned: copied unless it is owned already.
+    #[doc(alias = "into_data")]
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_owned().into_bytes(),
+            Self::Binary(bytes) => bytes.into_owned(),
+        }
+    }
+
     /// The same message, borrowing nothing: copied unless it is owned already.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
@@ -70,58 +120,6 @@ impl Message<'_> {
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}({} bytes)", self.kind(), self.as_bytes().len())
-    }
-}
-
-impl<'b> From<&'b str> for Message<'b> {
-    fn from(text: &'b str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for Message<'_> {
-    fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
-    }
-}
-
-impl<'b> From<&'b [u8]> for Message<'b> {
-    fn from(bytes: &'b [u8]) -> Self {
-        Self::Binary(Cow::Borrowed(bytes))
-    }
-}
-
-impl<'b> From<ValidText<'b>> for Message<'b> {
-    /// Owned only if it begins with a code point that was cut.
-    fn from(valid: ValidText<'b>) -> Self {
-        match valid.carried {
-            None => Self::from(valid.text),
-            Some(carried) => Self::from(String::from(carried) + valid.text),
-        }
-    }
-}
-
-impl<'b, const N: usize> From<&'b [u8; N]> for Message<'b> {
-    fn from(bytes: &'b [u8; N]) -> Self {
-        Self::from(bytes.as_slice())
-    }
-}
-
-impl<'b> From<&'b Vec<u8>> for Message<'b> {
-    fn from(bytes: &'b Vec<u8>) -> Self {
-        Self::from(bytes.as_slice())
-    }
-}
-
-impl<'b> From<&'b String> for Message<'b> {
-    fn from(text: &'b String) -> Self {
-        Self::from(text.as_str())
-    }
-}
-
-impl From<Vec<u8>> for Message<'_> {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Binary(Cow::Owned(bytes))
     }
 }
 

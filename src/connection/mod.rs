@@ -21,7 +21,7 @@ pub use config::Config;
 pub use event::{Chunk, Event};
 pub use message::{EncodedMessage, Message};
 pub use notice::Notice;
-#[cfg(any(feature = "net", feature = "tokio"))]
+#[cfg(feature = "tokio")]
 pub(crate) use read_buffer::Unread;
 pub use read_buffer::{Lent, ReadBuffer};
 pub use receiver::Receiver;
@@ -43,8 +43,9 @@ use crate::random::Random;
 /// * **Receiving**: [`recv`](Self::recv) or [`recv_chunk`](Self::recv_chunk), and
 ///   [`recv_eof`](Self::recv_eof).
 /// * **Sending**: [`send`](Self::send), [`send_text`](Self::send_text), [`send_binary`](Self::send_binary),
-///   [`send_owned`](Self::send_owned), [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded),
-///   [`send_header`](Self::send_header), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close).
+///   [`send_owned`](Self::send_owned), [`send_binary_owned`](Self::send_binary_owned),
+///   [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded), [`send_header`](Self::send_header),
+///   [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close).
 ///   They append to the output; an error changes nothing.
 /// * **Output**: [`output`](Self::output), or [`output_slices`](Self::output_slices) for a vectored write, or
 ///   [`take_output`](Self::take_output) to own what is written; and [`output_written`](Self::output_written).
@@ -282,6 +283,16 @@ impl Connection {
     /// See [`send`](Self::send). The message is dropped then.
     pub fn send_owned(&mut self, message: Message<'static>) -> Result<(), SendError> {
         self.sender.send_owned(message)
+    }
+
+    /// Sends a binary message whose payload is owned or shared, without a message around it: a `Vec<u8>`, an `Arc<[u8]>`,
+    /// with the feature `bytes` a `Bytes`. A large one is moved to the output, not copied; a client masks it where it is,
+    /// or a copy if it is shared.
+    ///
+    /// # Errors
+    /// See [`send`](Self::send). The payload is dropped then.
+    pub fn send_binary_owned(&mut self, payload: impl Into<Segment>) -> Result<(), SendError> {
+        self.sender.send_binary_owned(payload)
     }
 
     /// Sends a message that was encoded before. A server shares a large one and copies a small one; a client masks a copy.

@@ -31,6 +31,8 @@ enum Bytes {
     Owned(Vec<u8>),
     Shared(Arc<[u8]>),
     Static(&'static [u8]),
+    #[cfg(feature = "bytes")]
+    Counted(bytes::Bytes),
     /// A frame header, in the queue only: it would move with the segment.
     Header {
         bytes: [u8; Header::MAX_LEN],
@@ -83,12 +85,22 @@ impl Segment {
                 mask.apply(&mut vec[self.start..]);
                 Self::tail(vec, self.start)
             }
-            _ => {
-                let mut vec = Vec::with_capacity(self.len());
-                mask.append(self.as_ref(), &mut vec);
-                Self::from(vec)
-            }
+            #[cfg(feature = "bytes")]
+            Bytes::Counted(bytes) => match bytes.try_into_mut() {
+                Ok(mut bytes) => {
+                    mask.apply(&mut bytes[self.start..]);
+                    Self { bytes: Bytes::Counted(bytes.freeze()), start: self.start }
+                }
+                Err(bytes) => Self::masked_copy(&bytes[self.start..], mask),
+            },
+            _ => Self::masked_copy(self.as_ref(), mask),
         }
+    }
+
+    fn masked_copy(bytes: &[u8], mask: Mask) -> Self {
+        let mut vec = Vec::with_capacity(bytes.len());
+        mask.append(bytes, &mut vec);
+        Self::from(vec)
     }
 
     /// The buffer, if the segment is its only owner.
@@ -107,6 +119,8 @@ impl AsRef<[u8]> for Segment {
             Bytes::Owned(vec) => vec,
             Bytes::Shared(shared) => &**shared,
             Bytes::Static(bytes) => bytes,
+            #[cfg(feature = "bytes")]
+            Bytes::Counted(bytes) => bytes,
             Bytes::Header { bytes, len } => &bytes[..usize::from(*len)],
         };
         bytes.get(self.start..).unwrap_or_default()
@@ -134,6 +148,15 @@ impl From<Arc<[u8]>> for Segment {
 impl From<&'static [u8]> for Segment {
     fn from(bytes: &'static [u8]) -> Self {
         Self { bytes: Bytes::Static(bytes), start: 0 }
+    }
+}
+
+#[cfg(feature = "bytes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
+impl From<bytes::Bytes> for Segment {
+    /// Without a copy.
+    fn from(bytes: bytes::Bytes) -> Self {
+        Self { bytes: Bytes::Counted(bytes), start: 0 }
     }
 }
 

@@ -132,12 +132,24 @@ impl Sender {
     /// # Errors
     /// As there.
     pub fn send_owned(&mut self, message: Message<'static>) -> Result<(), SendError> {
-        let len = message.as_bytes().len();
+        let kind = message.kind();
+        self.send_payload(kind, Segment::from(message))
+    }
+
+    /// See [`Connection::send_binary_owned`](super::Connection::send_binary_owned).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_binary_owned(&mut self, payload: impl Into<Segment>) -> Result<(), SendError> {
+        self.send_payload(Kind::Binary, payload.into())
+    }
+
+    fn send_payload(&mut self, kind: Kind, payload: Segment) -> Result<(), SendError> {
+        let len = payload.len();
         if len < MOVED_FROM || self.compresses(len) {
-            return self.send(&message);
+            return self.send_whole(kind, payload.as_ref());
         }
-        let header = self.message_header(message.kind(), len, len)?;
-        let payload = Segment::from(message);
+        let header = self.message_header(kind, len, len)?;
         let payload = match header.mask {
             Some(key) => payload.masked(Mask::new(key)),
             None => payload,

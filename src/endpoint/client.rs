@@ -7,13 +7,14 @@ use core::mem;
 use core::time::Duration;
 
 use super::common_words;
+use super::open_error::OpenError;
 use super::options::ConnectOptions;
 use crate::connection::{Connection, Event, Segment, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 use crate::handshake::{
-    self, ClientRequest, Established, HandshakeError, Opened, ProxyHandshake, RedirectError, RefusedResponse,
-    Tunnel,
+    self, ClientRequest, Established, HandshakeError, Opened, Proxy, ProxyProtocol, ProxyTunnel,
+    RefusedResponse, Tunnel,
 };
 use crate::input::Input;
 use crate::random::Random;
@@ -75,7 +76,10 @@ struct Opening {
 
 enum Phase {
     Dial,
-    Proxy(ProxyHandshake),
+    /// To the proxy.
+    StartProxyTls,
+    Proxy(ProxyTunnel),
+    /// To the server.
     StartTls,
     Handshake(handshake::Opening),
     /// It came to nothing, which is reported next.
@@ -93,9 +97,10 @@ pub enum Step<'a> {
         /// The port to connect to.
         port: u16,
     },
-    /// Put TLS over the transport, for the server of this name, and call [`secured`](Client::secured).
+    /// Put TLS over the transport, for a peer of this name, and call [`secured`](Client::secured). It comes twice
+    /// for a `wss` server behind an `https` proxy: first for the proxy, then for the server, over the TLS that is there.
     StartTls {
-        /// The name that the server's certificate has to be for.
+        /// The name that the peer's certificate has to be for.
         name: &'a str,
     },
     /// Read and write.
@@ -117,25 +122,6 @@ pub enum ClientEvent<'b> {
     Failed(OpenError),
     /// An event of the connection.
     Open(Event<'b>),
-}
-
-/// Why a client's connection could not be opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The server's answer breaks a rule, or was cut short.
-    Handshake(HandshakeError),
-    /// The proxy's answer breaks a rule, or was cut short.
-    Proxy(HandshakeError),
-    /// The proxy sent more than its answer, although the client speaks first in a tunnel; or it opened one before
-    /// it had all of the request.
-    UnexpectedProxyData,
-    /// A redirect that is not to be followed.
-    Redirect(RedirectError),
-    /// It took longer than [`handshake_timeout`](crate::Config::handshake_timeout).
-    TimedOut,
-    /// The transport failed, as the caller said.
-    TransportFailed,
 }
 
 impl Client {
@@ -162,6 +148,7 @@ impl Client {
         match (&opening.phase, &opening.options.proxy) {
             (Phase::Dial, None) => Step::Dial { host: url.host(), port: url.port() },
             (Phase::Dial, Some(proxy)) => Step::Dial { host: proxy.host(), port: proxy.port() },
+            (Phase::StartProxyTls, Some(proxy)) => Step::StartTls { name: proxy.host() },
             (Phase::StartTls, _) => Step::StartTls { name: url.host() },
             _ => Step::Run,
         }
@@ -174,20 +161,32 @@ impl Client {
             return;
         }
         opening.eof = false;
-        match &opening.options.proxy {
+        match opening.options.proxy.as_ref().map(Proxy::protocol) {
             None => self.reached(),
-            Some(proxy) => {
-                let handshake = ProxyHandshake::new(proxy, opening.request.url(), opening.options.config);
-                self.connection.set_output(handshake.output().to_vec());
-                opening.phase = Phase::Proxy(handshake);
-            }
+            Some(ProxyProtocol::Https) => opening.phase = Phase::StartProxyTls,
+            Some(_) => self.start_tunnel(),
         }
     }
 
     /// TLS is there, as [`Step::StartTls`] asked for. In any other step it does nothing.
     pub fn secured(&mut self) {
-        if self.opening.as_ref().is_some_and(|opening| matches!(opening.phase, Phase::StartTls)) {
-            self.start_handshake();
+        match self.opening.as_ref().map(|opening| &opening.phase) {
+            Some(Phase::StartProxyTls) => self.start_tunnel(),
+            Some(Phase::StartTls) => self.start_handshake(),
+            _ => {}
+        }
+    }
+
+    /// The transport leads to the proxy.
+    fn start_tunnel(&mut self) {
+        let Some(opening) = &mut self.opening else { return };
+        let Some(proxy) = &opening.options.proxy else { return };
+        match ProxyTunnel::new(proxy, opening.request.url(), opening.options.config) {
+            Ok(mut tunnel) => {
+                self.connection.set_output(tunnel.take_output());
+                opening.phase = Phase::Proxy(tunnel);
+            }
+            Err(error) => self.end_with(ClientEvent::Failed(OpenError::Socks5(error))),
         }
     }
 
@@ -232,7 +231,7 @@ impl Client {
                 ClientEvent::Failed(OpenError::UnexpectedProxyData)
             }
             // Nothing that arrives now is for us: it is the rest of a redirect.
-            Phase::Dial | Phase::StartTls => {
+            Phase::Dial | Phase::StartProxyTls | Phase::StartTls => {
                 input.take(usize::MAX);
                 return None;
             }
@@ -240,11 +239,22 @@ impl Client {
                 input.take(usize::MAX);
                 mem::replace(event, ClientEvent::Failed(OpenError::TimedOut))
             }
-            Phase::Proxy(handshake) => match handshake.recv_mut(input) {
-                Tunnel::Incomplete if !eof => return None,
-                Tunnel::Incomplete => match handshake.give_up() {
+            // Only HTTP may be answered before all of the request was written: with a refusal.
+            Phase::Proxy(ProxyTunnel::Socks5(_)) if !input.is_empty() && self.connection.wants_write() => {
+                input.take(usize::MAX);
+                ClientEvent::Failed(OpenError::UnexpectedProxyData)
+            }
+            Phase::Proxy(tunnel) => match tunnel.recv(input) {
+                Tunnel::Incomplete if !eof => {
+                    let output = tunnel.take_output();
+                    if !output.is_empty() {
+                        self.connection.set_output(output);
+                    }
+                    return None;
+                }
+                Tunnel::Incomplete => match tunnel.give_up() {
                     Some(refused) => ClientEvent::ProxyRefused(Box::new(refused)),
-                    None => ClientEvent::Failed(OpenError::Proxy(HandshakeError::Truncated)),
+                    None => ClientEvent::Failed(tunnel.truncated().into()),
                 },
                 Tunnel::Open if !input.is_empty() || self.connection.wants_write() => {
                     input.take(usize::MAX);
@@ -258,7 +268,7 @@ impl Client {
                     return None;
                 }
                 Tunnel::Refused(refused) => ClientEvent::ProxyRefused(Box::new(refused)),
-                Tunnel::Failed(error) => ClientEvent::Failed(OpenError::Proxy(error)),
+                Tunnel::Failed(error) => ClientEvent::Failed(error.into()),
             },
             Phase::Handshake(handshake) => match handshake.recv(input) {
                 Opened::Incomplete if !eof => return None,
@@ -353,7 +363,7 @@ impl Client {
     /// transport that [`Step::Dial`] is to replace.
     pub fn recv_eof(&mut self) {
         match &mut self.opening {
-            Some(opening) if matches!(opening.phase, Phase::StartTls) => {
+            Some(opening) if matches!(opening.phase, Phase::StartProxyTls | Phase::StartTls) => {
                 self.end_with(ClientEvent::Failed(OpenError::TransportFailed));
             }
             Some(opening) => opening.eof = true,
@@ -389,7 +399,7 @@ impl Client {
         match &self.opening {
             None => self.connection.has_last_words(),
             Some(opening) => match opening.phase {
-                Phase::Dial | Phase::StartTls => false,
+                Phase::Dial | Phase::StartProxyTls | Phase::StartTls => false,
                 Phase::Proxy(_) | Phase::Handshake(_) => opening.eof,
                 Phase::Over(_) => true,
             },
@@ -429,6 +439,7 @@ impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match &self.phase {
             Phase::Dial => "Dial",
+            Phase::StartProxyTls => "StartProxyTls",
             Phase::Proxy(_) => "Proxy",
             Phase::StartTls => "StartTls",
             Phase::Handshake(_) => "Handshake",
@@ -442,18 +453,3 @@ impl fmt::Debug for Opening {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Handshake(error) => write!(f, "the server's answer: {error}"),
-            Self::Proxy(error) => write!(f, "the proxy's answer: {error}"),
-            Self::UnexpectedProxyData => f.write_str("the proxy sent something that it was not asked for"),
-            Self::Redirect(error) => error.fmt(f),
-            Self::TimedOut => f.write_str("the connection was not open in time"),
-            Self::TransportFailed => f.write_str("the transport failed before the connection was open"),
-        }
-    }
-}
-
-impl core::error::Error for OpenError {}

@@ -3,24 +3,30 @@
 //! ```text
 //! Server   head ─▶ request to decide on ─▶ connection ──────────▶ end
 //!            └──────────────┴─▶ HTTP response, lingering end ─▶ end
-//! Client   dial ─▶ proxy tunnel ─▶ start TLS ─▶ handshake ─▶ connection ─▶ end
-//!            ▲                                      ├─▶ refusal ─▶ end
-//!            └──────────────── redirect ────────────┘
+//! Client   dial ─▶ proxy: TLS, tunnel ─▶ start TLS ─▶ handshake ─▶ connection ─▶ end
+//!            ▲                                           ├─▶ refusal ─▶ end
+//!            └────────────────── redirect ───────────────┘
 //! ```
 //!
 //! Both speak [`Connection`]'s words in every phase, so that an event loop writes its I/O once. While it opens, the
 //! phase is in a box beside the connection; once it is open, the box is gone.
 
+mod addresses;
 mod client;
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod driven;
+mod open_error;
 mod options;
+mod reconnect;
 mod server;
 
-pub use client::{Client, ClientEvent, OpenError, Step};
+pub use addresses::{Addresses, Attempt};
+pub use client::{Client, ClientEvent, Step};
 #[cfg(any(feature = "net", feature = "tokio"))]
 pub(crate) use driven::Endpoint;
+pub use open_error::OpenError;
 pub use options::ConnectOptions;
+pub use reconnect::Reconnect;
 pub use server::{Answer, Server, ServerEvent};
 
 /// The words that need not ask for the phase: before a connection is open, its output, its state and its end are

@@ -36,7 +36,8 @@ impl ConnectOptions {
         Self { redirects: Some(redirects), ..self }
     }
 
-    /// Goes through a proxy, and so do the redirects that are followed.
+    /// Goes through a proxy, and so do the redirects that are followed. Without this there is none: the environment is
+    /// only asked by [`Proxy::from_vars`].
     #[must_use]
     pub fn proxy(self, proxy: Proxy) -> Self {
         Self { proxy: Some(proxy), ..self }

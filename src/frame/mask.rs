@@ -68,26 +68,16 @@ impl Mask {
         *self = self.after(len);
     }
 
-    /// Appends the next bytes of the payload, masked or unmasked: a copy without a second pass over `to`.
+    /// Appends the next bytes of the payload, masked or unmasked: in blocks, so that what is masked in place is still
+    /// in the first-level cache from being copied.
     #[cfg(feature = "alloc")]
-    pub(crate) fn append(self, from: &[u8], to: &mut Vec<u8>) {
-        kernels::append(self, from, to);
-    }
-
-    /// The same by way of blocks in the first-level cache: vector instructions write these faster than they extend a `Vec`.
-    #[cfg(feature = "simd")]
-    #[inline(always)]
-    pub(crate) fn append_blocks(mut self, from: &[u8], to: &mut Vec<u8>) {
-        let mut block = [0; 1024];
+    pub(crate) fn append(mut self, from: &[u8], to: &mut Vec<u8>) {
         to.reserve(from.len());
-        let (blocks, rest) = from.as_chunks::<1024>();
-        for from in blocks {
-            self.copy_long(from, &mut block);
-            to.extend_from_slice(&block);
+        for block in from.chunks(4096) {
+            let start = to.len();
+            to.extend_from_slice(block);
+            self.apply(&mut to[start..]);
         }
-        let block = &mut block[..rest.len()];
-        self.copy(rest, block);
-        to.extend_from_slice(block);
     }
 
     /// The first and the last `N` bytes in place, which may overlap.
@@ -227,15 +217,6 @@ mod kernels {
     #[inline(never)]
     pub(super) fn copy(mask: Mask, from: &[u8], to: &mut [u8]) {
         mask.copy_long(from, to);
-    }
-
-    #[cfg(feature = "alloc")]
-    #[inline(never)]
-    pub(super) fn append(mask: Mask, from: &[u8], to: &mut alloc::vec::Vec<u8>) {
-        let wide = mask.wide();
-        let (words, rest) = from.as_chunks::<8>();
-        to.extend(words.iter().flat_map(|word| (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes()));
-        to.extend(rest.iter().zip(wide.to_ne_bytes()).map(|(byte, key)| byte ^ key));
     }
 }
 

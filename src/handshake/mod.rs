@@ -70,7 +70,7 @@
 //! ```
 //!
 //! A refusal may be a redirect: [`Redirects`] says where to, if it is to be followed. The way through a proxy is a
-//! [`ProxyHandshake`], before TLS and before this one.
+//! [`ProxyHandshake`] or a [`Socks5Handshake`], before TLS and before this one.
 //!
 //! # Inside other HTTP libraries
 //!
@@ -98,7 +98,9 @@ pub(crate) mod opening;
 #[cfg(feature = "alloc")]
 mod origin;
 #[cfg(feature = "alloc")]
-pub(crate) mod proxy;
+mod proxy;
+#[cfg(feature = "alloc")]
+mod proxy_env;
 #[cfg(feature = "alloc")]
 mod redirect;
 #[cfg(feature = "alloc")]
@@ -106,7 +108,13 @@ mod refusal;
 #[cfg(feature = "alloc")]
 mod request;
 #[cfg(feature = "alloc")]
+mod retry_after;
+#[cfg(feature = "alloc")]
 mod server;
+#[cfg(feature = "alloc")]
+mod socks5;
+#[cfg(feature = "alloc")]
+mod tunnel;
 
 pub use accept_key::accept_key;
 #[cfg(feature = "alloc")]
@@ -117,17 +125,19 @@ pub use {
     extended_connect::{ConnectHandshake, ConnectRequest, PseudoHeaders},
     http_request::{HttpRequest, HttpRequestParts},
     origin::OriginPolicy,
-    proxy::{Proxy, ProxyHandshake, ProxyProgress},
+    proxy::{Proxy, ProxyHandshake, ProxyProgress, ProxyProtocol},
+    proxy_env::ProxyVarError,
     redirect::{RedirectError, Redirects},
     refusal::Refusal,
     request::{Accepted, UpgradeRequest},
     server::{ServerHandshake, ServerProgress},
+    socks5::{Socks5Error, Socks5Handshake, Socks5Progress},
 };
 
 #[cfg(feature = "alloc")]
 pub(crate) use {
     opening::{Opened, Opening},
-    proxy::Tunnel,
+    tunnel::{ProxyTunnel, Tunnel, TunnelError},
 };
 
 #[cfg(feature = "alloc")]

@@ -1,52 +1,132 @@
-//! [`ProxyHandshake`]: a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
+//! [`Proxy`], and [`ProxyHandshake`]: a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
 
+use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::answer::{Answer, AnswerReader, RefusedResponse};
-use crate::http::{HandshakeError, Url, UrlError, push_line};
+use super::socks5;
+use super::tunnel::Tunnel;
+use crate::http::{HandshakeError, Url, UrlError, basic, push_line, split_port, user_and_password};
 use crate::{Config, Input};
 
-/// An HTTP proxy: where it is, and who we are to it.
+/// A proxy: where it is, how to speak to it, and the credentials for it.
+///
+/// ```
+/// use sansocket::handshake::{Proxy, ProxyProtocol};
+/// let proxy = Proxy::parse("socks5://user:password@proxy.example.com")?;
+/// assert_eq!((proxy.protocol(), proxy.host(), proxy.port()), (ProxyProtocol::Socks5, "proxy.example.com", 1080));
+/// # Ok::<(), sansocket::handshake::UrlError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Proxy(Url);
+pub struct Proxy {
+    protocol: ProxyProtocol,
+    /// An IPv6 address has its brackets.
+    host: String,
+    port: u16,
+    /// What gives the credentials in the proxy's protocol: the value of a header, or a message of RFC 1929.
+    authentication: Option<Vec<u8>>,
+}
+
+/// How to speak to a [`Proxy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProxyProtocol {
+    /// HTTP `CONNECT` (RFC 9110 §9.3.6): [`ProxyHandshake`].
+    Http,
+    /// The same, over TLS to the proxy.
+    Https,
+    /// SOCKS5 (RFC 1928): [`Socks5Handshake`](super::Socks5Handshake).
+    Socks5,
+}
+
+impl ProxyProtocol {
+    /// The scheme of a URL, in lower case, and the default port.
+    const fn facts(self) -> (&'static str, u16) {
+        match self {
+            Self::Http => ("http", 80),
+            Self::Https => ("https", 443),
+            Self::Socks5 => ("socks5", 1080),
+        }
+    }
+
+    /// What gives the credentials.
+    fn authentication(self, user_info: &str) -> Result<Vec<u8>, UrlError> {
+        match self {
+            Self::Http | Self::Https => basic(user_info).map(String::into_bytes),
+            Self::Socks5 => {
+                let (user, password) = user_and_password(user_info)?;
+                socks5::authentication(&user, &password).ok_or(UrlError::UserInfo)
+            }
+        }
+    }
+}
 
 impl Proxy {
-    /// Parses `http://[user:password@]host[:port]`.
+    /// Parses `scheme://[user:password@]host[:port]`. The schemes are `http` (port 80 by default), `https` (443),
+    /// and `socks5` (1080) with `socks5h` for the same: the proxy resolves the server's name.
     ///
     /// # Errors
-    /// [`UrlError`], as for [`Url::parse`]. A proxy that is itself behind TLS is not for here:
-    /// [`UrlError::Scheme`].
+    /// [`UrlError`], as for [`Url::parse`].
     pub fn parse(url: &str) -> Result<Self, UrlError> {
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(UrlError::Scheme);
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UrlError::Character);
         }
-        Url::parse(&format!("ws://{rest}")).map(Self)
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+        let protocol = match scheme.to_ascii_lowercase().as_str() {
+            "http" => ProxyProtocol::Http,
+            "https" => ProxyProtocol::Https,
+            "socks5" | "socks5h" => ProxyProtocol::Socks5,
+            _ => return Err(UrlError::Scheme),
+        };
+        if rest.contains('#') {
+            return Err(UrlError::Fragment);
+        }
+        // A path has no meaning here.
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let (authentication, authority) = match authority.split_once('@') {
+            Some((user_info, authority)) => (Some(protocol.authentication(user_info)?), authority),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(authority)?;
+        let port = port.unwrap_or(protocol.facts().1);
+        Ok(Self { protocol, host: host.to_owned(), port, authentication })
+    }
+
+    /// How to speak to it.
+    #[must_use]
+    pub const fn protocol(&self) -> ProxyProtocol {
+        self.protocol
     }
 
     /// The host to connect to, an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.host()
+        self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The port to connect to, 80 by default.
+    /// The port to connect to.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.0.port()
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What gives the credentials in this protocol, if it is the proxy's.
+    pub(super) fn authentication(&self, protocol: ProxyProtocol) -> Option<&[u8]> {
+        self.authentication.as_deref().filter(|_| self.protocol == protocol)
     }
 }
 
 /// Without user name and password.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy({})", self.0.authority())
+        write!(f, "Proxy({}://{}:{})", self.protocol.facts().0, self.host, self.port)
     }
 }
 
-/// The way through a proxy, until the tunnel to the server is open. For `wss` TLS comes next, inside the tunnel.
+/// The way through an HTTP proxy, until the tunnel to the server is open. For `wss` TLS comes next, inside the tunnel.
 ///
 /// Write all of [`output`](Self::output) to the proxy, then give what is received to [`recv`](Self::recv).
 ///
@@ -68,14 +148,17 @@ pub struct ProxyHandshake {
 }
 
 impl ProxyHandshake {
-    /// Asks `proxy` for a tunnel to the host and port of `url`. The limits of the answer's head are those of
+    /// Asks `proxy`, of the protocol [`Http`](ProxyProtocol::Http) or [`Https`](ProxyProtocol::Https), for a tunnel
+    /// to the host and port of `url`. The limits of the answer's head are those of
     /// `config`.
     pub fn new(proxy: &Proxy, url: &Url, config: Config) -> Self {
         let target = url.authority();
         // RFC 9110 §7.2: "a user agent MUST generate a Host header field in a request".
         let mut output = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
-        if let Some(authorization) = &proxy.0.authorization {
-            push_line(&mut output, b"Proxy-Authorization", authorization.as_bytes());
+        let authorization =
+            [ProxyProtocol::Http, ProxyProtocol::Https].map(|http| proxy.authentication(http));
+        if let Some(authorization) = authorization.into_iter().flatten().next() {
+            push_line(&mut output, b"Proxy-Authorization", authorization);
         }
         output.extend_from_slice(b"\r\n");
         Self { output, written: 0, answer: AnswerReader::new(&config) }
@@ -103,7 +186,7 @@ impl ProxyHandshake {
     }
 
     /// The same by reference.
-    pub(crate) fn recv_mut(&mut self, input: &mut Input<'_>) -> Tunnel {
+    pub(super) fn recv_mut(&mut self, input: &mut Input<'_>) -> Tunnel<HandshakeError> {
         // "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch to
         // tunnel mode immediately after the response header section"; "A client MUST ignore any Content-Length
         // or Transfer-Encoding header fields received in a successful response to CONNECT."
@@ -133,18 +216,9 @@ impl ProxyHandshake {
     }
 
     /// No more is waited for: the refusal, with as much of its body as has arrived, if its head is complete.
-    pub(crate) fn give_up(&mut self) -> Option<RefusedResponse> {
+    pub(super) fn give_up(&mut self) -> Option<RefusedResponse> {
         self.answer.give_up()
     }
-}
-
-/// What has come of the bytes that [`ProxyHandshake::recv_mut`] took; see [`ProxyProgress`].
-#[derive(Debug)]
-pub(crate) enum Tunnel {
-    Incomplete,
-    Open,
-    Refused(RefusedResponse),
-    Failed(HandshakeError),
 }
 
 /// Without the output, which may hold a password.
@@ -199,10 +273,45 @@ mod tests {
             }
             assert_eq!(written, expected);
         }
-        for url in ["p:80", "ws://p", "https://p", "socks5://p", "http://", "http://p:0", "http://a b"] {
-            assert!(Proxy::parse(url).is_err(), "{url}");
+    }
+
+    #[test]
+    fn urls_of_proxies() {
+        let cases = [
+            ("http://a:b@p", Ok("Proxy(http://p:80)")),
+            ("https://p/", Ok("Proxy(https://p:443)")),
+            ("HTTPS://[::1]:8443/x?y", Ok("Proxy(https://[::1]:8443)")),
+            ("socks5://p", Ok("Proxy(socks5://p:1080)")),
+            ("Socks5h://:@p:80", Err(UrlError::UserInfo)),
+            ("socks5h://a%3Ab:%00@p:80", Ok("Proxy(socks5://p:80)")),
+            ("http://a%3Ab:@p:80", Err(UrlError::UserInfo)),
+            ("http://a:%00@p:80", Err(UrlError::UserInfo)),
+            ("p:80", Err(UrlError::Scheme)),
+            ("ws://p", Err(UrlError::Scheme)),
+            ("socks4://p", Err(UrlError::Scheme)),
+            ("http://", Err(UrlError::Host)),
+            ("socks5://a@/", Err(UrlError::Host)),
+            ("http://p:0", Err(UrlError::Port)),
+            ("http://a b", Err(UrlError::Character)),
+            ("https://p#", Err(UrlError::Fragment)),
+        ];
+        for (url, expected) in cases {
+            let parsed = Proxy::parse(url).map(|proxy| format!("{proxy:?}"));
+            assert_eq!(parsed.as_deref(), expected.as_ref().copied(), "{url}");
         }
-        assert_eq!(format!("{:?}", Proxy::parse("http://a:b@p").unwrap()), "Proxy(p:80)");
+        let long = |len: usize| Proxy::parse(&format!("socks5://u:{}@p", "x".repeat(len)));
+        assert!(long(255).is_ok() && long(256) == Err(UrlError::UserInfo));
+        assert_eq!(Proxy::parse("https://[::1]").unwrap().host(), "::1");
+    }
+
+    #[test]
+    fn credentials_are_for_the_protocol_of_the_proxy_alone() {
+        let url = Url::parse("ws://h").unwrap();
+        let handshake = ProxyHandshake::new(&Proxy::parse("https://a:b@p").unwrap(), &url, Config::default());
+        assert!(handshake.output().ends_with(b"\r\nProxy-Authorization: Basic YTpi\r\n\r\n"));
+        let handshake =
+            ProxyHandshake::new(&Proxy::parse("socks5://a:b@p").unwrap(), &url, Config::default());
+        assert!(handshake.output().ends_with(b"\r\nHost: h:80\r\n\r\n"));
     }
 
     /// What an answer leads to when it arrives in pieces, and what is left of the last one.

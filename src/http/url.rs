@@ -254,21 +254,27 @@ const USER_INFO: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%:");
 const RESOURCE: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%:@/?[]");
 
 /// RFC 7617 §2: "the user-id and password MUST NOT contain any control characters", and a user-id no colon.
-fn basic(user_info: &str) -> Result<String, UrlError> {
-    if !user_info.bytes().all(|byte| USER_INFO[usize::from(byte)]) {
-        return Err(UrlError::UserInfo);
-    }
-    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-    let user = percent_decode(user).filter(|user| !user.contains(&b':')).ok_or(UrlError::UserInfo)?;
-    let password = percent_decode(password).ok_or(UrlError::UserInfo)?;
+pub(crate) fn basic(user_info: &str) -> Result<String, UrlError> {
+    let (user, password) = user_and_password(user_info)?;
     let pair = [&user[..], b":", &password[..]].concat();
-    if pair.iter().any(u8::is_ascii_control) {
+    if user.contains(&b':') || pair.iter().any(u8::is_ascii_control) {
         return Err(UrlError::UserInfo);
     }
     let mut encoded = vec![0; pair.len().div_ceil(3) * 4];
     // The buffer has the exact size: it cannot fail.
     let _ = STANDARD.encode_slice(pair, &mut encoded);
     Ok(format!("Basic {}", text(&encoded)))
+}
+
+/// What the user information of a URL stands for; without a colon, the password is empty.
+pub(crate) fn user_and_password(user_info: &str) -> Result<(Vec<u8>, Vec<u8>), UrlError> {
+    if !user_info.bytes().all(|byte| USER_INFO[usize::from(byte)]) {
+        return Err(UrlError::UserInfo);
+    }
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let user = percent_decode(user).ok_or(UrlError::UserInfo)?;
+    let password = percent_decode(password).ok_or(UrlError::UserInfo)?;
+    Ok((user, password))
 }
 
 /// RFC 3986 §2.1: "pct-encoded = "%" HEXDIG HEXDIG".

@@ -244,9 +244,10 @@ pub(super) fn opened<S: Transport, E: Endpoint>(
     driver: Driver<S, E>,
     into_connection: impl FnOnce(E) -> Result<crate::Connection, E>,
 ) -> io::Result<Driver<S, crate::Connection>> {
-    let Driver { pipe, endpoint, buffer } = driver;
+    let Driver { mut pipe, endpoint, buffer, .. } = driver;
+    pipe.output_replaced();
     let endpoint = into_connection(endpoint).map_err(|_| io::Error::from(ErrorKind::NotConnected))?;
-    Ok(Driver { pipe, endpoint, buffer })
+    Ok(Driver::over(pipe, endpoint, buffer))
 }
 
 /// An HTTP response on its way, and the end of the transport. The client has to read the response before the stream is

@@ -6,7 +6,8 @@ use std::net::TcpStream;
 
 use super::Transport;
 
-/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`.
+/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`. An `https` proxy is
+/// reached by TLS, too, so that a `wss` server behind it has TLS inside of that.
 ///
 /// [`try_clone`](Transport::try_clone), and with it [`WebSocket::into_split`](super::WebSocket::into_split), works for
 /// `ws://`; the two directions of TLS cannot be separated.
@@ -18,6 +19,8 @@ enum Kind {
     Tcp(TcpStream),
     #[cfg(feature = "rustls")]
     Tls(std::boxed::Box<super::Tls<TcpStream>>),
+    #[cfg(feature = "rustls")]
+    TlsInTls(std::boxed::Box<super::Tls<super::Tls<TcpStream>>>),
 }
 
 impl ClientStream {
@@ -27,16 +30,20 @@ impl ClientStream {
             Kind::Tcp(stream) => stream,
             #[cfg(feature = "rustls")]
             Kind::Tls(stream) => stream.stream(),
+            #[cfg(feature = "rustls")]
+            Kind::TlsInTls(stream) => stream.stream().stream(),
         }
     }
 
-    /// The TLS session, for `wss://`.
+    /// The TLS session, for `wss://`: the one with the server, if there is another one with a proxy. For `ws://`
+    /// through an `https` proxy, the one with that.
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(&self) -> Option<&::rustls::Connection> {
         match &self.0 {
             Kind::Tcp(_) => None,
             Kind::Tls(stream) => Some(stream.session()),
+            Kind::TlsInTls(stream) => Some(stream.session()),
         }
     }
 
@@ -49,19 +56,29 @@ impl ClientStream {
             Kind::Tcp(_) => false,
             #[cfg(feature = "rustls")]
             Kind::Tls(stream) => stream.session().is_handshaking(),
+            #[cfg(feature = "rustls")]
+            Kind::TlsInTls(stream) => {
+                stream.session().is_handshaking() || stream.stream().session().is_handshaking()
+            }
         }
     }
 
-    /// Puts TLS over it, for the server of that name.
+    /// Puts TLS over it, for the peer of that name; over the TLS that is there, too: that one leads to a proxy.
     #[cfg(feature = "rustls")]
     pub(super) fn into_tls(
         self,
         own: Option<&std::sync::Arc<::rustls::ClientConfig>>,
         name: &str,
     ) -> io::Result<Self> {
+        let config = crate::tls::config(own)?;
         match self.0 {
-            Kind::Tcp(stream) => Ok(super::Tls::client(crate::tls::config(own)?, name, stream)?.into()),
-            Kind::Tls(_) => Ok(self),
+            Kind::Tcp(stream) => Ok(super::Tls::client(config, name, stream)?.into()),
+            Kind::Tls(stream) => {
+                let stream = super::Tls::client(config, name, *stream)?;
+                Ok(Self(Kind::TlsInTls(std::boxed::Box::new(stream))))
+            }
+            // No way leads through two proxies.
+            Kind::TlsInTls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -70,6 +87,8 @@ impl ClientStream {
             Kind::Tcp(stream) => stream,
             #[cfg(feature = "rustls")]
             Kind::Tls(stream) => &mut **stream,
+            #[cfg(feature = "rustls")]
+            Kind::TlsInTls(stream) => &mut **stream,
         }
     }
 }
@@ -129,6 +148,8 @@ impl Transport for ClientStream {
             Kind::Tcp(stream) => Ok(stream.try_clone()?.into()),
             #[cfg(feature = "rustls")]
             Kind::Tls(stream) => Ok((**stream).try_clone()?.into()),
+            #[cfg(feature = "rustls")]
+            Kind::TlsInTls(stream) => Ok(Self(Kind::TlsInTls(std::boxed::Box::new((**stream).try_clone()?)))),
         }
     }
 }

@@ -75,7 +75,7 @@ where
                     #[cfg(not(feature = "rustls"))]
                     return Err(Error::Io(io::Error::new(
                         ErrorKind::Unsupported,
-                        format!("wss://{name} needs the feature `rustls`"),
+                        format!("TLS to {name} needs the feature `rustls`"),
                     )));
                     #[cfg(feature = "rustls")]
                     {

@@ -22,6 +22,8 @@ pub(super) struct Driver<S, E> {
     pub(super) pipe: Pipe<S>,
     pub(super) endpoint: E,
     pub(super) buffer: Buffer,
+    /// How often it is read before the next write, as the stream took nothing more.
+    reads_first: u8,
 }
 
 /// What was read: `bytes[start..end]` has not been received yet.
@@ -72,7 +74,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     pub(super) fn new(stream: S, mut endpoint: E, clock: Clock) -> Self {
         // This starts the deadline of an opening handshake.
         endpoint.handle_timeout(clock.now());
-        Self { pipe: Pipe::new(stream, clock), endpoint, buffer: Buffer::new() }
+        Self::over(Pipe::new(stream, clock), endpoint, Buffer::new())
+    }
+
+    pub(super) fn over(pipe: Pipe<S>, endpoint: E, buffer: Buffer) -> Self {
+        Self { pipe, endpoint, buffer, reads_first: 0 }
     }
 
     /// The stream without timeouts, the endpoint, and what was read and not received.
@@ -99,7 +105,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     ///
     /// On a blocking stream it waits at most for `read_timeout`, and then fails with the stream's word for that.
     pub(super) fn wait(&mut self, read_timeout: Option<Duration>) -> io::Result<bool> {
-        let Self { pipe, endpoint, buffer } = self;
+        let Self { pipe, endpoint, buffer, reads_first } = self;
         let until = read_timeout.map(|timeout| pipe.clock.now().saturating_add(timeout));
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
         while buffer.is_empty() {
@@ -108,15 +114,20 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 break;
             }
             let mut written = Ok(());
-            if pipe.must_write(endpoint) {
-                // Two ends that both wait for the other to read would wait for ever: what cannot be written soon
-                // is tried again after a look at what has arrived.
+            // Two ends that both wait for the other to read would wait for ever: what cannot be written soon is tried
+            // again when what has arrived was read.
+            let is_put_off = *reads_first > 0 && endpoint.wants_read();
+            if pipe.must_write(endpoint) && !is_put_off {
                 let turn = endpoint.wants_read().then_some(TURN);
                 written = pipe.write(endpoint, earlier(turn, left(now)));
                 now = pipe.clock.now();
             }
+            *reads_first = reads_first.saturating_sub(1);
             let blocked = match written.and_then(|()| pipe.end_writing(endpoint)) {
-                Err(error) if is_later(&error) => Some(error),
+                Err(error) if is_later(&error) => {
+                    *reads_first = READS_FIRST;
+                    Some(error)
+                }
                 Err(error) => {
                     lost(pipe, endpoint, error)?;
                     continue;
@@ -134,12 +145,14 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 }
             }
             let due = endpoint.next_timeout().map(|due| due.saturating_sub(now));
-            let wait = earlier(earlier(due, left(now)), blocked.map(|_| TURN));
+            let turn = (is_put_off || blocked.is_some()).then_some(TURN);
+            let wait = earlier(earlier(due, left(now)), turn);
             match pipe.read(&mut buffer.bytes, wait) {
                 Ok(0) => endpoint.recv_eof(),
                 Ok(n) => (buffer.start, buffer.end) = (0, n),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
+                    *reads_first = 0;
                     let after = pipe.clock.now();
                     let did_wait = pipe.did_wait(now, after);
                     let is_due = endpoint.next_timeout().is_some_and(|due| due <= after);
@@ -183,7 +196,10 @@ impl<S> Driver<S, Connection> {
 }
 
 /// How long a write waits before what has arrived is looked at, and a read before the write goes on.
-pub(super) const TURN: Duration = Duration::from_millis(100);
+pub(super) const TURN: Duration = Duration::from_millis(20);
+
+/// How often what arrives is read before a write is tried again that found no room.
+pub(super) const READS_FIRST: u8 = 16;
 
 /// How much is read at a time. The memory is there as long as the connection.
 const READ_BUFFER: usize = 16 * 1024;

@@ -14,6 +14,7 @@
 //! to wait for: `stream`, `wants_read`, `wants_write` and `next_timeout`, after which they have to be called again.
 
 mod accept;
+mod batch;
 mod client_stream;
 mod connect;
 mod driver;
@@ -30,6 +31,7 @@ use std::io;
 use std::vec::Vec;
 
 pub use accept::{Accepting, Answering, Http, Incoming, Step, Upgrade, accept, accept_with};
+pub use batch::Batch;
 pub use client_stream::ClientStream;
 pub use connect::{Connecting, client, connect, connect_with};
 pub use split::{ReadBatch, ReadHalf, WriteHalf};
@@ -40,8 +42,8 @@ pub use transport::{Stream, Transport};
 use self::driver::{Buffer, Driver};
 use self::pipe::{NOW, Pipe};
 use self::time::{Clock, is_later, later_is_fine};
+pub use crate::adapter::Error;
 use crate::adapter::send_methods;
-pub use crate::adapter::{Batch, Error};
 use crate::connection::{Connection, EncodedMessage, Event, Message, State};
 pub use crate::endpoint::ConnectOptions;
 use crate::error::SendError;
@@ -104,7 +106,7 @@ impl<S: Transport> WebSocket<S> {
     /// The other way round: [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
         let pipe = Pipe::new(stream, Clock::from(connection.now()));
-        Self::over(Driver { pipe, endpoint: connection, buffer: Buffer::of(unread) })
+        Self::over(Driver::over(pipe, connection, Buffer::of(unread)))
     }
 
     fn over(driver: Driver<S, Connection>) -> Self {
@@ -177,7 +179,7 @@ impl<S: Transport> WebSocket<S> {
                 None => return Ok(None),
             }
         }
-        let Driver { pipe, endpoint, buffer } = &mut self.driver;
+        let Driver { pipe, endpoint, buffer, .. } = &mut self.driver;
         let event = buffer.recv(|input| endpoint.recv(input));
         if let Some(Event::Failed(_)) = event {
             pipe.write_last_words(endpoint);

@@ -6,7 +6,6 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::Transport;
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
-use crate::connection::State;
 use crate::endpoint::Endpoint;
 
 #[derive(Debug)]
@@ -47,6 +46,11 @@ impl<S: Transport> Pipe<S> {
         self.stream
     }
 
+    /// The output is another's: what the stream has taken of the last one was the opening handshake's, which is over.
+    pub(super) fn output_replaced(&mut self) {
+        (self.unflushed, self.must_flush) = (0, true);
+    }
+
     /// What the stream has taken of the output is its own to flush.
     pub(super) fn forget_unflushed(&mut self, endpoint: &mut impl Endpoint) {
         endpoint.connection_mut().output_written(mem::take(&mut self.unflushed));
@@ -55,10 +59,10 @@ impl<S: Transport> Pipe<S> {
     /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
     pub(super) fn tick(&mut self, endpoint: &mut impl Endpoint) -> Duration {
         let now = self.clock.now();
-        let was_over = endpoint.connection().state() == State::Ended;
+        let was_ended = endpoint.connection().sender().is_ended();
         let waited = endpoint.connection().wants_write();
         endpoint.handle_timeout(now);
-        if !was_over && endpoint.connection().state() == State::Ended {
+        if !was_ended && endpoint.connection().sender().is_ended() {
             if waited {
                 self.failed = Some(ErrorKind::TimedOut.into());
             }
@@ -101,6 +105,10 @@ impl<S: Transport> Pipe<S> {
         let mut began = None;
         while self.must_write(endpoint) {
             let now = self.tick(endpoint);
+            // A deadline may have dropped it all.
+            if !self.must_write(endpoint) {
+                break;
+            }
             let began = *began.get_or_insert(now);
             self.bound_write(endpoint, now, patience)?;
             match self.write_once(endpoint, &[]) {
@@ -122,12 +130,12 @@ impl<S: Transport> Pipe<S> {
     /// Writes a payload from where it is, behind the output; what the stream does not take at once is copied.
     pub(super) fn write_owed(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {
         loop {
+            let now = self.tick(endpoint);
             let owed = usize::try_from(endpoint.connection().payload_owed()).unwrap_or(0).min(payload.len());
             if owed == 0 {
                 return Ok(());
             }
             let rest = &payload[payload.len() - owed..];
-            let now = self.tick(endpoint);
             self.bound_write(endpoint, now, None)?;
             match self.write_once(endpoint, rest) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -18,7 +18,7 @@
 //! | reader: notice with a reply (Ping, Close, failure) | output, perhaps the end | nobody: it writes, or the thread that has `Out` does |
 //! | reader: notice without | deadlines, which only move away | nobody |
 //! | writer: message, Ping | output | nobody: it writes, or the thread that has `Out` does |
-//! | writer: `close` | output, and a deadline | nobody: a reader that waits looks again within `close_timeout` |
+//! | writer: `close` | output, and a deadline | nobody: a reader that waits looks again within `close_timeout`, and what the stream does not take now is written by a thread of its own |
 //! | who brings `Out` back | room in the output | who waits for `Out`, by `returned` |
 //! | who finds that a deadline has passed, or that the stream is broken | `given_up` in `Writing` | both, by [`Transport::abort`], once |
 
@@ -28,8 +28,9 @@ use std::boxed::Box;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
-use super::driver::{Buffer, Driver, TURN};
+use super::driver::{Buffer, Driver, READS_FIRST, TURN};
 use super::pipe::{NOW, Pipe, SLICES, write_slices};
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later, later_is_fine};
 use super::{Transport, WebSocket};
@@ -64,7 +65,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// The two halves of a blocking stream, of which `writing` is a second handle.
     pub fn into_split_with(self, writing: S) -> (ReadHalf<S>, WriteHalf<S>) {
-        let Driver { mut pipe, mut endpoint, buffer } = self.driver;
+        let Driver { mut pipe, mut endpoint, buffer, .. } = self.driver;
         pipe.forget_unflushed(&mut endpoint);
         let (receiver, sender) = endpoint.split();
         let out = Out {
@@ -85,9 +86,10 @@ impl<S: Transport> WebSocket<S> {
             receiver,
             buffer,
             close_frame: self.close_frame,
+            reads_first: 0,
             shared: Arc::clone(&shared),
         };
-        (reader, WriteHalf { shared })
+        (reader, WriteHalf { shared, closing: None })
     }
 
     /// Puts two halves together again, after writing what one of them has begun to write.
@@ -98,6 +100,10 @@ impl<S: Transport> WebSocket<S> {
         if Arc::ptr_eq(&reader.shared, &writer.shared) {
             writer.flush()?;
         }
+        if let Some(closing) = writer.closing {
+            // It panics only if the stream does.
+            let _ = closing.join();
+        }
         let ReadHalf { stream, receiver, buffer, close_frame, shared, .. } = reader;
         let Shared { writing, clock, .. } = reunited(shared, writer.shared)?;
         let Writing { sender, out, aborted, .. } =
@@ -105,7 +111,7 @@ impl<S: Transport> WebSocket<S> {
         let mut pipe = Pipe::new(stream, clock);
         pipe.shut_down = aborted || out.is_some_and(|out| out.shut_down);
         let endpoint = Connection::reunite(receiver, sender);
-        Ok(Self { close_frame, ..Self::over(Driver { pipe, endpoint, buffer }) })
+        Ok(Self { close_frame, ..Self::over(Driver::over(pipe, endpoint, buffer)) })
     }
 }
 
@@ -121,6 +127,8 @@ pub struct ReadHalf<S> {
     receiver: Receiver,
     buffer: Buffer,
     close_frame: Option<Box<CloseFrame>>,
+    /// How often it is read before the next write, as the stream took nothing more.
+    reads_first: u8,
     shared: Arc<Shared<S>>,
 }
 
@@ -131,6 +139,8 @@ pub struct ReadHalf<S> {
 #[derive(Debug)]
 pub struct WriteHalf<S> {
     shared: Arc<Shared<S>>,
+    /// Writes a Close that did not fit at once.
+    closing: Option<thread::JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -296,16 +306,22 @@ impl<S: Transport> ReadHalf<S> {
             if self.receiver.has_last_words() {
                 break;
             }
-            // Who cannot read waits for the writing; who can does not, as the peer may be waiting for that.
-            let written = self.shared.write(wants_read.then_some(TURN), !wants_read);
-            let is_blocked = match written {
-                Ok(written) => matches!(written, Written::Blocked(_)),
-                Err(error) => {
-                    self.broken(error)?;
-                    continue;
+            // Who cannot read waits for the writing; who can does not, as the peer may be waiting for that: see
+            // `Driver::wait`.
+            if self.reads_first == 0 || !wants_read {
+                match self.shared.write(wants_read.then_some(TURN), !wants_read) {
+                    Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,
+                    Ok(Written::All | Written::Elsewhere) => {}
+                    Err(error) => {
+                        self.broken(error)?;
+                        continue;
+                    }
                 }
-            };
-            let writing = self.shared.lock();
+            }
+            let is_blocked = self.reads_first > 0;
+            self.reads_first = self.reads_first.saturating_sub(1);
+            let mut writing = self.shared.lock();
+            writing.abort_if_given_up(&mut self.stream);
             if writing.sender.is_ended() && self.receiver.is_ended() {
                 return Ok(false);
             }
@@ -336,6 +352,7 @@ impl<S: Transport> ReadHalf<S> {
             Ok(n) => (buffer.start, buffer.end) = (0, n),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_later(&error) => {
+                self.reads_first = 0;
                 let after = self.shared.clock.now();
                 if after.saturating_sub(now) < AT_ONCE && wait.is_none_or(|wait| wait >= AT_ONCE) {
                     return Err(error);
@@ -432,15 +449,25 @@ impl<S: Transport> WriteHalf<S> {
 
     send_methods!();
 
-    /// Starts the closing handshake, if it has not begun, and writes the Close as far as the stream takes it now. The
-    /// [`ReadHalf`] finishes it.
+    /// Starts the closing handshake, if it has not begun, and writes the Close as far as the stream takes it now; a
+    /// thread for the purpose writes the rest. The [`ReadHalf`] finishes it.
     ///
     /// # Errors
     /// The stream's.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()>
+    where
+        S: Send + 'static,
+    {
         // Closing already is what was asked for.
         let _ = self.shared.lock().sender.close(code, reason);
-        self.shared.write(Some(NOW), false).map(drop)
+        if let Written::Blocked(_) = self.shared.write(Some(NOW), false)? {
+            // A reader that is waiting cannot be woken for it.
+            let shared = Arc::clone(&self.shared);
+            // Its errors come to the reader.
+            let closing = thread::Builder::new().spawn(move || drop(shared.write(None, true)))?;
+            self.closing.get_or_insert(closing);
+        }
+        Ok(())
     }
 
     /// Queues a message without writing it.
@@ -487,9 +514,9 @@ impl<S> Shared<S> {
 impl<S> Writing<S> {
     /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
     fn tick(&mut self, now: Duration) {
-        let was_over = self.sender.state() == State::Ended;
+        let was_ended = self.sender.is_ended();
         self.sender.handle_timeout(now);
-        self.given_up |= !was_over && self.sender.state() == State::Ended;
+        self.given_up |= !was_ended && self.sender.is_ended();
     }
 
     /// The stream is broken.
@@ -534,7 +561,7 @@ impl<S: Transport> Shared<S> {
                 None => {
                     let now = self.clock.now();
                     writing.tick(now);
-                    if writing.given_up {
+                    if writing.given_up || writing.sender.is_ended() {
                         return Ok(Written::All);
                     }
                     let due =

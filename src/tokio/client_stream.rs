@@ -6,10 +6,13 @@ use std::io::{self, IoSlice};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::TcpStream;
+#[cfg(feature = "tokio-rustls")]
+use ::tokio_rustls::client::TlsStream;
 
 use super::{ConnectOptions, Split};
 
-/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`.
+/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`. An `https` proxy is
+/// reached by TLS, too, so that a `wss` server behind it has TLS inside of that.
 #[derive(Debug)]
 pub struct ClientStream(Kind);
 
@@ -17,7 +20,9 @@ pub struct ClientStream(Kind);
 enum Kind {
     Tcp(TcpStream),
     #[cfg(feature = "tokio-rustls")]
-    Tls(std::boxed::Box<::tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(std::boxed::Box<TlsStream<TcpStream>>),
+    #[cfg(feature = "tokio-rustls")]
+    TlsInTls(std::boxed::Box<TlsStream<TlsStream<TcpStream>>>),
 }
 
 impl ClientStream {
@@ -27,28 +32,37 @@ impl ClientStream {
             Kind::Tcp(stream) => stream,
             #[cfg(feature = "tokio-rustls")]
             Kind::Tls(stream) => stream.get_ref().0,
+            #[cfg(feature = "tokio-rustls")]
+            Kind::TlsInTls(stream) => stream.get_ref().0.get_ref().0,
         }
     }
 
-    /// The TLS session, for `wss://`.
+    /// The TLS session, for `wss://`: the one with the server, if there is another one with a proxy. For `ws://`
+    /// through an `https` proxy, the one with that.
     #[cfg(feature = "tokio-rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tokio-rustls")))]
     pub fn tls(&self) -> Option<&::rustls::ClientConnection> {
         match &self.0 {
             Kind::Tcp(_) => None,
             Kind::Tls(stream) => Some(stream.get_ref().1),
+            Kind::TlsInTls(stream) => Some(stream.get_ref().1),
         }
     }
 
-    /// The same stream with TLS over it, for the server of that name.
+    /// The same stream with TLS over it, for the peer of that name; over the TLS that is there, too: that one leads to
+    /// a proxy.
     #[cfg(feature = "tokio-rustls")]
     pub(super) async fn start_tls(self, name: &str, options: &ConnectOptions) -> io::Result<Self> {
+        let connector = ::tokio_rustls::TlsConnector::from(crate::tls::config(options.tls.as_ref())?);
+        let name = crate::tls::server_name(name)?;
         match self.0 {
-            Kind::Tcp(stream) => {
-                let connector = ::tokio_rustls::TlsConnector::from(crate::tls::config(options.tls.as_ref())?);
-                Ok(connector.connect(crate::tls::server_name(name)?, stream).await?.into())
+            Kind::Tcp(stream) => Ok(connector.connect(name, stream).await?.into()),
+            Kind::Tls(stream) => {
+                let stream = connector.connect(name, *stream).await?;
+                Ok(Self(Kind::TlsInTls(std::boxed::Box::new(stream))))
             }
-            tls @ Kind::Tls(_) => Ok(Self(tls)),
+            // No way leads through two proxies.
+            Kind::TlsInTls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -62,6 +76,8 @@ impl ClientStream {
             Kind::Tcp(stream) => Pin::new(stream),
             #[cfg(feature = "tokio-rustls")]
             Kind::Tls(stream) => Pin::new(&mut **stream),
+            #[cfg(feature = "tokio-rustls")]
+            Kind::TlsInTls(stream) => Pin::new(&mut **stream),
         }
     }
 }
@@ -76,8 +92,8 @@ impl From<TcpStream> for ClientStream {
 }
 
 #[cfg(feature = "tokio-rustls")]
-impl From<::tokio_rustls::client::TlsStream<TcpStream>> for ClientStream {
-    fn from(stream: ::tokio_rustls::client::TlsStream<TcpStream>) -> Self {
+impl From<TlsStream<TcpStream>> for ClientStream {
+    fn from(stream: TlsStream<TcpStream>) -> Self {
         Self(Kind::Tls(std::boxed::Box::new(stream)))
     }
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::boxed::Box;
 use std::format;
 use std::io::{self, ErrorKind};
+use std::string::ToString;
 use std::vec::Vec;
 
 use ::tokio::net::{TcpStream, lookup_host};
@@ -66,23 +67,42 @@ async fn open(
     let deadline = client.next_timeout().and_then(|due| timer.instant(due));
     loop {
         let Step::Dial { host, port } = client.step() else { return Err(ErrorKind::NotConnected.into()) };
+        let to = format!("{host}:{port}");
         let stream = dial(host, port, deadline).await?;
         client.connected();
         let mut driver = Driver::new(stream.into(), client, timer.another());
         loop {
-            if let Some(established) = poll_fn(|cx| aio::poll_opened(&mut driver, cx)).await? {
+            let opened = poll_fn(|cx| aio::poll_opened(&mut driver, cx)).await;
+            if let Some(established) = opened.map_err(|error| explained(error, &to))? {
                 return Ok((aio::open(driver)?.into(), *established));
             }
             match driver.link.endpoint.step() {
                 Step::StartTls { name } => {
                     let stream = driver.link.stream.start_tls(name, &options);
-                    driver.link.stream = in_time(deadline, "TLS handshake", stream).await?;
+                    let step = format!("TLS handshake with {to}");
+                    driver.link.stream = in_time(deadline, &step, stream).await.map_err(speaks_no_tls)?;
                     driver.link.endpoint.secured();
                 }
                 Step::Dial { .. } | Step::Run => break,
             }
         }
         client = driver.link.endpoint;
+    }
+}
+
+fn explained(error: Error, to: &str) -> Error {
+    match error {
+        Error::Io(error) => Error::Io(during(format!("opening handshake with {to}"), error)),
+        error => error,
+    }
+}
+
+/// The same error with a hint: of what is no TLS at all rustls says "received corrupt message".
+fn speaks_no_tls(error: io::Error) -> io::Error {
+    if error.to_string().contains("corrupt message") {
+        during("no TLS (ws:// instead of wss://?)", error)
+    } else {
+        error
     }
 }
 

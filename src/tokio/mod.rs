@@ -143,7 +143,7 @@ impl<S> WebSocket<S> {
     /// The other way round: [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
         let timer = Timer::new(connection.now());
-        Self::new(stream, connection, unread, timer)
+        Self::over(stream, connection, unread, timer)
     }
 }
 

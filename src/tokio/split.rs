@@ -8,7 +8,7 @@ use ::tokio::net::{TcpStream, tcp};
 use super::{ReadHalf, WebSocket, WriteHalf};
 
 /// A stream whose two directions can be used by two tasks. For any other stream there is
-/// [`WebSocket::split_with`].
+/// [`WebSocket::split_with`], such as with [`tokio::io::split`](::tokio::io::split).
 pub trait Split: Sized {
     /// The reading direction.
     type Read: AsyncRead + Unpin;
@@ -67,7 +67,7 @@ impl<S: Split> WebSocket<S> {
     #[doc(alias = "split")]
     #[expect(clippy::type_complexity, reason = "two halves, each with its direction")]
     pub fn into_split(self) -> (ReadHalf<S::Read, S::Write>, WriteHalf<S::Write>) {
-        self.split_by(S::split)
+        self.split_with(S::split)
     }
 
     /// Puts two halves together again.
@@ -75,25 +75,6 @@ impl<S: Split> WebSocket<S> {
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
     pub fn reunite(reader: ReadHalf<S::Read, S::Write>, writer: WriteHalf<S::Write>) -> io::Result<Self> {
-        Self::reunite_by(reader, writer, S::reunite)
-    }
-}
-
-impl<S> WebSocket<S> {
-    /// The two halves of a stream that `split` can take apart, such as [`tokio::io::split`].
-    pub fn split_with<R, W>(self, split: impl FnOnce(S) -> (R, W)) -> (ReadHalf<R, W>, WriteHalf<W>) {
-        self.split_by(split)
-    }
-
-    /// Puts two halves together again, and the stream with `reunite`.
-    ///
-    /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
-    pub fn reunite_with<R, W>(
-        reader: ReadHalf<R, W>,
-        writer: WriteHalf<W>,
-        reunite: impl FnOnce(R, W) -> Option<S>,
-    ) -> io::Result<Self> {
-        Self::reunite_by(reader, writer, reunite)
+        Self::reunite_with(reader, writer, S::reunite)
     }
 }

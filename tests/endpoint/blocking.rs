@@ -153,23 +153,51 @@ fn tunnels() -> Serve {
     Box::new(|mut client| {
         let head = head(&mut client)?;
         let target = head.split(' ').nth(1).ok_or(ErrorKind::InvalidData)?;
-        let mut server = TcpStream::connect(target)?;
+        let server = TcpStream::connect(target)?;
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-        let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
-        thread::spawn(move || {
-            let _ = io::copy(&mut from, &mut to);
-            to.shutdown(Shutdown::Write)
-        });
-        io::copy(&mut server, &mut client)?;
-        client.shutdown(Shutdown::Write)
+        relays(client, server)
     })
 }
 
-fn client(port: u16, timeout: Duration, proxy: Option<u16>) -> Client {
+/// The same by SOCKS5, for a client that has a password.
+fn tunnels_by_socks5() -> Serve {
+    Box::new(|mut client| {
+        let mut expect = |expected: &[u8], answer: &[u8]| {
+            let mut received = vec![0; expected.len()];
+            client.read_exact(&mut received)?;
+            assert_eq!(received, expected);
+            client.write_all(answer)
+        };
+        expect(b"\x05\x02\0\x02", b"\x05\x02")?;
+        expect(b"\x01\x02me\x06secret", b"\x01\0")?;
+        expect(b"\x05\x01\0\x01\x7f\0\0\x01", b"")?;
+        let mut port = [0; 2];
+        client.read_exact(&mut port)?;
+        let server = TcpStream::connect(("127.0.0.1", u16::from_be_bytes(port)))?;
+        client.write_all(b"\x05\0\0\x01\x7f\0\0\x01\0\x50")?;
+        relays(client, server)
+    })
+}
+
+fn relays(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        let _ = io::copy(&mut from, &mut to);
+        to.shutdown(Shutdown::Write)
+    });
+    io::copy(&mut server, &mut client)?;
+    client.shutdown(Shutdown::Write)
+}
+
+fn http_proxy(port: u16) -> Option<String> {
+    Some(format!("http://127.0.0.1:{port}"))
+}
+
+fn client(port: u16, timeout: Duration, proxy: Option<String>) -> Client {
     let mut options =
         ConnectOptions::from(Config::default().handshake_timeout(timeout)).redirects(Redirects::new(2));
     if let Some(proxy) = proxy {
-        options = options.proxy(Proxy::parse(&format!("http://127.0.0.1:{proxy}")).expect("a valid URL"));
+        options = options.proxy(Proxy::parse(&proxy).expect("a valid URL"));
     }
     let request = ClientRequest::new(&format!("ws://127.0.0.1:{port}/")).expect("a valid URL");
     Client::new(request, options, |bytes: &mut [u8]| bytes.fill(7))
@@ -185,12 +213,15 @@ fn a_blocking_client_opens_directly_by_redirect_and_by_proxy() {
     assert_eq!(run(client(echoes(), PATIENCE, None)).expect("no error"), spoken);
     let twice = peer(redirects_to(peer(redirects_to(echoes()))));
     assert_eq!(run(client(twice, PATIENCE, None)).expect("no error"), spoken);
-    assert_eq!(run(client(echoes(), PATIENCE, Some(peer(tunnels())))).expect("no error"), spoken);
+    let tunnel = http_proxy(peer(tunnels()));
+    assert_eq!(run(client(echoes(), PATIENCE, tunnel)).expect("no error"), spoken);
+    let tunnel = Some(format!("socks5://me:secret@127.0.0.1:{}", peer(tunnels_by_socks5())));
+    assert_eq!(run(client(echoes(), PATIENCE, tunnel)).expect("no error"), spoken);
 
     let forever = peer(redirects_to(peer(redirects_to(peer(redirects_to(1))))));
     assert_eq!(run(client(forever, PATIENCE, None)).expect("no error"), ["failed Redirect(TooMany)"]);
     let denied = peer(answers("HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n".into()));
-    assert_eq!(run(client(1, PATIENCE, Some(denied))).expect("no error"), ["proxy refused 407"]);
+    assert_eq!(run(client(1, PATIENCE, http_proxy(denied))).expect("no error"), ["proxy refused 407"]);
 }
 
 #[test]
@@ -200,7 +231,8 @@ fn one_deadline_holds_for_all_that_a_blocking_client_waits_for() {
     let cases = [
         (client(silent(), SHORT, None), "failed TimedOut"),
         (client(peer(redirects_to(silent())), SHORT, None), "failed TimedOut"),
-        (client(1, SHORT, Some(silent())), "failed TimedOut"),
+        (client(1, SHORT, http_proxy(silent())), "failed TimedOut"),
+        (client(1, SHORT, Some(format!("socks5://127.0.0.1:{}", silent()))), "failed TimedOut"),
         (client(stalled, SHORT, None), "refused 503 half"),
     ];
     for (client, expected) in cases {

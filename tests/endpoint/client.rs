@@ -13,7 +13,12 @@ fn options() -> ConnectOptions {
 }
 
 fn proxied() -> ConnectOptions {
-    options().proxy(Proxy::parse("http://proxy:3128").expect("a valid URL"))
+    through("http://proxy:3128")
+}
+
+/// Through the proxy of this URL.
+fn through(proxy: &str) -> ConnectOptions {
+    options().proxy(Proxy::parse(proxy).expect("a valid URL"))
 }
 
 fn redirected() -> ConnectOptions {
@@ -68,11 +73,23 @@ fn opened(client: &mut Client) {
 type Reach = fn() -> Client;
 
 /// A client in each phase: its name, how it gets there.
-const PHASES: [(&str, Reach); 9] = [
+const PHASES: [(&str, Reach); 11] = [
     ("dial", || started("ws://a/", options())),
     ("proxy", || {
         let mut client = started("ws://a/", proxied());
         client.connected();
+        client
+    }),
+    ("start TLS to the proxy", || {
+        let mut client = started("ws://a/", through("https://proxy"));
+        client.connected();
+        client
+    }),
+    ("SOCKS5", || {
+        let mut client = started("ws://a/", through("socks5://proxy"));
+        client.connected();
+        write_all(&mut client);
+        receives(&mut client, b"\x05\0");
         client
     }),
     ("start TLS", || {
@@ -145,6 +162,106 @@ fn every_way_to_a_connection() {
         client.connection().send_text("now").expect("open");
         assert_eq!(client.output()[0], TEXT, "and nothing of the request before it");
     }
+}
+
+/// Has a SOCKS5 proxy open a tunnel to `a`; what it says may be cut anywhere.
+fn tunnelled_by_socks5(client: &mut Client, port: u16, piece: usize) {
+    assert_eq!(write_all(client), b"\x05\x02\0\x02");
+    let request = [b"\x05\x01\0\x03\x01a", &port.to_be_bytes()[..]].concat();
+    let rounds: [(&[u8], &[u8]); 3] = [
+        (b"\x05\x02", b"\x01\x02me\x06secret"),
+        (b"\x01\0", &request),
+        (b"\x05\0\0\x01\x7f\0\0\x01\x04\x38", b""),
+    ];
+    for (round, (answer, expected)) in rounds.into_iter().enumerate() {
+        for piece in answer.chunks(piece) {
+            assert!(client.wants_read() && !client.wants_write());
+            assert_eq!(receives(client, piece), [""; 0]);
+        }
+        // What follows the last is no longer for the proxy.
+        if round < 2 {
+            assert_eq!(write_all(client), expected);
+        }
+    }
+}
+
+#[test]
+fn every_way_through_socks5() {
+    for piece in [1, 2, 7, 100] {
+        for (url, port) in [("ws://a/", 80), ("wss://a/", 443)] {
+            let mut client = started(url, through("socks5://me:secret@proxy"));
+            dialled(&mut client, "proxy:1080");
+            tunnelled_by_socks5(&mut client, port, piece);
+            if port == 443 {
+                secured(&mut client, "a");
+            }
+            opened(&mut client);
+        }
+    }
+}
+
+#[test]
+fn tls_to_the_proxy_then_the_tunnel_then_tls_to_the_server() {
+    for (url, port) in [("ws://a/", 80), ("wss://a/", 443)] {
+        let mut client = started(url, through("https://me:secret@proxy").redirects(Redirects::new(2)));
+        for redirects in [1, 0] {
+            dialled(&mut client, "proxy:443");
+            secured(&mut client, "proxy");
+            let connect = String::from_utf8(write_all(&mut client)).expect("ASCII");
+            assert!(connect.starts_with(&format!("CONNECT a:{port} ")), "{connect}");
+            assert!(connect.contains("Proxy-Authorization: Basic bWU6c2VjcmV0\r\n"), "{connect}");
+            assert_eq!(receives(&mut client, b"HTTP/1.1 200 \r\n\r\n"), [""; 0]);
+            if port == 443 {
+                secured(&mut client, "a");
+            }
+            if redirects > 0 {
+                assert!(write_all(&mut client).starts_with(b"GET / HTTP/1.1\r\nHost: a\r\n"));
+                assert_eq!(receives(&mut client, &redirect("/b")), [""; 0], "the same way again");
+            }
+        }
+        opened(&mut client);
+    }
+}
+
+#[test]
+fn socks5_proxies_that_open_no_tunnel() {
+    // what is answered to the methods and to the request, whether the stream ends then; the event
+    let cases: [(&[&[u8]], bool, &str); 9] = [
+        (&[b"\x05\xff"], false, "failed Socks5(NoAcceptableMethod)"),
+        (&[b"HTTP/1.1 400 \r\n"], false, "failed Socks5(Version(72))"),
+        (&[b""], true, "failed Socks5(Truncated)"),
+        (&[b"\x05\0", b"\x05\x05"], true, "failed Socks5(Refused(5))"),
+        (&[b"\x05\0", b"\x05\0\0\x01"], true, "failed Socks5(Truncated)"),
+        (&[b"\x05\0", b"\x05\0\0\x01\0\0\0\0\0\0"], true, "failed TransportFailed"),
+        (&[b"\x05\0", b"\x05\0\0\x01\0\0\0\0\0\0x"], false, "failed UnexpectedProxyData"),
+        (&[b"\x05\0\x05"], false, "failed UnexpectedProxyData"),
+        (&[b"\x05\0", b""], true, "failed Socks5(Truncated)"),
+    ];
+    for (answers, eof, expected) in cases {
+        let mut client = started("ws://a/", through("socks5://proxy"));
+        client.connected();
+        let mut words = Vec::new();
+        for (at, answer) in answers.iter().enumerate() {
+            write_all(&mut client);
+            if eof && at + 1 == answers.len() {
+                client.recv_eof();
+            }
+            words.extend(receives(&mut client, answer));
+        }
+        assert_eq!(words, [expected], "{answers:?}");
+        assert!(client.is_ended() && !client.wants_write(), "{expected}");
+    }
+    // What was not asked yet is not answered.
+    for written in [0, 2] {
+        let mut client = started("ws://a/", through("socks5://proxy"));
+        client.connected();
+        client.output_written(written);
+        assert_eq!(receives(&mut client, b"\x05\0"), ["failed UnexpectedProxyData"]);
+    }
+    let mut client = started(&format!("ws://{}/", "x".repeat(256)), through("socks5://proxy"));
+    client.connected();
+    assert_eq!(receives(&mut client, b""), ["failed Socks5(NameTooLong)"]);
+    assert!(client.is_ended());
 }
 
 #[test]
@@ -310,9 +427,11 @@ fn the_deadline_holds_in_every_phase_and_keeps_what_is_known() {
 fn close_and_the_end_of_the_stream_and_its_failure_in_every_phase() {
     let broke = "failed TransportFailed";
     // what is reported after `close`, after the end of the stream, after its failure
-    let table: [[&[&str]; 3]; 9] = [
+    let table: [[&[&str]; 3]; 11] = [
         [&[], &[], &[]],
         [&[], &["failed Proxy(Truncated)"], &[broke]],
+        [&[], &[broke], &[broke]],
+        [&[], &["failed Socks5(Truncated)"], &[broke]],
         [&[], &[broke], &[broke]],
         [&[], &["failed Handshake(Truncated)"], &[broke]],
         [&[], &["failed Handshake(Truncated)"], &[broke]],

@@ -167,3 +167,105 @@ where
     );
     (server, client)
 }
+
+/// A stream that, as TLS does, keeps back what is written until it is flushed, which takes a moment.
+pub(crate) struct KeptBack<S> {
+    stream: S,
+    kept: Vec<u8>,
+    flushing: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<S> KeptBack<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, kept: Vec::new(), flushing: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for KeptBack<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for KeptBack<S> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.kept.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        while !this.kept.is_empty() {
+            let moment = std::time::Duration::from_millis(1);
+            let sleep = this.flushing.get_or_insert_with(|| Box::pin(tokio::time::sleep(moment)));
+            std::task::ready!(sleep.as_mut().poll(cx));
+            let n = std::task::ready!(Pin::new(&mut this.stream).poll_write(cx, &this.kept))?;
+            this.kept.drain(..n);
+            this.flushing = None;
+        }
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A stream that is reset after a number of calls that did something.
+pub(crate) struct Broken<S> {
+    stream: S,
+    left: usize,
+}
+
+impl<S> Broken<S> {
+    pub(crate) fn after(calls: usize, stream: S) -> Self {
+        Self { stream, left: calls }
+    }
+
+    fn count<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.left = self.left.saturating_sub(1);
+        }
+        polled
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.left == 0 { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Broken<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check()?;
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.count(polled)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Broken<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.count(polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.count(polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::allocator::count;
 use crate::libraries::{self, Echo};
-use crate::report::{Line, Report};
+use crate::report::{Line, Report, Value};
 use crate::wire::{Record, Wire};
 use crate::{Message, Options, Role, messages, naive};
 
@@ -35,7 +35,7 @@ macro_rules! all {
 }
 
 pub fn run(options: &Options, report: &mut Report) {
-    let mut add = |name: &str, unit, values: &dyn Fn() -> [Vec<(&'static str, f64)>; 2]| {
+    let mut add = |name: &str, unit, values: &dyn Fn() -> [Vec<Value>; 2]| {
         if options.wants(SECTION, name) {
             let [ours, rivals] = values();
             report.add(Line {
@@ -58,19 +58,19 @@ pub fn run(options: &Options, report: &mut Report) {
 }
 
 /// Ours, and rivals.
-fn split(values: &[(&'static str, f64)]) -> [Vec<(&'static str, f64)>; 2] {
+fn split(values: &[Value]) -> [Vec<Value>; 2] {
     let (ours, rivals) = values.split_at(OURS);
     [ours.to_vec(), rivals.to_vec()]
 }
 
 const OURS: usize = 3;
 
-fn state<L: Echo>() -> (&'static str, f64) {
+fn state<L: Echo>() -> Value {
     (L::NAME, L::STATE as f64)
 }
 
 /// Bytes on the heap after so many messages.
-fn heap<L: Echo>(messages: usize) -> (&'static str, f64) {
+fn heap<L: Echo>(messages: usize) -> Value {
     prove::<L>();
     let (wire, buf) = (wire(None), buf());
     let (library, counted) = count(|| {

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::allocator::count;
 use crate::libraries::{self, Library};
-use crate::report::{Line, Report};
+use crate::report::{Line, Report, Value};
 use crate::rounds::{self, Runner};
 use crate::wire::{Record, Wire};
 use crate::{Message, Options, Role, naive};
 
-pub const RECEIVE_NOTE: &str = "\"net\" and \"tokio\" are this crate's adapters, read by read. websocket-sans-io neither checks nor joins: its user here checks the reserved bits and text, and \
+pub const RECEIVE_NOTE: &str = "\"sansocket\" reads into a buffer of its user as an `Input`, which takes every byte; \"ReadBuffer\" keeps \
+    what is cut, and has rows of its own where messages are larger than a read. \"net\" and \"tokio\" are this crate's adapters, read by read. websocket-sans-io neither checks nor joins: its user here checks the reserved bits and text, and \
     joins what came in pieces. soketto's user checks text. Of sockudo-ws it is the protocol without its streams.";
 
 pub const SEND_NOTE: &str = "\"net\" and \"tokio\" are this crate's adapters: `send` where each message is flushed, otherwise `feed` and \
@@ -52,6 +53,9 @@ pub fn run(options: &Options, report: &mut Report) {
             continue;
         }
         let mut runners = Vec::from(ours!(prepare(&row)));
+        if row.is_received() {
+            runners.insert(1, prepare::<libraries::Buffered>(&row));
+        }
         if row.masks() {
             runners.push(prepare::<libraries::Sansocket<true>>(&row));
         }
@@ -59,7 +63,15 @@ pub fn run(options: &Options, report: &mut Report) {
         runners.extend(others!(prepare(&row)));
         let best = rounds::best(options.rounds, &mut runners);
         let (ours, others) = best.split_at(ours);
-        report.add(row.line(ours, others));
+        let line = row.line(ours, others);
+        let buffered = line.clone().of(libraries::READ_BUFFER, "ReadBuffer");
+        report.add(line);
+        // What is cut is what the buffer is for.
+        if row.message.payload.len() >= 16 << 10
+            && let Some(line) = buffered
+        {
+            report.add(line);
+        }
     }
 }
 
@@ -70,12 +82,12 @@ pub const ALLOCATIONS: [(&str, Work); 2] = [
 ];
 
 /// How often servers allocate for a message of 16 bytes, when they have done so for a while: ours, then rivals.
-pub fn allocations(work: Work) -> [Vec<(&'static str, f64)>; 2] {
+pub fn allocations(work: Work) -> [Vec<Value>; 2] {
     let row = Row { name: String::new(), role: Role::Server, message: binary(16), work };
     [ours!(allocated(&row)).to_vec(), others!(allocated(&row))[1..].to_vec()]
 }
 
-fn allocated<L: Library>(row: &Row) -> (&'static str, f64) {
+fn allocated<L: Library>(row: &Row) -> Value {
     let mut runner = prepare::<L>(row);
     runner.run();
     let ((), counted) = count(|| runner.run());
@@ -156,9 +168,13 @@ impl Row {
         }
     }
 
+    fn is_received(&self) -> bool {
+        matches!(self.work, Work::Receive { .. })
+    }
+
     /// Whether random masks are made.
     fn masks(&self) -> bool {
-        self.role == Role::Client && matches!(self.work, Work::Send { .. })
+        self.role == Role::Client && !self.is_received()
     }
 
     fn section(&self) -> &'static str {
@@ -264,6 +280,9 @@ mod tests {
     fn all_libraries_do_all_rows() {
         for row in rows() {
             ours!(prove(&row));
+            if row.is_received() {
+                prove::<libraries::Buffered>(&row);
+            }
             prove::<libraries::Sansocket<true>>(&row);
             others!(prove(&row));
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::allocator::count;
 use crate::libraries::{self, Backlog, Broadcast};
-use crate::report::{Line, Report};
+use crate::report::{Line, Report, Value};
 use crate::rounds;
 use crate::wire::Wire;
 use crate::{Message, Options, Role, messages};
@@ -28,8 +28,6 @@ const HEADER: usize = 4;
 const WRITE: usize = 64 << 10;
 /// These rounds are that much longer than others.
 const ROUNDS_FOR_ONE: usize = 3;
-
-type Value = (&'static str, f64);
 
 macro_rules! broadcasting {
     ($call:ident($($argument:expr),*)) => {

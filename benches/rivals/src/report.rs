@@ -4,7 +4,11 @@ use std::fmt::Write;
 
 use crate::saved;
 
+/// What one library reaches.
+pub type Value = (&'static str, f64);
+
 /// One line of the table.
+#[derive(Clone)]
 pub struct Line {
     /// "receive", "send", "handshake", "deflate", "memory", "loopback".
     pub section: &'static str,
@@ -14,14 +18,21 @@ pub struct Line {
     pub unit: &'static str,
     pub lower_is_better: bool,
     /// What nobody can beat: ("memcpy", 31.2).
-    pub floor: Option<(&'static str, f64)>,
+    pub floor: Option<Value>,
     /// The first one is compared.
-    pub ours: Vec<(&'static str, f64)>,
-    pub rivals: Vec<(&'static str, f64)>,
+    pub ours: Vec<Value>,
+    pub rivals: Vec<Value>,
 }
 
 impl Line {
-    pub fn best_rival(&self) -> Option<(&'static str, f64)> {
+    /// The same of one column of ours, which its name tells.
+    pub fn of(mut self, column: &str, name: &str) -> Option<Self> {
+        self.ours.retain(|(other, _)| *other == column);
+        self.name = format!("{}, {name}", self.name);
+        (!self.ours.is_empty()).then_some(self)
+    }
+
+    pub fn best_rival(&self) -> Option<Value> {
         let order = |a: &f64, b: &f64| if self.lower_is_better { b.total_cmp(a) } else { a.total_cmp(b) };
         // Among equals the first.
         self.rivals.iter().rev().copied().max_by(|(_, a), (_, b)| order(a, b))
@@ -47,7 +58,7 @@ impl Line {
         }
     }
 
-    fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+    fn values(&self) -> impl Iterator<Item = Value> {
         self.ours.iter().chain(&self.floor).chain(&self.rivals).copied()
     }
 }
@@ -55,17 +66,18 @@ impl Line {
 /// Prints lines as they come, and keeps them.
 pub struct Report {
     pub lines: Vec<Line>,
-    /// What is to be known about a section, printed above it.
-    notes: &'static [(&'static str, &'static str)],
-    /// Measured before, by others.
+    /// Measured before, by other runs.
     saved: Vec<Line>,
-    columns: Vec<&'static str>,
-    markdown: String,
+    notes: Notes,
+    printed: Tables,
 }
 
+/// The sections in their order, and what is to be known about each, printed above it.
+pub type Notes = &'static [(&'static str, &'static str)];
+
 impl Report {
-    pub fn new(notes: &'static [(&'static str, &'static str)], saved: Vec<Line>) -> Self {
-        Self { lines: Vec::new(), notes, saved, columns: Vec::new(), markdown: String::new() }
+    pub fn new(notes: Notes, saved: Vec<Line>) -> Self {
+        Self { lines: Vec::new(), saved, notes, printed: Tables::new(notes) }
     }
 
     /// Adds the line, and what was saved of the same.
@@ -74,9 +86,7 @@ impl Report {
         for saved in self.saved.extract_if(.., same).collect::<Vec<_>>() {
             saved::merge(&mut line, saved);
         }
-        let text = self.head(&line) + &row(&line, &self.columns);
-        print!("{text}");
-        self.markdown += &text;
+        print!("{}", self.printed.next(&line));
         self.lines.push(line);
     }
 
@@ -88,17 +98,39 @@ impl Report {
         }
     }
 
-    /// All that was printed.
-    pub fn markdown(&self) -> &str {
-        &self.markdown
+    /// All lines, section by section.
+    pub fn markdown(&self) -> String {
+        let place = |line: &&Line| self.notes.iter().position(|(section, _)| *section == line.section);
+        let mut lines = self.lines.iter().collect::<Vec<_>>();
+        lines.sort_by_key(place);
+        let mut tables = Tables::new(self.notes);
+        lines.into_iter().map(|line| tables.next(line)).collect()
+    }
+}
+
+/// Lines as tables, one after the other.
+struct Tables {
+    notes: Notes,
+    section: &'static str,
+    floor: Option<&'static str>,
+    columns: Vec<&'static str>,
+}
+
+impl Tables {
+    fn new(notes: Notes) -> Self {
+        Self { notes, section: "", floor: None, columns: Vec::new() }
+    }
+
+    fn next(&mut self, line: &Line) -> String {
+        self.head(line) + &row(line, &self.columns)
     }
 
     /// The title of a section before its first line, and a new table where there are other columns.
     fn head(&mut self, line: &Line) -> String {
         let mut text = String::new();
-        let begins = self.lines.last().is_none_or(|last| last.section != line.section);
-        let floor = self.lines.last().is_some_and(|last| last.floor.is_some() == line.floor.is_some());
-        if !begins && floor && line.values().all(|(name, _)| self.columns.contains(&name)) {
+        let begins = line.section != self.section;
+        let floor = line.floor.map(|(name, _)| name);
+        if !begins && floor == self.floor && line.values().all(|(name, _)| self.columns.contains(&name)) {
             return text;
         }
         if begins {
@@ -107,8 +139,9 @@ impl Report {
                 text += &format!("\n{note}\n");
             }
         }
+        (self.section, self.floor) = (line.section, floor);
         self.columns = line.values().map(|(name, _)| name).collect();
-        let floor = line.floor.map(|(name, _)| format!("× {name}"));
+        let floor = floor.map(|name| format!("× {name}"));
         let names = floor.as_deref().into_iter().chain(self.columns.iter().copied()).collect::<Vec<_>>();
         let (heads, rules) = (names.join(" | "), "--:|".repeat(names.len()));
         write!(text, "\n| | unit | × rival | best rival | {heads} |\n|---|---|--:|---|{rules}\n").unwrap();
@@ -129,19 +162,26 @@ fn row(line: &Line, columns: &[&str]) -> String {
     text + "\n"
 }
 
-/// The lines, short: for the README. The columns are the best rival and `ours`, as far as those are in the lines.
-pub fn summary(lines: &[&Line], ours: &[&str]) -> String {
-    let has = |line: &Line, name: &str| line.ours.iter().any(|(other, _)| *other == name);
-    let ours: Vec<_> = ours.iter().filter(|name| lines.iter().any(|line| has(line, name))).collect();
-    let heads: String = ours.iter().map(|name| format!(" {name} | ratio |")).collect();
+/// The lines, short: for the README. The columns are the best rival and `ours`, as far as those are in the lines. The first name of
+/// a column is its head, and the value is that of the first name that a line has.
+pub fn summary(lines: &[&Line], ours: &[&[&str]]) -> String {
+    let of = |line: &Line, names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| line.ours.iter().find(|(other, _)| other == name))
+            .map(|(_, value)| *value)
+    };
+    let ours: Vec<_> =
+        ours.iter().filter(|names| lines.iter().any(|line| of(line, names).is_some())).collect();
+    let heads: String = ours.iter().map(|names| format!(" {} | ratio |", names[0])).collect();
     let mut text = format!("| | best rival |{heads}\n|---|--:|{}\n", "--:|--:|".repeat(ours.len()));
     for line in lines {
         let unit = line.unit;
         let rival = line.best_rival();
         let best = rival.map_or("–".into(), |(name, value)| format!("{name} {} {unit}", number(value)));
         write!(text, "| {} {} | {best} |", line.section, line.name).unwrap();
-        for name in &ours {
-            let value = line.ours.iter().find(|(other, _)| other == *name).map(|(_, value)| *value);
+        for names in &ours {
+            let value = of(line, names);
             let to_rival = value.zip(rival).map(|(value, (_, rival))| line.better(value, rival));
             let value = value.map_or("–".into(), |value| format!("{} {unit}", number(value)));
             write!(text, " {value} | **{}** |", ratio(to_rival)).unwrap();
@@ -214,7 +254,10 @@ mod tests {
 | send x | b 4 M/s | 6 M/s | **1.50** | 100 M/s | **25.00** |
 | send x | a 2 M/s | 1 M/s | **2.00** | – | **–** |
 ";
-        assert_eq!(summary(&lines, &["ours", "another", "ours too"]), expected[1..]);
+        assert_eq!(
+            summary(&lines, &[&["ours"], &["another"], &["unknown", "ours too"]]),
+            expected[1..].replace("ours too", "unknown")
+        );
     }
 
     #[test]
@@ -238,5 +281,16 @@ A note.
 | x | M/s | **0.05** | d | 0.75 | 6 | 100 | 8 | 123 |
 ";
         assert_eq!(report.markdown(), expected);
+    }
+
+    #[test]
+    fn sections_in_their_order() {
+        let saved = Line { section: "first", ..line(false, 1.0) };
+        let mut report = Report::new(&[("first", ""), ("send", "")], vec![saved]);
+        report.add(line(false, 6.0));
+        report.finish();
+        let sections =
+            report.markdown().lines().filter_map(|line| line.strip_prefix("## ")).collect::<String>();
+        assert_eq!(sections, "firstsend");
     }
 }

@@ -142,7 +142,8 @@ async fn converse(stream: TcpStream, chance: &mut Chance, counts: &Counts) {
     while !expected.is_empty() {
         receive(&mut ws, &mut expected, counts, Duration::from_secs(20)).await;
     }
-    ws.close(CloseCode::NORMAL, "").await.expect("a closing handshake");
+    ws.close(CloseCode::NORMAL, "").await.expect("it is open");
+    ws.finish().await.expect("a closing handshake");
 }
 
 /// Receives one event, if it comes in time.

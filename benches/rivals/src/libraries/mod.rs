@@ -16,7 +16,7 @@ use std::task::{Context, Waker};
 
 pub use self::adapters::{EchoNet, EchoTokio, NET, Net, TOKIO, Tokio};
 pub use self::fastwebsockets::{EchoFastwebsockets, Fastwebsockets};
-pub use self::ours::{DeflatedSansocket, EchoSansocket, NAME, SAFE, SIMD, Sansocket};
+pub use self::ours::{Buffered, DeflatedSansocket, EchoSansocket, NAME, READ_BUFFER, SAFE, SIMD, Sansocket};
 pub use self::sockudo::{DeflatedSockudo, EchoSockudo, Sockudo};
 #[cfg(feature = "c-zlib")]
 pub use self::soketto::DeflatedSoketto;

@@ -1,6 +1,6 @@
 use sansocket::deflate::{Deflate, Params};
 use sansocket::handshake::{ServerHandshake, ServerProgress};
-use sansocket::{Config, Connection, EncodedMessage, Event, Input, OsRandom};
+use sansocket::{Config, Connection, EncodedMessage, Event, Input, OsRandom, ReadBuffer};
 
 use super::{Backlog, Broadcast, Deflated, Echo, Handshake, LIMIT, Library, SplitMix};
 use crate::wire::Wire;
@@ -10,6 +10,7 @@ use crate::{Message, Role};
 pub const NAME: &str = if cfg!(feature = "simd") { SIMD } else { SAFE };
 pub const SAFE: &str = "sansocket";
 pub const SIMD: &str = "sansocket, simd";
+pub const READ_BUFFER: &str = if cfg!(feature = "simd") { "simd, ReadBuffer" } else { "ReadBuffer" };
 const OS_MASKS: &str = if cfg!(feature = "simd") { "simd, OS masks" } else { "OS masks" };
 
 /// This crate, with masks from a fast generator or from the operating system.
@@ -69,6 +70,42 @@ impl<const OS_RANDOM: bool> Library for Sansocket<OS_RANDOM> {
                 write(&mut self.connection, &mut self.wire);
             }
         }
+    }
+}
+
+/// This crate, reading into a buffer in which a message that is cut stays until it is complete.
+pub struct Buffered {
+    wire: Wire,
+    connection: Connection,
+    buffer: ReadBuffer,
+}
+
+impl Library for Buffered {
+    const NAME: &str = READ_BUFFER;
+
+    fn new(role: Role, wire: Wire, message: &Message) -> Self {
+        let buffer = ReadBuffer::new(wire.read_size(), LIMIT);
+        let Sansocket { wire, connection, .. } = Sansocket::<false>::new(role, wire, message);
+        Self { wire, connection, buffer }
+    }
+
+    fn receive(&mut self, n: usize, mut each: impl FnMut(&[u8])) {
+        let mut left = n;
+        while left > 0 {
+            let received = self.wire.receive(self.buffer.space());
+            self.buffer.filled(received);
+            let mut input = self.buffer.input();
+            while let Some(event) = self.connection.recv(&mut input) {
+                if let Event::Message(message) = event {
+                    each(message.as_bytes());
+                    left -= 1;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, _: usize, _: usize) {
+        unreachable!("it sends as the other does")
     }
 }
 

@@ -129,11 +129,13 @@ pub fn open(address: SocketAddr, handshake: bool, frame: &[u8], echo: &[u8]) -> 
         let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
         stream.write_all(request.as_bytes())?;
-        let mut head = Vec::new();
+        // Nothing comes behind the head yet.
+        let (mut head, mut buf) = (Vec::new(), [0; 1024]);
         while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            head.push(byte[0]);
+            match stream.read(&mut buf)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                n => head.extend_from_slice(&buf[..n]),
+            }
         }
         if !head.starts_with(b"HTTP/1.1 101 ") {
             return Err(io::Error::other(String::from_utf8_lossy(&head)));

@@ -181,10 +181,12 @@ pub fn soketto(address: SocketAddr) {
     });
 }
 
+type Upgraded = Response<Empty<Bytes>>;
+
 /// Both libraries leave HTTP to hyper.
 async fn over_hyper<F: Future<Output = ()> + Send + 'static>(
     stream: TcpStream,
-    upgrade: fn(Request<Incoming>) -> (Response<Empty<Bytes>>, F),
+    upgrade: fn(Request<Incoming>) -> (Upgraded, F),
 ) {
     let service = service_fn(move |request| {
         let (response, echo) = upgrade(request);

@@ -1,0 +1,145 @@
+//! [`ReadHalf`] and [`WriteHalf`]: one connection in two tasks.
+//!
+//! ```text
+//! ReadHalf   stream ─▶ ReadBuffer ─▶ Receiver ─▶ events          its own, without a lock
+//!                                      │ Notice
+//!                                      ▼
+//! Shared     Mutex { Sender, Outgoing, stream }                  locked to queue and to write, never across an await
+//!                                      ▲
+//! WriteHalf                     messages, pings, close
+//! ```
+//!
+//! | who | sets | wakes |
+//! |---|---|---|
+//! | reader, a notice with a reply, at once | a Pong, a Close, the end, in the sender; writes it | the writer, if it is the end |
+//! | reader, any other notice, once a read | heard, message: deadlines only move away | nobody |
+//! | writer, whoever sends, pings, closes | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know, or a new state |
+//! | either, after a write | room | the other one, by the stream's waker, which is both's |
+//! | reader, when a deadline passes or the stream breaks | the end; nothing waits any more | the writer |
+//! | writer, when the stream breaks | `Sender::lost`, which the reader reports | the reader |
+
+mod read_half;
+mod write_half;
+
+use core::task::{Context, Waker};
+use core::time::Duration;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use read_half::{ReadBatch, ReadHalf};
+pub use write_half::WriteHalf;
+
+use super::driver::{Driver, Link};
+use super::io::{Timer, Write};
+use super::wakers::{Side, Wakers};
+use super::web_socket::WebSocket;
+use super::writing::{Outgoing, Writing};
+use crate::adapter::{not_halves, reunited};
+use crate::connection::{Connection, Receiver, Sender};
+
+impl<S, T: Timer> WebSocket<S, T> {
+    /// The two halves of a stream that `split` can take apart.
+    pub fn split_with<R, W>(self, split: impl FnOnce(S) -> (R, W)) -> (ReadHalf<R, W, T>, WriteHalf<W, T>) {
+        let Driver { link, buffer } = self.driver;
+        let (receiver, sender) = link.endpoint.split();
+        let (read, write) = split(link.stream);
+        let wakers = link.wakers.unwrap_or_default();
+        let both = Waker::from(Arc::clone(&wakers));
+        let side = WriteSide {
+            stream: write,
+            sender,
+            outgoing: link.outgoing,
+            timer: link.timer.another(),
+            known: None,
+        };
+        let shared = Arc::new(Shared { side: Mutex::new(side), wakers });
+        let reader = ReadHalf {
+            stream: read,
+            receiver,
+            buffer,
+            timer: link.timer,
+            turn: link.turn,
+            close_frame: self.close_frame,
+            both: both.clone(),
+            shared: Arc::clone(&shared),
+        };
+        (reader, WriteHalf { shared, both })
+    }
+
+    /// Puts two halves together again, and the stream with `reunite`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
+    pub fn reunite_with<R, W>(
+        reader: ReadHalf<R, W, T>,
+        writer: WriteHalf<W, T>,
+        reunite: impl FnOnce(R, W) -> Option<S>,
+    ) -> io::Result<Self> {
+        let of_writer = Arc::clone(&writer.shared);
+        drop(writer);
+        let ReadHalf { stream, receiver, buffer, timer, turn, close_frame, shared, .. } = reader;
+        let Shared { side, wakers } = reunited(shared, of_writer)?;
+        let WriteSide { stream: write, mut sender, outgoing, .. } =
+            side.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stream = reunite(stream, write).ok_or_else(not_halves)?;
+        let mut receiver = receiver;
+        sender.notice(receiver.take_notice());
+        let endpoint = Connection::reunite(receiver, sender);
+        let link = Link { stream, endpoint, timer, outgoing, turn, wakers: Some(wakers) };
+        Ok(Self { driver: Driver { link, buffer }, close_frame })
+    }
+}
+
+#[derive(Debug)]
+struct Shared<W, T> {
+    /// Held to queue, to write as much as the stream takes, and to look: never while anything waits.
+    side: Mutex<WriteSide<W, T>>,
+    wakers: Arc<Wakers>,
+}
+
+/// Everything that the two halves share.
+#[derive(Debug)]
+struct WriteSide<W, T> {
+    stream: W,
+    sender: Sender,
+    outgoing: Outgoing,
+    /// For a writer that waits for its Close to be written: it may be the only one there is.
+    timer: T,
+    /// The deadline that the reader knows. It is set when the reader looks; a writer that makes an earlier one wakes the
+    /// reader.
+    known: Option<Duration>,
+}
+
+impl<W, T> Shared<W, T> {
+    fn lock(&self) -> MutexGuard<'_, WriteSide<W, T>> {
+        self.side.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W: Write<T>, T> Shared<W, T> {
+    /// Carries out at once what the last event asks for, and writes it, as far as the stream takes it now. An error of the
+    /// stream comes again when the reader looks.
+    fn reply(&self, receiver: &mut Receiver, both: &Waker) {
+        if !receiver.has_reply() {
+            return;
+        }
+        let mut side = self.lock();
+        let WriteSide { stream, sender, outgoing, .. } = &mut *side;
+        let state = sender.state();
+        sender.notice(receiver.take_notice());
+        let changed = sender.state() != state;
+        let _ = Writing::new(stream, sender, outgoing).poll_end(&mut Context::from_waker(both));
+        drop(side);
+        if changed {
+            self.wakers.wake_side(Side::Writer);
+        }
+    }
+
+    /// Nothing can be written any more.
+    fn abort(&self, both: &Waker) {
+        let mut side = self.lock();
+        let WriteSide { stream, sender, outgoing, .. } = &mut *side;
+        Writing::new(stream, sender, outgoing).abort(&mut Context::from_waker(both));
+        sender.abort();
+    }
+}

@@ -1,0 +1,134 @@
+//! [`WriteHalf`]: the half that sends.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker, ready};
+use std::io;
+use std::sync::Arc;
+
+use super::{Shared, WriteSide};
+use crate::adapter::send_methods;
+use crate::aio::io::{Timer, Write};
+use crate::aio::methods::write_methods;
+use crate::aio::wakers::Side;
+use crate::aio::writing::{Fault, Writing};
+use crate::connection::{EncodedMessage, Message, Sender, State};
+use crate::error::SendError;
+use crate::frame::CloseCode;
+
+/// The half of a [`WebSocket`] that sends.
+///
+/// When it is dropped, nothing more can be sent; what was sent is still written by the [`ReadHalf`], which
+/// also goes on answering. The peer is not told: [`close`](Self::close) does that.
+#[derive(Debug)]
+pub struct WriteHalf<W, T> {
+    pub(super) shared: Arc<Shared<W, T>>,
+    /// Wakes both sides.
+    pub(super) both: Waker,
+}
+
+impl<W, T> WriteHalf<W, T> {
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        self.shared.lock().sender.state()
+    }
+
+    /// Whether messages can be sent: neither end has begun to close.
+    pub fn can_send(&self) -> bool {
+        self.state() == State::Open
+    }
+
+    /// Queues a message without writing it: the next call of either half does.
+    ///
+    /// # Errors
+    /// [`SendError`], if the message cannot be sent.
+    pub fn feed(&self, message: &Message<'_>) -> Result<(), SendError> {
+        self.change(|sender| sender.send(message))
+    }
+
+    pub(in crate::aio) fn change<O>(&self, queue: impl FnOnce(&mut Sender) -> O) -> O {
+        let mut side = self.shared.lock();
+        let state = side.sender.state();
+        let queued = queue(&mut side.sender);
+        let changed = side.sender.state() != state;
+        drop(side);
+        if changed {
+            self.shared.wakers.wake_side(Side::Reader);
+        }
+        queued
+    }
+}
+
+impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
+    write_methods!();
+
+    /// Starts the closing handshake; see [`WebSocket::close`]. The [`ReadHalf`] receives what is still on its way and
+    /// finishes the handshake.
+    ///
+    /// Cancel-safe: the Close is queued with the first poll, once.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
+        poll_fn(|cx| self.poll_close(code, reason, cx)).await
+    }
+
+    pub(in crate::aio) fn poll_close(
+        &self,
+        code: CloseCode,
+        reason: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let closed = self.poll_writing(cx, |writing, cx| writing.poll_close(code, reason, cx));
+            if closed.is_ready() {
+                return closed;
+            }
+            // There may be no reader that watches the deadline.
+            let mut side = self.shared.lock();
+            let WriteSide { stream, sender, outgoing, timer, .. } = &mut *side;
+            let both = &mut Context::from_waker(&self.both);
+            Writing::new(stream, sender, outgoing).handle_timeout(timer.now(), both);
+            if !sender.is_ended() {
+                ready!(timer.poll(sender.next_timeout(), cx));
+            }
+        }
+    }
+
+    /// Lets `poll` write. The stream's error is returned here; the reading half reports that the connection failed.
+    pub(in crate::aio) fn poll_writing(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Writing<'_, W, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
+    ) -> Poll<io::Result<()>> {
+        self.shared.wakers.set(Side::Writer, cx);
+        let mut side = self.shared.lock();
+        let state = side.sender.state();
+        let WriteSide { stream, sender, outgoing, known, .. } = &mut *side;
+        let both = &mut Context::from_waker(&self.both);
+        let mut writing = Writing::new(stream, sender, outgoing);
+        let polled = poll(&mut writing, both);
+        if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
+            writing.abort(both);
+            sender.abort();
+        }
+        // The reader watches the deadlines and ends the transport: it has to know of a new one, and of a new state.
+        let due = sender.next_timeout();
+        let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
+        let wakes_reader = is_earlier || sender.state() != state;
+        drop(side);
+        if wakes_reader {
+            self.shared.wakers.wake_side(Side::Reader);
+        }
+        if polled.is_ready() {
+            self.shared.wakers.clear(Side::Writer);
+        }
+        polled.map_err(Fault::into)
+    }
+}
+
+impl<W, T> Drop for WriteHalf<W, T> {
+    /// What it leaves is the reader's to write.
+    fn drop(&mut self) {
+        self.shared.wakers.wake_side(Side::Reader);
+    }
+}

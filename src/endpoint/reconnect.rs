@@ -1,0 +1,381 @@
+//! [`Reconnect`]: when to connect again (RFC 6455 §7.2.3).
+
+use core::time::Duration;
+
+use super::{ClientEvent, OpenError};
+use crate::connection::Event;
+use crate::frame::CloseCode;
+use crate::handshake::{HandshakeError, RefusedResponse, Socks5Error};
+use crate::random::Random;
+
+/// When a client that lost its connection, or could not open it, tries again. No clock, no transport.
+///
+/// - **Back-off with jitter.** The first attempt comes after a random time of up to 5 s, each further one after
+///   twice as long: 5 to 10 s, 10 to 20 s, up to 30 to 60 s. So a server that returns does not meet all of
+///   its clients at once.
+/// - **Reset.** It begins again once a connection has been open for 10 s.
+/// - **`Retry-After`** of a refusal is kept to, up to an hour, with jitter behind it.
+/// - **Only what may pass.** A transport that fails, a timeout, a server that restarts or is overloaded: yes. A request
+///   that is wrong or unauthorized, a peer that breaks the protocol, a normal close: no.
+///
+/// [`observe`](Self::observe) every event of a [`Client`](super::Client), or tell what happened by the other methods;
+/// after the end of each transport that you did not close yourself, ask [`retry_at`](Self::retry_at). If nothing was told,
+/// because dialling failed, it is worth another attempt.
+///
+/// ```
+/// use core::time::Duration;
+/// use sansocket::handshake::ClientRequest;
+/// use sansocket::{Client, Config, Input, Reconnect};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = ClientRequest::new("ws://example.com/feed")?;
+/// let random = |bytes: &mut [u8]| bytes.fill(7); // for real, `OsRandom`
+/// let mut reconnect = Reconnect::default();
+/// let mut now = Duration::ZERO; // for real, the time since the program began
+/// # let mut answers = ["503 Later\r\nRetry-After: 60", "403 No"].into_iter();
+/// loop {
+///     let mut client = Client::new(request.clone(), Config::default(), random);
+///     while !client.is_ended() {
+///         // The loop of `Client`; here is only what matters.
+///         client.handle_timeout(now);
+/// #       client.connected();
+/// #       client.output_written(usize::MAX);
+/// #       let answer = format!("HTTP/1.1 {}\r\nContent-Length: 0\r\n\r\n", answers.next().unwrap());
+/// #       let mut received = answer.into_bytes();
+///         let mut input = Input::new(&mut received);
+///         while let Some(event) = client.recv(&mut input) {
+///             reconnect.observe(&event, now);
+///         }
+///     }
+///     match reconnect.retry_at(now, &mut { random }) {
+///         Some(at) => now = at, // for real, sleep until then
+///         None => break,        // it would be in vain
+///     }
+/// }
+/// # assert!(now >= Duration::from_secs(60) && now <= Duration::from_secs(65));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconnect {
+    first_delay: Duration,
+    max_delay: Duration,
+    stable_after: Duration,
+    max_attempts: Option<u32>,
+    /// Attempts since a connection was stable.
+    attempts: u32,
+    opened_at: Option<Duration>,
+    retry_after: Option<Duration>,
+    /// What ended the last attempt will not pass.
+    is_final: bool,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first_delay: Duration::from_secs(5),
+            max_delay: Duration::from_secs(60),
+            stable_after: Duration::from_secs(10),
+            max_attempts: None,
+            attempts: 0,
+            opened_at: None,
+            retry_after: None,
+            is_final: false,
+        }
+    }
+}
+
+impl Reconnect {
+    /// Maximum delay of the first attempt: "A value chosen randomly between 0 and 5 seconds is a reasonable initial
+    /// delay" (RFC 6455 §7.2.3). Default: 5 s.
+    #[must_use]
+    pub fn first_delay(self, delay: Duration) -> Self {
+        Self { first_delay: delay, ..self }
+    }
+
+    /// Maximum delay of any attempt, but for `Retry-After`. Default: 60 s.
+    #[must_use]
+    pub fn max_delay(self, delay: Duration) -> Self {
+        Self { max_delay: delay, ..self }
+    }
+
+    /// How long a connection has to be open for the delays to begin again. Default: 10 s.
+    #[must_use]
+    pub fn stable_after(self, time: Duration) -> Self {
+        Self { stable_after: time, ..self }
+    }
+
+    /// Maximum attempts in a row without a connection that was stable. Default: no limit.
+    #[must_use]
+    pub fn max_attempts(self, attempts: u32) -> Self {
+        Self { max_attempts: Some(attempts), ..self }
+    }
+
+    /// Takes note of an event of a client.
+    pub fn observe(&mut self, event: &ClientEvent<'_>, now: Duration) {
+        match event {
+            ClientEvent::Opened(_) => self.opened(now),
+            ClientEvent::Refused(refused) | ClientEvent::ProxyRefused(refused) => self.refused(refused),
+            ClientEvent::Failed(error) => self.failed(*error),
+            ClientEvent::Open(event) => self.observe_open(event),
+        }
+    }
+
+    /// Takes note of an event of an open connection.
+    pub fn observe_open(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Close(frame) => {
+                self.is_final = frame.as_ref().is_some_and(|frame| !may_pass(frame.code()));
+            }
+            // A rule that the peer broke is one that we would tell it about in a Close.
+            Event::Failed(error) => self.is_final = error.close_code().is_some(),
+            _ => {}
+        }
+    }
+
+    /// A connection has opened.
+    pub fn opened(&mut self, now: Duration) {
+        self.opened_at = Some(now);
+    }
+
+    /// The server, or a proxy, answered in HTTP.
+    pub fn refused(&mut self, refused: &RefusedResponse) {
+        // RFC 9110 §15, RFC 6585 §4, RFC 8470 §5.2: request timeout, too early, too many requests, and a server or
+        // gateway in trouble.
+        self.is_final = !matches!(refused.status(), 408 | 425 | 429 | 500 | 502 | 503 | 504);
+        self.retry_after = refused.retry_after();
+    }
+
+    /// The connection could not be opened.
+    pub fn failed(&mut self, error: OpenError) {
+        self.is_final = !error.is_transient();
+    }
+
+    /// A transport has ended, or could not be made: when to try again, in the caller's time. `None`: not at all, because
+    /// it would be in vain or was tried often enough.
+    #[must_use]
+    pub fn retry_at(&mut self, now: Duration, random: &mut impl Random) -> Option<Duration> {
+        let was_open = self.opened_at.take().map(|opened_at| now.saturating_sub(opened_at));
+        if was_open.is_some_and(|time| time >= self.stable_after) {
+            self.attempts = 0;
+        }
+        let retry_after = self.retry_after.take();
+        if core::mem::take(&mut self.is_final) || self.max_attempts.is_some_and(|most| self.attempts >= most)
+        {
+            return None;
+        }
+        let mut delay = self.next_delay(random);
+        if let Some(after) = retry_after {
+            let jitter = between(Duration::ZERO, self.first_delay, random);
+            delay = delay.max(after.min(MAX_RETRY_AFTER).saturating_add(jitter));
+        }
+        Some(now.saturating_add(delay))
+    }
+
+    /// "Should the first reconnect attempt fail, subsequent reconnect attempts SHOULD be delayed by increasingly longer
+    /// amounts of time, using a method such as truncated binary exponential backoff."
+    fn next_delay(&mut self, random: &mut impl Random) -> Duration {
+        let factor = 1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
+        let most = self.first_delay.saturating_mul(factor).min(self.max_delay);
+        let least = if self.attempts == 0 { Duration::ZERO } else { most / 2 };
+        self.attempts = self.attempts.saturating_add(1);
+        between(least, most, random)
+    }
+}
+
+impl OpenError {
+    /// Whether another attempt may succeed without anything being changed: the transport failed, or it took too long.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        match self {
+            Self::Handshake(error) | Self::Proxy(error) => {
+                matches!(error, HandshakeError::Truncated | HandshakeError::TimedOut)
+            }
+            // RFC 1928 §6: a general failure; network or host unreachable, connection refused, TTL expired.
+            Self::Socks5(error) => matches!(error, Socks5Error::Truncated | Socks5Error::Refused(1 | 3..=6)),
+            Self::TimedOut | Self::TransportFailed => true,
+            Self::UnexpectedProxyData | Self::Redirect(_) => false,
+        }
+    }
+}
+
+/// Whether a server that closed with this code may be of use again: RFC 6455 §7.4.1, and the registry of §11.7 for 1012
+/// to 1014. What applications mean by their own codes is not known here.
+fn may_pass(code: CloseCode) -> bool {
+    use CloseCode as C;
+    matches!(
+        code,
+        C::GOING_AWAY | C::INTERNAL_ERROR | C::SERVICE_RESTART | C::TRY_AGAIN_LATER | C::BAD_GATEWAY
+    )
+}
+
+/// A random time from `least` to `most`.
+fn between(least: Duration, most: Duration, random: &mut impl Random) -> Duration {
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes);
+    let span = u64::try_from(most.saturating_sub(least).as_nanos()).unwrap_or(u64::MAX);
+    let nanos = (u128::from(span) * u128::from(u64::from_le_bytes(bytes))) >> u64::BITS;
+    least.saturating_add(Duration::from_nanos(nanos as u64))
+}
+
+/// A server that wants more gets this: it may have changed its mind.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::handshake::{ClientRequest, RedirectError};
+    use crate::{Client, CloseFrame, Config, Input, ProtocolError};
+
+    const fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    /// The least and, but for a nanosecond, the most that is random.
+    fn least(bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+
+    fn most(bytes: &mut [u8]) {
+        bytes.fill(0xff);
+    }
+
+    /// From when to when the next attempt may come, in seconds from now.
+    fn window(reconnect: &mut Reconnect, now: Duration) -> Option<(u64, u64)> {
+        let earliest = reconnect.clone().retry_at(now, &mut least);
+        let latest = reconnect.retry_at(now, &mut most);
+        assert_eq!(earliest.is_some(), latest.is_some());
+        Some(((earliest? - now).as_secs(), (latest? + Duration::from_nanos(1) - now).as_secs()))
+    }
+
+    #[test]
+    fn delays_double_up_to_the_maximum() {
+        let mut reconnect = Reconnect::default();
+        let windows = [(0, 5), (5, 10), (10, 20), (20, 40), (30, 60), (30, 60)];
+        for expected in windows {
+            assert_eq!(window(&mut reconnect, secs(1000)), Some(expected));
+        }
+        for _ in 0..100 {
+            assert_eq!(window(&mut reconnect, secs(1000)), Some((30, 60)), "however many there are");
+        }
+        let mut reconnect = Reconnect::default().first_delay(secs(2)).max_delay(secs(7));
+        for expected in [(0, 2), (2, 4), (3, 7), (3, 7)] {
+            assert_eq!(window(&mut reconnect, secs(0)), Some(expected));
+        }
+        let mut endless = Reconnect::default().first_delay(Duration::MAX).max_delay(Duration::MAX);
+        assert!(endless.retry_at(secs(1), &mut most).is_some());
+        assert_eq!(endless.retry_at(Duration::MAX, &mut most), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn what_is_random_is_spread_over_the_window() {
+        let mut reconnect = Reconnect::default();
+        let half = |bytes: &mut [u8]| bytes.copy_from_slice(&(1_u64 << 63).to_le_bytes());
+        assert_eq!(reconnect.retry_at(secs(0), &mut { half }), Some(Duration::from_millis(2500)));
+        assert_eq!(reconnect.retry_at(secs(0), &mut { half }), Some(Duration::from_millis(7500)));
+    }
+
+    #[test]
+    fn a_connection_that_was_stable_begins_again() {
+        let mut reconnect = Reconnect::default();
+        for _ in 0..3 {
+            window(&mut reconnect, secs(0));
+        }
+        reconnect.opened(secs(100));
+        assert_eq!(window(&mut reconnect, secs(109)), Some((20, 40)), "it was not open for long enough");
+        reconnect.opened(secs(200));
+        assert_eq!(window(&mut reconnect, secs(210)), Some((0, 5)));
+        assert_eq!(window(&mut reconnect, secs(300)), Some((5, 10)), "the next one did not open");
+    }
+
+    #[test]
+    fn attempts_may_have_a_maximum() {
+        let mut reconnect = Reconnect::default().max_attempts(2);
+        assert!(window(&mut reconnect, secs(0)).is_some() && window(&mut reconnect, secs(0)).is_some());
+        assert_eq!(window(&mut reconnect, secs(0)), None);
+        reconnect.opened(secs(0));
+        assert!(window(&mut reconnect, secs(10)).is_some());
+        assert_eq!(Reconnect::default().max_attempts(0).retry_at(secs(0), &mut least), None);
+    }
+
+    /// Whether another attempt follows this answer of a server, and when.
+    fn refused(answer: &str) -> Option<(u64, u64)> {
+        let request = ClientRequest::new("ws://a/").unwrap();
+        let mut client = Client::new(request, Config::default(), least);
+        client.connected();
+        let mut received = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").into_bytes();
+        let (mut input, mut reconnect) = (Input::new(&mut received), Reconnect::default());
+        let event = client.recv(&mut input).unwrap();
+        reconnect.observe(&event, secs(0));
+        window(&mut reconnect, secs(0))
+    }
+
+    #[test]
+    fn refusals_that_may_pass_and_what_they_ask_for() {
+        let again: Vec<u16> = (200..600).filter(|status| refused(&format!("{status} x")).is_some()).collect();
+        assert_eq!(again, [408, 425, 429, 500, 502, 503, 504]);
+        let after = |value: &str| refused(&format!("503 x\r\nRetry-After: {value}"));
+        assert_eq!(after("0"), Some((0, 5)));
+        assert_eq!(after("120"), Some((120, 125)));
+        assert_eq!(after("99999999999999999999"), Some((3600, 3605)), "an hour at most");
+        assert_eq!(after("soon"), Some((0, 5)));
+        assert_eq!(refused("403 x\r\nRetry-After: 1"), None);
+
+        // It holds once, and does not shorten the back-off.
+        let mut reconnect = Reconnect { retry_after: Some(secs(1)), attempts: 4, ..Reconnect::default() };
+        assert_eq!(window(&mut reconnect, secs(0)), Some((30, 60)));
+        assert_eq!(reconnect.retry_after, None);
+    }
+
+    #[test]
+    fn errors_and_closes_that_may_pass() {
+        use HandshakeError as H;
+        let failures = [
+            (OpenError::TimedOut, true),
+            (OpenError::TransportFailed, true),
+            (OpenError::Handshake(H::Truncated), true),
+            (OpenError::Proxy(H::Truncated), true),
+            (OpenError::Socks5(Socks5Error::Truncated), true),
+            (OpenError::Socks5(Socks5Error::Refused(1)), true),
+            (OpenError::Socks5(Socks5Error::Refused(5)), true),
+            (OpenError::Handshake(H::WrongAccept), false),
+            (OpenError::Proxy(H::BareLineFeed), false),
+            (OpenError::Socks5(Socks5Error::Refused(2)), false),
+            (OpenError::Socks5(Socks5Error::Refused(7)), false),
+            (OpenError::Socks5(Socks5Error::NoAcceptableMethod), false),
+            (OpenError::UnexpectedProxyData, false),
+            (OpenError::Redirect(RedirectError::TooMany), false),
+        ];
+        for (error, expected) in failures {
+            let mut reconnect = Reconnect::default();
+            reconnect.observe(&ClientEvent::Failed(error), secs(0));
+            assert_eq!(window(&mut reconnect, secs(0)).is_some(), expected, "{error:?}");
+            assert!(window(&mut reconnect, secs(0)).is_some(), "what is asked again is another attempt");
+        }
+        let events =
+            [ProtocolError::UnexpectedEof, ProtocolError::TransportFailed, ProtocolError::PongTimeout]
+                .map(|error| (Event::Failed(error), true))
+                .into_iter()
+                .chain(
+                    [ProtocolError::ReservedBits, ProtocolError::InvalidUtf8, ProtocolError::MessageTooLarge]
+                        .map(|error| (Event::Failed(error), false)),
+                )
+                .chain([(Event::Close(None), true)])
+                .chain([1001, 1011, 1012, 1013, 1014].map(|code| (close(code), true)))
+                .chain(
+                    [1000, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 4999].map(|code| (close(code), false)),
+                );
+        for (event, expected) in events {
+            let mut reconnect = Reconnect::default();
+            reconnect.observe_open(&event);
+            assert_eq!(window(&mut reconnect, secs(0)).is_some(), expected, "{event:?}");
+        }
+    }
+
+    fn close(code: u16) -> Event<'static> {
+        Event::Close(Some(CloseFrame::new(CloseCode::new(code).unwrap(), "")))
+    }
+}

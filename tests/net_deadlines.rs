@@ -1,0 +1,538 @@
+//! Threads of the `net` adapter against peers that stall: no call outlasts a deadline, nobody waits for ever, nobody
+//! spins, and nothing is written twice or torn.
+#![cfg(feature = "net")]
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sansocket::net::{self, Accepting, Incoming, Transport, WebSocket};
+use sansocket::{
+    CloseCode, Config, Connection, Event, Input, Message, OsRandom, ProtocolError, SendError, State,
+};
+
+const MS: Duration = Duration::from_millis(1);
+/// Long enough to be sure that nothing comes, or comes in time, on a busy machine.
+const AGES: Duration = Duration::from_secs(20);
+
+fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_read_timeout(Some(AGES)).unwrap();
+    (listener.accept().unwrap().0, peer)
+}
+
+/// How often a [`Counted`] was called.
+#[derive(Debug, Default)]
+struct Calls {
+    reads: AtomicUsize,
+    timeouts: AtomicUsize,
+}
+
+/// A socket that counts.
+#[derive(Debug)]
+struct Counted {
+    stream: TcpStream,
+    calls: Arc<Calls>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.calls.reads.fetch_add(1, Ordering::SeqCst);
+        self.stream.read(buf)
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.stream.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Counted {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Both)
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.calls.timeouts.fetch_add(1, Ordering::SeqCst);
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.calls.timeouts.fetch_add(1, Ordering::SeqCst);
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { stream: self.stream.try_clone()?, calls: Arc::clone(&self.calls) })
+    }
+}
+
+/// A server's end that counts, and its peer.
+fn counted(config: Config) -> (WebSocket<Counted>, Arc<Calls>, TcpStream) {
+    let (stream, peer) = sockets();
+    let calls = Arc::new(Calls::default());
+    let stream = Counted { stream, calls: Arc::clone(&calls) };
+    (WebSocket::from_parts(stream, Connection::server(config), vec![]), calls, peer)
+}
+
+/// More than the buffers of a socket hold.
+fn much() -> Message<'static> {
+    Message::from(vec![7; 12 << 20])
+}
+
+fn large() -> Config {
+    Config::default().max_output(64 << 20)
+}
+
+// ---- one thread ----
+
+#[test]
+fn a_send_ends_when_the_peer_takes_nothing() {
+    for config in [
+        large().write_timeout(Some(200 * MS)),
+        large().write_timeout(None).ping_interval(Some(100 * MS)).pong_timeout(100 * MS),
+        large().write_timeout(None).idle_timeout(Some(100 * MS)).close_timeout(100 * MS),
+    ] {
+        let (mut ws, _, peer) = counted(config);
+        let began = Instant::now();
+        ws.send(&much()).unwrap();
+        let event = ws.recv().unwrap();
+        assert!(matches!(event, Some(Event::Failed(_))), "{event:?}");
+        assert_eq!(ws.recv().unwrap(), None);
+        assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+        assert_eq!(ws.send_text("x").unwrap_err().kind(), ErrorKind::NotConnected);
+        drop(peer);
+    }
+}
+
+#[test]
+fn closing_neither_waits_for_room_nor_outlasts_its_deadline() {
+    let (mut ws, _, peer) = counted(large().close_timeout(3000 * MS));
+    ws.feed(&much()).unwrap();
+    let began = Instant::now();
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.close(CloseCode::NORMAL, "again").unwrap();
+    assert!(began.elapsed() < AGES / 8, "{:?}", began.elapsed());
+    assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
+    assert_eq!(ws.recv().unwrap(), None);
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    drop(peer);
+}
+
+/// Each has more to say than fits between them before the other reads.
+#[test]
+fn two_blocking_ends_with_much_to_say_do_not_wait_for_each_other() {
+    let (stream, peer) = sockets();
+    let server = WebSocket::from_parts(stream, Connection::server(large()), vec![]);
+    let client = WebSocket::from_parts(peer, Connection::client(large(), OsRandom), vec![]);
+    let ends = [server, client].map(|mut ws| {
+        thread::spawn(move || {
+            ws.feed(&much()).unwrap();
+            let event = ws.recv().unwrap().map(Event::into_owned);
+            assert!(event == Some(Event::Message(much())));
+            // What it has not written yet the other still waits for.
+            ws.close(CloseCode::NORMAL, "").unwrap();
+            ws.finish().unwrap();
+            ws.close_frame().map(|frame| frame.code())
+        })
+    });
+    for end in ends {
+        assert_eq!(end.join().unwrap(), Some(CloseCode::NORMAL));
+    }
+}
+
+#[test]
+fn a_timeout_is_told_to_the_stream_only_when_it_has_to_be() {
+    let config = Config::default().ping_interval(Some(30_000 * MS)).idle_timeout(Some(60_000 * MS));
+    let (mut ws, calls, peer) = counted(config);
+    let echoing = thread::spawn(move || {
+        while let Some(mut batch) = ws.read().unwrap() {
+            while let Some(event) = batch.recv() {
+                if let Event::Message(message) = event {
+                    batch.feed(&message).unwrap();
+                }
+            }
+        }
+    });
+    let mut client = WebSocket::from_parts(peer, Connection::client(Config::default(), OsRandom), vec![]);
+    for _ in 0..1000 {
+        client.send_text("Hello").unwrap();
+        assert_eq!(client.recv().unwrap(), Some(Event::Message(Message::from("Hello"))));
+    }
+    let told = calls.timeouts.load(Ordering::SeqCst);
+    assert!(told <= 10, "{told}");
+    client.close(CloseCode::NORMAL, "").unwrap();
+    client.finish().unwrap();
+    drop(client);
+    echoing.join().unwrap();
+}
+
+#[test]
+fn an_idle_connection_sleeps() {
+    let (mut ws, calls, peer) = counted(Config::default());
+    let waiting = thread::spawn(move || ws.finish());
+    thread::sleep(1200 * MS);
+    assert_eq!(calls.reads.load(Ordering::SeqCst), 1);
+    (&peer).write_all(b"\x88\x80\0\0\0\0").unwrap();
+    drop(peer);
+    waiting.join().unwrap().unwrap();
+}
+
+/// An error of the stream is returned once where it happened; after a send the reader learns of it as an event.
+#[test]
+fn an_error_comes_once() {
+    for send in [false, true] {
+        let (mut ws, _, peer) = counted(Config::default());
+        // With unread input, closing resets.
+        ws.send_text("unread").unwrap();
+        thread::sleep(20 * MS);
+        drop(peer);
+        let began = Instant::now();
+        if send {
+            let error = loop {
+                match ws.send_text("x") {
+                    Ok(()) => thread::sleep(MS),
+                    Err(error) => break error,
+                }
+                assert!(began.elapsed() < AGES);
+            };
+            assert_ne!(error.kind(), ErrorKind::NotConnected);
+            assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
+        } else {
+            assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::ConnectionReset);
+        }
+        assert_eq!(ws.recv().unwrap(), None);
+        assert_eq!(ws.state(), State::Ended);
+        assert!(!ws.can_send());
+    }
+}
+
+#[test]
+fn a_message_that_can_never_be_sent_is_no_would_block() {
+    let (mut ws, _, _peer) = counted(Config::default().max_output(1000));
+    let error = ws.send_binary(&[0; 2000]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.get_ref().unwrap().to_string(), SendError::TooLarge.to_string());
+    ws.send_text("fits").unwrap();
+}
+
+#[test]
+fn an_http_request_is_handed_on_with_what_came_behind_it() {
+    let (stream, mut peer) = sockets();
+    peer.write_all(b"POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nHello").unwrap();
+    let Incoming::Http(http) = Accepting::new(stream, Config::default()).finish().unwrap() else { panic!() };
+    let (request, mut stream, unread) = http.into_parts();
+    assert_eq!((request.method(), request.path(), &unread[..]), ("POST", "/form", &b"Hello"[..]));
+    assert_eq!(stream.read_timeout().unwrap(), None);
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+}
+
+#[test]
+fn limits_of_ones_own_when_accepting() {
+    let (stream, mut peer) = sockets();
+    let config = Config::default().max_message(3);
+    let serving = thread::spawn(move || {
+        let mut ws = net::accept_with(stream, config).unwrap();
+        let event = ws.recv().unwrap().map(Event::into_owned);
+        ws.finish().unwrap();
+        event
+    });
+    peer.write_all(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+          \x82\x84\0\0\0\0four",
+    )
+    .unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    let mut answer = vec![];
+    peer.read_to_end(&mut answer).unwrap();
+    let failed = Some(Event::Failed(ProtocolError::MessageTooLarge));
+    assert!(matches!(serving.join().unwrap(), event if event == failed));
+}
+
+// ---- two threads ----
+
+#[test]
+fn idle_halves_sleep() {
+    let (ws, calls, peer) = counted(Config::default());
+    let (mut reader, writer) = ws.into_split().unwrap();
+    let waiting = thread::spawn(move || reader.finish());
+    thread::sleep(1200 * MS);
+    assert_eq!(calls.reads.load(Ordering::SeqCst), 1);
+    drop(peer);
+    waiting.join().unwrap().unwrap();
+    drop(writer);
+}
+
+/// Pings, then its end, and it reads nothing: the reader waits for the writing, which has a deadline.
+#[test]
+fn a_peer_that_pings_and_ends_and_reads_nothing_costs_no_work() {
+    let (ws, calls, mut peer) = counted(large().high_water(64 << 20).close_timeout(1500 * MS));
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    let began = Instant::now();
+    let writing = thread::spawn(move || writer.send(&much()));
+    thread::sleep(100 * MS);
+    peer.write_all(&b"\x89\x80\0\0\0\0".repeat(1000)).unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    let reading = thread::spawn(move || {
+        let mut last = None;
+        while let Some(event) = reader.recv().unwrap() {
+            last = Some(event.into_owned());
+        }
+        last
+    });
+    assert_eq!(reading.join().unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    writing.join().unwrap().unwrap();
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    let reads = calls.reads.load(Ordering::SeqCst);
+    assert!(reads < 50, "{reads}");
+    drop(peer);
+}
+
+/// Who finds the peer gone, by a deadline of either thread, lets the other go on.
+#[test]
+fn both_threads_end_when_the_peer_is_given_up() {
+    for (config, write_first) in [
+        (large().write_timeout(None).ping_interval(Some(100 * MS)).pong_timeout(100 * MS), true),
+        (large().write_timeout(None).ping_interval(Some(100 * MS)).pong_timeout(100 * MS), false),
+        (large().write_timeout(Some(200 * MS)), true),
+        (large().write_timeout(Some(200 * MS)), false),
+    ] {
+        let (ws, _, peer) = counted(config);
+        let (mut reader, mut writer) = ws.into_split().unwrap();
+        let began = Instant::now();
+        let reading = thread::spawn(move || {
+            if write_first {
+                thread::sleep(50 * MS);
+            }
+            let failed = reader.recv().unwrap().map(Event::into_owned);
+            assert_eq!(reader.recv().unwrap(), None);
+            failed
+        });
+        if !write_first {
+            thread::sleep(50 * MS);
+        }
+        let _ = writer.send(&much());
+        assert!(matches!(reading.join().unwrap(), Some(Event::Failed(_))));
+        assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+        assert!(!writer.can_send());
+        drop(peer);
+    }
+}
+
+/// A peer that reads nothing does not keep `close` waiting, and the reader ends in time.
+#[test]
+fn closing_a_half_does_not_wait_for_room() {
+    let (ws, _, peer) = counted(large().close_timeout(3000 * MS));
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    writer.feed(&much()).unwrap();
+    let began = Instant::now();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    assert!(began.elapsed() < AGES / 8, "{:?}", began.elapsed());
+    assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
+    assert_eq!(reader.recv().unwrap(), None);
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    drop(peer);
+}
+
+/// What does not fit when it is closed is written when it does, though no thread of the caller's is at it.
+#[test]
+fn a_close_that_did_not_fit_is_written_later() {
+    let (ws, _, mut peer) = counted(large());
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    let reading = thread::spawn(move || reader.recv().unwrap().map(Event::into_owned));
+    thread::sleep(50 * MS);
+    writer.feed(&much()).unwrap();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    let began = Instant::now();
+    let mut frames = vec![0; much().as_bytes().len() + 10 + 4];
+    peer.read_exact(&mut frames).unwrap();
+    assert_eq!(frames[frames.len() - 4..], *b"\x88\x02\x03\xe8");
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").unwrap();
+    assert!(matches!(reading.join().unwrap(), Some(Event::Close(_))));
+}
+
+/// Halves of both ends that flood each other, without a thread for one direction on one side: nobody stops reading.
+#[test]
+fn a_reader_that_cannot_answer_goes_on_reading() {
+    let (ws, _, peer) = counted(large());
+    let (mut reader, writer) = ws.into_split().unwrap();
+    let reading = thread::spawn(move || {
+        let mut messages = 0;
+        while let Some(mut batch) = reader.read().unwrap() {
+            while let Some(event) = batch.recv() {
+                if let Event::Message(message) = event {
+                    // Fails only behind our own Close.
+                    let _ = batch.feed(&message);
+                    messages += 1;
+                }
+            }
+        }
+        messages
+    });
+    // A client that first writes all and then reads all: 8 MiB there and 8 MiB back.
+    let mut client = WebSocket::from_parts(peer, Connection::client(large(), OsRandom), vec![]);
+    let message = Message::from(vec![1; 1 << 16]);
+    // As much as a server below its high-water mark and two sockets hold.
+    for _ in 0..16 {
+        client.send(&message).unwrap();
+    }
+    for _ in 0..16 {
+        assert!(client.recv().unwrap() == Some(Event::Message(message.clone())));
+    }
+    client.close(CloseCode::NORMAL, "").unwrap();
+    client.finish().unwrap();
+    drop(client);
+    assert_eq!(reading.join().unwrap(), 16);
+    drop(writer);
+}
+
+// ---- a stream whose writes time out ----
+
+/// A blocking stream that takes a few bytes at a time and is often too late; what it took.
+#[derive(Debug, Clone)]
+struct Slow {
+    taken: Arc<Mutex<Vec<u8>>>,
+    turn: Arc<AtomicUsize>,
+}
+
+impl Read for Slow {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        thread::sleep(2 * MS);
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Slow {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let turn = self.turn.fetch_add(1, Ordering::SeqCst);
+        if turn.is_multiple_of(3) {
+            thread::sleep(2 * MS);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let all: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        let n = all.len().min(1 + turn * 37 % 1500);
+        self.taken.lock().unwrap().extend(&all[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.turn.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
+            thread::sleep(2 * MS);
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+}
+
+impl Transport for Slow {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+/// What a client makes of it.
+fn received(mut bytes: Vec<u8>) -> Vec<Event<'static>> {
+    let mut client = Connection::client(Config::default(), OsRandom);
+    let mut input = Input::new(&mut bytes);
+    let mut events = vec![];
+    while let Some(event) = client.recv(&mut input) {
+        events.push(event.into_owned());
+    }
+    events
+}
+
+/// A write that times out in the middle of a frame is gone on with before anything else is written.
+#[test]
+fn a_timeout_tears_no_frame() {
+    let new = || {
+        let stream = Slow { taken: Arc::default(), turn: Arc::default() };
+        let taken = Arc::clone(&stream.taken);
+        (WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]), taken)
+    };
+    let texts: Vec<String> = (0..20).map(|n| n.to_string().repeat(20)).collect();
+    let mut expected: Vec<_> = texts.iter().map(|text| Event::Message(Message::from(text.clone()))).collect();
+    expected.push(Event::Message(Message::from(vec![1; 20_000])));
+
+    let (mut ws, taken) = new();
+    for text in &texts {
+        ws.send_text(text).unwrap();
+    }
+    ws.send_binary(&[1; 20_000]).unwrap();
+    ws.flush().unwrap();
+    assert!(received(taken.lock().unwrap().clone()) == expected);
+
+    let (ws, taken) = new();
+    let (reader, mut writer) = ws.into_split().unwrap();
+    for text in &texts {
+        writer.send_text(text).unwrap();
+    }
+    writer.send_owned(vec![1; 20_000].into()).unwrap();
+    // The Close gets as far as it gets now; putting the halves together writes the rest.
+    writer.close(CloseCode::NORMAL, "done").unwrap();
+    let ws = WebSocket::reunite(reader, writer).unwrap();
+    let events = received(taken.lock().unwrap().clone());
+    assert!(events[..events.len() - 1] == expected);
+    assert!(matches!(events.last(), Some(Event::Close(Some(frame))) if frame.reason() == "done"));
+    assert_eq!(ws.state(), State::CloseSent);
+}
+
+/// The same with both threads at it.
+#[test]
+fn two_threads_tear_no_frame() {
+    let stream = Slow { taken: Arc::default(), turn: Arc::default() };
+    let taken = Arc::clone(&stream.taken);
+    let pings = b"\x89\x81\0\0\0\0?".repeat(30);
+    let ws = WebSocket::from_parts(stream, Connection::server(Config::default()), pings);
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    let reading = thread::spawn(move || {
+        for _ in 0..30 {
+            assert!(matches!(reader.recv().unwrap(), Some(Event::Ping(_))));
+        }
+        reader
+    });
+    for number in 0..30 {
+        writer.send_binary(&[number; 100]).unwrap();
+    }
+    let reader = reading.join().unwrap();
+    drop(WebSocket::reunite(reader, writer).unwrap());
+    let events = received(taken.lock().unwrap().clone());
+    let messages: Vec<_> = events.iter().filter(|event| matches!(event, Event::Message(_))).collect();
+    assert_eq!(messages.len(), 30);
+    let pongs = events.len() - 30;
+    assert!((1..=30).contains(&pongs) && events.iter().all(|event| event.close_code().is_none()), "{pongs}");
+}

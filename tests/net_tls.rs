@@ -1,0 +1,256 @@
+//! `net::Tls`: how TLS ends, and deadlines that hold however a peer drips.
+#![cfg(all(feature = "net", feature = "rustls"))]
+
+mod certificates;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use certificates::certificate;
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use sansocket::handshake::ClientRequest;
+use sansocket::net::{self, Accepting, ConnectOptions, Incoming, Step, Tls, WebSocket};
+use sansocket::{CloseCode, Config, Event, Message, ProtocolError};
+
+const MS: Duration = Duration::from_millis(1);
+const AGES: Duration = Duration::from_secs(20);
+
+/// The configurations of a server that is called `localhost`, and of a client that trusts it.
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let (certificate, key) = certificate("localhost");
+    let provider = Arc::new(ring::default_provider());
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_read_timeout(Some(AGES)).unwrap();
+    (listener.accept().unwrap().0, peer)
+}
+
+type Server = WebSocket<Tls<TcpStream>>;
+type RawClient = StreamOwned<ClientConnection, TcpStream>;
+
+/// A server's end, and a client that speaks TLS, has opened a WebSocket, and is otherwise in the test's hands.
+fn open(config: Config) -> (Server, RawClient) {
+    let (server, client) = configs();
+    let (stream, peer) = sockets();
+    let accepting =
+        thread::spawn(move || net::accept_with(Tls::server(server, stream).unwrap(), config).unwrap());
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut peer = StreamOwned::new(ClientConnection::new(client, name).unwrap(), peer);
+    peer.write_all(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    .unwrap();
+    let mut head = vec![];
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        peer.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    (accepting.join().unwrap(), peer)
+}
+
+/// Sends a byte every now and then, as the beginning of a large TLS record, until nobody takes it.
+fn drip(mut stream: TcpStream) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut bytes = b"\x17\x03\x03\x40\x00".iter().chain([0; 10_000].iter());
+        while stream.write_all(&[*bytes.next().unwrap()]).is_ok() {
+            thread::sleep(20 * MS);
+        }
+    })
+}
+
+/// Messages of many sizes and the closing handshake.
+fn converse(mut ws: WebSocket<impl net::Transport>) {
+    for len in [0, 1, 125, 126, 16_000, 65_535, 65_536, 1 << 20] {
+        let payload: Vec<u8> = (0..len).map(|i| (i / 3) as u8).collect();
+        ws.send_binary(&payload).unwrap();
+        let event = ws.recv().unwrap().unwrap();
+        assert!(event == Event::Message(Message::from(&payload[..])), "{len}");
+    }
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(ws.recv(), Ok(Some(Event::Close(_)))));
+    assert_eq!(ws.recv().unwrap(), None);
+}
+
+#[test]
+fn a_conversation_by_url_and_over_a_stream() {
+    for by_url in [true, false] {
+        let (server, client) = configs();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = thread::spawn(move || {
+            let stream = Tls::server(server, listener.accept().unwrap().0).unwrap();
+            let mut ws = net::accept(stream).unwrap();
+            while let Some(mut batch) = ws.read().unwrap() {
+                while let Some(event) = batch.recv() {
+                    if let Event::Message(message) = event {
+                        batch.feed(&message).unwrap();
+                    }
+                }
+            }
+        });
+        let url = format!("wss://localhost:{}/", address.port());
+        if by_url {
+            let options = ConnectOptions::default().tls(client);
+            converse(net::connect_with(&url, options).unwrap().0);
+        } else {
+            let stream = Tls::client(client, "localhost", TcpStream::connect(address).unwrap()).unwrap();
+            converse(net::client(stream, ClientRequest::new(&url).unwrap(), Config::default()).unwrap().0);
+        }
+        serving.join().unwrap();
+    }
+}
+
+#[test]
+fn a_conversation_that_does_not_block() {
+    let (server, client) = configs();
+    let (stream, peer) = sockets();
+    stream.set_nonblocking(true).unwrap();
+    let serving = thread::spawn(move || {
+        let mut accepting = Accepting::new(Tls::server(server, stream).unwrap(), Config::default());
+        let mut ws = loop {
+            match accepting.advance().unwrap() {
+                Step::Done(Incoming::Upgrade(upgrade)) => break upgrade.accept().unwrap(),
+                Step::Done(Incoming::Http(http)) => panic!("{http:?}"),
+                Step::Blocked(handshake) => accepting = handshake,
+            }
+            thread::sleep(MS);
+        };
+        loop {
+            match ws.recv() {
+                Ok(Some(Event::Message(message))) => {
+                    let message = message.into_owned();
+                    ws.send_owned(message).unwrap();
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                    thread::sleep(MS);
+                }
+            }
+        }
+    });
+    let stream = Tls::client(client, "localhost", peer).unwrap();
+    converse(net::client(stream, "wss://localhost/", Config::default()).unwrap().0);
+    serving.join().unwrap();
+}
+
+/// "Each party MUST send a "close_notify" alert before closing its write side" (RFC 8446 §6.1): without it, this read
+/// is an error.
+#[test]
+fn the_end_is_no_truncation() {
+    // A failed connection, and one that was closed.
+    for bytes in [&b"\x83\x80\0\0\0\0"[..], b"\x88\x80\0\0\0\0"] {
+        let (mut ws, mut peer) = open(Config::default());
+        let serving = thread::spawn(move || ws.finish());
+        peer.write_all(bytes).unwrap();
+        let mut rest = vec![];
+        peer.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest[0], 0x88);
+        peer.conn.send_close_notify();
+        peer.flush().unwrap();
+        drop(peer);
+        serving.join().unwrap().unwrap();
+    }
+    // The other way round: an end without close_notify is an error.
+    let (mut ws, peer) = open(Config::default());
+    peer.sock.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(ws.recv().unwrap(), None);
+}
+
+#[test]
+fn a_dripping_client_hello_has_a_deadline() {
+    let (stream, peer) = sockets();
+    let (server, _) = configs();
+    let began = Instant::now();
+    let mut writer = peer.try_clone().unwrap();
+    let dripping = thread::spawn(move || {
+        // A handshake record whose ClientHello is 16 000 bytes long.
+        let mut bytes = b"\x16\x03\x01\x3e\x84\x01\x00\x3e\x80".iter().chain([3; 10_000].iter());
+        while writer.write_all(&[*bytes.next().unwrap()]).is_ok() {
+            thread::sleep(20 * MS);
+        }
+    });
+    let config = Config::default().handshake_timeout(300 * MS);
+    let error = net::accept_with(Tls::server(server, stream).unwrap(), config).unwrap_err();
+    assert!(matches!(&error, net::Error::Io(error) if error.kind() == ErrorKind::TimedOut), "{error}");
+    assert!((250 * MS..AGES / 4).contains(&began.elapsed()), "{:?}", began.elapsed());
+    drop(peer);
+    dripping.join().unwrap();
+}
+
+#[test]
+fn deadlines_hold_while_a_peer_drips() {
+    let pinging = Config::default().ping_interval(Some(200 * MS)).pong_timeout(200 * MS);
+    let closing = Config::default().close_timeout(300 * MS);
+    for (config, close, expected) in
+        [(pinging, false, ProtocolError::PongTimeout), (closing, true, ProtocolError::CloseTimeout)]
+    {
+        let (mut ws, peer) = open(config);
+        let dripping = drip(peer.sock.try_clone().unwrap());
+        let began = Instant::now();
+        if close {
+            ws.close(CloseCode::NORMAL, "").unwrap();
+        }
+        assert_eq!(ws.recv().unwrap(), Some(Event::Failed(expected)));
+        assert_eq!(ws.recv().unwrap(), None);
+        assert!((250 * MS..AGES / 4).contains(&began.elapsed()), "{:?}", began.elapsed());
+        drop(ws);
+        drop(peer);
+        dripping.join().unwrap();
+    }
+}
+
+/// A thread is held no longer than a deadline says, though TLS has buffers of its own.
+#[test]
+fn deadlines_hold_while_a_peer_reads_nothing() {
+    let pinging = Config::default().write_timeout(None).ping_interval(Some(200 * MS)).pong_timeout(200 * MS);
+    for config in [pinging, Config::default().write_timeout(Some(300 * MS))] {
+        let (mut ws, peer) = open(config);
+        let began = Instant::now();
+        let message = Message::from(vec![7; 1 << 20]);
+        let error = loop {
+            if let Err(error) = ws.send(&message) {
+                break error;
+            }
+            assert!(began.elapsed() < AGES / 2);
+        };
+        assert_eq!(error.kind(), ErrorKind::NotConnected);
+        assert!(matches!(ws.recv(), Ok(Some(Event::Failed(_)))));
+        assert_eq!(ws.recv().unwrap(), None);
+        drop(peer);
+    }
+}
+
+#[test]
+fn tls_cannot_be_split() {
+    let (ws, _peer) = open(Config::default());
+    let error: io::Error = ws.into_split().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("TLS"), "{error}");
+}

@@ -1,0 +1,571 @@
+//! How connections over tokio end and wait: deadlines, backpressure, pending flushes, broken streams, floods; whole, in halves, and
+//! as `Stream` and `Sink`.
+#![cfg(feature = "_tests")]
+
+mod support;
+
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use sansocket::handshake::Response;
+use sansocket::tokio::{Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, connect};
+use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError, State};
+use support::{Broken, KeptBack, pair, pair_over};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
+use tokio::time::{Instant, sleep, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A server in each of the ways to use it, which receives and counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Recv,
+    Read,
+    Halves,
+    HalvesRead,
+    Stream,
+    StreamOfHalves,
+}
+
+const WAYS: [Way; 6] = [Way::Recv, Way::Read, Way::Halves, Way::HalvesRead, Way::Stream, Way::StreamOfHalves];
+
+/// Receives to the end: the events, and how it ended.
+async fn receive<S>(mut ws: WebSocket<S>, way: Way) -> (Vec<Event<'static>>, std::io::Result<()>)
+where
+    S: tokio::io::AsyncRead + AsyncWrite + Unpin,
+{
+    let mut events = Vec::new();
+    let result = async {
+        match way {
+            Way::Recv => {
+                while let Some(event) = ws.recv().await? {
+                    events.push(event.into_owned());
+                }
+            }
+            Way::Read => {
+                while let Some(mut batch) = ws.read().await? {
+                    while let Some(event) = batch.recv() {
+                        events.push(event.into_owned());
+                    }
+                }
+            }
+            Way::Halves => {
+                let (mut reader, _writer) = ws.split_with(split);
+                while let Some(event) = reader.recv().await? {
+                    events.push(event.into_owned());
+                }
+            }
+            Way::HalvesRead => {
+                let (mut reader, _writer) = ws.split_with(split);
+                while let Some(mut batch) = reader.read().await? {
+                    while let Some(event) = batch.recv() {
+                        events.push(event.into_owned());
+                    }
+                }
+            }
+            Way::Stream => {
+                while let Some(event) = ws.try_next().await? {
+                    events.push(event);
+                }
+            }
+            Way::StreamOfHalves => {
+                let (mut reader, _writer) = ws.split_with(split);
+                while let Some(event) = reader.try_next().await? {
+                    events.push(event);
+                }
+            }
+        }
+        Ok(())
+    };
+    let result = timeout(Duration::from_secs(3600), result).await.expect("it never ends");
+    (events, result)
+}
+
+/// Messages and pongs arrive in turn: the connection is not idle.
+#[tokio::test(start_paused = true)]
+async fn an_active_connection_is_not_idle() {
+    for way in WAYS {
+        let config = Config::default().idle_timeout(Some(10 * SECOND)).close_timeout(SECOND);
+        let (server, mut client) = pair(config).await;
+        let serving = tokio::spawn(receive(server, way));
+        for _ in 0..10 {
+            client.feed(&Message::from("here")).unwrap();
+            client.connection_mut().pong(b"and alive").unwrap();
+            client.flush().await.unwrap();
+            sleep(7 * SECOND).await;
+        }
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+        client.finish().await.unwrap();
+        let (events, result) = serving.await.unwrap();
+        result.unwrap();
+        let messages = events.iter().filter(|event| matches!(event, Event::Message(_))).count();
+        assert_eq!((messages, events.last().unwrap().close_code()), (10, Some(1000)), "{way:?}");
+    }
+}
+
+/// As in TLS, what was written is kept back by the stream until a flush that is pending at first.
+#[tokio::test(start_paused = true)]
+async fn what_the_stream_keeps_back_is_flushed() {
+    for way in WAYS {
+        let (server, client) = duplex(1000);
+        let (server, mut client) =
+            pair_over(KeptBack::new(server), KeptBack::new(client), Config::default()).await;
+        let serving = tokio::spawn(receive(server, way));
+        client.ping(b"?").await.unwrap();
+        client.flush().await.unwrap();
+        let pong = timeout(SECOND, client.recv()).await.unwrap_or_else(|_| panic!("no pong: {way:?}"));
+        assert!(matches!(pong.unwrap(), Some(Event::Pong(payload)) if *payload == *b"?"), "{way:?}");
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+        timeout(SECOND, client.finish()).await.unwrap_or_else(|_| panic!("no end: {way:?}")).unwrap();
+        serving.await.unwrap().1.unwrap();
+    }
+}
+
+/// A peer that reads nothing: closing starts its deadline, whatever waits to be written before.
+#[tokio::test(start_paused = true)]
+async fn closing_does_not_wait_for_room() {
+    for way in ["whole", "halves", "no reader", "sink", "sink of halves"] {
+        let config = Config::default().high_water(1_000).close_timeout(5 * SECOND).write_timeout(None);
+        let (mut server, _client) = pair(config).await;
+        server.feed(&Message::from(vec![0; 100_000])).unwrap();
+        let began = Instant::now();
+        let closing = async {
+            match way {
+                "whole" => {
+                    server.close(CloseCode::NORMAL, "").await.unwrap();
+                    server.recv().await.unwrap().map(Event::into_owned)
+                }
+                "halves" => {
+                    let (mut reader, mut writer) = server.split_with(split);
+                    let reading = tokio::spawn(async move {
+                        let event = reader.recv().await.unwrap().map(Event::into_owned);
+                        assert_eq!(reader.recv().await.unwrap(), None);
+                        event
+                    });
+                    writer.close(CloseCode::NORMAL, "").await.unwrap();
+                    reading.await.unwrap()
+                }
+                "no reader" => {
+                    let (mut reader, mut writer) = server.split_with(split);
+                    writer.close(CloseCode::NORMAL, "").await.unwrap();
+                    reader.recv().await.unwrap().map(Event::into_owned)
+                }
+                "sink" => {
+                    let (mut sink, mut stream) = StreamExt::split::<Command>(server);
+                    let reading = tokio::spawn(async move { stream.try_next().await.unwrap() });
+                    sink.close().await.unwrap();
+                    reading.await.unwrap()
+                }
+                _ => {
+                    let (mut reader, mut writer) = server.split_with(split);
+                    let reading = tokio::spawn(async move { reader.try_next().await.unwrap() });
+                    SinkExt::<Command>::close(&mut writer).await.unwrap();
+                    reading.await.unwrap()
+                }
+            }
+        };
+        let event = timeout(100 * SECOND, closing).await.unwrap_or_else(|_| panic!("{way}: forever"));
+        assert_eq!(event, Some(Event::Failed(ProtocolError::CloseTimeout)), "{way}");
+        assert_eq!(began.elapsed().as_secs(), 5, "{way}");
+    }
+}
+
+/// Both ends close while each has more to write than the stream takes.
+#[tokio::test(start_paused = true)]
+async fn both_ends_close_at_once_over_a_full_stream() {
+    let (server, client) = duplex(4);
+    let (mut server, mut client) = pair_over(server, client, Config::default()).await;
+    for ws in [&mut server, &mut client] {
+        ws.feed(&Message::from(vec![0; 10_000])).unwrap();
+    }
+    let began = Instant::now();
+    tokio::join!(
+        async {
+            server.close(CloseCode::NORMAL, "").await.unwrap();
+            server.finish().await.unwrap();
+        },
+        async {
+            client.close(CloseCode::NORMAL, "").await.unwrap();
+            client.finish().await.unwrap();
+        }
+    );
+    assert!(began.elapsed() < SECOND);
+}
+
+#[tokio::test]
+async fn closing_writes_the_close_though_a_bad_frame_was_read() {
+    let (mut server, client) = pair(Config::default()).await;
+    let (mut stream, ..) = client.into_parts();
+    // A message to be received, and behind it what has not been looked at.
+    stream.write_all(b"\x81\x80\0\0\0\0\xC1\x80 and so on").await.unwrap();
+    assert!(matches!(server.recv().await.unwrap(), Some(Event::Message(_))));
+    server.close(CloseCode::GOING_AWAY, "").await.unwrap();
+    drop(server);
+    let mut close = Vec::new();
+    stream.read_to_end(&mut close).await.unwrap();
+    assert_eq!(close, b"\x88\x02\x03\xe9");
+}
+
+#[tokio::test]
+async fn closing_twice_is_fine_and_tells_what_the_peer_said() {
+    let (mut server, mut client) = pair(Config::default()).await;
+    assert!(server.can_send() && server.close_frame().is_none());
+    client.close(CloseCode::GOING_AWAY, "moving").await.unwrap();
+    client.close(CloseCode::NORMAL, "again").await.unwrap();
+    assert!(!client.can_send());
+    let (served, finished) = tokio::join!(server.finish(), client.finish());
+    (served.unwrap(), finished.unwrap());
+    server.close(CloseCode::NORMAL, "late").await.unwrap();
+    let frame = server.close_frame().unwrap();
+    assert_eq!((frame.code(), frame.reason()), (CloseCode::GOING_AWAY, "moving"));
+    assert_eq!(client.close_frame().unwrap().code(), CloseCode::GOING_AWAY);
+    assert_eq!(
+        server.send_text("late").await.unwrap_err().downcast::<SendError>().unwrap(),
+        SendError::Closed
+    );
+}
+
+/// A page is not cut while it is taken, however slowly, and its client has time to close behind it.
+#[tokio::test(start_paused = true)]
+async fn a_large_page_is_taken_slowly() {
+    const PAGE: usize = 16 << 20;
+    let (server, mut client) = duplex(64 * 1024);
+    client.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let serving = tokio::spawn(async move {
+        let mut accepting = Accepting::new(server, Config::default().close_timeout(2 * SECOND));
+        let Incoming::Http(http) = accepting.advance().await.unwrap() else { panic!() };
+        http.respond(&Response::new(200).unwrap().body(vec![b'x'; PAGE])).await
+    });
+    let (mut page, mut buf) = (0, vec![0; 64 * 1024]);
+    let began = Instant::now();
+    loop {
+        sleep(SECOND).await;
+        match client.read(&mut buf).await.unwrap() {
+            0 => break,
+            n => page += n,
+        }
+    }
+    assert!(page > PAGE && began.elapsed() > 200 * SECOND, "{page} {:?}", began.elapsed());
+    drop(client);
+    serving.await.unwrap().unwrap();
+}
+
+/// A client that takes nothing of its page is left.
+#[tokio::test(start_paused = true)]
+async fn a_page_that_nobody_takes_is_given_up() {
+    let (server, mut client) = duplex(1000);
+    client.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut accepting = Accepting::new(server, Config::default().close_timeout(2 * SECOND));
+    let Incoming::Http(http) = accepting.advance().await.unwrap() else { panic!() };
+    let began = Instant::now();
+    let error = http.respond(&Response::new(200).unwrap().body(vec![b'x'; 10_000])).await.unwrap_err();
+    assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::TimedOut, 2));
+}
+
+/// A request that is none of ours goes on to an HTTP server, with what was read behind it.
+#[tokio::test]
+async fn a_request_is_handed_on() {
+    let (server, mut client) = duplex(1000);
+    client.write_all(b"POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody").await.unwrap();
+    let Incoming::Http(http) = Accepting::new(server, Config::default()).advance().await.unwrap() else {
+        panic!()
+    };
+    let (request, mut stream, unread) = http.into_parts();
+    assert_eq!((request.path(), &*unread), ("/page", &b"body"[..]));
+    stream.write_all(b"HTTP/1.1 204 \r\n\r\n").await.unwrap();
+    let mut answer = [0; 17];
+    client.read_exact(&mut answer).await.unwrap();
+}
+
+/// Whoever waits to send to a peer that reads nothing watches the deadline himself.
+#[tokio::test(start_paused = true)]
+async fn sending_has_a_deadline() {
+    let config = Config::default().high_water(1_000).write_timeout(Some(7 * SECOND));
+    let (mut server, _client) = pair(config).await;
+    let began = Instant::now();
+    let error = loop {
+        match timeout(100 * SECOND, server.send_binary(&[0; 10_000])).await.expect("forever") {
+            Ok(()) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.downcast::<SendError>().unwrap(), SendError::Closed);
+    assert_eq!(began.elapsed().as_secs(), 7);
+    let error = server.flush().await.unwrap_err();
+    assert_eq!(error.downcast::<ProtocolError>().unwrap(), ProtocolError::WriteTimeout);
+    assert_eq!(server.recv().await.unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
+    assert_eq!(server.recv().await.unwrap(), None);
+}
+
+/// Neither half waits forever when the other one gives the peer up.
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_waits_learns_that_the_peer_is_given_up() {
+    let config = Config::default()
+        .high_water(1_000)
+        .ping_interval(Some(8 * SECOND))
+        .pong_timeout(6 * SECOND)
+        .write_timeout(None);
+    for futures in [false, true] {
+        let (server, _client) = pair(config).await;
+        let began = Instant::now();
+        let (reading, writing) = if futures {
+            let (mut sink, mut stream) = StreamExt::split::<Command>(server);
+            let writing =
+                tokio::spawn(async move { while sink.send(vec![0; 10_000].into()).await.is_ok() {} });
+            (tokio::spawn(async move { stream.try_next().await.unwrap() }), writing)
+        } else {
+            let (mut reader, mut writer) = server.split_with(split);
+            let writing =
+                tokio::spawn(async move { while writer.send_binary(&[0; 10_000]).await.is_ok() {} });
+            let reading = tokio::spawn(async move { reader.recv().await.unwrap().map(Event::into_owned) });
+            (reading, writing)
+        };
+        let event = timeout(100 * SECOND, reading).await.expect("the reader waits").unwrap();
+        assert_eq!(event, Some(Event::Failed(ProtocolError::PongTimeout)));
+        timeout(SECOND, writing).await.expect("the writer waits").unwrap();
+        assert_eq!(began.elapsed().as_secs(), 14);
+    }
+}
+
+/// The stream breaks at each of its calls: the error comes once, and then the connection is over.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_stream_comes_once() {
+    for way in WAYS {
+        for calls in 0..6 {
+            let (server, mut client) = pair(Config::default()).await;
+            let (stream, connection, unread) = server.into_parts();
+            let server = WebSocket::from_parts(Broken::after(calls, stream), connection, unread);
+            let peer = tokio::spawn(async move {
+                while client.ping(b"").await.is_ok() && client.recv().await.is_ok_and(|event| event.is_some())
+                {
+                }
+            });
+            let (events, result) = receive(server, way).await;
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset, "{way:?} {calls}");
+            assert!(events.iter().all(|event| matches!(event, Event::Ping(_))), "{way:?} {events:?}");
+            peer.await.unwrap();
+        }
+    }
+}
+
+/// An error in sending is returned there, and receiving reports that the connection failed.
+#[tokio::test(start_paused = true)]
+async fn an_error_in_sending_is_reported_in_receiving() {
+    for halves in [false, true] {
+        let (server, _client) = pair(Config::default()).await;
+        let (stream, connection, unread) = server.into_parts();
+        let mut server = WebSocket::from_parts(Broken::after(0, stream), connection, unread);
+        let failed = Some(Event::Failed(ProtocolError::TransportFailed));
+        if halves {
+            let (mut reader, mut writer) = server.split_with(split);
+            assert_eq!(writer.send_text("x").await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+            assert_eq!(reader.recv().await.unwrap(), failed);
+            assert_eq!(reader.recv().await.unwrap(), None);
+        } else {
+            assert_eq!(server.send_text("x").await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+            assert_eq!(server.state(), State::Ended);
+            assert_eq!(server.recv().await.unwrap(), failed);
+            assert_eq!(server.recv().await.unwrap(), None);
+        }
+    }
+}
+
+/// A stream that is always full of pongs.
+struct Flood;
+
+impl tokio::io::AsyncRead for Flood {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        while buf.remaining() >= 6 {
+            buf.put_slice(b"\x8A\x80\0\0\0\0");
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// However fast a peer is, the other tasks have their turn after a bounded number of events.
+#[tokio::test]
+async fn a_flood_leaves_others_their_turn() {
+    for way in WAYS {
+        let connection = sansocket::Connection::server(Config::default());
+        let ws = WebSocket::from_parts(Flood, connection, Vec::new());
+        let flooded = tokio::spawn(receive_few(ws, way));
+        let mut turns = 0;
+        // Not `yield_now`, which waits for all others.
+        let other = tokio::spawn(std::future::poll_fn(move |cx| {
+            turns += 1;
+            cx.waker().wake_by_ref();
+            if flooded.is_finished() { Poll::Ready(turns) } else { Poll::Pending }
+        }));
+        let turns = other.await.unwrap();
+        assert!(turns >= 90, "{way:?}: {turns} turns for 100 000 events");
+    }
+}
+
+/// 100 000 events.
+async fn receive_few(mut ws: WebSocket<Flood>, way: Way) {
+    let mut left = 100_000_usize;
+    match way {
+        Way::Recv => {
+            while left > 0 && ws.recv().await.unwrap().is_some() {
+                left -= 1
+            }
+        }
+        Way::Read => {
+            while left > 0 {
+                let mut batch = ws.read().await.unwrap().unwrap();
+                while batch.recv().is_some() {
+                    left = left.saturating_sub(1)
+                }
+            }
+        }
+        Way::Stream => {
+            while left > 0 && ws.try_next().await.unwrap().is_some() {
+                left -= 1
+            }
+        }
+        Way::Halves | Way::HalvesRead | Way::StreamOfHalves => {
+            let (mut reader, _writer): (ReadHalf<Flood, Flood>, _) = ws.split_with(|_| (Flood, Flood));
+            match way {
+                Way::Halves => {
+                    while left > 0 && reader.recv().await.unwrap().is_some() {
+                        left -= 1
+                    }
+                }
+                Way::HalvesRead => {
+                    while left > 0 {
+                        let mut batch = reader.read().await.unwrap().unwrap();
+                        while batch.recv().is_some() {
+                            left = left.saturating_sub(1)
+                        }
+                    }
+                }
+                _ => {
+                    while left > 0 && reader.try_next().await.unwrap().is_some() {
+                        left -= 1
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Messages that come in many reads are borrowed from where they were read into.
+#[tokio::test]
+async fn a_message_in_many_pieces_is_borrowed() {
+    let (mut server, mut client) = pair(Config::default()).await;
+    let message = Message::from(vec![7; 300_000]);
+    let (sent, received) = tokio::join!(
+        async {
+            client.send(&message).await.unwrap();
+            client.flush().await
+        },
+        server.recv()
+    );
+    sent.unwrap();
+    let Some(Event::Message(Message::Binary(bytes))) = received.unwrap() else { panic!() };
+    assert!(matches!(bytes, std::borrow::Cow::Borrowed(bytes) if bytes.len() == 300_000));
+}
+
+#[tokio::test]
+async fn large_messages_come_piece_by_piece() {
+    let (mut server, mut client) = pair(Config::default()).await;
+    let message = Message::from("é".repeat(150_000));
+    let sending = async {
+        client.send_owned(message.clone()).await.unwrap();
+        client.send_owned(message.clone()).await.unwrap();
+        client.flush().await
+    };
+    let receiving = async {
+        let mut text = String::new();
+        while text.len() < 600_000 {
+            let Some(Event::Chunk(chunk)) = server.recv_chunk().await.unwrap() else { panic!() };
+            text.push_str(chunk.data.as_text().unwrap());
+        }
+        text
+    };
+    let (sent, text) = tokio::join!(sending, receiving);
+    sent.unwrap();
+    assert!(text == "é".repeat(300_000));
+}
+
+/// Owned messages wait for room as others do, and none is lost on the way.
+#[tokio::test]
+async fn owned_messages_wait_for_room() {
+    let config = Config::default().max_output(25_000).high_water(20_000);
+    let (mut server, mut client) = pair(config).await;
+    let sending = async {
+        for number in 0..20_u8 {
+            server.send_owned(Message::from(vec![number; 12_000])).await?;
+        }
+        server.flush().await
+    };
+    let receiving = async {
+        for number in 0..20_u8 {
+            let event = client.recv().await.unwrap();
+            assert!(matches!(event, Some(Event::Message(message)) if message.as_bytes()[0] == number));
+        }
+    };
+    let (sent, ()) = tokio::join!(sending, receiving);
+    sent.unwrap();
+    let error = server.send_owned(Message::from(vec![0; 30_000])).await.unwrap_err();
+    assert_eq!(error.downcast::<SendError>().unwrap(), SendError::TooLarge);
+}
+
+/// Nothing was said: nobody is answered, and it ends in time.
+#[tokio::test(start_paused = true)]
+async fn silent_clients_are_left() {
+    let (server, client) = duplex(1000);
+    drop(client);
+    let Err(Error::Io(error)) = accept(server).await else { panic!() };
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    let (server, mut client): (DuplexStream, _) = duplex(1000);
+    let (result, answer) = tokio::join!(accept(server), async {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.map(|_| answer)
+    });
+    let Err(Error::Io(error)) = result else { panic!() };
+    assert_eq!((error.kind(), &*answer.unwrap()), (ErrorKind::TimedOut, &b""[..]));
+}
+
+/// An error of connecting says what was being done, and where.
+#[tokio::test]
+async fn connecting_says_what_failed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        // A TLS server's answer to a request without it.
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let url = format!("ws://{address}/");
+    let error = connect(&url).await.unwrap_err().to_string();
+    let expected =
+        format!("opening handshake with {address}: the server speaks TLS (wss:// instead of ws://?)");
+    assert_eq!(error, expected);
+    serving.await.unwrap();
+    let error = connect(&url).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("connecting to {address}: ")), "{error}");
+}
