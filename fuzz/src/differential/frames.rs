@@ -10,7 +10,8 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
 use super::Difference;
-use crate::bodies::{complete_frames, structured};
+use crate::bodies::structured;
+use crate::bodies::transcript::complete_frames;
 use crate::common::{Collector, LIMITS, Mode, NO_LIMITS, Role, Seen, config, feed, sent};
 
 pub(super) const NON_MINIMAL: Difference = Difference {
