@@ -197,3 +197,8 @@ pub use input::Input;
 #[cfg(feature = "getrandom")]
 pub use random::OsRandom;
 pub use random::Random;
+
+/// The programs of the README compile.
+#[cfg(all(doctest, feature = "net", feature = "_tests"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
