@@ -13,8 +13,9 @@ cargo run --quiet --no-default-features --features differential,net,tokio --exam
 host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1"
-# With a target named, the flags are not those of build scripts.
+-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cllvm-args=-simplifycfg-branch-fold-threshold=0 \
+-Cllvm-args=-sanitizer-coverage-stack-depth -Cdebug-assertions -Ccodegen-units=1"
+# With a platform named, the flags are not those of build scripts.
 cargo build --quiet --release --target "$host" --bins
 built=${CARGO_TARGET_DIR:-target}/$host/release
 
