@@ -467,9 +467,9 @@ fn trap_57_every_pair_of_wishes_ends_in_one_that_both_keep_to() {
         let [mut server_end, mut client_end] = connect(Some(server), Some(client));
         for message in [LONG, "short", LONG, ""] {
             for (from, to) in [(0, 1), (1, 0)] {
-                let mut ends = [&mut server_end, &mut client_end];
+                let ends = [&mut server_end, &mut client_end];
                 ends[from].send_text(message).expect("open");
-                let bytes = take_all(&mut ends[from]);
+                let bytes = take_all(ends[from]);
                 let [server_end, client_end] = ends;
                 let seen = events(if to == 0 { server_end } else { client_end }, &bytes);
                 assert_eq!(seen, [Seen::Text(message.into())], "{client:?} {server:?}");

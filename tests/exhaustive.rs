@@ -61,8 +61,11 @@ const STEPS: [Step; 9] = [
     Step::Broken,
 ];
 
+/// The state, frames, an event.
+type Closing = (State, Vec<(u8, Vec<u8>)>, Option<Seen>);
+
 /// RFC 6455 §7 as a table: the state after the step, the frames that go into the output, and what is reported.
-fn closing(state: State, step: Step) -> (State, Vec<(u8, Vec<u8>)>, Option<Seen>) {
+fn closing(state: State, step: Step) -> Closing {
     use State::*;
     let their_close = || Some(Seen::Close(Some((1000, String::new()))));
     let failed = |error| Some(Seen::Failed(error));

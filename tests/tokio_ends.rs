@@ -217,7 +217,8 @@ async fn closing_twice_is_fine_and_tells_what_the_peer_said() {
     client.close(CloseCode::NORMAL, "again").await.unwrap();
     assert!(!client.can_send());
     let (served, finished) = tokio::join!(server.finish(), client.finish());
-    (served.unwrap(), finished.unwrap());
+    served.unwrap();
+    finished.unwrap();
     server.close(CloseCode::NORMAL, "late").await.unwrap();
     let frame = server.close_frame().unwrap();
     assert_eq!((frame.code(), frame.reason()), (CloseCode::GOING_AWAY, "moving"));

@@ -18,7 +18,7 @@ pub(crate) mod inflate;
 pub(crate) mod mask;
 #[cfg(all(feature = "net", feature = "tokio"))]
 pub(crate) mod net;
-mod opening;
+pub(crate) mod opening;
 pub(crate) mod origin;
 pub(crate) mod pair;
 pub(crate) mod read_buffer;
@@ -31,22 +31,18 @@ mod scripted;
 pub(crate) mod server;
 #[cfg(all(feature = "net", feature = "tokio"))]
 pub(crate) mod tokio;
-mod transcript;
+pub(crate) mod transcript;
 pub(crate) mod url;
 pub(crate) mod utf8;
 
 use arbitrary::{Arbitrary, Unstructured};
-pub(crate) use opening::{Received, Text, text};
 use sansocket::Connection;
-pub(crate) use transcript::complete_frames;
 
-/// Pieces of URLs.
-pub(crate) fn url_words() -> &'static [&'static str] {
-    &url::WORDS
-}
+/// A target's name and body.
+pub(crate) type Target = (&'static str, fn(&[u8]));
 
-/// Each target by its name.
-pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// All of them.
+pub(crate) const TARGETS: &[Target] = &[
     ("calls", calls::body),
     ("client", client::body),
     ("compress", compress::body),

@@ -53,9 +53,9 @@ pub(crate) fn body(data: &[u8]) {
     check(OriginPolicy::any(), &|_| true);
     let listed = Vec::from_iter(page.listed.iter().map(|listed| text(listed, &WORDS)));
     match OriginPolicy::allow(&listed) {
-        Ok(policy) => check(policy, &|origin| {
-            listed.iter().any(|listed| listed.to_ascii_lowercase() == origin.to_ascii_lowercase())
-        }),
+        Ok(policy) => {
+            check(policy, &|origin| listed.iter().any(|listed| listed.eq_ignore_ascii_case(origin)))
+        }
         Err(_) => assert!(listed.iter().any(|listed| !is_plain_origin(listed)), "{listed:?} are origins"),
     }
 }
@@ -77,6 +77,6 @@ fn is_same(origin: &str, host: &str) -> bool {
         return false;
     };
     !origin.contains('#')
-        && a.to_ascii_lowercase() == b.to_ascii_lowercase()
+        && a.eq_ignore_ascii_case(b)
         && a_port.unwrap_or(default) == b_port.unwrap_or(default)
 }

@@ -40,8 +40,8 @@ fn pack(root: &Path) -> io::Result<()> {
             let file = file?;
             let name = file.file_name().to_string_lossy().into_owned();
             // Names that cargo-fuzz or `unpack` gave say nothing.
-            let is_given = !name.starts_with("input_")
-                && !(name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let is_hash = name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_given = !name.starts_with("input_") && !is_hash;
             let mut line = if is_given { format!("{name} ") } else { String::new() };
             for byte in fs::read(file.path())? {
                 let _ = write!(line, "{byte:02x}");

@@ -4,7 +4,8 @@ use sansocket::handshake::{HandshakeError as E, Headers, ServerHandshake, Server
 use sansocket::{Config, Input};
 
 use super::Difference;
-use crate::bodies::{Received, structured};
+use crate::bodies::opening::Received;
+use crate::bodies::structured;
 
 pub(super) const LONE_LF: Difference = Difference {
     library: "httparse",

@@ -6,8 +6,10 @@ mod head;
 mod inflate;
 mod url;
 
+use crate::bodies::Target;
+
 /// The body of each target by its name.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 4] = [
+pub(crate) const TARGETS: [Target; 4] = [
     ("differential_frames", frames::body),
     ("differential_head", head::body),
     ("differential_inflate", inflate::body),

@@ -6,7 +6,9 @@ use sansocket::handshake::{ClientHandshake, ClientProgress, ClientRequest, Redir
 use sansocket::{Config, Input};
 
 use super::Difference;
-use crate::bodies::{Text, structured, text, url_words};
+use crate::bodies::opening::{Text, text};
+use crate::bodies::structured;
+use crate::bodies::url::WORDS;
 
 pub(super) const LENIENT_PATH: Difference = Difference {
     library: "iri-string",
@@ -40,7 +42,7 @@ struct Pair<'d> {
 /// `data`: a URL and a reference.
 pub(super) fn body(data: &[u8]) {
     let Some(input) = structured::<Pair<'_>>(data) else { return };
-    let (url, reference) = (text(&input.url, url_words()), text(&input.reference, url_words()));
+    let (url, reference) = (text(&input.url, &WORDS), text(&input.reference, &WORDS));
     parse(&url);
     resolve(&url, &reference);
 }
