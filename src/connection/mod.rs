@@ -21,7 +21,7 @@ pub use config::Config;
 pub use event::{Chunk, Event};
 pub use message::{EncodedMessage, Message};
 pub use notice::Notice;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "net", feature = "tokio"))]
 pub(crate) use read_buffer::Unread;
 pub use read_buffer::{Lent, ReadBuffer};
 pub use receiver::Receiver;
