@@ -424,6 +424,13 @@ async fn _spawnable(stream: TcpStream) {
         let mut ws = accept(stream).await?;
         ws.send_text("x").await?;
         ws.recv().await?;
+        while let Some(mut batch) = ws.read().await? {
+            while let Some(event) = batch.recv() {
+                if let Event::Message(message) = event {
+                    batch.send(&message).await?;
+                }
+            }
+        }
         ws.close(CloseCode::NORMAL, "").await?;
         ws.finish().await?;
         Ok::<(), Error>(())

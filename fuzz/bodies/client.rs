@@ -78,8 +78,7 @@ struct Life {
     written: Vec<u8>,
     /// Whether TLS is over it.
     is_tls: bool,
-    /// Whether the connection opened before any of the request was reported as written: then it counts as written.
-    unreported: bool,
+    is_unreported: bool,
     now: Duration,
 }
 
@@ -117,7 +116,7 @@ impl Life {
             seen: Collector::default(),
             written: Vec::new(),
             is_tls: false,
-            unreported: false,
+            is_unreported: false,
             now: Duration::ZERO,
         }
     }
@@ -218,8 +217,9 @@ impl Life {
                 assert!(!is_over, "I4");
                 let outcome = match event {
                     ClientEvent::Opened(established) => {
+                        // A request of which nothing was reported as written has arrived all the same.
+                        self.is_unreported = self.written.is_empty();
                         assert!(established.subprotocol().is_none_or(|chosen| chosen == "chat"));
-                        self.unreported = self.written.is_empty();
                         Outcome::Opened
                     }
                     ClientEvent::Refused(refused) | ClientEvent::ProxyRefused(refused) => {
@@ -276,7 +276,7 @@ impl Life {
     }
 
     fn judge(&self) {
-        if self.unreported {
+        if self.is_unreported {
             return self.judge_frames(&self.written);
         }
         let head = match reading::head(&self.written, Side::Request, usize::MAX, usize::MAX) {
@@ -297,8 +297,8 @@ impl Life {
         self.judge_frames(&self.written[head.len..]);
     }
 
-    fn judge_frames(&self, frames: &[u8]) {
-        let read = transcript::decode(Role::Server, frames, None);
+    fn judge_frames(&self, written: &[u8]) {
+        let read = transcript::decode(Role::Server, written, None);
         assert_eq!(read.error(), None, "I8");
         let closes = read.events.iter().filter(|event| matches!(event, Seen::Close(_))).count();
         assert!(closes <= 1, "I10");

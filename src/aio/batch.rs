@@ -17,7 +17,7 @@ use crate::input::Input;
 /// Its events borrow from the read buffer and from nothing else, so that sending while holding one compiles. What is
 /// [fed](Self::feed) is written by the next call of the WebSocket.
 ///
-/// A batch has at most some 1000 events, so that a peer with many small ones does not delay the other tasks.
+/// A batch has at most some 500 events, so that a peer with many small ones does not delay the other tasks.
 #[derive(Debug)]
 pub struct Batch<'b, S, T> {
     link: &'b mut Link<S, Connection, T>,

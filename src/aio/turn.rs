@@ -10,7 +10,7 @@ use core::task::{Context, Poll};
 pub(super) struct Turn(u16);
 
 /// An event is one of these.
-const LEN: u16 = 1024;
+const LEN: u16 = 512;
 
 /// As many events as a read is worth, and the bytes that it brings.
 const READ: usize = 16;

@@ -129,7 +129,7 @@ impl ReadBuffer {
     }
 
     /// Bytes to begin with.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn with_unread(mut self, unread: Vec<u8>) -> Self {
         self.unread = Unread { end: unread.len(), ..Unread::default() };
         self.bytes = unread;

@@ -20,7 +20,7 @@ use super::segment::Segment;
 use super::state::{State, Step};
 use crate::deflate::Deflater;
 use crate::error::{ProtocolError, SendError};
-use crate::frame::{CloseCode, CloseFrame, ControlPayload, Header, Kind, Mask, Opcode};
+use crate::frame::{CloseCode, CloseFrame, ControlPayload, Kind, Mask, Opcode};
 use crate::random::Random;
 
 /// The half of a [`Connection`](super::Connection) that turns what is to be sent into bytes.
@@ -174,7 +174,7 @@ impl Sender {
     /// Whether a message of `len` bytes has to wait for room in the output. One that never fits has not.
     #[cfg(any(feature = "net", feature = "tokio"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
-        self.wants_write() && self.room() < len.saturating_add(Header::MAX_LEN)
+        self.wants_write() && self.room() < len.saturating_add(crate::frame::Header::MAX_LEN)
     }
 
     /// How many more bytes the output may hold.

@@ -245,8 +245,8 @@ pub(super) fn opened<S: Transport, E: Endpoint>(
     into_connection: impl FnOnce(E) -> Result<crate::Connection, E>,
 ) -> io::Result<Driver<S, crate::Connection>> {
     let Driver { mut pipe, endpoint, buffer, .. } = driver;
-    pipe.output_replaced();
     let endpoint = into_connection(endpoint).map_err(|_| io::Error::from(ErrorKind::NotConnected))?;
+    pipe.opened(&endpoint);
     Ok(Driver::over(pipe, endpoint, buffer))
 }
 

@@ -47,10 +47,6 @@ impl ClientStream {
         }
     }
 
-    pub(super) fn is_tls(&self) -> bool {
-        !matches!(self.0, Kind::Tcp(_))
-    }
-
     pub(super) fn is_tls_handshaking(&self) -> bool {
         match &self.0 {
             Kind::Tcp(_) => false,

@@ -68,7 +68,10 @@ where
         let (stream, to) = dial(&client, clock)?;
         client.connected();
         let mut driver = Driver::new(stream, client, clock);
+        let mut answers_in_tls = false;
         loop {
+            // The head of a TLS alert.
+            answers_in_tls |= driver.buffer.unread().starts_with(&[0x15, 3]);
             match driver.endpoint.step() {
                 endpoint::Step::Dial { .. } => break,
                 endpoint::Step::StartTls { name } => {
@@ -90,7 +93,7 @@ where
                         return Ok((ws, established));
                     }
                     Ok(None) => {}
-                    Err(error) => return Err(explained(error, &driver, &to)),
+                    Err(error) => return Err(explained(error, &driver.pipe.stream, &to, answers_in_tls)),
                 },
             }
         }
@@ -175,16 +178,14 @@ fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Establishe
 }
 
 /// The error with the step that failed, and with a hint if the other end speaks TLS, or does not.
-fn explained(error: Error, driver: &Driver<ClientStream, Client>, to: &str) -> Error {
-    let stream = &driver.pipe.stream;
+fn explained(error: Error, stream: &ClientStream, to: &str, answers_in_tls: bool) -> Error {
     let (step, hint) = if stream.is_tls_handshaking() {
         // Of what is no TLS at all rustls says "received corrupt message".
         let is_plain = error.to_string().contains("corrupt message");
         ("TLS handshake", if is_plain { " (ws:// instead of wss://?)" } else { "" })
     } else {
-        // The head of a TLS alert.
-        let is_tls = !stream.is_tls() && driver.buffer.bytes.starts_with(&[0x15, 3]);
-        ("opening handshake", if is_tls { " (wss:// instead of ws://?)" } else { "" })
+        let hint = if answers_in_tls { " (wss:// instead of ws://?)" } else { "" };
+        ("opening handshake", hint)
     };
     let step = format!("{step} with {to}{hint}");
     match error {

@@ -6,10 +6,10 @@
 
 use core::time::Duration;
 use std::io::{self, ErrorKind};
-use std::vec;
 use std::vec::Vec;
 
 use super::Transport;
+use super::buffer::Buffer;
 use super::pipe::Pipe;
 use super::time::{Clock, earlier, is_later};
 use crate::connection::{Connection, State};
@@ -26,55 +26,11 @@ pub(super) struct Driver<S, E> {
     reads_first: u8,
 }
 
-/// What was read: `bytes[start..end]` has not been received yet.
-#[derive(Debug)]
-pub(super) struct Buffer {
-    pub(super) bytes: Vec<u8>,
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-impl Buffer {
-    pub(super) fn new() -> Self {
-        Self { bytes: vec![0; READ_BUFFER], start: 0, end: 0 }
-    }
-
-    /// These bytes were read before.
-    pub(super) fn of(unread: Vec<u8>) -> Self {
-        let end = unread.len();
-        let mut bytes = unread;
-        bytes.resize(end.max(READ_BUFFER), 0);
-        Self { bytes, start: 0, end }
-    }
-
-    pub(super) fn into_unread(mut self) -> Vec<u8> {
-        self.bytes.truncate(self.end);
-        self.bytes.drain(..self.start);
-        self.bytes
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
-
-    pub(super) fn unread(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-
-    /// What `recv` makes of the unread bytes, and what it leaves.
-    pub(super) fn recv<'b, T>(&'b mut self, recv: impl FnOnce(&mut Input<'b>) -> T) -> T {
-        let mut input = Input::new(&mut self.bytes[self.start..self.end]);
-        let received = recv(&mut input);
-        self.start = self.end - input.len();
-        received
-    }
-}
-
 impl<S: Transport, E: Endpoint> Driver<S, E> {
     pub(super) fn new(stream: S, mut endpoint: E, clock: Clock) -> Self {
         // This starts the deadline of an opening handshake.
         endpoint.handle_timeout(clock.now());
-        Self::over(Pipe::new(stream, clock), endpoint, Buffer::new())
+        Self::over(Pipe::new(stream, clock), endpoint, Buffer::new(Vec::new()))
     }
 
     pub(super) fn over(pipe: Pipe<S>, endpoint: E, buffer: Buffer) -> Self {
@@ -108,7 +64,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         let Self { pipe, endpoint, buffer, reads_first } = self;
         let until = read_timeout.map(|timeout| pipe.clock.now().saturating_add(timeout));
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
-        while buffer.is_empty() {
+        while !buffer.fresh {
             let mut now = pipe.tick(endpoint);
             if endpoint.has_last_words() {
                 break;
@@ -147,9 +103,9 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             let due = endpoint.next_timeout().map(|due| due.saturating_sub(now));
             let turn = (is_put_off || blocked.is_some()).then_some(TURN);
             let wait = earlier(earlier(due, left(now)), turn);
-            match pipe.read(&mut buffer.bytes, wait) {
+            match pipe.read(buffer.space(), wait) {
                 Ok(0) => endpoint.recv_eof(),
-                Ok(n) => (buffer.start, buffer.end) = (0, n),
+                Ok(n) => buffer.filled(n),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     *reads_first = 0;
@@ -165,19 +121,12 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         }
         Ok(true)
     }
-
-    /// The stream is broken, which the next event says.
-    pub(super) fn broken(&mut self) {
-        self.endpoint.recv_error();
-        self.pipe.give_up();
-    }
 }
 
 /// The stream is broken. An error, unless the connection was over.
 fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: io::Error) -> io::Result<()> {
     let waited = endpoint.connection().wants_write();
-    endpoint.recv_error();
-    pipe.give_up();
+    pipe.broken(endpoint);
     // The event says the same once more.
     if endpoint.recv(&mut Input::new(&mut [])).is_some() {
         return Err(error);
@@ -200,6 +149,3 @@ pub(super) const TURN: Duration = Duration::from_millis(20);
 
 /// How often what arrives is read before a write is tried again that found no room.
 pub(super) const READS_FIRST: u8 = 16;
-
-/// How much is read at a time. The memory is there as long as the connection.
-const READ_BUFFER: usize = 16 * 1024;

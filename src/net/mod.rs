@@ -14,7 +14,7 @@
 //! to wait for: `stream`, `wants_read`, `wants_write` and `next_timeout`, after which they have to be called again.
 
 mod accept;
-mod batch;
+mod buffer;
 mod client_stream;
 mod connect;
 mod driver;
@@ -31,7 +31,7 @@ use std::io;
 use std::vec::Vec;
 
 pub use accept::{Accepting, Answering, Http, Incoming, Step, Upgrade, accept, accept_with};
-pub use batch::Batch;
+pub use buffer::Batch;
 pub use client_stream::ClientStream;
 pub use connect::{Connecting, client, connect, connect_with};
 pub use split::{ReadBatch, ReadHalf, WriteHalf};
@@ -39,19 +39,16 @@ pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use tls::Tls;
 pub use transport::{Stream, Transport};
 
-use self::driver::{Buffer, Driver};
+use self::buffer::{Buffer, note, sent};
+use self::driver::Driver;
 use self::pipe::{NOW, Pipe};
-use self::time::{Clock, is_later, later_is_fine};
+use self::time::{Clock, is_later};
 pub use crate::adapter::Error;
 use crate::adapter::send_methods;
 use crate::connection::{Connection, EncodedMessage, Event, Message, State};
 pub use crate::endpoint::ConnectOptions;
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::input::Input;
-
-/// From this size on, a server's payload is written from where it is.
-const DIRECT_FROM: usize = 16 * 1024;
 
 /// The methods that say what a driven endpoint waits for.
 macro_rules! wait_methods {
@@ -106,7 +103,7 @@ impl<S: Transport> WebSocket<S> {
     /// The other way round: [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
         let pipe = Pipe::new(stream, Clock::from(connection.now()));
-        Self::over(Driver::over(pipe, connection, Buffer::of(unread)))
+        Self::over(Driver::over(pipe, connection, Buffer::new(unread)))
     }
 
     fn over(driver: Driver<S, Connection>) -> Self {
@@ -147,8 +144,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sets how many bytes are read at a time. Default: 16 KiB. 64 KiB can double the throughput over TCP.
     pub fn set_read_buffer(&mut self, bytes: usize) {
-        let buffer = &mut self.driver.buffer;
-        buffer.bytes.resize(bytes.max(buffer.end).max(1), 0);
+        self.driver.buffer.set_size(bytes);
     }
 
     /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they
@@ -210,9 +206,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Looks after the last events.
     fn note(&mut self, event: &Event<'_>) {
-        if let Event::Close(Some(frame)) = event {
-            self.close_frame = Some(Box::new(*frame));
-        }
+        note(&mut self.close_frame, Some(event));
         if event.close_code().is_some() {
             self.driver.pipe.write_last_words(&mut self.driver.endpoint);
         }
@@ -237,14 +231,14 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Errors
     /// The stream's. `WouldBlock` loses nothing.
-    pub fn read(&mut self) -> io::Result<Option<Batch<'_>>> {
+    pub fn read(&mut self) -> io::Result<Option<Batch<'_, S>>> {
         if !self.driver.wait(self.read_timeout)? {
             return Ok(None);
         }
-        let Driver { endpoint, buffer, .. } = &mut self.driver;
-        let input = Input::new(&mut buffer.bytes[buffer.start..buffer.end]);
-        let batch = Batch::new(endpoint, input, &mut buffer.start, None);
-        Ok(Some(batch.noting(&mut self.close_frame)))
+        let Driver { pipe, endpoint: connection, buffer, .. } = &mut self.driver;
+        let (input, unread, fresh) = buffer.lend();
+        let close_frame = &mut self.close_frame;
+        Ok(Some(Batch { pipe, connection, input, unread, fresh, close_frame }))
     }
 
     /// Sends a message and writes it, or as much of it as the stream takes now; the rest goes with the next call.
@@ -259,16 +253,8 @@ impl<S: Transport> WebSocket<S> {
     /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never
     /// `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
-        let payload = message.as_bytes();
         let Driver { pipe, endpoint, .. } = &mut self.driver;
-        if payload.len() >= DIRECT_FROM && endpoint.sender().sends_as_is(payload.len()) && pipe.is_flushed() {
-            endpoint.send_header(message.kind(), payload.len())?;
-            let result = pipe.write_owed(endpoint, payload);
-            self.sent(result)?;
-        } else {
-            self.feed(message)?;
-        }
-        self.write_out()
+        buffer::send(pipe, endpoint, message)
     }
 
     send_methods!();
@@ -282,8 +268,8 @@ impl<S: Transport> WebSocket<S> {
         // Closing already is what was asked for.
         let _ = self.driver.endpoint.close(code, reason);
         let Driver { pipe, endpoint, .. } = &mut self.driver;
-        let result = later_is_fine(pipe.write(endpoint, Some(NOW)));
-        self.sent(result)
+        let written = pipe.write(endpoint, Some(NOW));
+        sent(pipe, endpoint, written)
     }
 
     /// Receives and drops what still arrives until the connection is over.
@@ -296,8 +282,10 @@ impl<S: Transport> WebSocket<S> {
     }
 
     fn queue(&mut self, queue: impl FnOnce(&mut Connection) -> Result<(), SendError>) -> io::Result<()> {
-        queue(&mut self.driver.endpoint)?;
-        self.write_out()
+        let Driver { pipe, endpoint, .. } = &mut self.driver;
+        queue(endpoint)?;
+        let written = pipe.write(endpoint, None);
+        sent(pipe, endpoint, written)
     }
 
     /// Queues a message without writing it.
@@ -315,21 +303,9 @@ impl<S: Transport> WebSocket<S> {
     /// The stream's. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
-        let result = pipe.write(endpoint, None);
-        self.sent(result)
-    }
-
-    fn write_out(&mut self) -> io::Result<()> {
-        later_is_fine(self.flush())
-    }
-
-    /// An error of a write ends the connection, unless it means "later".
-    fn sent(&mut self, result: io::Result<()>) -> io::Result<()> {
-        if let Err(error) = &result
-            && !is_later(error)
-        {
-            self.driver.broken();
+        match pipe.write(endpoint, None) {
+            Err(error) if is_later(&error) => Err(error),
+            written => sent(pipe, endpoint, written),
         }
-        result
     }
 }

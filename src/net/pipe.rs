@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::Transport;
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
+use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 
 #[derive(Debug)]
@@ -46,9 +47,9 @@ impl<S: Transport> Pipe<S> {
         self.stream
     }
 
-    /// The output is another's: what the stream has taken of the last one was the opening handshake's, which is over.
-    pub(super) fn output_replaced(&mut self) {
-        (self.unflushed, self.must_flush) = (0, true);
+    /// The opening handshake is over, and with it perhaps what the stream has taken of it.
+    pub(super) fn opened(&mut self, connection: &Connection) {
+        (self.unflushed, self.must_flush) = (self.unflushed.min(connection.output_len()), true);
     }
 
     /// What the stream has taken of the output is its own to flush.
@@ -75,6 +76,12 @@ impl<S: Transport> Pipe<S> {
     /// Nothing more is written.
     pub(super) fn give_up(&mut self) {
         (self.unflushed, self.must_flush, self.shut_down) = (0, false, true);
+    }
+
+    /// The stream is broken, which the next event says.
+    pub(super) fn broken(&mut self, endpoint: &mut impl Endpoint) {
+        endpoint.recv_error();
+        self.give_up();
     }
 
     /// Reads for at most `wait`. An error that [is later](is_later) comes only when the caller has to decide.

@@ -22,22 +22,22 @@
 //! | who brings `Out` back | room in the output | who waits for `Out`, by `returned` |
 //! | who finds that a deadline has passed, or that the stream is broken | `given_up` in `Writing` | both, by [`Transport::abort`], once |
 
-use core::mem;
+mod shared;
+
 use core::time::Duration;
 use std::boxed::Box;
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 
-use super::driver::{Buffer, Driver, READS_FIRST, TURN};
-use super::pipe::{NOW, Pipe, SLICES, write_slices};
-use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later, later_is_fine};
+use self::shared::{Shared, Writing, Written};
+use super::buffer::{Buffer, note};
+use super::driver::{Driver, READS_FIRST, TURN};
+use super::pipe::{NOW, Pipe};
+use super::time::{AT_ONCE, Timeout, earlier, is_later, later_is_fine};
 use super::{Transport, WebSocket};
 use crate::adapter::{reunited, send_methods};
-use crate::connection::{
-    Connection, EncodedMessage, Event, Message, Notice, Receiver, Segment, Sender, State,
-};
+use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State, Unread};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::input::Input;
@@ -68,18 +68,7 @@ impl<S: Transport> WebSocket<S> {
         let Driver { mut pipe, mut endpoint, buffer, .. } = self.driver;
         pipe.forget_unflushed(&mut endpoint);
         let (receiver, sender) = endpoint.split();
-        let out = Out {
-            stream: writing,
-            timeout: Timeout::default(),
-            segments: VecDeque::new(),
-            unflushed: 0,
-            shut_down: pipe.shut_down,
-        };
-        let shared = Arc::new(Shared {
-            writing: Mutex::new(Writing { sender, out: Some(out), given_up: false, aborted: false }),
-            returned: Condvar::new(),
-            clock: pipe.clock,
-        });
+        let shared = Arc::new(Shared::new(sender, writing, pipe.shut_down, pipe.clock));
         let reader = ReadHalf {
             stream: pipe.stream,
             timeout: pipe.reading,
@@ -143,48 +132,6 @@ pub struct WriteHalf<S> {
     closing: Option<thread::JoinHandle<()>>,
 }
 
-#[derive(Debug)]
-struct Shared<S> {
-    /// Locked for moments only, by both halves.
-    writing: Mutex<Writing<S>>,
-    /// `Writing::out` is back in its place; signalled by the thread that had it.
-    returned: Condvar,
-    clock: Clock,
-}
-
-#[derive(Debug)]
-struct Writing<S> {
-    sender: Sender,
-    /// `None` while a thread writes; it goes on until nothing is waiting.
-    out: Option<Out<S>>,
-    /// The connection is over before its time: set by the thread that finds that out. Whoever has a handle of the
-    /// stream then aborts it, so that both threads go on.
-    given_up: bool,
-    aborted: bool,
-}
-
-/// The writing side of the stream.
-#[derive(Debug)]
-struct Out<S> {
-    stream: S,
-    timeout: Timeout,
-    /// The front of the output, in flight: it is written without the lock. What a timeout leaves of it is written
-    /// first by whoever writes next.
-    segments: VecDeque<Segment>,
-    /// How much of that was written and not flushed.
-    unflushed: usize,
-    shut_down: bool,
-}
-
-/// What came of writing.
-enum Written {
-    All,
-    /// The stream takes nothing more now.
-    Blocked(io::Error),
-    /// The other half is writing.
-    Elsewhere,
-}
-
 impl<S: Transport> ReadHalf<S> {
     /// The next event; `None` when the connection is over and the transport ended. See [`WebSocket::recv`].
     ///
@@ -197,7 +144,7 @@ impl<S: Transport> ReadHalf<S> {
             let Self { receiver, buffer, .. } = self;
             let event = buffer.recv(|input| receiver.recv(input).map(Event::into_owned));
             if event.is_some() {
-                self.close_frame_of(event.as_ref());
+                note(&mut self.close_frame, event.as_ref());
                 self.shared.carry(&mut self.receiver);
                 return Ok(event);
             }
@@ -220,19 +167,13 @@ impl<S: Transport> ReadHalf<S> {
             let Self { receiver, buffer, .. } = self;
             let event = buffer.recv(|input| receiver.recv_chunk(input).map(Event::into_owned));
             if event.is_some() {
-                self.close_frame_of(event.as_ref());
+                note(&mut self.close_frame, event.as_ref());
                 self.shared.carry(&mut self.receiver);
                 return Ok(event);
             }
             if !self.fill()? {
                 return Ok(None);
             }
-        }
-    }
-
-    fn close_frame_of(&mut self, event: Option<&Event<'_>>) {
-        if let Some(Event::Close(Some(frame))) = event {
-            self.close_frame = Some(Box::new(*frame));
         }
     }
 
@@ -276,9 +217,9 @@ impl<S: Transport> ReadHalf<S> {
         if !self.fill()? {
             return Ok(None);
         }
-        let Self { receiver, buffer: Buffer { bytes, start, end }, close_frame, shared, .. } = self;
-        let input = Input::new(&mut bytes[*start..*end]);
-        Ok(Some(ReadBatch { receiver, input, start, end: *end, close_frame, shared }))
+        let Self { receiver, buffer, close_frame, shared, .. } = self;
+        let (input, unread, fresh) = buffer.lend();
+        Ok(Some(ReadBatch { receiver, input, unread, fresh, close_frame, shared }))
     }
 
     /// Receives and drops what still arrives until the connection is over.
@@ -292,7 +233,7 @@ impl<S: Transport> ReadHalf<S> {
 
     /// Reads until there is something to receive: bytes, or last words. `false`: it is over.
     fn fill(&mut self) -> io::Result<bool> {
-        while self.buffer.is_empty() {
+        while !self.buffer.fresh {
             let now = self.shared.clock.now();
             let mut writing = self.shared.lock();
             writing.sender.notice(self.receiver.take_notice());
@@ -343,13 +284,13 @@ impl<S: Transport> ReadHalf<S> {
     fn read_for(&mut self, wait: Option<Duration>, now: Duration) -> io::Result<()> {
         let Self { stream, buffer, .. } = self;
         self.timeout.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
-        match stream.read(&mut buffer.bytes) {
+        match stream.read(buffer.space()) {
             Ok(0) => match self.shared.lock().sender.lost() {
                 // That was our own end of it.
                 Some(error) => self.receiver.lose(error),
                 None => self.receiver.recv_eof(),
             },
-            Ok(n) => (buffer.start, buffer.end) = (0, n),
+            Ok(n) => buffer.filled(n),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_later(&error) => {
                 self.reads_first = 0;
@@ -395,9 +336,8 @@ impl<S: Transport> ReadHalf<S> {
 pub struct ReadBatch<'b, S> {
     receiver: &'b mut Receiver,
     input: Input<'b>,
-    /// Where `input` begins in its buffer, and where it ends.
-    start: &'b mut usize,
-    end: usize,
+    unread: &'b mut Unread,
+    fresh: &'b mut bool,
     close_frame: &'b mut Option<Box<CloseFrame>>,
     shared: &'b Shared<S>,
 }
@@ -418,10 +358,9 @@ impl<'b, S> ReadBatch<'b, S> {
         recv: impl FnOnce(&mut Receiver, &mut Input<'b>) -> Option<Event<'b>>,
     ) -> Option<Event<'b>> {
         let event = recv(self.receiver, &mut self.input);
-        *self.start = self.end - self.input.len();
-        if let Some(Event::Close(Some(frame))) = &event {
-            *self.close_frame = Some(Box::new(*frame));
-        }
+        self.unread.left(&self.input);
+        *self.fresh = event.is_some() && !self.input.is_empty();
+        note(self.close_frame, event.as_ref());
         if self.receiver.has_reply() {
             self.shared.lock().sender.notice(self.receiver.take_notice());
         }
@@ -502,168 +441,5 @@ impl<S: Transport> WriteHalf<S> {
     fn queue(&mut self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
         queue(&mut self.shared.lock().sender)?;
         later_is_fine(self.flush())
-    }
-}
-
-impl<S> Shared<S> {
-    fn lock(&self) -> MutexGuard<'_, Writing<S>> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<S> Writing<S> {
-    /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
-    fn tick(&mut self, now: Duration) {
-        let was_ended = self.sender.is_ended();
-        self.sender.handle_timeout(now);
-        self.given_up |= !was_ended && self.sender.is_ended();
-    }
-
-    /// The stream is broken.
-    fn give_up(&mut self) {
-        self.sender.abort();
-        self.given_up = true;
-    }
-}
-
-impl<S: Transport> Writing<S> {
-    /// Ends the stream, if that is due and was not done yet: both threads go on.
-    fn abort_if_given_up(&mut self, stream: &mut S) {
-        if self.given_up && !self.aborted {
-            self.aborted = true;
-            let _ = stream.abort();
-        }
-    }
-}
-
-impl<S: Transport> Shared<S> {
-    /// Carries what the receiver has to tell, if it is a reply, and writes that.
-    fn carry(&self, receiver: &mut Receiver) {
-        if receiver.has_reply() {
-            self.reply(receiver.take_notice());
-        }
-    }
-
-    fn reply(&self, notice: Notice) {
-        self.lock().sender.notice(notice);
-        // A stream that is broken says so again.
-        let _ = self.write(Some(NOW), false);
-    }
-
-    /// Writes all that waits, or what the stream takes within `patience`, and ends the writing side when that is all.
-    /// If the other half is at it, it does this as well: `wait` until then, or return at once.
-    fn write(&self, patience: Option<Duration>, wait: bool) -> io::Result<Written> {
-        let mut writing = self.lock();
-        let mut out = loop {
-            match writing.out.take() {
-                Some(out) => break out,
-                None if !wait => return Ok(Written::Elsewhere),
-                None => {
-                    let now = self.clock.now();
-                    writing.tick(now);
-                    if writing.given_up || writing.sender.is_ended() {
-                        return Ok(Written::All);
-                    }
-                    let due =
-                        writing.sender.next_timeout().map_or(Duration::MAX, |due| due.saturating_sub(now));
-                    let waited = self.returned.wait_timeout(writing, due);
-                    writing = waited.unwrap_or_else(PoisonError::into_inner).0;
-                }
-            }
-        };
-        let (mut writing, result) = self.write_to(&mut out, writing, patience);
-        let result = match result {
-            // That was our own end of it.
-            Err(_) if writing.given_up => Ok(Written::All),
-            result => result,
-        };
-        if result.is_err() {
-            writing.give_up();
-        }
-        writing.abort_if_given_up(&mut out.stream);
-        writing.out = Some(out);
-        drop(writing);
-        self.returned.notify_all();
-        result
-    }
-
-    fn write_to<'a>(
-        &'a self,
-        out: &mut Out<S>,
-        mut writing: MutexGuard<'a, Writing<S>>,
-        patience: Option<Duration>,
-    ) -> (MutexGuard<'a, Writing<S>>, io::Result<Written>) {
-        let began = self.clock.now();
-        loop {
-            let now = self.clock.now();
-            writing.tick(now);
-            if writing.given_up {
-                out.segments.clear();
-                break;
-            }
-            while out.segments.len() < SLICES
-                && let Some(segment) = writing.sender.take_output()
-            {
-                out.segments.push_back(segment);
-            }
-            if out.segments.is_empty() {
-                break;
-            }
-            let due = writing.sender.next_timeout().map(|due| due.saturating_sub(now));
-            drop(writing);
-            let result = out.write_once(earlier(due, patience));
-            writing = self.lock();
-            match result {
-                Ok(n) => writing.sender.output_written(n),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_later(&error) => {
-                    let after = self.clock.now();
-                    let is_over = patience.is_some_and(|patience| after.saturating_sub(began) >= patience);
-                    if is_over || after.saturating_sub(now) < AT_ONCE {
-                        return (writing, Ok(Written::Blocked(error)));
-                    }
-                    out.timeout.is_over();
-                }
-                Err(error) => return (writing, Err(error)),
-            }
-        }
-        if writing.sender.should_shutdown() && !out.shut_down && !writing.given_up {
-            out.shut_down = true;
-            drop(writing);
-            let result = out.stream.shutdown_write();
-            return (self.lock(), result.map(|()| Written::All));
-        }
-        (writing, Ok(Written::All))
-    }
-}
-
-impl<S: Transport> Out<S> {
-    /// Writes some of the segments, for at most `wait`, and flushes it. Tells how much.
-    fn write_once(&mut self, wait: Option<Duration>) -> io::Result<usize> {
-        let Self { stream, timeout, segments, unflushed, .. } = self;
-        timeout.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
-        if *unflushed == 0 {
-            let mut slices = [&[][..]; SLICES];
-            let mut n = 0;
-            for (slice, segment) in slices.iter_mut().zip(&*segments) {
-                *slice = segment.as_ref();
-                n += 1;
-            }
-            *unflushed = write_slices(stream, &slices[..n])?;
-        }
-        stream.flush()?;
-        let written = mem::take(unflushed);
-        let mut left = written;
-        while left > 0
-            && let Some(segment) = segments.front_mut()
-        {
-            let n = left.min(segment.len());
-            segment.advance(n);
-            left -= n;
-            if segment.is_empty() {
-                segments.pop_front();
-            }
-        }
-        Ok(written)
     }
 }

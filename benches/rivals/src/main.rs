@@ -70,6 +70,7 @@ fn main() {
     let head = machine::head(&options);
     let saved = options.with.iter().flat_map(|file| saved::read(&fs::read_to_string(file).unwrap()));
     let mut report = Report::new(NOTES, saved.collect());
+    report.save = options.save.clone();
     println!("{head}");
     messages::run(&options, &mut report);
     queue::run(&options, &mut report);
@@ -78,9 +79,6 @@ fn main() {
     memory::run(&options, &mut report);
     #[cfg(target_os = "linux")]
     loopback::run(&options, &mut report);
-    if let Some(file) = &options.save {
-        fs::write(file, saved::write(&report.lines)).unwrap();
-    }
     report.finish();
     if options.write {
         write(&head, &report);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::report::{Line, ratio};
 
-const LABELS: f64 = 310.0;
+const LABELS: f64 = 350.0;
 const BARS: f64 = 400.0;
 const VALUES: f64 = 200.0;
 const ROW: f64 = 18.0;

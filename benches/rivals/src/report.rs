@@ -1,6 +1,7 @@
 //! [`Line`]: one line of the table, and [`Report`]: all of them as Markdown.
 
 use std::fmt::Write;
+use std::fs;
 
 use crate::saved;
 
@@ -70,6 +71,8 @@ pub struct Report {
     saved: Vec<Line>,
     notes: Notes,
     printed: Tables,
+    /// The file that keeps the lines, as soon as they are there.
+    pub save: Option<String>,
 }
 
 /// The sections in their order, and what is to be known about each, printed above it.
@@ -77,7 +80,7 @@ pub type Notes = &'static [(&'static str, &'static str)];
 
 impl Report {
     pub fn new(notes: Notes, saved: Vec<Line>) -> Self {
-        Self { lines: Vec::new(), saved, notes, printed: Tables::new(notes) }
+        Self { lines: Vec::new(), saved, notes, printed: Tables::new(notes), save: None }
     }
 
     /// Adds the line, and what was saved of the same.
@@ -88,6 +91,9 @@ impl Report {
         }
         print!("{}", self.printed.next(&line));
         self.lines.push(line);
+        if let Some(file) = &self.save {
+            fs::write(file, saved::write(&self.lines)).unwrap();
+        }
     }
 
     /// Adds the saved lines that were not measured now.

@@ -1,5 +1,8 @@
 //! This crate's adapters, over the same wires as all others.
 
+use std::io;
+use std::time::Duration;
+
 use sansocket::net::{self, Transport};
 use sansocket::{Config, Connection, Event, tokio};
 
@@ -106,25 +109,30 @@ fn connection(role: Role) -> Connection {
     }
 }
 
-impl Transport for Wire {
-    fn shutdown_write(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// It never waits, and never ends.
+macro_rules! transport {
+    ($($wire:ty),*) => {$(
+        impl Transport for $wire {
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                Ok(())
+            }
 
-    fn set_read_timeout(&mut self, _: Option<std::time::Duration>) -> std::io::Result<()> {
-        Ok(())
-    }
+            fn abort(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl Transport for &'static mut Wire {
-    fn shutdown_write(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn set_read_timeout(&mut self, _: Option<std::time::Duration>) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+transport!(Wire, &'static mut Wire);
 
 pub struct EchoNet(net::WebSocket<&'static mut Wire>);
 

@@ -1,0 +1,189 @@
+//! [`Buffer`] and [`Batch`]: what was read, and what one read brought.
+
+use std::boxed::Box;
+use std::io;
+use std::vec::Vec;
+
+use super::Transport;
+use super::pipe::Pipe;
+use super::time::is_later;
+use crate::connection::{Connection, Event, Message, ReadBuffer, Unread};
+use crate::error::SendError;
+use crate::frame::CloseFrame;
+use crate::input::Input;
+
+/// What was read and not received yet.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    bytes: ReadBuffer,
+    /// Whether there is an event in it, for all that is known. Else there is at most a frame that is cut.
+    pub(super) fresh: bool,
+}
+
+impl Buffer {
+    /// These bytes were read before.
+    pub(super) fn new(unread: Vec<u8>) -> Self {
+        let fresh = !unread.is_empty();
+        Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh }
+    }
+
+    /// Sets how many bytes are read at a time.
+    pub(super) fn set_size(&mut self, bytes: usize) {
+        let unread = core::mem::take(&mut self.bytes).into_unread();
+        self.bytes = ReadBuffer::new(bytes, MAX_FRAME).with_unread(unread);
+        // What is known of a cut frame is forgotten.
+        self.fresh = !self.bytes.is_empty();
+    }
+
+    pub(super) fn into_unread(self) -> Vec<u8> {
+        self.bytes.into_unread()
+    }
+
+    pub(super) fn unread(&self) -> &[u8] {
+        self.bytes.unread()
+    }
+
+    /// Gives what was read to `recv`, which returns the next event if there is one.
+    pub(super) fn recv<'b, E>(&'b mut self, recv: impl FnOnce(&mut Input<'b>) -> Option<E>) -> Option<E> {
+        let mut input = self.bytes.input();
+        let event = recv(&mut input);
+        self.fresh = event.is_some() && !input.is_empty();
+        event
+    }
+
+    /// What was read, what is left of it, and [`fresh`](Self::fresh).
+    pub(super) fn lend(&mut self) -> (Input<'_>, &mut Unread, &mut bool) {
+        let (input, unread) = self.bytes.parts();
+        (input, unread, &mut self.fresh)
+    }
+
+    /// Where to read to.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        self.bytes.space()
+    }
+
+    /// So much was read there.
+    pub(super) fn filled(&mut self, n: usize) {
+        self.bytes.filled(n);
+        self.fresh = true;
+    }
+}
+
+/// What one read brought; see [`WebSocket::read`](super::WebSocket::read).
+///
+/// Its events borrow from the read buffer and from nothing else, so that sending while holding one compiles. What is
+/// [fed](Self::feed) is written by the next call of the WebSocket.
+#[derive(Debug)]
+pub struct Batch<'b, S> {
+    pub(super) pipe: &'b mut Pipe<S>,
+    pub(super) connection: &'b mut Connection,
+    pub(super) input: Input<'b>,
+    pub(super) unread: &'b mut Unread,
+    pub(super) fresh: &'b mut bool,
+    pub(super) close_frame: &'b mut Option<Box<CloseFrame>>,
+}
+
+impl<'b, S> Batch<'b, S> {
+    /// The next event, borrowing from the read buffer; `None`: that was all.
+    #[inline]
+    pub fn recv(&mut self) -> Option<Event<'b>> {
+        self.next(Connection::recv)
+    }
+
+    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    #[inline]
+    pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
+        self.next(Connection::recv_chunk)
+    }
+
+    #[inline]
+    fn next(
+        &mut self,
+        recv: impl FnOnce(&mut Connection, &mut Input<'b>) -> Option<Event<'b>>,
+    ) -> Option<Event<'b>> {
+        let event = recv(self.connection, &mut self.input);
+        self.unread.left(&self.input);
+        *self.fresh = event.is_some() && !self.input.is_empty();
+        note(self.close_frame, event.as_ref());
+        event
+    }
+
+    /// Queues a message; the next call of the WebSocket writes it.
+    ///
+    /// # Errors
+    /// See [`Connection::send`].
+    #[inline]
+    pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        self.connection.send(message)
+    }
+
+    /// The connection, for everything else.
+    pub fn connection(&mut self) -> &mut Connection {
+        self.connection
+    }
+}
+
+impl<S: Transport> Batch<'_, S> {
+    /// Sends a message at once; see [`WebSocket::send`](super::WebSocket::send). A server's large message goes to the
+    /// stream from where it is.
+    ///
+    /// # Errors
+    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
+    pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
+        send(self.pipe, self.connection, message)
+    }
+}
+
+/// Sends a message and writes it, or as much of it as the stream takes now.
+pub(super) fn send<S: Transport>(
+    pipe: &mut Pipe<S>,
+    connection: &mut Connection,
+    message: &Message<'_>,
+) -> io::Result<()> {
+    let payload = message.as_bytes();
+    let written = if payload.len() >= DIRECT_FROM
+        && connection.sender().sends_as_is(payload.len())
+        && pipe.is_flushed()
+    {
+        connection.send_header(message.kind(), payload.len())?;
+        pipe.write_owed(connection, payload)
+    } else {
+        connection.send(message)?;
+        Ok(())
+    };
+    let written = written.and_then(|()| pipe.write(connection, None));
+    sent(pipe, connection, written)
+}
+
+/// An error of a write ends the connection, unless it means "later", which is fine.
+pub(super) fn sent<S: Transport>(
+    pipe: &mut Pipe<S>,
+    connection: &mut Connection,
+    written: io::Result<()>,
+) -> io::Result<()> {
+    match written {
+        Err(error) if is_later(&error) => Ok(()),
+        Err(error) => {
+            pipe.broken(connection);
+            Err(error)
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Keeps what the peer's Close says.
+#[inline]
+pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
+    if let Some(Event::Close(Some(frame))) = event {
+        *close_frame = Some(Box::new(*frame));
+    }
+}
+
+/// How much is read at a time.
+const SIZE: usize = 16 * 1024;
+
+/// How long a frame may be to be lent where it was read into, though it came in several reads.
+const MAX_FRAME: usize = 1 << 20;
+
+/// From this size on, a server's payload is written from where it is.
+const DIRECT_FROM: usize = 16 * 1024;
