@@ -306,7 +306,7 @@ fn sent_in_empty_fragments() {
                     }
                 }
                 let joined = frames.iter().flat_map(|(_, payload)| payload.clone());
-                let mut independent = Naive { history: peer_history(&params, "x"), farthest: 0 };
+                let mut independent = Naive { history: peer_history(&params, "x"), ..Naive::default() };
                 drop(independent.message(&Vec::from_iter(joined)));
                 assert_eq!(events(&mut peer, &bytes), [text(&fragments.concat())], "{fragments:?}");
             }
@@ -481,7 +481,7 @@ fn data_that_is_no_deflate_fails_with_1007() {
         let alone = naive.message(payload).expect_err("not valid");
         fails(params(true, 9), &[(Z_BINARY, payload)], &[], E::InvalidDeflate, &alone);
         // The last one refers to what now is there.
-        let mut naive = Naive { history: b"Hello".to_vec(), farthest: 0 };
+        let mut naive = Naive { history: b"Hello".to_vec(), ..Naive::default() };
         if let Err(behind) = naive.message(payload) {
             let frames: Frames<'_> = &[(Z_TEXT, HELLO), (Z_BINARY, payload)];
             fails(takeover(), frames, &[text("Hello")], E::InvalidDeflate, &behind);

@@ -26,20 +26,20 @@ macro_rules! targets {
 }
 
 targets! {
-    calls: 3_000,
+    calls: 1_000,
     client: 3_000,
     compress: 1_000,
     connect: 5_000,
-    connection: 20_000,
-    deflate_negotiation: 10_000,
-    endpoint: 20_000,
+    connection: 8_000,
+    deflate_negotiation: 5_000,
+    endpoint: 8_000,
     extensions: 5_000,
-    frames: 6_000,
-    handshake: 10_000,
-    header: 20_000,
+    frames: 3_000,
+    handshake: 5_000,
+    header: 8_000,
     headers: 5_000,
-    inflate: 6_000,
-    mask: 20_000,
+    inflate: 4_000,
+    mask: 8_000,
     net: 5_000,
     origin: 5_000,
     pair: 2_000,
@@ -50,14 +50,14 @@ targets! {
     server: 3_000,
     tokio: 2_000,
     url: 10_000,
-    utf8: 20_000,
+    utf8: 8_000,
 }
 
 /// Any calls in any order, of which the corpus knows only some.
 #[test]
 fn endpoint_in_any_order() {
     let mut rng = common::Rng::new(0);
-    for _ in 0..30_000 {
+    for _ in 0..10_000 {
         let len = 20 + rng.below(180);
         bodies::endpoint::body(&rng.bytes(len));
     }

@@ -19,7 +19,8 @@ pub(crate) fn body(data: &[u8]) {
     let places = [tape.byte(), tape.byte()];
     let mut left = MAX_MESSAGES;
 
-    let (mut bytes, mut naive, mut expected) = (Vec::new(), Naive::default(), Outcome::default());
+    let (mut bytes, mut naive, mut expected) =
+        (Vec::new(), Naive { limit: Some(limit), ..Naive::default() }, Outcome::default());
     while !tape.is_empty() && left > 0 {
         left -= 1;
         let what = tape.byte();

@@ -7,12 +7,17 @@ pub(crate) struct Naive {
     pub(crate) history: Vec<u8>,
     /// The largest distance so far.
     pub(crate) farthest: usize,
+    /// A message is not decompressed much further than to so many bytes, and then not valid.
+    pub(crate) limit: Option<usize>,
+    /// How long the history may become by this message.
+    pub(crate) end: usize,
 }
 
 impl Naive {
     /// A message without its `00 00 FF FF`; if it is not valid, what comes before that is seen.
     pub(crate) fn message(&mut self, payload: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
         let start = self.history.len();
+        self.end = self.limit.map_or(usize::MAX, |limit| start + limit);
         // What there is without the tail, and whether it is all right with it.
         let mut bits = Bits { bytes: payload, at: 0 };
         let stop = loop {
@@ -23,7 +28,7 @@ impl Naive {
         let data = self.history.split_off(start);
         let whole = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
         let mut bits = Bits { bytes: &whole, at: 0 };
-        let mut scratch = Self { history: self.history.clone(), farthest: 0 };
+        let mut scratch = Self { history: self.history.clone(), end: self.end, ..Self::default() };
         let good = stop == Stop::More
             && loop {
                 let is_final = match scratch.block(&mut bits) {
@@ -78,6 +83,7 @@ impl Naive {
 
     fn codes(&mut self, bits: &mut Bits<'_>, literals: &Code, distances: &Code) -> Result<(), Stop> {
         loop {
+            bad_if(self.history.len() > self.end)?;
             let length = match literals.symbol(bits)? {
                 literal @ 0..=255 => {
                     self.history.push(literal as u8);
