@@ -48,7 +48,7 @@ macro_rules! send_methods {
             }) $($dot $await)?
         }
 
-        /// Sends a message that was encoded before; see [`Connection::send_encoded`]. Otherwise like
+        /// Sends a message that was encoded before; see [`Connection::send_encoded`](crate::Connection::send_encoded). Otherwise like
         /// [`send`](Self::send).
         ///
         /// # Errors
@@ -57,7 +57,7 @@ macro_rules! send_methods {
             self.queue(|sender| sender.send_encoded(message)) $($dot $await)?
         }
 
-        /// Sends a fragment of a message; see [`Connection::send_fragment`]. Otherwise like
+        /// Sends a fragment of a message; see [`Connection::send_fragment`](crate::Connection::send_fragment). Otherwise like
         /// [`send`](Self::send).
         ///
         /// # Errors
@@ -66,7 +66,7 @@ macro_rules! send_methods {
             self.queue(|sender| sender.send_fragment(fragment, last)) $($dot $await)?
         }
 
-        /// Sends a Ping; see [`Connection::ping`]. Otherwise like [`send`](Self::send).
+        /// Sends a Ping; see [`Connection::ping`](crate::Connection::ping). Otherwise like [`send`](Self::send).
         ///
         /// # Errors
         /// See [`send`](Self::send).

@@ -4,7 +4,7 @@
 macro_rules! receive_methods {
     () => {
         /// The next event, with data piece by piece as it arrives: messages of any size in constant memory; see
-        /// [`Connection::recv_chunk`]. The pieces are copies; those of a [`Batch`] are borrowed.
+        /// [`Connection::recv_chunk`](crate::Connection::recv_chunk). The pieces are copies; those of a [`Batch`](crate::aio::Batch) are borrowed.
         ///
         /// Cancel-safe: a future that was dropped has taken no event.
         ///
@@ -15,7 +15,7 @@ macro_rules! receive_methods {
         }
 
         /// Receives and drops what still arrives until the connection is over and the transport ended, as behind
-        /// [`close`](Self::close).
+        /// `close`.
         ///
         /// Cancel-safe: calling it again waits for the rest.
         ///

@@ -1,4 +1,4 @@
-//! [`ReadHalf`]: the half that receives.
+//! [`ReadHalf`](super::ReadHalf): the half that receives.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
@@ -22,13 +22,13 @@ use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::input::Input;
 
-/// The half of a [`WebSocket`] that receives.
+/// The half of a [`WebSocket`](crate::aio::WebSocket) that receives.
 ///
 /// It also answers pings and Closes, watches the deadlines, writes what the stream did not take at once, and
 /// ends the transport, all of that inside [`recv`](Self::recv): go on until it returns `None`.
 ///
 /// When it is dropped, nothing is received any more and the connection should be dropped as well: the
-/// [`WriteHalf`] can still send, but pings stay unanswered and no deadline is watched.
+/// [`WriteHalf`](super::WriteHalf) can still send, but pings stay unanswered and no deadline is watched.
 #[derive(Debug)]
 pub struct ReadHalf<R, W, T> {
     pub(super) stream: R,
@@ -60,7 +60,8 @@ impl<R, W, T> ReadHalf<R, W, T> {
 }
 
 impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
-    /// The next event; `None` when the connection is over and the transport ended. See [`WebSocket::recv`].
+    /// The next event; `None` when the connection is over and the transport ended. See
+    /// [`WebSocket::recv`](crate::aio::WebSocket::recv).
     ///
     /// Cancel-safe: a future that was dropped has taken no event.
     ///
@@ -225,7 +226,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
     }
 }
 
-/// What one read of a [`ReadHalf`] brought; see [`Batch`](super::Batch).
+/// What one read of a [`ReadHalf`](super::ReadHalf) brought; see [`Batch`](crate::aio::Batch).
 #[derive(Debug)]
 pub struct ReadBatch<'b, W, T> {
     receiver: &'b mut Receiver,
@@ -244,7 +245,7 @@ impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
         self.next(Receiver::recv)
     }
 
-    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    /// The next event, with data piece by piece; see [`Connection::recv_chunk`](crate::Connection::recv_chunk).
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
         self.next(Receiver::recv_chunk)
     }

@@ -1,4 +1,4 @@
-//! [`WriteHalf`]: the half that sends.
+//! [`WriteHalf`](super::WriteHalf): the half that sends.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
@@ -15,9 +15,9 @@ use crate::connection::{EncodedMessage, Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 
-/// The half of a [`WebSocket`] that sends.
+/// The half of a [`WebSocket`](crate::aio::WebSocket) that sends.
 ///
-/// When it is dropped, nothing more can be sent; what was sent is still written by the [`ReadHalf`], which
+/// When it is dropped, nothing more can be sent; what was sent is still written by the [`ReadHalf`](super::ReadHalf), which
 /// also goes on answering. The peer is not told: [`close`](Self::close) does that.
 #[derive(Debug)]
 pub struct WriteHalf<W, T> {
@@ -61,7 +61,7 @@ impl<W, T> WriteHalf<W, T> {
 impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
     write_methods!();
 
-    /// Starts the closing handshake; see [`WebSocket::close`]. The [`ReadHalf`] receives what is still on its way and
+    /// Starts the closing handshake; see [`WebSocket::close`](crate::aio::WebSocket::close). The [`ReadHalf`](super::ReadHalf) receives what is still on its way and
     /// finishes the handshake.
     ///
     /// Cancel-safe: the Close is queued with the first poll, once.
