@@ -1,5 +1,5 @@
 //! What the fuzz targets do: plain functions over bytes, each asserting invariants of the design by their numbers. The fuzzer
-//! and the stable `tests/fuzz_bodies.rs` both include them.
+//! and the stable `fuzz/tests/bodies.rs` both include them.
 #![allow(dead_code, reason = "a fuzz target uses one of them")]
 
 pub(crate) mod calls;

@@ -1,5 +1,5 @@
-//! The bodies of the differential targets over their corpora and over mutations of them; those of the other targets run in the
-//! crate's own `tests/fuzz_bodies.rs`.
+//! The bodies of the differential targets over their corpora and over mutations of them; those of the other targets run in
+//! `bodies.rs`.
 #![cfg(feature = "differential")]
 
 #[path = "../../tests/common/mod.rs"]

@@ -1,10 +1,11 @@
 //! The bodies of the fuzz targets, over their corpus and over mutations of it: what a fuzzer does, small and always the same.
-#![cfg(all(feature = "deflate", feature = "net", feature = "_tests"))]
+#![cfg(all(feature = "net", feature = "tokio"))]
 
-#[path = "../fuzz/bodies/mod.rs"]
+#[path = "../bodies/mod.rs"]
 mod bodies;
+#[path = "../../tests/common/mod.rs"]
 mod common;
-#[path = "../fuzz/replay.rs"]
+#[path = "../replay.rs"]
 mod replay;
 
 /// A test for each target, with so many mutations of its corpus.
