@@ -20,9 +20,7 @@ use std::process::{Command, ExitCode};
 
 use common::payloads::REQUEST;
 use common::{Ascii, Binary, Payload, Role, accept};
-use sansocket::{
-    Config, Connection, EncodedMessage, Event, Input, Message, ReadBuffer, Server, ServerEvent,
-};
+use sansocket::{Config, Connection, EncodedMessage, Event, Input, Message, ReadBuffer, Server, ServerEvent};
 
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.tsv");
 
