@@ -222,13 +222,14 @@ fn trap_50_a_failure_writes_the_right_close_and_asks_for_shutdown() {
     for role in Role::BOTH {
         for (first, payload, code) in table {
             let mut connection = role.connection(config(LIMITS));
+            assert!(connection.can_send());
             connection.send_text("accepted before").expect("open");
             let seen = receive(&mut connection, role, &[(TEXT, b"good"), (first, payload), (TEXT, b"late")]);
             assert!(
                 matches!(seen[..], [Seen::Text(_), Seen::Failed(_)]),
                 "what came before is delivered: {seen:?}"
             );
-            assert_eq!(connection.state(), State::Failed);
+            assert_eq!((connection.state(), connection.can_send()), (State::Failed, false));
             is_over(&mut connection, role);
             assert!(!connection.should_shutdown(), "the Close is not written yet");
             let frames = written(&mut connection);

@@ -494,6 +494,13 @@ impl Connection {
         self.receiver.has_last_words()
     }
 
+    /// Whether messages can be sent: the connection is open, and neither end has begun to close it.
+    #[inline]
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        self.sender.can_send()
+    }
+
     /// Where the connection is in its life.
     #[inline]
     #[must_use]

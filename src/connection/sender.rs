@@ -522,6 +522,13 @@ impl Sender {
         self.state
     }
 
+    /// See [`Connection::can_send`](super::Connection::can_send).
+    #[inline]
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        self.state == State::Open
+    }
+
     /// See [`Connection::shrink`](super::Connection::shrink).
     pub fn shrink(&mut self) {
         self.output.shrink();
