@@ -43,7 +43,11 @@ async fn serve(address: &str) -> io::Result<()> {
     println!("broadcasting on ws://{}/", listener.local_addr()?);
     let (news, _) = broadcast::channel(256);
     loop {
-        let (stream, peer) = listener.accept().await?;
+        let Ok((stream, peer)) = listener.accept().await else {
+            // Such as too many open files: some will be closed.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         let news = news.clone();
         tokio::spawn(async move {
             let result = async {

@@ -44,7 +44,9 @@ fn serve(options: &Options) -> io::Result<()> {
     let (address, max_message) = (listener.local_addr()?, options.max_message);
     println!("echo server on ws://{address}/, for messages of up to {max_message} bytes");
 
-    let stop = stop_by_signal(&poll)?;
+    // The waker lives as long as the loop: what a dropped one has said can be lost before `poll` sees it.
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let stop = stop_by_signal(&waker)?;
     let (mut peers, mut events, mut buf) =
         (Peers::default(), Events::with_capacity(1024), vec![0; 64 * 1024]);
     let began = Instant::now();
@@ -225,11 +227,10 @@ impl Peer {
     }
 }
 
-/// Set by SIGINT and SIGTERM, which wake `poll`.
-fn stop_by_signal(poll: &Poll) -> io::Result<Arc<AtomicBool>> {
+/// Set by SIGINT and SIGTERM, which wake the loop.
+fn stop_by_signal(waker: &Arc<Waker>) -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    let waker = Waker::new(poll.registry(), WAKER)?;
-    let set = Arc::clone(&stop);
+    let (set, waker) = (Arc::clone(&stop), Arc::clone(waker));
     on_signal(move || {
         set.store(true, Ordering::SeqCst);
         let _ = waker.wake();

@@ -52,8 +52,10 @@ async fn serve(options: &Options) -> io::Result<()> {
         }
     })?;
     loop {
-        match first(listener.accept(), stopping.changed()).await {
-            First::One(Ok((stream, _))) => {
+        // In this order: while no file descriptor is left, `accept` is always ready.
+        match first(stopping.changed(), listener.accept()).await {
+            First::One(_) => break,
+            First::Other(Ok((stream, _))) => {
                 let config = options.config;
                 let (stopping, alive) = (stop.subscribe(), alive.clone());
                 tokio::spawn(async move {
@@ -63,8 +65,7 @@ async fn serve(options: &Options) -> io::Result<()> {
                 });
             }
             // Such as too many open files: some will be closed.
-            First::One(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
-            First::Other(_) => break,
+            First::Other(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
     drop(alive);
