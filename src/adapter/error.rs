@@ -38,7 +38,7 @@ impl fmt::Display for Error {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::Url(error) => error.fmt(f),
-            Self::Handshake(error) => error.fmt(f),
+            Self::Handshake(error) => write!(f, "opening handshake: {error}"),
             Self::Redirect(error) => error.fmt(f),
             Self::ProxyHandshake(error) => write!(f, "the proxy's answer: {error}"),
             Self::Refused(response) => refused(f, "server", response),

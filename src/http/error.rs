@@ -130,7 +130,7 @@ impl HandshakeError {
         match self {
             E::HeadTooLarge => (431, "RFC 6585 §5", "the head is longer than the limit"),
             E::TooManyHeaders => (431, "RFC 6585 §5", "the head has more header lines than the limit"),
-            E::Truncated => (400, "RFC 9112 §8", "the stream ended inside the head"),
+            E::Truncated => (400, "RFC 9112 §8", "the stream ended before the head was complete"),
             E::TimedOut => (408, "RFC 9110 §15.5.9", "the head did not arrive in time"),
             E::BareLineFeed => (400, "RFC 9112 §2.2", "a line ends in LF, expected CRLF"),
             E::InvalidRequestLine => {

@@ -14,7 +14,7 @@ use crate::connection::Config;
 use crate::endpoint::{Answer, Endpoint, Server};
 use crate::handshake::{HandshakeError, HttpRequest, Response, UpgradeRequest};
 
-/// Accepts a connection as a server: any target, no subprotocol; see [`accept_with`].
+/// Accepts a connection as a server: any target, any `Origin`, no subprotocol; see [`accept_with`].
 ///
 /// ```no_run
 /// use std::net::TcpListener;

@@ -53,7 +53,9 @@
 //!
 //! [`into_split`](WebSocket::into_split) makes a [`ReadHalf`] and a [`WriteHalf`], without a lock on what is received.
 //! [`WebSocket`] and the halves are also a `Stream` of events and a `Sink` of [`Command`]s, and `futures::StreamExt::split` and
-//! `forward` work on them.
+//! `forward` work on them: `messages.map(Ok).forward(writer)` sends all that comes out of a channel. With `SinkExt` in scope
+//! too, `ws.send(…)` is still the method of this crate, which takes a `&Message`; `SinkExt::send(&mut ws, "Hello")` is the
+//! sink's.
 //!
 //! # Writing
 //!
@@ -191,8 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
     }
 }
 
-/// Accepts a connection as a server with the default configuration: any target, no subprotocol. [`Accepting`] leaves the
-/// decision to you.
+/// Accepts a connection as a server with the default configuration: any target, any `Origin`, no
+/// subprotocol. [`Accepting`] leaves the decision to you.
 ///
 /// A request that is not for a WebSocket is answered with 426. Dropping the future drops the stream.
 ///
