@@ -182,7 +182,7 @@ impl Peer {
     fn turn(&mut self, now: Duration, buf: &mut [u8]) -> bool {
         let Self { stream, server, .. } = self;
         server.handle_timeout(now);
-        let (mut n, mut drained) = (0, false);
+        let (mut n, mut drained, mut answered) = (0, false, 0);
         for reads_left in (0..READS_A_TURN).rev() {
             let mut input = Input::new(&mut buf[..n]);
             while let Some(event) = server.recv(&mut input) {
@@ -193,7 +193,10 @@ impl Peer {
                         server.answer(request.respond(&page));
                     }
                     // What cannot be sent any more, after our Close, needs no answer.
-                    ServerEvent::Open(Event::Message(message)) => drop(server.connection().send(&message)),
+                    ServerEvent::Open(Event::Message(message)) => {
+                        answered += message.len();
+                        let _ = server.connection().send(&message);
+                    }
                     _ => {} // refusals, pings and closing are answered already
                 }
             }
@@ -210,7 +213,7 @@ impl Peer {
                 let _ = stream.shutdown(Shutdown::Write);
             }
             // What is read in the last round of a turn would not be received.
-            if drained || reads_left == 0 || !server.wants_read() {
+            if drained || reads_left == 0 || answered > BYTES_A_TURN || !server.wants_read() {
                 break;
             }
             n = 0;
@@ -242,6 +245,8 @@ const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
 /// So that a flood of one peer, or of new ones, costs no other its turn.
 const READS_A_TURN: usize = 8;
+/// More than so many reads bring, unless they were compressed.
+const BYTES_A_TURN: usize = 1 << 20;
 const ACCEPTED_AT_ONCE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a stop waits for closing handshakes.

@@ -6,11 +6,12 @@ mod support;
 
 use std::io::ErrorKind;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use sansocket::handshake::Response;
+use sansocket::handshake::{Response, UpgradeRequest};
 use sansocket::tokio::{Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, connect};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError, State};
 use support::{Broken, KeptBack, pair, pair_over};
@@ -375,7 +376,8 @@ async fn an_error_in_sending_is_reported_in_receiving() {
 }
 
 /// A stream that is always full of pongs.
-struct Flood;
+#[derive(Clone)]
+struct Flood(Arc<[u8]>);
 
 impl tokio::io::AsyncRead for Flood {
     fn poll_read(
@@ -383,8 +385,8 @@ impl tokio::io::AsyncRead for Flood {
         _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        while buf.remaining() >= 6 {
-            buf.put_slice(b"\x8A\x80\0\0\0\0");
+        while buf.remaining() >= self.0.len() {
+            buf.put_slice(&self.0);
         }
         Poll::Ready(Ok(()))
     }
@@ -409,23 +411,55 @@ impl AsyncWrite for Flood {
 async fn a_flood_leaves_others_their_turn() {
     for way in WAYS {
         let connection = sansocket::Connection::server(Config::default());
-        let ws = WebSocket::from_parts(Flood, connection, Vec::new());
-        let flooded = tokio::spawn(receive_few(ws, way));
-        let mut turns = 0;
-        // Not `yield_now`, which waits for all others.
-        let other = tokio::spawn(std::future::poll_fn(move |cx| {
-            turns += 1;
-            cx.waker().wake_by_ref();
-            if flooded.is_finished() { Poll::Ready(turns) } else { Poll::Pending }
-        }));
-        let turns = other.await.unwrap();
+        let pong = Flood(Arc::from(*b"\x8A\x80\0\0\0\0"));
+        let turns = turns_beside(WebSocket::from_parts(pong, connection, Vec::new()), way, 100_000).await;
         assert!(turns >= 90, "{way:?}: {turns} turns for 100 000 events");
     }
 }
 
-/// 100 000 events.
-async fn receive_few(mut ws: WebSocket<Flood>, way: Way) {
-    let mut left = 100_000_usize;
+/// A few bytes that become a large message are work as well.
+#[tokio::test]
+async fn a_flood_of_compressed_messages_leaves_others_their_turn() {
+    let compressing = || {
+        let headers = [
+            ("host", "a"),
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-extensions", "permessage-deflate"),
+        ];
+        let config = Config::default().deflate(Some(sansocket::deflate::Deflate::default()));
+        UpgradeRequest::from_parts("GET", "/", headers, config).unwrap().accept_parts().1
+    };
+    let mut sender = compressing();
+    sender.send(&Message::from(vec![0; 256 << 10])).unwrap();
+    let sent = sender.output();
+    // A server's frame with a length of 16 bits, as a client masks it with zeros.
+    assert_eq!(sent[..2], [0xC2, 126]);
+    let frame = [&[0xC2, 126 | 0x80], &sent[2..4], &[0; 4], &sent[4..]].concat();
+    for way in WAYS {
+        let ws = WebSocket::from_parts(Flood(frame.clone().into()), compressing(), Vec::new());
+        let turns = turns_beside(ws, way, 70).await;
+        assert!(turns >= 8, "{way:?}: {turns} turns for 70 messages of 256 KiB");
+    }
+}
+
+/// How often another task has its turn while `ws` receives so many events.
+async fn turns_beside(ws: WebSocket<Flood>, way: Way, events: usize) -> usize {
+    let flooded = tokio::spawn(receive_few(ws, way, events));
+    let mut turns = 0;
+    // Not `yield_now`, which waits for all others.
+    let other = tokio::spawn(std::future::poll_fn(move |cx| {
+        turns += 1;
+        cx.waker().wake_by_ref();
+        if flooded.is_finished() { Poll::Ready(turns) } else { Poll::Pending }
+    }));
+    other.await.unwrap()
+}
+
+/// So many events.
+async fn receive_few(mut ws: WebSocket<Flood>, way: Way, mut left: usize) {
     match way {
         Way::Recv => {
             while left > 0 && ws.recv().await.unwrap().is_some() {
@@ -446,7 +480,8 @@ async fn receive_few(mut ws: WebSocket<Flood>, way: Way) {
             }
         }
         Way::Halves | Way::HalvesRead | Way::StreamOfHalves => {
-            let (mut reader, _writer): (ReadHalf<Flood, Flood>, _) = ws.split_with(|_| (Flood, Flood));
+            let (mut reader, _writer): (ReadHalf<Flood, Flood>, _) =
+                ws.split_with(|flood| (flood.clone(), flood));
             match way {
                 Way::Halves => {
                     while left > 0 && reader.recv().await.unwrap().is_some() {

@@ -59,6 +59,7 @@ impl<'b, S, T> Batch<'b, S, T> {
         let event = recv(&mut self.link.endpoint, &mut self.input);
         self.unread.left(&self.input);
         *self.fresh = event.is_some();
+        self.link.turn.handed_out(event.as_ref());
         note(self.close_frame, event.as_ref());
         event
     }

@@ -2,6 +2,8 @@
 
 use core::task::{Context, Poll};
 
+use crate::connection::Event;
+
 /// What is left of a turn.
 ///
 /// A peer that floods keeps its stream readable forever, so that its task would never wait. A runtime looks at its
@@ -15,6 +17,9 @@ const LEN: u16 = 512;
 /// As many events as a read is worth, and the bytes that it brings.
 const READ: usize = 16;
 const BYTES: usize = 512;
+
+/// The payload bytes that an event is worth: decompressed it can be a thousand times what was read.
+const PAYLOAD: usize = 4096;
 
 impl Turn {
     pub(super) const fn new() -> Self {
@@ -31,6 +36,17 @@ impl Turn {
     pub(super) fn event(&mut self) -> bool {
         self.0 = self.0.saturating_sub(1);
         self.0 > 0
+    }
+
+    /// This event was handed out.
+    #[inline]
+    pub(super) fn handed_out(&mut self, event: Option<&Event<'_>>) {
+        let len = match event {
+            Some(Event::Message(message)) => message.len(),
+            Some(Event::Chunk(chunk)) => chunk.data.len(),
+            _ => 0,
+        };
+        self.0 = self.0.saturating_sub(u16::try_from(len / PAYLOAD).unwrap_or(u16::MAX));
     }
 
     /// So many bytes were read.

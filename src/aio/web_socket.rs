@@ -224,6 +224,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
                 Recv::Borrowed | Recv::Owned => connection.recv(input).map(Event::into_owned),
             });
             if let Some(event) = event {
+                link.turn.handed_out(Some(&event));
                 note(&mut self.close_frame, Some(&event));
                 if event.close_code().is_some() {
                     // Nobody who stops here may cost the peer our Close. A stream that is broken will say so again, and

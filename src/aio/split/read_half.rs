@@ -123,6 +123,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                 Recv::Borrowed | Recv::Owned => receiver.recv(input).map(Event::into_owned),
             });
             if let Some(event) = event {
+                self.turn.handed_out(Some(&event));
                 note(&mut self.close_frame, Some(&event));
                 self.shared.reply(receiver, &self.both);
                 return Poll::Ready(Ok(Next::Owned(event)));
@@ -260,6 +261,7 @@ impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
         let event = recv(self.receiver, &mut self.input);
         self.unread.left(&self.input);
         *self.fresh = event.is_some();
+        self.turn.handed_out(event.as_ref());
         note(self.close_frame, event.as_ref());
         self.shared.reply(self.receiver, self.both);
         event
