@@ -77,15 +77,15 @@ fn serve(options: &Options) -> io::Result<()> {
                 stop_at = Some(now + GRACE);
                 peers.close();
             }
-            if peers.map.is_empty() || stop_at <= Some(now) {
-                println!("stopped");
-                return Ok(());
-            }
         }
         if accept_at.is_some_and(|at| at <= now) {
             accept_at = peers.accept(&listener, &poll, options.config).map(|pause| now + pause);
         }
         peers.round(&began, &mut buf);
+        if stop_at.is_some_and(|at| at <= now || peers.map.is_empty()) {
+            println!("stopped");
+            return Ok(());
+        }
     }
 }
 
