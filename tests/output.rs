@@ -92,7 +92,7 @@ impl Model {
             10 => self.send(size, |c, message| {
                 let text: &'static str = Box::leak(String::from_utf8_lossy(message.as_bytes()).into());
                 assert_eq!(text.len(), message.as_bytes().len());
-                c.send_owned(Message::Binary(text.as_bytes().into()))
+                c.send_binary_owned(text.as_bytes())
             }),
             _ => self.write(),
         }

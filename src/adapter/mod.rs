@@ -33,11 +33,12 @@ macro_rules! send_methods {
             self.send(&Message::from(bytes)) $($dot $await)?
         }
 
-        /// Sends a message by value: a large payload is moved, not copied. Otherwise like [`send`](Self::send).
+        /// Sends a message by value: a large payload that is owned is moved, not copied. Otherwise like
+        /// [`send`](Self::send).
         ///
         /// # Errors
         /// See [`send`](Self::send).
-        pub $($async)? fn send_owned(&mut self, message: Message<'static>) -> io::Result<()> {
+        pub $($async)? fn send_owned(&mut self, message: Message<'_>) -> io::Result<()> {
             let mut message = Some(message);
             self.queue(|sender| {
                 // It may be asked again when there is more room: until then the message has to be kept.

@@ -73,6 +73,15 @@ impl<'b, S, T> Batch<'b, S, T> {
         self.link.endpoint.send(message)
     }
 
+    /// Queues a message by value: a large payload that is owned is moved, not copied.
+    ///
+    /// # Errors
+    /// See [`Connection::send_owned`].
+    #[inline]
+    pub fn feed_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        self.link.endpoint.send_owned(message)
+    }
+
     /// The connection, for everything else.
     pub fn connection(&mut self) -> &mut Connection {
         &mut self.link.endpoint

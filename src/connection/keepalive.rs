@@ -79,10 +79,10 @@ impl Timers {
         }
     }
 
-    /// Whether it has to be told what is written.
+    /// Not zero if it has to be told what is written.
     #[inline]
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.stalled.is_some()
+    pub(crate) fn stalled(&self) -> u64 {
+        self.stalled.map_or(0, |since| since.0.get())
     }
 
     /// A message, or a piece of one, was sent or received.

@@ -210,8 +210,13 @@ impl Connection {
         if arrived {
             self.sender.heard(self.receiver.is_message(input, event));
         }
-        if let Some(notice) = self.receiver.reply(event) {
-            self.sender.notice(notice);
+        match event {
+            Some(Event::Ping(payload)) => self.sender.answer_ping(payload),
+            _ => {
+                if let Some(notice) = self.receiver.reply(event) {
+                    self.sender.notice(notice);
+                }
+            }
         }
     }
 
@@ -277,11 +282,22 @@ impl Connection {
     }
 
     /// Sends a message by value. A large payload that is owned is moved to the output, not copied; a client masks it where
-    /// it is.
+    /// it is. One that is borrowed is copied, as by [`send`](Self::send). So a message from [`recv`](Self::recv) may be sent
+    /// on without asking which it is.
+    ///
+    /// ```
+    /// use sansocket::{Config, Connection, Message};
+    /// let mut connection = Connection::server(Config::default());
+    /// connection.send_owned(Message::from("borrowed"))?; // copied
+    /// connection.send_owned(Message::from(vec![7; 100_000]))?; // moved
+    /// # assert_eq!(connection.output_len(), 2 + 8 + 10 + 100_000);
+    /// # Ok::<(), sansocket::SendError>(())
+    /// ```
     ///
     /// # Errors
     /// See [`send`](Self::send). The message is dropped then.
-    pub fn send_owned(&mut self, message: Message<'static>) -> Result<(), SendError> {
+    #[inline]
+    pub fn send_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
         self.sender.send_owned(message)
     }
 
@@ -360,6 +376,13 @@ impl Connection {
     /// sent would tell.
     pub fn compress(&mut self, enabled: bool) {
         self.sender.compress(enabled);
+    }
+
+    /// Whether a message of `len` bytes would be compressed. One that would not may go without a copy, by
+    /// [`send_header`](Self::send_header).
+    #[must_use]
+    pub fn compresses(&self, len: usize) -> bool {
+        self.sender.compresses(len)
     }
 
     /// Sends a Ping with at most 125 bytes of payload (§5.5.2).

@@ -22,11 +22,11 @@ pub(crate) struct Replies {
 }
 
 impl Replies {
-    /// Whether Pongs are in the output that were not written. Without any, and without a payload that the caller
+    /// How many Pongs are in the output that were not written. Without any, and without a payload that the caller
     /// writes, nothing is kept.
     #[inline]
-    pub(crate) fn has_pongs(&self) -> bool {
-        self.pongs > 0
+    pub(crate) fn pongs(&self) -> u64 {
+        u64::from(self.pongs)
     }
 
     /// Whether a Pong may be put into the output, or only the latest one is remembered.

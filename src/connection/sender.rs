@@ -2,6 +2,7 @@
 
 mod frames;
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -131,9 +132,13 @@ impl Sender {
     ///
     /// # Errors
     /// As there.
-    pub fn send_owned(&mut self, message: Message<'static>) -> Result<(), SendError> {
-        let kind = message.kind();
-        self.send_payload(kind, Segment::from(message))
+    #[inline]
+    pub fn send_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        match message {
+            Message::Text(Cow::Owned(text)) => self.send_payload(Kind::Text, text.into()),
+            Message::Binary(Cow::Owned(bytes)) => self.send_payload(Kind::Binary, bytes.into()),
+            borrowed => self.send(&borrowed),
+        }
     }
 
     /// See [`Connection::send_binary_owned`](super::Connection::send_binary_owned).
@@ -144,6 +149,7 @@ impl Sender {
         self.send_payload(Kind::Binary, payload.into())
     }
 
+    #[inline(never)]
     fn send_payload(&mut self, kind: Kind, payload: Segment) -> Result<(), SendError> {
         let len = payload.len();
         if len < MOVED_FROM || self.compresses(len) {
@@ -158,9 +164,10 @@ impl Sender {
         Ok(())
     }
 
-    /// Whether a message of `len` bytes is going to be compressed.
+    /// See [`Connection::compresses`](super::Connection::compresses).
     #[inline]
-    pub(crate) fn compresses(&self, len: usize) -> bool {
+    #[must_use]
+    pub fn compresses(&self, len: usize) -> bool {
         self.deflater.as_ref().is_some_and(|deflater| deflater.wants(len))
     }
 
@@ -312,16 +319,8 @@ impl Sender {
         if notice.heard {
             self.heard(notice.message);
         }
-        // "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already
-        // received a Close frame" (§5.5.2).
-        if let Some(payload) = notice.pong
-            && self.state.awaits_close()
-        {
-            if self.takes_pong() {
-                self.push_pong(&payload);
-            } else {
-                self.replies.keep_pong(payload);
-            }
+        if let Some(payload) = &notice.pong {
+            self.answer_ping(payload);
         }
         match notice.end {
             None => {}
@@ -349,6 +348,18 @@ impl Sender {
         }
         if notice.eof {
             self.conclude(Step::End);
+        }
+    }
+
+    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
+    /// frame" (§5.5.2).
+    pub(crate) fn answer_ping(&mut self, payload: &ControlPayload) {
+        if self.state.awaits_close() {
+            if self.takes_pong() {
+                self.push_pong(payload);
+            } else {
+                self.replies.keep_pong(*payload);
+            }
         }
     }
 
@@ -447,10 +458,8 @@ impl Sender {
     pub fn output_written(&mut self, n: usize) {
         // All of it, as most of the time.
         if self.output.is_all_in_tail(n)
-            && self.owed == 0
             && self.state == State::Open
-            && !self.replies.has_pongs()
-            && !self.timers.is_stalled()
+            && self.owed | self.replies.pongs() | self.timers.stalled() == 0
         {
             self.output.tail_written();
         } else {

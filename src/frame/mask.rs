@@ -76,7 +76,15 @@ impl Mask {
         for block in from.chunks(4096) {
             let start = to.len();
             to.extend_from_slice(block);
-            self.apply(&mut to[start..]);
+            let block = &mut to[start..];
+            match block.len() {
+                // A start at a cache line would cost such a short one more than it brings.
+                LONG..ALIGNED_FROM => {
+                    self.apply_words(block);
+                    self = self.after(block.len());
+                }
+                _ => self.apply(block),
+            }
         }
     }
 
@@ -200,6 +208,10 @@ impl Mask {
 
 /// From how many bytes on the work is worth a call.
 const LONG: usize = 128;
+
+/// From how many bytes on what was just copied is masked from a cache line's start on.
+#[cfg(feature = "alloc")]
+const ALIGNED_FROM: usize = 1024;
 
 /// Which of the processor's vector instructions are used.
 #[cfg(feature = "simd")]

@@ -117,6 +117,15 @@ impl<'b, S> Batch<'b, S> {
         self.connection.send(message)
     }
 
+    /// Queues a message by value: a large payload that is owned is moved, not copied.
+    ///
+    /// # Errors
+    /// See [`Connection::send_owned`].
+    #[inline]
+    pub fn feed_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        self.connection.send_owned(message)
+    }
+
     /// The connection, for everything else.
     pub fn connection(&mut self) -> &mut Connection {
         self.connection
