@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use common::{Options, on_signal, page};
 use sansocket::net::{self, Accepting, Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Event, SendError};
+use sansocket::{CloseCode, Config, Event, State};
 
 fn main() -> ExitCode {
     match serve(&Options::parse("echo_server")) {
@@ -121,11 +121,14 @@ fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
         match ws.read() {
             Ok(Some(mut batch)) => {
                 while let Some(event) = batch.recv() {
-                    if let Event::Message(message) = event {
-                        match batch.feed(&message) {
-                            // What arrives after our own Close has no answer.
-                            Ok(()) | Err(SendError::Closed) => {}
-                            Err(error) => return Err(error.into()),
+                    if let Event::Message(message) = event
+                        // What arrives after our own Close has no answer.
+                        && batch.connection().state() == State::Open
+                    {
+                        if message.len() < DIRECT_FROM {
+                            batch.feed_owned(message)?;
+                        } else {
+                            batch.send(&message)?;
                         }
                     }
                 }
@@ -142,3 +145,5 @@ fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
 
 /// How often a waiting connection looks whether the server is stopping.
 const TICK: Duration = Duration::from_millis(500);
+/// From this size on a message is written at once, from where it was read.
+const DIRECT_FROM: usize = 16 * 1024;

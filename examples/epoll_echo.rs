@@ -10,7 +10,7 @@
 mod common;
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
 use std::net::Shutdown;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use common::{Options, on_signal, page};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use sansocket::{CloseCode, Config, Event, Input, Server, ServerEvent};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ReadBuffer, Server, ServerEvent};
 
 fn main() -> ExitCode {
     match serve(&Options::parse("epoll_echo")) {
@@ -47,8 +47,7 @@ fn serve(options: &Options) -> io::Result<()> {
     // The waker lives as long as the loop: what a dropped one has said can be lost before `poll` sees it.
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let stop = stop_by_signal(&waker)?;
-    let (mut peers, mut events, mut buf) =
-        (Peers::default(), Events::with_capacity(1024), vec![0; 64 * 1024]);
+    let (mut peers, mut events) = (Peers::default(), Events::with_capacity(1024));
     let began = Instant::now();
     // The listener tells of new connections once: until when to wait before what failed is tried again.
     let (mut accept_at, mut stop_at) = (None, None);
@@ -81,7 +80,7 @@ fn serve(options: &Options) -> io::Result<()> {
         if accept_at.is_some_and(|at| at <= now) {
             accept_at = peers.accept(&listener, &poll, options.config).map(|pause| now + pause);
         }
-        peers.round(&began, &mut buf);
+        peers.round(&began);
         if stop_at.is_some_and(|at| at <= now || peers.map.is_empty()) {
             println!("stopped");
             return Ok(());
@@ -97,11 +96,15 @@ struct Peers {
     turns: BTreeSet<Token>,
     /// When whose turn comes without a word of the socket.
     deadlines: BTreeSet<(Duration, Token)>,
+    /// Those that nobody has.
+    buffers: Vec<ReadBuffer>,
 }
 
 struct Peer {
     stream: TcpStream,
     server: Server,
+    /// Only between the reads of one message: who waits for one has no memory here.
+    buffer: Option<ReadBuffer>,
     /// The end of the stream is to be read; the socket tells it once.
     over: bool,
     shut_down: bool,
@@ -135,8 +138,9 @@ impl Peers {
             let _ = stream.set_nodelay(true);
             if poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
                 let server = Server::new(config);
-                self.map
-                    .insert(token, Peer { stream, server, over: false, shut_down: false, deadline: None });
+                let peer =
+                    Peer { stream, server, buffer: None, over: false, shut_down: false, deadline: None };
+                self.map.insert(token, peer);
                 self.turns.insert(token); // its clock starts
             }
         }
@@ -144,7 +148,7 @@ impl Peers {
     }
 
     /// One turn for everybody whose turn it is; one who has more to read has another in the next round.
-    fn round(&mut self, began: &Instant, buf: &mut [u8]) {
+    fn round(&mut self, began: &Instant) {
         while let Some(&(deadline, token)) = self.deadlines.first()
             && deadline <= began.elapsed()
         {
@@ -153,8 +157,15 @@ impl Peers {
         }
         for token in mem::take(&mut self.turns) {
             let Some(peer) = self.map.get_mut(&token) else { continue };
-            if peer.turn(began.elapsed(), buf) {
+            let buffer = peer.buffer.take().or_else(|| self.buffers.pop());
+            let mut buffer = buffer.unwrap_or_else(|| ReadBuffer::new(READ, MAX_FRAME));
+            if peer.turn(began.elapsed(), &mut buffer) {
                 self.turns.insert(token);
+            }
+            if !buffer.is_empty() {
+                peer.buffer = Some(buffer);
+            } else if self.buffers.len() < SPARE_BUFFERS {
+                self.buffers.push(buffer);
             }
             let next = peer.server.next_timeout();
             if let Some(old) = mem::replace(&mut peer.deadline, next) {
@@ -179,12 +190,12 @@ impl Peers {
 
 impl Peer {
     /// Reads, answers and writes; true if there may be more to read, for which the turn is too short.
-    fn turn(&mut self, now: Duration, buf: &mut [u8]) -> bool {
+    fn turn(&mut self, now: Duration, buffer: &mut ReadBuffer) -> bool {
         let Self { stream, server, .. } = self;
         server.handle_timeout(now);
-        let (mut n, mut drained, mut answered) = (0, false, 0);
+        let (mut drained, mut answered) = (false, 0);
         for reads_left in (0..READS_A_TURN).rev() {
-            let mut input = Input::new(&mut buf[..n]);
+            let mut input = buffer.input();
             while let Some(event) = server.recv(&mut input) {
                 match event {
                     ServerEvent::Upgrade(request) => server.answer(request.accept()),
@@ -192,16 +203,16 @@ impl Peer {
                         let page = page(request.path());
                         server.answer(request.respond(&page));
                     }
-                    // What cannot be sent any more, after our Close, needs no answer.
                     ServerEvent::Open(Event::Message(message)) => {
                         answered += message.len();
-                        let _ = server.connection().send(&message);
+                        echo(stream, server.connection(), message);
                     }
                     _ => {} // refusals, pings and closing are answered already
                 }
             }
+            drop(input);
             while server.wants_write() {
-                match stream.write(server.output()) {
+                match write(stream, server.connection(), &[]) {
                     Ok(written) => server.output_written(written),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -216,17 +227,64 @@ impl Peer {
             if drained || reads_left == 0 || answered > BYTES_A_TURN || !server.wants_read() {
                 break;
             }
-            n = 0;
-            match stream.read(buf) {
+            let space = buffer.space();
+            let len = space.len();
+            match stream.read(space) {
                 Ok(0) => server.recv_eof(),
                 // Whatever comes behind a short read wakes us again.
-                Ok(read) => (n, drained) = (read, read < buf.len() && !self.over),
+                Ok(read) => {
+                    buffer.filled(read);
+                    drained = read < len && !self.over;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => drained = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => server.recv_error(),
             }
         }
         !drained && server.wants_read()
+    }
+}
+
+/// Sends a message back; a large one from where it was read, as far as the socket takes it now.
+fn echo(stream: &mut TcpStream, connection: &mut Connection, message: Message<'_>) {
+    let payload = message.as_bytes();
+    if payload.len() < DIRECT_FROM || connection.compresses(payload.len()) || connection.output_len() > 0 {
+        // What cannot be sent any more, after our Close, needs no answer.
+        let _ = connection.send_owned(message);
+        return;
+    }
+    if connection.send_header(message.kind(), payload.len()).is_err() {
+        return;
+    }
+    let mut rest = payload;
+    while !rest.is_empty() {
+        match write(stream, connection, rest) {
+            Ok(written) => {
+                connection.output_written(written);
+                let owed = usize::try_from(connection.payload_owed()).unwrap_or(0);
+                rest = &payload[payload.len() - owed..];
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Whatever is wrong, the next write tells.
+            Err(_) => {
+                connection.buffer_payload(rest);
+                break;
+            }
+        }
+    }
+}
+
+/// Writes some of the output, and of the payload behind it: what is large lies there in a piece of its own.
+fn write(stream: &mut TcpStream, connection: &Connection, payload: &[u8]) -> io::Result<usize> {
+    let mut slices = [&[][..]; SLICES];
+    let mut n = connection.output_slices(&mut slices);
+    if n < SLICES && !payload.is_empty() {
+        slices[n] = payload;
+        n += 1;
+    }
+    match n {
+        1 => stream.write(slices[0]),
+        _ => stream.write_vectored(&slices.map(IoSlice::new)[..n]),
     }
 }
 
@@ -247,6 +305,15 @@ const WAKER: Token = Token(1);
 const READS_A_TURN: usize = 8;
 /// More than so many reads bring, unless they were compressed.
 const BYTES_A_TURN: usize = 1 << 20;
+/// How much is read at once.
+const READ: usize = 256 * 1024;
+/// A longer frame is received piece by piece.
+const MAX_FRAME: usize = 4 << 20;
+const SPARE_BUFFERS: usize = 4;
+/// From this size on a message is written from where it is.
+const DIRECT_FROM: usize = 16 * 1024;
+/// How many pieces of the output are written at once.
+const SLICES: usize = 8;
 const ACCEPTED_AT_ONCE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a stop waits for closing handshakes.

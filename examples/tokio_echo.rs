@@ -17,7 +17,7 @@ use std::time::Duration;
 use common::{Options, on_signal, page};
 use first::{First, first};
 use sansocket::tokio::{Accepting, Error, Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Event, SendError};
+use sansocket::{CloseCode, Config, Event, State};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -104,13 +104,19 @@ async fn echo(mut ws: WebSocket<TcpStream>, mut stopping: watch::Receiver<bool>)
         };
         let Some(mut batch) = batch else { return Ok(()) };
         while let Some(event) = batch.recv() {
-            if let Event::Message(message) = event {
-                match batch.feed(&message) {
-                    // What arrives after our own Close has no answer.
-                    Ok(()) | Err(SendError::Closed) => {}
-                    Err(error) => return Err(error.into()),
+            if let Event::Message(message) = event
+                // What arrives after our own Close has no answer.
+                && batch.connection().state() == State::Open
+            {
+                if message.len() < DIRECT_FROM {
+                    batch.feed_owned(message)?;
+                } else {
+                    batch.send(&message).await?;
                 }
             }
         }
     }
 }
+
+/// From this size on a message is written at once, from where it was read.
+const DIRECT_FROM: usize = 16 * 1024;
