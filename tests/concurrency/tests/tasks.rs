@@ -1,0 +1,213 @@
+//! The halves of `aio` in two tasks, and one WebSocket in two tasks as behind `futures::StreamExt::split`: no wake-up lost, whatever
+//! the schedule. No time passes, so that who is not woken waits forever, which shuttle reports.
+
+mod common;
+#[path = "tasks/stream.rs"]
+mod stream;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use common::{HOUR, MESSAGES, check_without_time, text};
+use futures_core::Stream as _;
+use futures_sink::Sink;
+use sansocket::aio::{Command, WebSocket};
+use sansocket::{CloseCode, Config, Connection, Event, State};
+use shuttle::future::{block_on, spawn};
+use stream::{Clock, End, stream};
+
+type Socket = WebSocket<End, Clock>;
+
+fn patient() -> Config {
+    Config::default().write_timeout(Some(HOUR)).close_timeout(HOUR).high_water(32)
+}
+
+fn pair(room: usize) -> (Socket, Socket) {
+    let (near, far) = stream(room);
+    let client = Connection::client(patient(), |bytes: &mut [u8]| bytes.fill(7));
+    let server = Socket::over(near, Connection::server(patient()), vec![], Clock);
+    (server, Socket::over(far, client, vec![], Clock))
+}
+
+/// The peer, in one task: echoes, pings, and ends when the other end does.
+async fn echo(mut ws: Socket) {
+    let mut received = 0;
+    while let Some(event) = ws.recv().await.expect("the stream is there") {
+        match event.into_owned() {
+            Event::Message(message) => {
+                assert_eq!(message.as_bytes(), text(received).as_bytes());
+                ws.ping(&[received as u8]).await.expect("it is open");
+                ws.send(&message).await.expect("it is open");
+                received += 1;
+            }
+            Event::Pong(_) => {}
+            Event::Close(frame) => assert_eq!(frame.map(|frame| frame.code()), Some(CloseCode::NORMAL)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(received, MESSAGES);
+}
+
+/// What the reader of the other end finds.
+#[derive(Default)]
+struct Heard {
+    messages: usize,
+    closes: usize,
+}
+
+impl Heard {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Message(message) => {
+                assert_eq!(message.as_bytes(), text(self.messages).as_bytes());
+                self.messages += 1;
+            }
+            Event::Close(_) => self.closes += 1,
+            Event::Ping(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn check(&self) {
+        assert_eq!((self.messages, self.closes), (MESSAGES, 1));
+    }
+}
+
+#[test]
+fn halves_in_two_tasks() {
+    for room in [8, 64] {
+        check_without_time(move || {
+            let (server, client) = pair(room);
+            let peer = spawn(echo(client));
+            let (mut reader, mut writer) = server.split_with(|stream| (stream.clone(), stream));
+            let writing = spawn(async move {
+                for i in 0..MESSAGES {
+                    writer.send_text(&text(i)).await.expect("it is open");
+                }
+                writer.close(CloseCode::NORMAL, "").await.expect("the stream is there");
+                writer
+            });
+            block_on(async {
+                let mut heard = Heard::default();
+                while let Some(event) = reader.recv().await.expect("the stream is there") {
+                    heard.event(&event);
+                }
+                heard.check();
+                assert_eq!(writing.await.expect("the writer ends").state(), State::Ended);
+                peer.await.expect("the peer ends");
+            });
+        });
+    }
+}
+
+#[test]
+fn a_flush_is_woken_though_the_reader_writes() {
+    check_without_time(|| {
+        let (server, client) = pair(8);
+        let peer = spawn(echo(client));
+        let (mut reader, mut writer) = server.split_with(|stream| (stream.clone(), stream));
+        let writing = spawn(async move {
+            for i in 0..MESSAGES {
+                writer.feed(&text(i).into()).expect("there is room in the output");
+            }
+            writer.flush().await.expect("the peer reads");
+            writer.close(CloseCode::NORMAL, "").await.expect("the stream is there");
+        });
+        block_on(async {
+            let mut heard = Heard::default();
+            while let Some(event) = reader.recv().await.expect("the stream is there") {
+                heard.event(&event);
+            }
+            heard.check();
+            writing.await.expect("the writer ends");
+            peer.await.expect("the peer ends");
+        });
+    });
+}
+
+/// What `futures::StreamExt::split` does: one WebSocket behind a lock that is held for one poll.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Socket>>);
+
+impl Shared {
+    async fn next(&self) -> Option<Event<'static>> {
+        let event = poll_fn(|cx| Pin::new(&mut *self.0.lock().expect("no task panics")).poll_next(cx)).await;
+        event.map(|event| event.expect("the stream is there"))
+    }
+
+    async fn sink(&self, poll: impl Fn(Pin<&mut Socket>, &mut Context<'_>) -> Poll<std::io::Result<()>>) {
+        let polled = poll_fn(|cx| poll(Pin::new(&mut *self.0.lock().expect("no task panics")), cx)).await;
+        polled.expect("the stream is there");
+    }
+
+    async fn send(&self, command: Command) {
+        self.sink(|ws, cx| Sink::<Command>::poll_ready(ws, cx)).await;
+        {
+            let mut ws = self.0.lock().expect("no task panics");
+            Sink::start_send(Pin::new(&mut *ws), command).expect("it is open");
+        }
+        self.sink(|ws, cx| Sink::<Command>::poll_flush(ws, cx)).await;
+    }
+}
+
+#[test]
+fn one_websocket_as_stream_and_sink_in_two_tasks() {
+    for room in [8, 64] {
+        check_without_time(move || {
+            let (server, client) = pair(room);
+            let peer = spawn(echo(client));
+            let shared = Shared(Arc::new(Mutex::new(server)));
+            let writing = spawn({
+                let shared = shared.clone();
+                async move {
+                    for i in 0..MESSAGES {
+                        shared.send(text(i).into()).await;
+                    }
+                    shared.sink(|ws, cx| Sink::<Command>::poll_close(ws, cx)).await;
+                }
+            });
+            block_on(async {
+                let mut heard = Heard::default();
+                while let Some(event) = shared.next().await {
+                    heard.event(&event);
+                }
+                heard.check();
+                writing.await.expect("the writer ends");
+                peer.await.expect("the peer ends");
+            });
+        });
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_wakes_both_tasks() {
+    check_without_time(|| {
+        let (near, far) = stream(8);
+        let server = Socket::over(near, Connection::server(patient()), vec![], Clock);
+        let (mut reader, mut writer) = server.split_with(|stream| (stream.clone(), stream));
+        let writing = spawn(async move {
+            for i in 0..100 {
+                if writer.send_text(&text(i)).await.is_err() {
+                    return;
+                }
+            }
+            panic!("the stream takes what nobody reads");
+        });
+        let breaking = spawn(async move { far.reset() });
+        block_on(async {
+            let mut ends = 0;
+            loop {
+                match reader.recv().await {
+                    Ok(Some(Event::Failed(_))) | Err(_) => ends += 1,
+                    Ok(Some(event)) => panic!("{event:?}"),
+                    Ok(None) => break,
+                }
+            }
+            assert_eq!(ends, 1);
+            writing.await.expect("the writer ends");
+            breaking.await.expect("it ends");
+        });
+    });
+}
