@@ -127,6 +127,39 @@ fn a_flush_is_woken_though_the_reader_writes() {
     });
 }
 
+#[test]
+fn what_a_dropped_flush_leaves_is_written_by_the_reader() {
+    check_without_time(|| {
+        let (server, mut client) = pair(8);
+        let peer = spawn(async move {
+            for i in 0..MESSAGES {
+                let event = client.recv().await.expect("the stream is there");
+                assert_eq!(event, Some(Event::Message(text(i).into())));
+            }
+            client.close(CloseCode::NORMAL, "").await.expect("the stream is there");
+            client.finish().await.expect("the stream is there");
+        });
+        let (mut reader, mut writer) = server.split_with(|stream| (stream.clone(), stream));
+        let writing = spawn(async move {
+            for i in 0..MESSAGES {
+                writer.feed(&text(i).into()).expect("there is room in the output");
+            }
+            let mut flush = Box::pin(writer.flush());
+            let _ = poll_fn(|cx| Poll::Ready(flush.as_mut().poll(cx))).await;
+            drop(flush);
+            // It stays, and does nothing.
+            writer
+        });
+        block_on(async {
+            let event = reader.recv().await.expect("the stream is there");
+            assert!(matches!(event, Some(Event::Close(_))), "{event:?}");
+            assert_eq!(reader.recv().await.expect("the stream is there"), None);
+            assert_eq!(writing.await.expect("the writer ends").state(), State::Ended);
+            peer.await.expect("the peer ends");
+        });
+    });
+}
+
 /// What `futures::StreamExt::split` does: one WebSocket behind a lock that is held for one poll.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Socket>>);
