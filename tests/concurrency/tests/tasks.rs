@@ -176,12 +176,12 @@ impl Shared {
     }
 
     async fn send(&self, command: Command) {
-        self.sink(|ws, cx| Sink::<Command>::poll_ready(ws, cx)).await;
+        self.sink(Sink::<Command>::poll_ready).await;
         {
             let mut ws = self.0.lock().expect("no task panics");
             Sink::start_send(Pin::new(&mut *ws), command).expect("it is open");
         }
-        self.sink(|ws, cx| Sink::<Command>::poll_flush(ws, cx)).await;
+        self.sink(Sink::<Command>::poll_flush).await;
     }
 }
 
@@ -198,7 +198,7 @@ fn one_websocket_as_stream_and_sink_in_two_tasks() {
                     for i in 0..MESSAGES {
                         shared.send(text(i).into()).await;
                     }
-                    shared.sink(|ws, cx| Sink::<Command>::poll_close(ws, cx)).await;
+                    shared.sink(Sink::<Command>::poll_close).await;
                 }
             });
             block_on(async {
