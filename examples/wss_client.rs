@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while let Some(event) = ws.recv()? {
         match event {
             Event::Message(message) => {
-                println!("{message:?}");
+                println!("{}", message.as_text().unwrap_or("(binary)"));
                 ws.close(CloseCode::NORMAL, "")?;
             }
             Event::Failed(error) => return Err(error.into()),

@@ -25,7 +25,7 @@ use crate::handshake::{HandshakeError, HttpRequest, Response, UpgradeRequest};
 ///     std::thread::spawn(move || {
 ///         while let Ok(Some(event)) = ws.recv() {
 ///             if let Event::Message(message) = event {
-///                 println!("{message:?}");
+///                 println!("{}", message.as_text().unwrap_or("(binary)"));
 ///             }
 ///         }
 ///     });

@@ -24,7 +24,7 @@ use crate::random::OsRandom;
 /// ws.send_text("Hello")?;
 /// while let Some(event) = ws.recv()? {
 ///     if let Event::Message(message) = event {
-///         println!("{message:?}");
+///         println!("{}", message.as_text().unwrap_or("(binary)"));
 ///         ws.close(sansocket::CloseCode::NORMAL, "")?;
 ///     }
 /// }

@@ -11,7 +11,7 @@
 //! while let Some(event) = ws.recv().await? {
 //!     match event {
 //!         Event::Message(message) => {
-//!             println!("{message:?}");
+//!             println!("{}", message.as_text().unwrap_or("(binary)"));
 //!             ws.close(CloseCode::NORMAL, "").await?; // and receive on, until the connection is over
 //!         }
 //!         _ => {} // pings are answered already
@@ -208,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
 ///         let mut ws = accept(stream).await?;
 ///         while let Some(event) = ws.recv().await? {
 ///             if let Event::Message(message) = event {
-///                 println!("{message:?}");
+///                 println!("{}", message.as_text().unwrap_or("(binary)"));
 ///             }
 ///         }
 ///         Ok::<(), sansocket::tokio::Error>(())
