@@ -1,0 +1,101 @@
+//! How the [`Sender`] carries out what the receiver tells it, and answers the peer.
+
+use alloc::string::ToString;
+use core::mem;
+
+use super::Sender;
+use crate::connection::notice::{End, Notice};
+use crate::connection::state::{State, Step};
+use crate::frame::{CloseFrame, ControlPayload, Opcode};
+
+impl Sender {
+    /// Carries out what the [`Receiver`](crate::Receiver) has told; see [`Notice`].
+    pub fn notice(&mut self, notice: Notice) {
+        if notice.heard {
+            self.heard(notice.message);
+        }
+        if let Some(payload) = &notice.pong {
+            self.answer_ping(payload);
+        }
+        match notice.end {
+            None => {}
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
+            // MUST send a Close frame in response. (When sending a Close frame in response, the endpoint
+            // typically echos the status code it received.)" (§5.5.1)
+            Some(End::Close(code)) => {
+                let before = self.conclude(Step::ReceiveClose);
+                if before == State::Open {
+                    let frame = code.map(|code| CloseFrame::new(code, ""));
+                    self.push_close(frame.as_ref().map_or(&[], CloseFrame::as_bytes));
+                }
+            }
+            // "the endpoint SHOULD send a Close frame with an appropriate status code before proceeding to
+            // _Close the WebSocket Connection_" (§7.1.7).
+            Some(End::Fail(error)) => {
+                let before = self.conclude(Step::Fail);
+                match error.close_code() {
+                    Some(code) if before == State::Open => {
+                        self.push_close(CloseFrame::new(code, &error.to_string()).as_bytes());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if notice.eof {
+            self.conclude(Step::End);
+        }
+    }
+
+    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
+    /// frame" (§5.5.2).
+    pub(crate) fn answer_ping(&mut self, payload: &ControlPayload) {
+        if self.state.awaits_close() {
+            if self.takes_pong() {
+                self.push_pong(payload);
+            } else {
+                self.replies.keep_pong(*payload);
+            }
+        }
+    }
+
+    /// Moves on by a step of the peer's, after which it wants no more Pongs or messages, and tells the state
+    /// before.
+    pub(super) fn conclude(&mut self, step: Step) -> State {
+        self.replies.take_pong();
+        self.deflater = None;
+        let after = self.state.after(step);
+        mem::replace(&mut self.state, after)
+    }
+
+    pub(super) fn push_close(&mut self, payload: &[u8]) {
+        if self.owed == 0 {
+            self.push_control(Opcode::Close, payload);
+        } else if let Some(payload) = ControlPayload::new(payload) {
+            self.replies.keep_close(payload);
+        }
+    }
+
+    /// Whether a Pong may be put into the output now.
+    fn takes_pong(&self) -> bool {
+        self.owed == 0 && self.replies.takes_pong()
+    }
+
+    fn push_pong(&mut self, payload: &[u8]) {
+        self.push_control(Opcode::Pong, payload);
+        self.replies.pong_pushed(self.output.len());
+    }
+
+    /// Puts the replies that wait into the output, if there is nothing left to wait for.
+    pub(super) fn send_replies(&mut self) {
+        if self.takes_pong()
+            && let Some(payload) = self.replies.take_pong()
+        {
+            self.push_pong(&payload);
+        }
+        if self.owed == 0
+            && let Some(payload) = self.replies.take_close()
+        {
+            self.push_control(Opcode::Close, &payload);
+        }
+    }
+}
