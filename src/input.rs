@@ -24,7 +24,7 @@ pub struct Input<'b> {
 #[cfg(feature = "alloc")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Hold {
-    /// How long a frame may be to stay until it is complete; 0: none may.
+    /// The maximum payload of a frame that stays until it is complete; 0: none does.
     pub(crate) max_frame: usize,
     /// How many bytes were lent. What is below is about the frame at the front of these.
     pub(crate) lent: usize,

@@ -67,7 +67,7 @@ pub(crate) fn body(data: &[u8]) {
             assert!(events <= kept + 2, "I3");
         }
         drop(input);
-        assert!(buffer.unread().len() <= max_frame.max(14), "I11: no more than may be kept");
+        assert!(buffer.unread().len() <= max_frame + 14, "I11: no more than may be kept");
         if reads.releases >> (turn % 32) & 1 == 1 {
             let unread = buffer.unread().to_vec();
             buffer.release();

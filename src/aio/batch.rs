@@ -37,29 +37,36 @@ impl<'b, S, T> Batch<'b, S, T> {
     }
 
     /// The next event, borrowing from the read buffer; `None`: that was all.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Option<Event<'b>> {
-        self.next(Connection::recv)
+        if self.link.turn.is_over() {
+            return None;
+        }
+        match self.link.endpoint.recv_whole(&mut self.input) {
+            Some(message) => {
+                self.unread.left(&self.input);
+                *self.fresh = true;
+                self.link.turn.event(message.len());
+                Some(Event::Message(message))
+            }
+            None => self.next(Connection::recv_any),
+        }
     }
 
     /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
-    #[inline]
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
-        self.next(Connection::recv_chunk)
+        if self.link.turn.is_over() { None } else { self.next(Connection::recv_chunk) }
     }
 
-    #[inline]
+    #[cold]
     fn next(
         &mut self,
         recv: impl FnOnce(&mut Connection, &mut Input<'b>) -> Option<Event<'b>>,
     ) -> Option<Event<'b>> {
-        if !self.link.turn.event() {
-            return None;
-        }
         let event = recv(&mut self.link.endpoint, &mut self.input);
         self.unread.left(&self.input);
         *self.fresh = event.is_some();
-        self.link.turn.handed_out(event.as_ref());
+        self.link.turn.event(event.as_ref().map_or(0, Event::payload_len));
         note(self.close_frame, event.as_ref());
         event
     }
@@ -103,6 +110,6 @@ impl<S: Io<T>, T: Timer> Batch<'_, S, T> {
 #[inline]
 pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
     if let Some(Event::Close(Some(frame))) = event {
-        *close_frame = Some(Box::new(*frame));
+        *close_frame = Some(frame.clone());
     }
 }

@@ -111,7 +111,7 @@ impl From<Event<'static>> for Command {
         match event {
             Event::Message(message) => Self::Message(message),
             Event::Chunk(Chunk { data, last, .. }) => Self::Fragment { data, last },
-            Event::Close(frame) => Self::Close(frame),
+            Event::Close(frame) => Self::Close(frame.map(|frame| *frame)),
             Event::Ping(_) | Event::Pong(_) | Event::Failed(_) => Self::Flush,
         }
     }

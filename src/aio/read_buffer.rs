@@ -12,8 +12,8 @@ use crate::input::Input;
 /// How much is read at a time. Over TCP that gives 1.5 to 2.5 times the throughput of 16 KiB, and 128 KiB no more.
 const SIZE: u32 = 64 * 1024;
 
-/// How long a frame may be to be lent where it was read into, though it came in several reads.
-const MAX_FRAME: usize = 1 << 20;
+/// The maximum payload of a frame that is borrowed from where it was read into, though it came in several reads.
+const MAX_FRAME: usize = 4 << 20;
 
 /// What was read and not received yet.
 ///

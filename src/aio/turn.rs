@@ -2,8 +2,6 @@
 
 use core::task::{Context, Poll};
 
-use crate::connection::Event;
-
 /// What is left of a turn.
 ///
 /// A peer that floods keeps its stream readable forever, so that its task would never wait. A runtime looks at its
@@ -31,22 +29,16 @@ impl Turn {
         self.0 = LEN;
     }
 
-    /// An event is handed out; whether there may be more of them in this turn.
+    /// Whether the next event has to wait for the next turn.
     #[inline]
-    pub(super) fn event(&mut self) -> bool {
-        self.0 = self.0.saturating_sub(1);
-        self.0 > 0
+    pub(super) fn is_over(&self) -> bool {
+        self.0 == 0
     }
 
-    /// This event was handed out.
+    /// An event with a payload of this length is handed out.
     #[inline]
-    pub(super) fn handed_out(&mut self, event: Option<&Event<'_>>) {
-        let len = match event {
-            Some(Event::Message(message)) => message.len(),
-            Some(Event::Chunk(chunk)) => chunk.data.len(),
-            _ => 0,
-        };
-        self.0 = self.0.saturating_sub(u16::try_from(len / PAYLOAD).unwrap_or(u16::MAX));
+    pub(super) fn event(&mut self, payload: usize) {
+        self.0 = self.0.saturating_sub(u16::try_from(1 + payload / PAYLOAD).unwrap_or(u16::MAX));
     }
 
     /// So many bytes were read.

@@ -213,9 +213,9 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
     fn poll_next(&mut self, cx: &mut Context<'_>, recv: Recv) -> Poll<io::Result<Next>> {
         loop {
             ready!(self.driver.link.turn.poll(cx));
-            self.driver.link.turn.event();
             let Driver { link, buffer } = &mut self.driver;
             if recv == Recv::Borrowed && link.endpoint.is_whole(buffer.unread()) {
+                link.turn.event(0);
                 return Poll::Ready(Ok(Next::Borrowed));
             }
             let connection = &mut link.endpoint;
@@ -224,7 +224,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
                 Recv::Borrowed | Recv::Owned => connection.recv(input).map(Event::into_owned),
             });
             if let Some(event) = event {
-                link.turn.handed_out(Some(&event));
+                link.turn.event(event.payload_len());
                 note(&mut self.close_frame, Some(&event));
                 if event.close_code().is_some() {
                     // Nobody who stops here may cost the peer our Close. A stream that is broken will say so again, and

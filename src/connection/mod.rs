@@ -188,14 +188,26 @@ impl Connection {
     /// ```
     #[inline(always)]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        // Not in a function of its own: moving the message there costs as much as all the rest.
-        if let Some(message) = self.receiver.recv_whole(input) {
-            self.sender.heard(true);
+        if let Some(message) = self.recv_whole(input) {
             return Some(Event::Message(message));
         }
         self.recv_any(input)
     }
 
+    /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
+    /// [`recv_any`](Self::recv_any).
+    ///
+    /// Always inlined: moving the message out of a function of its own costs as much as all the rest.
+    #[inline(always)]
+    pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
+        let message = self.receiver.recv_whole(input);
+        if message.is_some() {
+            self.sender.heard(true);
+        }
+        message
+    }
+
+    #[cold]
     #[inline(never)]
     pub(crate) fn recv_any<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         let arrived = input.has_new();

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use crate::error::ProtocolError;
-use crate::frame::{CloseCode, CloseFrame, ControlPayload};
+use crate::frame::{CloseCode, ControlPayload};
 
 /// What a [`Receiver`](super::Receiver) has the [`Sender`](super::Sender) do or know.
 ///
@@ -53,8 +53,8 @@ impl Notice {
     #[inline]
     pub(crate) fn of(event: &Event<'_>) -> Option<Self> {
         let (pong, end) = match event {
-            Event::Ping(payload) => (Some(*payload), None),
-            Event::Close(frame) => (None, Some(End::Close(frame.as_ref().map(CloseFrame::code)))),
+            Event::Ping(payload) => (ControlPayload::new(payload), None),
+            Event::Close(frame) => (None, Some(End::Close(frame.as_ref().map(|frame| frame.code())))),
             Event::Failed(error) => (None, Some(End::Fail(*error))),
             Event::Message(_) | Event::Chunk(_) | Event::Pong(_) => return None,
         };

@@ -69,8 +69,8 @@ pub(crate) struct Unread {
 }
 
 impl ReadBuffer {
-    /// `size`: how many bytes a read is offered. `max_frame`: how long a frame, its header included, may be to stay here until
-    /// it is complete. Allocates nothing yet.
+    /// `size`: how many bytes a read is offered. `max_frame`: the maximum payload of a frame that stays here until it is complete;
+    /// a longer one is put together in the connection. Allocates nothing yet.
     #[must_use]
     pub fn new(size: usize, max_frame: usize) -> Self {
         let size = size.max(SMALLEST);
@@ -208,7 +208,7 @@ impl ReadBuffer {
 }
 
 impl Default for ReadBuffer {
-    /// 16 KiB a read, and frames of up to 1 MiB.
+    /// 16 KiB a read, and frames of up to 1 MiB of payload.
     fn default() -> Self {
         Self::new(16 << 10, 1 << 20)
     }

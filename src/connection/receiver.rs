@@ -4,9 +4,11 @@
 //! input ─▶ Decoder ─▶ data     whole in the input ─▶ Message, borrowed
 //!             │                cut ─▶ Assembly ─▶ Message, owned       (recv)
 //!             │                or piece by piece ─▶ Chunk              (recv_chunk)
-//!             └─▶ control  ─▶ ControlPayload ─▶ Ping, Pong, Close      by value
+//!             └─▶ control  whole in the input ─▶ Ping, Pong, Close    borrowed
+//!                          cut ─▶ ControlPayload ─▶ the same, owned
 //! ```
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use core::mem;
 
@@ -269,7 +271,7 @@ impl Receiver {
             }
             Cut::Payload { kind, mask, header_len, payload_len } => (kind, mask, header_len, payload_len),
         };
-        let frame = header_len.checked_add(payload_len).filter(|frame| *frame <= held.max_frame)?;
+        let frame = header_len.checked_add(payload_len).filter(|_| payload_len <= held.max_frame)?;
         let checked = match kind {
             Kind::Binary => 0,
             Kind::Text => {
@@ -335,24 +337,31 @@ impl Receiver {
     }
 
     /// A piece of a control frame: the event if it is the last one.
-    fn control(&mut self, frame: frame::Chunk<'_>) -> Result<Option<Event<'static>>, ProtocolError> {
-        let mut payload = self.control.take().map_or(ControlPayload::EMPTY, |begun| *begun);
-        // The decoder has refused whatever would not fit.
-        payload.push(frame.payload);
-        if frame.header.opcode == Opcode::Close {
-            CloseFrame::check_prefix(&payload)?;
-        }
-        if !frame.end {
-            self.control = Some(Box::new(payload));
-            return Ok(None);
-        }
-        Ok(Some(match frame.header.opcode {
+    fn control<'b>(&mut self, frame: frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
+        let frame::Chunk { header, payload, end, .. } = frame;
+        let payload: Cow<'b, [u8]> = if end && self.control.is_none() {
+            Cow::Borrowed(payload)
+        } else {
+            let begun = self.control.get_or_insert_with(|| Box::new(ControlPayload::EMPTY));
+            // The decoder has refused whatever would not fit.
+            begun.push(payload);
+            if header.opcode == Opcode::Close {
+                CloseFrame::check_prefix(begun)?;
+            }
+            if !end {
+                return Ok(None);
+            }
+            let whole = begun.to_vec();
+            self.control = None;
+            Cow::Owned(whole)
+        };
+        Ok(Some(match header.opcode {
             Opcode::Ping => Event::Ping(payload),
             Opcode::Pong => Event::Pong(payload),
             _ => {
                 let close = CloseFrame::parse(&payload)?;
                 self.finish();
-                Event::Close(close)
+                Event::Close(close.map(Box::new))
             }
         }))
     }

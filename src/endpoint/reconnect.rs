@@ -376,6 +376,6 @@ mod tests {
     }
 
     fn close(code: u16) -> Event<'static> {
-        Event::Close(Some(CloseFrame::new(CloseCode::new(code).unwrap(), "")))
+        Event::Close(Some(CloseFrame::new(CloseCode::new(code).unwrap(), "").into()))
     }
 }

@@ -85,18 +85,24 @@ pub struct Batch<'b, S> {
 
 impl<'b, S> Batch<'b, S> {
     /// The next event, borrowing from the read buffer; `None`: that was all.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Option<Event<'b>> {
-        self.next(Connection::recv)
+        match self.connection.recv_whole(&mut self.input) {
+            Some(message) => {
+                self.unread.left(&self.input);
+                *self.fresh = !self.input.is_empty();
+                Some(Event::Message(message))
+            }
+            None => self.next(Connection::recv_any),
+        }
     }
 
     /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
-    #[inline]
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
         self.next(Connection::recv_chunk)
     }
 
-    #[inline]
+    #[cold]
     fn next(
         &mut self,
         recv: impl FnOnce(&mut Connection, &mut Input<'b>) -> Option<Event<'b>>,
@@ -184,15 +190,15 @@ pub(super) fn sent<S: Transport>(
 #[inline]
 pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
     if let Some(Event::Close(Some(frame))) = event {
-        *close_frame = Some(Box::new(*frame));
+        *close_frame = Some(frame.clone());
     }
 }
 
 /// How much is read at a time.
 const SIZE: usize = 16 * 1024;
 
-/// How long a frame may be to be lent where it was read into, though it came in several reads.
-const MAX_FRAME: usize = 1 << 20;
+/// The maximum payload of a frame that is borrowed from where it was read into, though it came in several reads.
+const MAX_FRAME: usize = 4 << 20;
 
 /// From this size on, a server's payload is written from where it is.
 const DIRECT_FROM: usize = 16 * 1024;

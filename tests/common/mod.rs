@@ -191,7 +191,7 @@ impl Collector {
             }
             Event::Ping(payload) => Some(Seen::Ping(payload.to_vec())),
             Event::Pong(payload) => Some(Seen::Pong(payload.to_vec())),
-            Event::Close(frame) => Some(Seen::Close(frame.map(close_seen))),
+            Event::Close(frame) => Some(Seen::Close(frame.as_deref().map(close_seen))),
             Event::Failed(error) => Some(Seen::Failed(*error)),
             _ => None,
         };
@@ -217,7 +217,7 @@ impl Collector {
     }
 }
 
-fn close_seen(frame: CloseFrame) -> (u16, String) {
+fn close_seen(frame: &CloseFrame) -> (u16, String) {
     (frame.code().get(), frame.reason().to_owned())
 }
 

@@ -113,9 +113,9 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
     fn poll_next(&mut self, cx: &mut Context<'_>, recv: Recv) -> Poll<io::Result<Next>> {
         loop {
             ready!(self.turn.poll(cx));
-            self.turn.event();
             let receiver = &mut self.receiver;
             if recv == Recv::Borrowed && receiver.is_whole(self.buffer.unread()) {
+                self.turn.event(0);
                 return Poll::Ready(Ok(Next::Borrowed));
             }
             let event = self.buffer.give(|input| match recv {
@@ -123,7 +123,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                 Recv::Borrowed | Recv::Owned => receiver.recv(input).map(Event::into_owned),
             });
             if let Some(event) = event {
-                self.turn.handed_out(Some(&event));
+                self.turn.event(event.payload_len());
                 note(&mut self.close_frame, Some(&event));
                 self.shared.reply(receiver, &self.both);
                 return Poll::Ready(Ok(Next::Owned(event)));
@@ -255,13 +255,13 @@ impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
         &mut self,
         recv: impl FnOnce(&mut Receiver, &mut Input<'b>) -> Option<Event<'b>>,
     ) -> Option<Event<'b>> {
-        if !self.turn.event() {
+        if self.turn.is_over() {
             return None;
         }
         let event = recv(self.receiver, &mut self.input);
         self.unread.left(&self.input);
         *self.fresh = event.is_some();
-        self.turn.handed_out(event.as_ref());
+        self.turn.event(event.as_ref().map_or(0, Event::payload_len));
         note(self.close_frame, event.as_ref());
         self.shared.reply(self.receiver, self.both);
         event

@@ -48,12 +48,12 @@ impl Sender {
 
     /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close
     /// frame" (§5.5.2).
-    pub(crate) fn answer_ping(&mut self, payload: &ControlPayload) {
+    pub(crate) fn answer_ping(&mut self, payload: &[u8]) {
         if self.state.awaits_close() {
             if self.takes_pong() {
                 self.push_pong(payload);
-            } else {
-                self.replies.keep_pong(*payload);
+            } else if let Some(payload) = ControlPayload::new(payload) {
+                self.replies.keep_pong(payload);
             }
         }
     }
