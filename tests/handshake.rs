@@ -10,7 +10,7 @@ use sansocket::handshake::{
     Headers, HttpRequest, Proxy, ProxyHandshake, ProxyProgress, RefusedResponse, Response, ServerHandshake,
     ServerProgress, UpgradeRequest, Url, UrlError, accept_key,
 };
-use sansocket::{Config, Connection, Input};
+use sansocket::{Config, Connection, Event, Input, ProtocolError};
 
 const REQUEST: &str = "GET /chat?room=1 HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\n\
@@ -1137,6 +1137,16 @@ fn pairs(head: &str) -> Vec<(String, String)> {
             line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned())).unwrap()
         })
         .collect()
+}
+
+#[test]
+fn the_configuration_can_be_replaced_before_accepting() {
+    let mut request = UpgradeRequest::from_parts("GET", "/", pairs(REQUEST), Config::default()).unwrap();
+    request.set_config(Config::default().max_message(4));
+    let mut connection = request.accept();
+    let mut masked = [0x81, 0x85, 0, 0, 0, 0, b'H', b'e', b'l', b'l', b'o'];
+    let event = connection.recv(&mut Input::new(&mut masked));
+    assert_eq!(event, Some(Event::Failed(ProtocolError::MessageTooLarge)));
 }
 
 #[test]

@@ -18,7 +18,8 @@ use crate::{Config, Connection};
 ///
 /// It owns its head, so it can travel to where the decision is made. What the answer shall say in addition is
 /// set with [`choose_subprotocol`](Self::choose_subprotocol) and [`add_header`](Self::add_header), which
-/// leave the request as it was when they fail; then [`accept`](Self::accept) cannot fail.
+/// leave the request as it was when they fail; [`set_config`](Self::set_config) decides on limits and compression. Then
+/// [`accept`](Self::accept) cannot fail.
 ///
 /// Getters: [`target`](Self::target), [`path`](Self::path), [`query`](Self::query), [`host`](Self::host),
 /// [`origin`](Self::origin), [`headers`](Self::headers), [`header`](Self::header),
@@ -171,6 +172,12 @@ impl UpgradeRequest {
     /// As for [`Response::header`].
     pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), ArgumentError> {
         push_header(&mut self.added, name.as_bytes(), value.as_ref())
+    }
+
+    /// Replaces the limits, deadlines and compression of the connection that is to be opened. The limits of the head have
+    /// been checked already.
+    pub fn set_config(&mut self, config: Config) {
+        self.config = config;
     }
 
     /// Opens the connection. The 101 comes first in its output.
