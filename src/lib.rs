@@ -121,7 +121,8 @@
 //!   joined by a [`Notice`].
 //! * [`Server`] and [`Client`]: all of it, for the complete life of a transport.
 //! * [`deflate`]: compression, permessage-deflate.
-//! * [`net`]: a WebSocket over any stream of the standard library; [`tokio`](crate::tokio): over one of tokio's.
+//! * [`net`]: a WebSocket over any stream of the standard library; [`tokio`](crate::tokio): over one of tokio's;
+//!   [`axum`](crate::axum): in a handler of axum's.
 //!
 //! # Features
 //!
@@ -137,6 +138,7 @@
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
 //! | `http` | the handshake from and to requests and responses of the `http` crate |
+//! | `axum` | an extractor for axum 0.8, over HTTP/1.1 and HTTP/2 |
 //! | `rustls` (beside `net`), `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |
 #![no_std]
 #![cfg_attr(not(feature = "simd"), forbid(unsafe_code))]
@@ -168,6 +170,9 @@ mod simd;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod aio;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
 #[cfg(feature = "alloc")]
 pub mod deflate;
 pub mod frame;

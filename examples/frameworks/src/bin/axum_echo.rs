@@ -1,4 +1,4 @@
-//! A WebSocket echo as an axum handler. The extractor is all that is needed.
+//! A WebSocket echo as an axum handler, over HTTP/1.1 and HTTP/2, for pages of this server and for programs.
 //!
 //! ```text
 //! cd examples/frameworks
@@ -11,15 +11,10 @@ mod address;
 use std::io;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::get;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use sansocket::handshake::UpgradeRequest;
-use sansocket::tokio::WebSocket;
+use axum::routing::{any, get};
+use sansocket::axum::{Rejection, WebSocketUpgrade};
+use sansocket::handshake::OriginPolicy;
 use sansocket::{Config, Event};
 use tokio::net::TcpListener;
 
@@ -34,64 +29,25 @@ An echo server as an axum handler, at /echo.
 async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(address::parse(USAGE)).await?;
     println!("WebSocket echo on ws://{}/echo", listener.local_addr()?);
-    serve(listener).await
-}
-
-/// Serves until the listener fails.
-async fn serve(listener: TcpListener) -> io::Result<()> {
-    let app =
-        Router::new().route("/", get(async || "The WebSocket is at /echo.\n")).route("/echo", get(handler));
+    let app = Router::new()
+        .route("/", get(async || "The WebSocket is at /echo.\n"))
+        // Over HTTP/2 it is a CONNECT.
+        .route("/echo", any(echo));
     axum::serve(listener, app).await
 }
 
-async fn handler(mut upgrade: Upgrade) -> Response {
-    upgrade.request.choose_supported(&["echo"]);
-    upgrade.accept(|mut ws| async move {
-        while let Some(event) = ws.recv().await? {
-            if let Event::Message(message) = event {
-                let message = message.into_owned();
-                ws.send(&message).await?;
+async fn echo(upgrade: WebSocketUpgrade) -> Result<Response, Rejection> {
+    let mut upgrade = upgrade.check_origin(&OriginPolicy::same_origin())?;
+    upgrade.choose_supported(&["echo"]);
+    upgrade.set_config(Config::default().max_message(1 << 20));
+    let upgrade = upgrade.on_failed(|error| eprintln!("{error}"));
+    Ok(upgrade.on_upgrade(async |mut ws| {
+        while let Ok(Some(mut batch)) = ws.read().await {
+            while let Some(event) = batch.recv() {
+                if let Event::Message(message) = event {
+                    let _ = batch.feed(&message); // written by the next `read`
+                }
             }
         }
-        Ok(())
-    })
-}
-
-/// An extractor: the request for a WebSocket, or the response that refuses it.
-struct Upgrade {
-    request: UpgradeRequest,
-    upgraded: OnUpgrade,
-}
-
-impl<S: Sync> FromRequestParts<S> for Upgrade {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let request = UpgradeRequest::from_http(parts, Config::default())
-            .map_err(|refusal| refusal.to_http().map(Body::from))?;
-        let upgraded = parts.extensions.remove().expect("hyper has put it there for HTTP/1.1");
-        Ok(Self { request, upgraded })
-    }
-}
-
-impl Upgrade {
-    /// Accepts, and runs `serve` in a task of its own.
-    fn accept<F>(self, serve: impl FnOnce(WebSocket<TokioIo<Upgraded>>) -> F + Send + 'static) -> Response
-    where
-        F: Future<Output = io::Result<()>> + Send,
-    {
-        let (accepted, connection) = self.request.accept_parts();
-        tokio::spawn(async move {
-            let result = match self.upgraded.await {
-                Ok(stream) => {
-                    serve(WebSocket::from_parts(TokioIo::new(stream), connection, Vec::new())).await
-                }
-                Err(error) => Err(io::Error::other(error)),
-            };
-            if let Err(error) = result {
-                eprintln!("{error}");
-            }
-        });
-        accepted.to_http().map(|()| Body::empty())
-    }
+    }))
 }
