@@ -65,32 +65,7 @@
 //!
 //! # Coming from tokio-tungstenite
 //!
-//! | there | here |
-//! |---|---|
-//! | `connect_async(url)`, `connect_async_with_config` | [`connect`], [`connect_with`], which also returns what the server said |
-//! | `client_async(request, stream)` | [`client`] |
-//! | `accept_async(stream)`, `accept_async_with_config` | [`accept`], [`accept_with`] |
-//! | `accept_hdr_async(stream, callback)` | [`Accepting`]: decide on [`Upgrade::request`](crate::aio::Upgrade), then `accept` or `reject` |
-//! | `WebSocketStream<S>`, `MaybeTlsStream<TcpStream>` | [`WebSocket<S>`](WebSocket), [`ClientStream`] |
-//! | `WebSocketStream::from_raw_socket(stream, role, config)` | [`WebSocket::from_parts`] with [`Connection::server`] or [`Connection::client`] |
-//! | `ws.next().await`: `Option<Result<Message, Error>>` | the same with [`Event`](crate::Event), or [`recv`](WebSocket::recv), which does not copy |
-//! | `Message::Text`, `Binary` received | [`Event::Message`](crate::Event::Message) with a [`Message`](crate::Message) |
-//! | `Message::Ping`, `Pong`, `Close` received | [`Event::Ping`](crate::Event::Ping), `Pong`, `Close`: all answered already |
-//! | any `Message` sent into the sink | any [`Command`]: messages, `String`, `Vec<u8>`, `Command::Ping`, `Command::Close` |
-//! | `ws.send(message).await` (`SinkExt`) | [`ws.send(&message)`](WebSocket::send), [`send_text`](WebSocket::send_text), [`send_binary`](WebSocket::send_binary); it does not wait for the stream to take everything |
-//! | `ws.split()` (`StreamExt`) | works as it is; [`into_split`](WebSocket::into_split) has no lock on what is received |
-//! | `ws.close(frame)` | [`close(code, reason)`](WebSocket::close), then receive on, or [`finish`](WebSocket::finish) |
-//! | `Error::ConnectionClosed` at the end | `None`; [`close_frame`](WebSocket::close_frame) tells what the peer's Close said |
-//! | `Error::Protocol`, `Capacity`, `Utf8` | [`Event::Failed`](crate::Event::Failed): the Close that tells the peer is written already |
-//! | `Error::AlreadyClosed`, `WriteBufferFull` | [`SendError::Closed`](crate::SendError::Closed), [`SendError::OutputFull`](crate::SendError::OutputFull) |
-//! | `Error::Http(response)` | [`Error::Refused`] |
-//! | `WebSocketConfig { max_message_size, max_frame_size, max_write_buffer_size, .. }` | [`Config`]: `max_message`, `max_frame`, `max_output`, and deadlines |
-//! | `get_ref()` | [`stream()`](WebSocket::stream) |
-//!
-//! Three things differ. A message borrows from the read buffer where it can: [`into_owned`](crate::Message::into_owned)
-//! keeps it. A server drops a peer that takes nothing of what was sent for a minute
-//! ([`Config::write_timeout`]), and one whose request is not complete after ten seconds. And limits are lower: 16 MiB for a
-//! message.
+//! [`migration`] has a line for every name of tungstenite and tokio-tungstenite, and what differs.
 //!
 //! # Memory
 //!
@@ -99,6 +74,9 @@
 
 mod client_stream;
 mod connect;
+#[cfg(doc)]
+#[doc = include_str!("migration.md")]
+pub mod migration {}
 mod runtime;
 mod split;
 
