@@ -226,8 +226,8 @@ impl AsyncRead for Upgraded {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper fills a buffer of its own kind. Without `unsafe` the memory under it has to be zeroed first, so one read is
-        // not offered more than it mostly fills.
+        // hyper fills a buffer of its own kind. Without `unsafe` the memory under it has to be zeroed first: that is bounded, and
+        // so little beside a read that it does not show.
         let space = buf.initialize_unfilled_to(buf.remaining().min(MAX_READ));
         let mut into = hyper::rt::ReadBuf::new(space);
         ready!(Pin::new(&mut self.0).poll_read(cx, into.unfilled()))?;
@@ -277,5 +277,5 @@ impl Split for Upgraded {
     }
 }
 
-/// What one read is offered at most: the usual size of a frame of HTTP/2.
-const MAX_READ: usize = 16 * 1024;
+/// What one read is offered at most.
+const MAX_READ: usize = 64 * 1024;

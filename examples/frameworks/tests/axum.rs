@@ -18,7 +18,8 @@ use hyper_util::service::TowerToHyperService;
 use sansocket::axum::{Rejection, WebSocket, WebSocketUpgrade};
 use sansocket::deflate::Deflate;
 use sansocket::handshake::{ClientHandshake, ClientRequest, ConnectHandshake, Established, OriginPolicy};
-use sansocket::{CloseCode, Config, Event, Message, OsRandom};
+use sansocket::{CloseCode, Config, Event, Message, OsRandom, ProtocolError};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -243,30 +244,38 @@ async fn halves_in_two_tasks() {
 }
 
 #[tokio::test]
-async fn a_client_that_vanishes_ends_the_handler() {
+async fn trap_68_the_end_of_the_stream_ends_the_handler() {
     let (ended, mut handlers) = mpsc::channel(1);
     let router = Router::new().route(
         "/",
         any(async move |upgrade: WebSocketUpgrade| {
             upgrade.on_upgrade(async move |mut ws| {
-                let result = loop {
-                    match ws.recv().await {
-                        Ok(Some(Event::Failed(error))) => break Some(error),
-                        Ok(Some(_)) => {}
-                        _ => break None,
+                let mut failed = None;
+                while let Ok(Some(event)) = ws.recv().await {
+                    if let Event::Failed(error) = event {
+                        failed = Some(error);
                     }
-                };
-                ended.send(result).await.unwrap();
+                }
+                ended.send(failed).await.unwrap();
             })
         }),
     );
     let address = serve(router).await;
     for version in VERSIONS {
         let mut http = Http::connect(version, address).await;
+        // FIN, or END_STREAM.
+        let (ws, _) = http.open(request(address, "/"), Config::default()).await;
+        let (mut stream, ..) = ws.into_parts();
+        stream.shutdown().await.unwrap();
+        let error = timeout(PATIENCE, handlers.recv()).await.unwrap().unwrap();
+        assert_eq!(error, Some(ProtocolError::UnexpectedEof), "{version:?}");
+        drop(stream);
+        let mut http = Http::connect(version, address).await;
+        // For HTTP/2, RST_STREAM (CANCEL), which hyper reports as an end.
         let (ws, _) = http.open(request(address, "/"), Config::default()).await;
         drop(ws);
         let error = timeout(PATIENCE, handlers.recv()).await.unwrap().unwrap();
-        assert_eq!(error.map(|error| error.close_code()), Some(None), "{version:?}");
+        assert_eq!(error, Some(ProtocolError::UnexpectedEof), "{version:?}");
     }
 }
 
