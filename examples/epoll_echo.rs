@@ -9,6 +9,7 @@
 #[path = "common/server.rs"]
 mod common;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
@@ -103,7 +104,7 @@ struct Peers {
 struct Peer {
     stream: TcpStream,
     server: Server,
-    /// Only between the reads of one message: who waits for one has no memory here.
+    /// Only while a message is read, or a large one written: a peer that is idle has no memory here.
     buffer: Option<ReadBuffer>,
     /// The end of the stream is to be read; the socket tells it once.
     over: bool,
@@ -162,7 +163,7 @@ impl Peers {
             if peer.turn(began.elapsed(), &mut buffer) {
                 self.turns.insert(token);
             }
-            if !buffer.is_empty() {
+            if !buffer.is_empty() || peer.server.connection().payload_owed() > 0 {
                 peer.buffer = Some(buffer);
             } else if self.buffers.len() < SPARE_BUFFERS {
                 self.buffers.push(buffer);
@@ -195,30 +196,14 @@ impl Peer {
         server.handle_timeout(now);
         let (mut drained, mut answered) = (false, 0);
         for reads_left in (0..READS_A_TURN).rev() {
-            let mut input = buffer.input();
-            while let Some(event) = server.recv(&mut input) {
-                match event {
-                    ServerEvent::Upgrade(request) => server.answer(request.accept()),
-                    ServerEvent::Http(request) => {
-                        let page = page(request.path());
-                        server.answer(request.respond(&page));
-                    }
-                    ServerEvent::Open(Event::Message(message)) => {
-                        answered += message.len();
-                        echo(stream, server.connection(), message);
-                    }
-                    _ => {} // refusals, pings and closing are answered already
+            // Behind a large message that is not written yet nothing is received: it lies in the buffer.
+            while server.connection().payload_owed() > 0 || receive(server, buffer, &mut answered) {
+                write(stream, server, buffer.consumed());
+                if server.connection().payload_owed() > 0 {
+                    return false; // the socket tells when it takes more
                 }
             }
-            drop(input);
-            while server.wants_write() {
-                match write(stream, server.connection(), &[]) {
-                    Ok(written) => server.output_written(written),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(_) => server.recv_error(),
-                }
-            }
+            write(stream, server, &[]);
             if server.should_shutdown() && !self.shut_down {
                 self.shut_down = true;
                 let _ = stream.shutdown(Shutdown::Write);
@@ -244,47 +229,60 @@ impl Peer {
         !drained && server.wants_read()
     }
 }
-
-/// Sends a message back; a large one from where it was read, as far as the socket takes it now.
-fn echo(stream: &mut TcpStream, connection: &mut Connection, message: Message<'_>) {
-    let payload = message.as_bytes();
-    if payload.len() < DIRECT_FROM || connection.compresses(payload.len()) || connection.output_len() > 0 {
-        // What cannot be sent any more, after our Close, needs no answer.
-        let _ = connection.send_owned(message);
-        return;
-    }
-    if connection.send_header(message.kind(), payload.len()).is_err() {
-        return;
-    }
-    let mut rest = payload;
-    while !rest.is_empty() {
-        match write(stream, connection, rest) {
-            Ok(written) => {
-                connection.output_written(written);
-                let owed = usize::try_from(connection.payload_owed()).unwrap_or(0);
-                rest = &payload[payload.len() - owed..];
+/// Handles what was read; true if it stopped behind a large message, whose payload is to be written now.
+fn receive(server: &mut Server, buffer: &mut ReadBuffer, answered: &mut usize) -> bool {
+    let mut input = buffer.input();
+    while let Some(event) = server.recv(&mut input) {
+        match event {
+            ServerEvent::Upgrade(request) => server.answer(request.accept()),
+            ServerEvent::Http(request) => {
+                let page = page(request.path());
+                server.answer(request.respond(&page));
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Whatever is wrong, the next write tells.
-            Err(_) => {
-                connection.buffer_payload(rest);
-                break;
+            ServerEvent::Open(Event::Message(message)) => {
+                *answered += message.len();
+                if echo(server.connection(), message) {
+                    return true;
+                }
             }
+            _ => {} // refusals, pings and closing are answered already
         }
     }
+    false
 }
 
-/// Writes some of the output, and of the payload behind it: what is large lies there in a piece of its own.
-fn write(stream: &mut TcpStream, connection: &Connection, payload: &[u8]) -> io::Result<usize> {
-    let mut slices = [&[][..]; SLICES];
-    let mut n = connection.output_slices(&mut slices);
-    if n < SLICES && !payload.is_empty() {
-        slices[n] = payload;
-        n += 1;
+/// Sends a message back; true if its payload is to be written from where it was read.
+fn echo(connection: &mut Connection, message: Message<'_>) -> bool {
+    let is_borrowed = matches!(message, Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_)));
+    if is_borrowed && message.len() >= DIRECT_FROM && !connection.compresses(message.len()) {
+        return connection.send_header(message.kind(), message.len()).is_ok();
     }
-    match n {
-        1 => stream.write(slices[0]),
-        _ => stream.write_vectored(&slices.map(IoSlice::new)[..n]),
+    // What cannot be sent any more, after our Close, needs no answer.
+    let _ = connection.send_owned(message);
+    false
+}
+
+/// Writes the output, and the payload that is owed behind it, as far as the socket takes them now.
+fn write(stream: &mut TcpStream, server: &mut Server, consumed: &[u8]) {
+    loop {
+        let owed = usize::try_from(server.connection().payload_owed()).unwrap_or(0);
+        let mut slices = [&[][..]; SLICES];
+        let mut n = server.output_slices(&mut slices);
+        if n < SLICES && owed > 0 {
+            slices[n] = &consumed[consumed.len() - owed..];
+            n += 1;
+        }
+        let written = match n {
+            0 => return,
+            1 => stream.write(slices[0]),
+            _ => stream.write_vectored(&slices.map(IoSlice::new)[..n]),
+        };
+        match written {
+            Ok(written) => server.output_written(written),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => server.recv_error(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod common;
 use core::time::Duration;
 
 use common::*;
+use sansocket::deflate::Deflate;
 use sansocket::handshake::{ClientHandshake, ClientRequest, HandshakeError, ServerHandshake, ServerProgress};
 use sansocket::{Config, Connection, Input, ProtocolError, SendError, Server, State};
 
@@ -46,6 +47,34 @@ fn every_default_is_what_its_documentation_says() {
     let fields =
         Vec::from_iter(top.split(", ").filter_map(|field| field.split_once(": ")).map(|(name, _)| name));
     assert_eq!(fields, tested);
+}
+
+/// Each getter tells what its setter was told.
+#[test]
+fn what_was_set_can_be_read() {
+    let seconds = Duration::from_secs;
+    let config = Config::default()
+        .max_head(1)
+        .max_headers(2)
+        .max_frame(3)
+        .max_message(4)
+        .max_fragments(5)
+        .max_output(6)
+        .high_water(7)
+        .deflate(Some(Deflate::default()))
+        .handshake_timeout(seconds(8))
+        .ping_interval(Some(seconds(9)))
+        .pong_timeout(seconds(10))
+        .idle_timeout(Some(seconds(11)))
+        .close_timeout(seconds(12))
+        .write_timeout(Some(seconds(13)));
+    assert_eq!((config.get_max_head(), config.get_max_headers()), (1, 2));
+    assert_eq!((config.get_max_frame(), config.get_max_message(), config.get_max_fragments()), (3, 4, 5));
+    assert_eq!((config.get_max_output(), config.get_high_water()), (6, 7));
+    assert!(config.get_deflate().is_some());
+    assert_eq!((config.get_handshake_timeout(), config.get_ping_interval()), (seconds(8), Some(seconds(9))));
+    assert_eq!((config.get_pong_timeout(), config.get_idle_timeout()), (seconds(10), Some(seconds(11))));
+    assert_eq!((config.get_close_timeout(), config.get_write_timeout()), (seconds(12), Some(seconds(13))));
 }
 
 /// The largest `n` that passes, of those around a limit.

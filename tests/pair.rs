@@ -352,3 +352,18 @@ fn encoded(message: &Message<'_>, rng: &mut Rng) -> EncodedMessage {
 fn encoded(message: &Message<'_>, _: &mut Rng) -> EncodedMessage {
     EncodedMessage::new(message)
 }
+
+/// What the documentation does not say is a matter of types: everything may be sent to another thread, and shared.
+#[test]
+fn everything_is_send_and_sync() {
+    fn is<T: Send + Sync>() {}
+    is::<(Connection, sansocket::Receiver, sansocket::Sender, sansocket::ReadBuffer)>();
+    is::<(sansocket::Server, sansocket::Client, sansocket::Config)>();
+    is::<(sansocket::Event<'_>, Message<'_>, EncodedMessage, sansocket::Segment, sansocket::Input<'_>)>();
+    #[cfg(feature = "net")]
+    is::<sansocket::net::WebSocket<std::net::TcpStream>>();
+    #[cfg(feature = "net")]
+    is::<(sansocket::net::ReadHalf<std::net::TcpStream>, sansocket::net::WriteHalf<std::net::TcpStream>)>();
+    #[cfg(feature = "tokio")]
+    is::<sansocket::tokio::WebSocket<tokio::net::TcpStream>>();
+}

@@ -297,3 +297,34 @@ fn a_long_message_on_its_way_is_not_idle() {
         assert_eq!(connection.state(), State::Open, "{second} s");
     }
 }
+
+/// The latency is that of a Ping of the timers, told by its Pong and by nothing else, whole or in halves.
+#[test]
+fn latency_is_the_time_from_a_ping_to_its_pong() {
+    let millis = Duration::from_millis;
+    let config = Config::default().ping_interval(Some(millis(1000)));
+    let (mut receiver, mut sender) = Connection::server(config).split();
+    let mut hear = |sender: &mut sansocket::Sender, bytes: &[u8], at| {
+        let mut bytes = bytes.to_vec();
+        let mut input = Input::new(&mut bytes);
+        while receiver.recv(&mut input).is_some() {}
+        sender.notice(receiver.take_notice());
+        sender.handle_timeout(millis(at));
+    };
+    let pong = b"\x8A\x80\0\0\0\0";
+    sender.handle_timeout(millis(0));
+    hear(&mut sender, pong, 5);
+    assert_eq!(sender.latency(), None, "nobody asked for this one");
+    sender.handle_timeout(millis(1005));
+    assert_eq!(sender.output(), b"\x89\x00");
+    hear(&mut sender, b"\x82\x80\0\0\0\0", 1010);
+    assert_eq!(sender.latency(), None, "a message is a sign of life and no Pong");
+    hear(&mut sender, pong, 1025);
+    assert_eq!(sender.latency(), Some(millis(20)));
+    hear(&mut sender, pong, 1600);
+    assert_eq!(sender.latency(), Some(millis(20)));
+    sender.output_written(2);
+    sender.handle_timeout(millis(2600));
+    hear(&mut sender, pong, 2607);
+    assert_eq!(sender.latency(), Some(millis(7)));
+}

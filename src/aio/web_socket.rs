@@ -2,6 +2,7 @@
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::boxed::Box;
 use std::io;
 use std::vec::Vec;
@@ -90,6 +91,11 @@ impl<S, T> WebSocket<S, T> {
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
         self.connection().state()
+    }
+
+    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    pub fn latency(&self) -> Option<Duration> {
+        self.connection().latency()
     }
 
     /// Whether messages can be sent: neither end has begun to close.

@@ -163,3 +163,35 @@ impl Config {
         Self { write_timeout: timeout, ..self }
     }
 }
+
+/// The values that are set, named as the standard library does it for builders that are read, such as `Command`.
+macro_rules! getters {
+    ($($get:ident $field:ident: $type:ty;)*) => {
+        impl Config {
+            $(
+                #[doc = concat!("The value of [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub const fn $get(&self) -> $type {
+                    self.$field
+                }
+            )*
+        }
+    };
+}
+
+getters! {
+    get_max_head max_head: usize;
+    get_max_headers max_headers: usize;
+    get_max_frame max_frame: u64;
+    get_max_message max_message: u64;
+    get_max_fragments max_fragments: u32;
+    get_max_output max_output: usize;
+    get_high_water high_water: usize;
+    get_deflate deflate: Option<Deflate>;
+    get_handshake_timeout handshake_timeout: Duration;
+    get_ping_interval ping_interval: Option<Duration>;
+    get_pong_timeout pong_timeout: Duration;
+    get_idle_timeout idle_timeout: Option<Duration>;
+    get_close_timeout close_timeout: Duration;
+    get_write_timeout write_timeout: Option<Duration>;
+}

@@ -23,6 +23,8 @@ pub(crate) struct Timers {
     heard: bool,
     active: bool,
     progressed: bool,
+    /// Whether a Pong came since the last call.
+    ponged: bool,
     /// What the transport took since it last took a fair part.
     taken: u32,
     last_heard: Micros,
@@ -31,6 +33,7 @@ pub(crate) struct Timers {
     stalled: Option<Micros>,
     /// Since when a Ping waits for a sign of life.
     ping_sent: Option<Micros>,
+    round_trip: RoundTrip,
     /// Since when the peer is to finish the closing handshake.
     closing: Option<Micros>,
     now: Micros,
@@ -47,11 +50,13 @@ impl Timers {
             heard: true,
             active: true,
             progressed: false,
+            ponged: false,
             taken: 0,
             last_heard: Micros::ZERO,
             last_active: Micros::ZERO,
             stalled: None,
             ping_sent: None,
+            round_trip: RoundTrip::default(),
             closing: None,
             now: Micros::ZERO,
         }
@@ -61,6 +66,16 @@ impl Timers {
     #[inline]
     pub(crate) fn heard(&mut self) {
         self.heard = true;
+    }
+
+    /// A Pong has arrived.
+    pub(crate) fn ponged(&mut self) {
+        self.ponged = true;
+    }
+
+    /// How long the last Ping of these timers waited for its Pong.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.round_trip.last.map(Micros::into_duration)
     }
 
     /// The transport took `n` bytes. One that could not take everything before, and takes a fair part now, shows
@@ -134,6 +149,11 @@ impl Timers {
             self.last_heard = now;
             self.ping_sent = None;
         }
+        if mem::take(&mut self.ponged)
+            && let Some(sent) = self.round_trip.sent.take()
+        {
+            self.round_trip.last = Some(now.since(sent));
+        }
         if mem::take(&mut self.active) {
             self.last_active = now;
         }
@@ -157,6 +177,7 @@ impl Timers {
             (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
             (State::Open, None, _) if is_due(Some(self.last_heard), self.ping_interval) => {
                 self.ping_sent = Some(now);
+                self.round_trip.sent = Some(now);
                 Due::Ping
             }
             (State::Open, _, _) => Due::Nothing,
@@ -173,7 +194,7 @@ impl Timers {
 /// How many bytes a slow transport has to take to be given the full time again.
 const FAIR_PART: u32 = 16 * 1024;
 
-/// A time in microseconds, half the size of a `Duration`: every connection has eleven. Never zero, so that an
+/// A time in microseconds, half the size of a `Duration`: every connection has thirteen. Never zero, so that an
 /// `Option` takes no more; the largest stands for whatever is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Micros(NonZeroU64);
@@ -198,9 +219,21 @@ impl Micros {
         Self(self.0.saturating_add(other.0.get() - 1))
     }
 
+    fn since(self, earlier: Self) -> Self {
+        Self(Self::ZERO.0.saturating_add(self.0.get().saturating_sub(earlier.0.get())))
+    }
+
     fn into_duration(self) -> Duration {
         if self.0 == NonZeroU64::MAX { Duration::MAX } else { Duration::from_micros(self.0.get() - 1) }
     }
+}
+
+/// The latency of the connection, as the Pings of the keepalive measure it.
+#[derive(Debug, Default)]
+struct RoundTrip {
+    /// When the Ping was sent whose Pong has not come.
+    sent: Option<Micros>,
+    last: Option<Micros>,
 }
 
 /// What [`Timers::handle`] found to be due.

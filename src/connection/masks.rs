@@ -7,14 +7,14 @@ use crate::random::Random;
 
 /// Draws a fresh masking key for every frame (RFC 6455 §5.3), many at a time, since asking the operating
 /// system is slow.
-pub(crate) struct Masks<R: ?Sized = dyn Random + Send> {
+pub(crate) struct Masks<R: ?Sized = dyn Random + Send + Sync> {
     pool: [u8; 512],
     used: usize,
     random: R,
 }
 
 impl Masks {
-    pub(crate) fn new(random: impl Random + Send + 'static) -> Box<Self> {
+    pub(crate) fn new(random: impl Random + Send + Sync + 'static) -> Box<Self> {
         Box::new(Masks { pool: [0; 512], used: 512, random })
     }
 

@@ -70,7 +70,7 @@ impl Connection {
 
     /// The client's end of a connection whose opening handshake is over. `random` gives the masking keys.
     #[must_use]
-    pub fn client(config: Config, random: impl Random + Send + 'static) -> Self {
+    pub fn client(config: Config, random: impl Random + Send + Sync + 'static) -> Self {
         Self { receiver: Receiver::client(&config), sender: Sender::client(&config, random) }
     }
 
@@ -376,7 +376,8 @@ impl Connection {
         self.sender.payload_owed()
     }
 
-    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it. Its
+    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it (one that lies in a
+    /// [`ReadBuffer`](crate::ReadBuffer) can [stay there](crate::ReadBuffer::consumed)). Its
     /// frame has begun, so that [`Config::max_output`] cannot refuse it any more.
     pub fn buffer_payload(&mut self, payload: &[u8]) {
         self.sender.buffer_payload(payload);
@@ -469,6 +470,9 @@ impl Connection {
     /// that it counts for [`Config::max_output`], [`wants_read`](Self::wants_read), [`should_shutdown`](Self::should_shutdown)
     /// and all deadlines. Several pieces may be in flight, and are written in the order in which they were taken.
     ///
+    /// What a transport has taken when the connection fails or is given up still counts as its own: the output is empty then, and
+    /// an `output_written` that comes later for such a piece changes nothing.
+    ///
     /// ```
     /// use sansocket::{Config, Connection};
     /// let mut connection = Connection::server(Config::default());
@@ -547,6 +551,26 @@ impl Connection {
     /// then holds no heap memory at all.
     pub fn shrink(&mut self) {
         self.sender.shrink();
+    }
+
+    /// The round-trip time of the last Ping of the keepalive ([`Config::ping_interval`]) whose Pong arrived, as exact as
+    /// [`handle_timeout`](Self::handle_timeout) is called close to writing and reading. `None` before the first.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use sansocket::{Config, Connection, Input};
+    /// let config = Config::default().ping_interval(Some(Duration::from_secs(30)));
+    /// let mut connection = Connection::server(config);
+    /// connection.handle_timeout(Duration::ZERO);
+    /// connection.handle_timeout(Duration::from_secs(30));
+    /// assert_eq!(connection.output(), b"\x89\x00"); // a Ping
+    /// connection.recv(&mut Input::new(&mut *b"\x8A\x80\0\0\0\0".to_vec())); // its Pong
+    /// connection.handle_timeout(Duration::from_millis(30_008));
+    /// assert_eq!(connection.latency(), Some(Duration::from_millis(8)));
+    /// ```
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.sender.latency()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale.

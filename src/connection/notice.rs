@@ -34,6 +34,8 @@ pub struct Notice {
     pub(super) message: bool,
     /// The latest Ping to answer.
     pub(super) pong: Option<ControlPayload>,
+    /// A Pong came: perhaps the answer to a Ping of the keepalive.
+    pub(super) ponged: bool,
     pub(super) end: Option<End>,
     /// The stream ended.
     pub(super) eof: bool,
@@ -56,7 +58,8 @@ impl Notice {
             Event::Ping(payload) => (ControlPayload::new(payload), None),
             Event::Close(frame) => (None, Some(End::Close(frame.as_ref().map(|frame| frame.code())))),
             Event::Failed(error) => (None, Some(End::Fail(*error))),
-            Event::Message(_) | Event::Chunk(_) | Event::Pong(_) => return None,
+            Event::Pong(_) => return Some(Self { ponged: true, ..Self::default() }),
+            Event::Message(_) | Event::Chunk(_) => return None,
         };
         Some(Self { pong, end, ..Self::default() })
     }
@@ -65,6 +68,7 @@ impl Notice {
     pub fn merge(&mut self, later: Self) {
         self.heard |= later.heard;
         self.message |= later.message;
+        self.ponged |= later.ponged;
         self.pong = later.pong.or(self.pong);
         self.end = self.end.or(later.end);
         self.eof |= later.eof;

@@ -155,6 +155,16 @@ impl ReadBuffer {
         (Input::holding(bytes, hold), unread)
     }
 
+    /// What has been consumed since the buffer was read into. At its end is the payload of the message that was received
+    /// last, if that was borrowed from here.
+    ///
+    /// So a large message can be sent on from where it was read, however long that takes: see
+    /// [`Connection::send_header`](super::Connection::send_header), and receive and read no more meanwhile.
+    #[must_use]
+    pub fn consumed(&self) -> &[u8] {
+        &self.bytes[..self.unread.start]
+    }
+
     /// What has not been consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {

@@ -54,7 +54,7 @@ impl Sender {
         Self::new(config, None)
     }
 
-    pub(crate) fn client(config: &Config, random: impl Random + Send + 'static) -> Self {
+    pub(crate) fn client(config: &Config, random: impl Random + Send + Sync + 'static) -> Self {
         Self::new(config, Some(Masks::new(random)))
     }
 
@@ -268,7 +268,12 @@ impl Sender {
     /// See [`Connection::buffer_payload`](super::Connection::buffer_payload).
     pub fn buffer_payload(&mut self, payload: &[u8]) {
         let len = usize::try_from(self.owed).unwrap_or(usize::MAX).min(payload.len());
-        self.output.append(&payload[..len]);
+        let payload = &payload[..len];
+        if len < MOVED_FROM {
+            self.output.append(payload);
+        } else {
+            self.output.append_segment(Segment::from(payload.to_vec()));
+        }
         self.owed -= len as u64;
         self.send_replies();
     }
@@ -493,6 +498,12 @@ impl Sender {
     }
 
     // ---- time ----
+
+    /// See [`Connection::latency`](super::Connection::latency).
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.timers.latency()
+    }
 
     /// See [`Connection::next_timeout`](super::Connection::next_timeout).
     #[must_use]

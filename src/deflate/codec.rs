@@ -20,7 +20,7 @@ pub trait Codec: fmt::Debug + Send + Sync {
 }
 
 /// Compresses messages one after the other.
-pub trait Compressor: Send {
+pub trait Compressor: Send + Sync {
     /// Writes `data` to the front of `out`, compressed and flushed to an empty block without compression, so
     /// that it ends with `00 00 FF FF`; and tells how many bytes that are, none if there is nothing to flush.
     ///
@@ -34,7 +34,7 @@ pub trait Compressor: Send {
 }
 
 /// Decompresses messages one after the other.
-pub trait Decompressor: Send {
+pub trait Decompressor: Send + Sync {
     /// Decompresses from the front of `input`, across blocks that are marked as final, as much as a buffer of
     /// its own has room for.
     ///

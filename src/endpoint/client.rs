@@ -130,7 +130,7 @@ impl Client {
     pub fn new(
         request: ClientRequest,
         options: impl Into<ConnectOptions>,
-        random: impl Random + Send + 'static,
+        random: impl Random + Send + Sync + 'static,
     ) -> Self {
         let options = options.into();
         let opening = Opening { phase: Phase::Dial, request, options, deadline: None, eof: false };

@@ -93,7 +93,8 @@ macro_rules! common_words {
         }
 
         /// The connection, for sending and all else. It is there in every phase; sending is refused with
-        /// [`SendError::NotOpen`](crate::SendError::NotOpen) until it is open.
+        /// [`SendError::NotOpen`](crate::SendError::NotOpen) until it is open. Bytes are received by this endpoint's own `recv`: the
+        /// connection's would take those of the opening handshake for frames.
         #[inline]
         pub fn connection(&mut self) -> &mut Connection {
             &mut self.connection

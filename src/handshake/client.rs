@@ -25,7 +25,11 @@ pub struct ClientHandshake {
 
 impl ClientHandshake {
     /// Writes the request. `random` gives its nonce, and later the masking keys of the connection.
-    pub fn new(request: ClientRequest, config: Config, mut random: impl Random + Send + 'static) -> Self {
+    pub fn new(
+        request: ClientRequest,
+        config: Config,
+        mut random: impl Random + Send + Sync + 'static,
+    ) -> Self {
         let mut nonce = [0; 16];
         random.fill(&mut nonce);
         let (output, opening) = Opening::new(&request, nonce, &config);

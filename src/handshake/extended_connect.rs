@@ -173,7 +173,7 @@ pub struct ConnectHandshake {
 
 impl ConnectHandshake {
     /// Prepares the request. `random` gives the masking keys of the connection.
-    pub fn new(request: ClientRequest, config: Config, random: impl Random + Send + 'static) -> Self {
+    pub fn new(request: ClientRequest, config: Config, random: impl Random + Send + Sync + 'static) -> Self {
         let mut head = b"\n".to_vec();
         request.push_offers(&mut head, config.deflate.as_ref());
         Self {

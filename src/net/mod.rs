@@ -132,6 +132,11 @@ impl<S: Transport> WebSocket<S> {
         self.driver.endpoint.state()
     }
 
+    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    pub fn latency(&self) -> Option<Duration> {
+        self.driver.endpoint.latency()
+    }
+
     /// Whether messages can be sent: until either end closes, or the connection fails.
     pub fn can_send(&self) -> bool {
         self.state() == State::Open

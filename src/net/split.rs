@@ -192,6 +192,11 @@ impl<S: Transport> ReadHalf<S> {
         self.shared.lock().sender.state()
     }
 
+    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.lock().sender.latency()
+    }
+
     /// Writes what is waiting, then reads once: all that this brought is in the [`ReadBatch`]. `None` when the
     /// connection is over and the transport ended. See [`WebSocket::read`].
     ///
@@ -436,6 +441,11 @@ impl<S: Transport> WriteHalf<S> {
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
         self.shared.lock().sender.state()
+    }
+
+    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.lock().sender.latency()
     }
 
     fn queue(&mut self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {

@@ -53,6 +53,11 @@ impl<R, W, T> ReadHalf<R, W, T> {
         self.shared.lock().sender.state()
     }
 
+    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.lock().sender.latency()
+    }
+
     /// The code and reason of the peer's Close, once [`Event::Close`] was received; `None` if it had none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
         self.close_frame.as_deref()

@@ -2,6 +2,7 @@
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
@@ -30,6 +31,22 @@ impl<W, T> WriteHalf<W, T> {
     /// Where the connection is in its life.
     pub fn state(&self) -> State {
         self.shared.lock().sender.state()
+    }
+
+    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.lock().sender.latency()
+    }
+
+    /// Looks at this half's direction of the stream, as for the address of the peer. The other half waits meanwhile.
+    ///
+    /// ```
+    /// # fn peer(writer: &sansocket::tokio::WriteHalf<tokio::net::tcp::OwnedWriteHalf>) -> std::io::Result<std::net::SocketAddr> {
+    /// writer.with_stream(|stream| stream.peer_addr())
+    /// # }
+    /// ```
+    pub fn with_stream<O>(&self, look: impl FnOnce(&W) -> O) -> O {
+        look(&self.shared.lock().stream)
     }
 
     /// Whether messages can be sent: neither end has begun to close.

@@ -17,6 +17,9 @@ impl Sender {
         if let Some(payload) = &notice.pong {
             self.answer_ping(payload);
         }
+        if notice.ponged {
+            self.timers.ponged();
+        }
         match notice.end {
             None => {}
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
