@@ -1,5 +1,6 @@
 //! [`ReadBuffer`]: what was read and not received yet.
 
+use core::cell::RefCell;
 use core::task::{Context, Poll};
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
@@ -17,7 +18,8 @@ const MAX_FRAME: usize = 4 << 20;
 
 /// What was read and not received yet.
 ///
-/// The memory is there only while there are bytes in it: a connection that waits holds none.
+/// The memory is there only while there are bytes in it: a connection that waits holds none. Its thread keeps that of a few,
+/// for the next connections that read.
 #[derive(Debug)]
 pub(super) struct ReadBuffer {
     bytes: Option<Box<connection::ReadBuffer>>,
@@ -45,8 +47,13 @@ impl ReadBuffer {
         buffer
     }
 
+    /// A buffer to read into: one that this thread keeps, or a new one.
     fn empty(&self) -> connection::ReadBuffer {
-        connection::ReadBuffer::new(self.size as usize, MAX_FRAME)
+        let kept = KEPT.try_with(|kept| kept.borrow_mut().pop()).ok().flatten();
+        match kept {
+            Some(kept) => kept.resized(self.size as usize),
+            None => connection::ReadBuffer::new(self.size as usize, MAX_FRAME),
+        }
     }
 
     /// Sets how many bytes are read at a time.
@@ -104,10 +111,36 @@ impl ReadBuffer {
             self.begins_with_alert |= !self.begun && bytes.unread().starts_with(&TLS_ALERT);
             self.begun = true;
         }
-        self.bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
+        if bytes.is_empty() {
+            keep(*bytes);
+        } else {
+            self.bytes = Some(bytes);
+        }
         read
     }
 }
+
+std::thread_local! {
+    /// Empty buffers: memory that is in the cache, and no page fault for each large message.
+    static KEPT: RefCell<Vec<connection::ReadBuffer>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps an empty buffer for the next connection of this thread that reads.
+fn keep(buffer: connection::ReadBuffer) {
+    if buffer.capacity() <= KEPT_CAPACITY {
+        // While the thread ends there is no place to keep it.
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < KEPT_BUFFERS {
+                kept.push(buffer);
+            }
+        });
+    }
+}
+
+/// How many buffers a thread keeps, and of what size at most.
+const KEPT_BUFFERS: usize = 4;
+const KEPT_CAPACITY: usize = 2 << 20;
 
 /// The type of a TLS record with an alert, and the first half of its version.
 const TLS_ALERT: [u8; 2] = [0x15, 3];

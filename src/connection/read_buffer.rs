@@ -122,6 +122,19 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
+    /// The same buffer with reads of another size.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn resized(mut self, size: usize) -> Self {
+        self.size = size.max(SMALLEST);
+        self
+    }
+
+    /// How much memory it has.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Bytes were appended to the [spare](Self::spare) ones.
     #[cfg(feature = "tokio")]
     pub(crate) fn appended(&mut self) {
