@@ -24,7 +24,7 @@ impl Buffers {
     pub(crate) const GROUP: u16 = 0;
     pub(crate) const LEN: usize = 32 * 1024;
     /// A power of two.
-    const COUNT: u16 = 256;
+    const COUNT: u16 = 128;
 
     pub(crate) fn register(ring: &IoUring) -> io::Result<Self> {
         let count = usize::from(Self::COUNT);
