@@ -82,8 +82,8 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! An event loop that does not block does the same for each transport that is ready; `epoll_echo` among the examples is
-//! one, for mio.
+//! An event loop that does not block does the same for each transport that is ready: [`event_loop`] has the rules, for
+//! readiness, completion, polling and others.
 //!
 //! What makes it short:
 //!
@@ -208,6 +208,10 @@ pub use input::Input;
 #[cfg(feature = "getrandom")]
 pub use random::OsRandom;
 pub use random::Random;
+
+#[cfg(all(feature = "std", any(doc, doctest)))]
+#[doc = include_str!("docs/event_loop.md")]
+pub mod event_loop {}
 
 /// The programs of the README compile.
 #[cfg(all(doctest, feature = "net", feature = "_tests"))]
