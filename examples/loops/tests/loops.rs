@@ -1,4 +1,4 @@
-//! The programs here as servers, and peers that behave as peers do: well, slowly, badly, not at all.
+//! The echo servers on every kind of loop, and peers that behave as peers do: well, slowly, badly, not at all.
 #![cfg(target_os = "linux")]
 
 #[path = "loops/peer.rs"]

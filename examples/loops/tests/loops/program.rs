@@ -23,7 +23,7 @@ pub(crate) fn each(test: impl Fn(&mut Program) + Sync) {
 /// The same, with a limit of open files.
 pub(crate) fn each_with_files(files: u32, test: impl Fn(&mut Program) + Sync) {
     thread::scope(|scope| {
-        for path in [env!("CARGO_BIN_EXE_smol_echo"), env!("CARGO_BIN_EXE_io_uring_echo")] {
+        for path in PROGRAMS {
             scope.spawn({
                 let test = &test;
                 move || match Program::start(path, files) {
@@ -35,6 +35,14 @@ pub(crate) fn each_with_files(files: u32, test: impl Fn(&mut Program) + Sync) {
         }
     });
 }
+
+const PROGRAMS: [&str; 5] = [
+    env!("CARGO_BIN_EXE_smol_echo"),
+    env!("CARGO_BIN_EXE_io_uring_echo"),
+    env!("CARGO_BIN_EXE_epoll_echo"),
+    env!("CARGO_BIN_EXE_tokio_echo"),
+    env!("CARGO_BIN_EXE_echo_server"),
+];
 
 impl Program {
     /// An error: the system does not offer what it needs.
