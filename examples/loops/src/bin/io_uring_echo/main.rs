@@ -1,4 +1,4 @@
-//! An echo server on io_uring: one thread, [`Server`] without an adapter, nothing copied for the kernel.
+//! An echo server on io_uring: one thread, [`Server`] without an adapter.
 //!
 //! ```text
 //! cd examples/loops
@@ -7,7 +7,8 @@
 //!
 //! One operation accepts all connections. A peer has at most one operation that receives, into a buffer that the kernel
 //! takes from a ring, and one that sends: a piece of the output that stays here, in flight, until its completion.
-//! While too much of it waits, nothing is received.
+//! While too much of it waits, nothing is received. Every piece in flight is memory of its own, so that messages of 64 KiB and
+//! more cost about three times as much as in `epoll_echo`, which writes them from where they were read.
 
 #[path = "../../../../common/server.rs"]
 mod common;
