@@ -82,8 +82,8 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! An event loop that does not block does the same for each transport that is ready; `epoll_echo` among the examples is
-//! one, for mio.
+//! An event loop that does not block does the same for each transport that is ready: [`event_loop`] has the rules, for
+//! readiness, completion, polling and others.
 //!
 //! What makes it short:
 //!
@@ -122,7 +122,8 @@
 //! * [`Server`] and [`Client`]: all of it, for the complete life of a transport.
 //! * [`deflate`]: compression, permessage-deflate.
 //! * [`net`]: a WebSocket over any stream of the standard library; [`tokio`](crate::tokio): over one of tokio's;
-//!   [`axum`](crate::axum): in a handler of axum's.
+//!   [`futures_io`]: over one of smol's, or of another runtime with the traits of that crate; [`axum`](crate::axum): in a
+//!   handler of axum's.
 //!
 //! # Features
 //!
@@ -137,6 +138,8 @@
 //! | `simd` (with `std`) | masking (on x86-64) and UTF-8 with the vector instructions that the processor has; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
+//! | `futures-io` | the same for the streams of that crate, with the sleep of any runtime |
+//! | `aio` | what both share, for a runtime with streams of its own |
 //! | `http` | the handshake from and to requests and responses of the `http` crate |
 //! | `axum` | an extractor for axum 0.8, over HTTP/1.1 and HTTP/2 |
 //! | `rustls` (beside `net`), `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |
@@ -153,7 +156,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-#[cfg(any(feature = "net", feature = "tokio"))]
+#[cfg(any(feature = "aio", feature = "net"))]
 mod adapter;
 #[cfg(feature = "alloc")]
 mod connection;
@@ -167,8 +170,8 @@ mod random;
 #[cfg(feature = "simd")]
 mod simd;
 
-#[cfg(feature = "tokio")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+#[cfg(feature = "aio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aio")))]
 pub mod aio;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
@@ -176,6 +179,9 @@ pub mod axum;
 #[cfg(feature = "alloc")]
 pub mod deflate;
 pub mod frame;
+#[cfg(feature = "futures-io")]
+#[cfg_attr(docsrs, doc(cfg(feature = "futures-io")))]
+pub mod futures_io;
 pub mod handshake;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
@@ -202,6 +208,10 @@ pub use input::Input;
 #[cfg(feature = "getrandom")]
 pub use random::OsRandom;
 pub use random::Random;
+
+#[cfg(all(feature = "std", any(doc, doctest)))]
+#[doc = include_str!("docs/event_loop.md")]
+pub mod event_loop {}
 
 /// The programs of the README compile.
 #[cfg(all(doctest, feature = "net", feature = "_tests"))]

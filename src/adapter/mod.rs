@@ -1,13 +1,17 @@
 //! What the adapters have in common, whatever their streams are.
 
 mod error;
+#[cfg(any(feature = "net", feature = "tokio"))]
+mod step;
 
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 pub use error::Error;
-pub(crate) use error::{connecting, during, not_opened};
+pub(crate) use error::not_opened;
+#[cfg(any(feature = "net", feature = "tokio"))]
+pub(crate) use step::{connecting, during};
 
 use crate::connection::State;
 use crate::endpoint::ServerEvent;

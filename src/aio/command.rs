@@ -13,9 +13,9 @@ use crate::frame::{CloseCode, CloseFrame, ControlPayload};
 /// messages and the peer's Close are sent back, and nothing is sent for what was answered already.
 ///
 /// ```
-/// # #[cfg(feature = "tokio")]
-/// use sansocket::tokio::Command;
-/// # #[cfg(feature = "tokio")]
+/// # #[cfg(feature = "aio")]
+/// use sansocket::aio::Command;
+/// # #[cfg(feature = "aio")]
 /// let command = Command::from("Hello");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What asynchronous adapters share: everything but the streams' traits and the clock.
 //!
-//! With tokio use [`tokio`](crate::tokio), where these types have its [`Timer`](crate::tokio::Timer). Another runtime needs a type
-//! that implements [`Timer`], and [`Read`] and [`Write`] for its streams.
+//! With tokio use [`tokio`](crate::tokio), where these types have its [`Timer`](crate::tokio::Timer), and with smol
+//! [`futures_io`](crate::futures_io). A runtime with traits of its own needs a type that implements [`Timer`], and [`Read`] and
+//! [`Write`] for its streams.
 //!
 //! ```text
 //! Driver     stream, endpoint, ReadBuffer, Outgoing, timer       one loop for every phase and both roles
@@ -30,9 +31,13 @@ mod writing;
 
 pub use batch::Batch;
 pub use command::Command;
+#[cfg(feature = "tokio")]
 pub(crate) use driver::Driver;
 pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
+#[cfg(feature = "tokio")]
 pub(crate) use handshake::{open, poll_opened};
 pub use io::{Io, Read, Timer, Write};
 pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use web_socket::WebSocket;
+
+pub use crate::adapter::Error;

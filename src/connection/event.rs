@@ -56,7 +56,7 @@ impl Event<'_> {
     }
 
     /// How long the payload is, of a message or a piece of one.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn payload_len(&self) -> usize {
         match self {
             Self::Message(message) | Self::Chunk(Chunk { data: message, .. }) => message.len(),

@@ -21,7 +21,7 @@ pub use config::Config;
 pub use event::{Chunk, Event};
 pub use message::{EncodedMessage, Message};
 pub use notice::Notice;
-#[cfg(any(feature = "net", feature = "tokio"))]
+#[cfg(any(feature = "aio", feature = "net"))]
 pub(crate) use read_buffer::Unread;
 pub use read_buffer::{Lent, ReadBuffer};
 pub use receiver::Receiver;
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
-    #[cfg(any(feature = "net", feature = "tokio"))]
+    #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.receiver.is_whole(bytes)
     }
@@ -157,7 +157,7 @@ impl Connection {
     }
 
     /// The half that sends.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn sender_mut(&mut self) -> &mut Sender {
         &mut self.sender
     }

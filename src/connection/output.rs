@@ -282,7 +282,7 @@ impl Output {
     }
 
     /// Frees a buffer so small that making it again costs next to nothing; a larger one is for steady traffic.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn rest(&mut self) {
         if self.is_empty() && self.tail.len() <= SMALLEST {
             self.tail = Vec::new();

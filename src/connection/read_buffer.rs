@@ -105,7 +105,7 @@ impl ReadBuffer {
 
     /// The same space as capacity behind the bytes, for whoever appends to a `Vec`: nothing is zeroed. What was appended
     /// is told with [`appended`](Self::appended).
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn spare(&mut self) -> &mut Vec<u8> {
         let Unread { start, end, frame, .. } = self.unread;
         let unread = end - start;
@@ -136,13 +136,13 @@ impl ReadBuffer {
     }
 
     /// Bytes were appended to the [spare](Self::spare) ones.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn appended(&mut self) {
         self.unread.end = self.bytes.len();
     }
 
     /// Bytes to begin with.
-    #[cfg(any(feature = "net", feature = "tokio"))]
+    #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn with_unread(mut self, unread: Vec<u8>) -> Self {
         self.unread = Unread { end: unread.len(), ..Unread::default() };
         self.bytes = unread;

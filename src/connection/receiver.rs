@@ -225,7 +225,7 @@ impl Receiver {
     }
 
     /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
-    #[cfg(any(feature = "net", feature = "tokio"))]
+    #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.state == State::Open && self.decoder.peek_whole(bytes).is_some()
     }

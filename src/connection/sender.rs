@@ -92,7 +92,7 @@ impl Sender {
     }
 
     /// Whether more waits in the output than [`Config::high_water`].
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn is_above_high_water(&self) -> bool {
         self.output.len() > self.high_water
     }
@@ -171,13 +171,13 @@ impl Sender {
 
     /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed
     /// nor masked, and not too much for the output if it has to be copied after all.
-    #[cfg(any(feature = "net", feature = "tokio"))]
+    #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn sends_as_is(&self, len: usize) -> bool {
         !self.is_client() && !self.compresses(len) && len <= self.room()
     }
 
     /// Whether a message of `len` bytes has to wait for room in the output. One that never fits has not.
-    #[cfg(any(feature = "net", feature = "tokio"))]
+    #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
         self.wants_write() && self.room() < len.saturating_add(crate::frame::Header::MAX_LEN)
     }
@@ -402,7 +402,7 @@ impl Sender {
     }
 
     /// Nothing is to be sent before something is received: a task waits with as little memory as possible.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn rest(&mut self) {
         self.output.rest();
     }

@@ -13,7 +13,7 @@
 
 mod addresses;
 mod client;
-#[cfg(any(feature = "net", feature = "tokio"))]
+#[cfg(any(feature = "aio", feature = "net"))]
 mod driven;
 mod open_error;
 mod options;
@@ -22,7 +22,7 @@ mod server;
 
 pub use addresses::{Addresses, Attempt};
 pub use client::{Client, ClientEvent, Step};
-#[cfg(any(feature = "net", feature = "tokio"))]
+#[cfg(any(feature = "aio", feature = "net"))]
 pub(crate) use driven::Endpoint;
 pub use open_error::OpenError;
 pub use options::ConnectOptions;

@@ -6,6 +6,8 @@ mod asynchronous;
 mod bare;
 #[path = "ways/blocking.rs"]
 mod blocking;
+#[path = "ways/futures_io.rs"]
+mod futures_io;
 
 use std::fmt;
 use std::io;
@@ -39,6 +41,7 @@ pub(crate) static WAYS: &[WayIn] = &[
     WayIn { name: "tokio, halves", tls: false, by_channel: true, run: asynchronous::halves },
     WayIn { name: "tokio, Stream + Sink", tls: false, by_channel: true, run: asynchronous::stream_and_sink },
     WayIn { name: "tokio, TLS", tls: true, by_channel: false, run: asynchronous::over_tls },
+    WayIn { name: "futures-io", tls: false, by_channel: false, run: futures_io::complete },
 ];
 
 impl fmt::Debug for WayIn {

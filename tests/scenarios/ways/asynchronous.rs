@@ -5,8 +5,9 @@ use std::net;
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
+use sansocket::aio::{self, Incoming, Io, Timer};
 use sansocket::frame::CloseFrame;
-use sansocket::tokio::{Accepting, Command, Error, Incoming, WebSocket, client};
+use sansocket::tokio::{Accepting, Command, Connecting, Error, WebSocket};
 use sansocket::{Config, Event};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -17,12 +18,12 @@ use super::{GOODBYE, Log, MANY, Wish, fine_or_over, not_opened, one_of_many, pag
 use crate::{End, Role, tls};
 
 /// Two threads, so that the two tasks of one connection really run at the same time.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }
 
-fn socket(stream: net::TcpStream) -> TcpStream {
+pub(super) fn socket(stream: net::TcpStream) -> TcpStream {
     stream.set_nonblocking(true).expect("a socket");
     TcpStream::from_std(stream).expect("a socket")
 }
@@ -32,18 +33,30 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     role: Role,
     config: Config,
 ) -> Result<WebSocket<S>, End> {
-    let opened = match role {
-        Role::Server => match Accepting::new(stream, config).advance().await {
-            Ok(Incoming::Upgrade(upgrade)) => upgrade.accept().await.map_err(Error::Io),
-            Ok(Incoming::Http(http)) => match http.respond(&page()).await {
-                Ok(()) => return Err(End::Page),
-                Err(error) => Err(error.into()),
-            },
-            Err(error) => Err(error),
+    match role {
+        Role::Server => accepted(Accepting::new(stream, config)).await,
+        Role::Client => connected(Connecting::new(stream, request(), config)).await,
+    }
+}
+
+pub(super) async fn accepted<S: Io<T>, T: Timer>(
+    mut accepting: aio::Accepting<S, T>,
+) -> Result<aio::WebSocket<S, T>, End> {
+    let accepted = match accepting.advance().await {
+        Ok(Incoming::Upgrade(upgrade)) => upgrade.accept().await.map_err(Error::Io),
+        Ok(Incoming::Http(http)) => match http.respond(&page()).await {
+            Ok(()) => return Err(End::Page),
+            Err(error) => Err(error.into()),
         },
-        Role::Client => client(stream, request(), config).await.map(|(ws, _)| ws),
+        Err(error) => Err(error),
     };
-    opened.map_err(|error| not_opened(&error))
+    accepted.map_err(|error| not_opened(&error))
+}
+
+pub(super) async fn connected<S: Io<T>, T: Timer>(
+    mut connecting: aio::Connecting<S, T>,
+) -> Result<aio::WebSocket<S, T>, End> {
+    connecting.advance().await.map(|(ws, _)| ws).map_err(|error| not_opened(&error))
 }
 
 pub(crate) fn complete(stream: net::TcpStream, role: Role, config: Config) -> (usize, End) {
@@ -77,7 +90,7 @@ pub(crate) fn over_tls(stream: net::TcpStream, role: Role, config: Config) -> (u
     })
 }
 
-async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>) -> (usize, End) {
+pub(super) async fn echo<S: Io<T>, T: Timer>(mut ws: aio::WebSocket<S, T>) -> (usize, End) {
     let mut log = Log::default();
     loop {
         let event = match ws.recv().await {

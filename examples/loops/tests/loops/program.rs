@@ -1,0 +1,118 @@
+//! [`Program`]: a server in a process of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write, stderr};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+/// It runs until it is dropped.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: String,
+    /// It would fail to say something that nobody can hear.
+    _stdout: BufReader<ChildStdout>,
+}
+
+/// Runs `test` against each of the programs, at the same time.
+pub(crate) fn each(test: impl Fn(&mut Program) + Sync) {
+    each_with_files(1024, test);
+}
+
+/// The same, with a limit of open files.
+pub(crate) fn each_with_files(files: u32, test: impl Fn(&mut Program) + Sync) {
+    thread::scope(|scope| {
+        for path in PROGRAMS {
+            scope.spawn({
+                let test = &test;
+                move || match Program::start(path, files) {
+                    Ok(mut program) => test(&mut program),
+                    // Not by a macro, whose output a test that passes keeps back.
+                    Err(why) => stderr().write_all(format!("SKIPPED: {path}: {why}").as_bytes()).unwrap(),
+                }
+            });
+        }
+    });
+}
+
+const PROGRAMS: [&str; 5] = [
+    env!("CARGO_BIN_EXE_smol_echo"),
+    env!("CARGO_BIN_EXE_io_uring_echo"),
+    env!("CARGO_BIN_EXE_epoll_echo"),
+    env!("CARGO_BIN_EXE_tokio_echo"),
+    env!("CARGO_BIN_EXE_echo_server"),
+];
+
+impl Program {
+    /// An error: the system does not offer what it needs.
+    fn start(path: &str, files: u32) -> Result<Self, String> {
+        let mut child = Command::new("sh")
+            .args(["-c", r#"ulimit -n "$1" && exec "$0" --listen 127.0.0.1:0"#, path, &files.to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut said).unwrap();
+        let Some((_, url)) = said.split_once("ws://") else {
+            let mut why = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(69), "{why}");
+            return Err(why);
+        };
+        let address = url.split('/').next().unwrap().to_owned();
+        Ok(Self { child, address, _stdout: stdout })
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    /// How much time of a processor it takes during the next `time`.
+    pub(crate) fn busy(&self, time: Duration) -> Duration {
+        let before = self.cpu();
+        sleep(time);
+        self.cpu() - before
+    }
+
+    fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name: user and system time are the 12th and 13th, in hundredths of a second.
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ').collect::<Vec<_>>();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Resident bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    }
+
+    pub(crate) fn terminate(&self) {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(status.unwrap().success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status,
+                None => sleep(Duration::from_millis(20)),
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "it does not stop");
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
