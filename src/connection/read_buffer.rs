@@ -123,14 +123,14 @@ impl ReadBuffer {
     }
 
     /// The same buffer with reads of another size.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn resized(mut self, size: usize) -> Self {
         self.size = size.max(SMALLEST);
         self
     }
 
     /// How much memory it has.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "aio")]
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
