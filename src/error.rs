@@ -1,4 +1,4 @@
-//! [`ProtocolError`], the peer's fault, and [`SendError`], the caller's.
+//! [`ProtocolError`], caused by the peer, and [`SendError`], caused by the caller.
 
 use core::fmt;
 
@@ -8,9 +8,9 @@ use crate::frame::CloseCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A reserved bit is set for which no extension was negotiated.
+    /// A reserved bit without a negotiated extension that uses it.
     ReservedBits,
-    /// This opcode is reserved.
+    /// A reserved opcode.
     ReservedOpcode(u8),
     /// A control frame without FIN.
     FragmentedControl,
@@ -20,43 +20,43 @@ pub enum ProtocolError {
     UnmaskedFrame,
     /// A server's frame with a masking key.
     MaskedFrame,
-    /// A length that fits a shorter form.
+    /// A length that is not in its shortest form.
     NonMinimalLength,
     /// A length whose most significant bit is set.
     LengthTooLarge,
-    /// A continuation of no message.
+    /// A continuation frame outside a fragmented message.
     UnexpectedContinuation,
     /// A new message inside a fragmented one.
     ExpectedContinuation,
     /// A Close frame with one byte of payload.
     CloseTooShort,
-    /// A Close frame with a code that must not be in one.
+    /// A Close frame with a code that must not appear on the wire.
     InvalidCloseCode(u16),
     /// A text message or a close reason that is not UTF-8.
     InvalidUtf8,
-    /// A compressed message that is not valid DEFLATE, or is cut short.
+    /// A compressed message that is not valid DEFLATE, or is truncated.
     InvalidDeflate,
     /// A frame over [`max_frame`](crate::Config::max_frame).
     FrameTooLarge,
     /// A message over [`max_message`](crate::Config::max_message).
     MessageTooLarge,
-    /// A message of more, and smaller, fragments than [`max_fragments`](crate::Config::max_fragments) allows.
+    /// A message of more and smaller fragments than [`max_fragments`](crate::Config::max_fragments) allows.
     TooManyFragments,
     /// The transport ended without a closing handshake.
     UnexpectedEof,
-    /// The transport failed, as the caller said.
+    /// The transport failed, as reported by the caller.
     TransportFailed,
     /// Nothing arrived within [`pong_timeout`](crate::Config::pong_timeout) of a Ping.
     PongTimeout,
     /// The peer did not answer our Close within [`close_timeout`](crate::Config::close_timeout).
     CloseTimeout,
-    /// The peer did not take what was sent to it within [`write_timeout`](crate::Config::write_timeout).
+    /// The peer did not accept output within [`write_timeout`](crate::Config::write_timeout).
     WriteTimeout,
 }
 
 impl ProtocolError {
-    /// The code of the Close frame that tells the peer (RFC 6455 §7.4.1); `None` if there is nobody left to
-    /// tell, which is what 1006 stands for.
+    /// Returns the code of the Close frame for the peer (RFC 6455 §7.4.1); `None` if the peer is lost, which
+    /// corresponds to 1006.
     #[must_use]
     pub const fn close_code(self) -> Option<CloseCode> {
         Some(match self {
@@ -71,8 +71,8 @@ impl ProtocolError {
         })
     }
 
-    /// The section of RFC 6455 whose rule was broken; of a compressed message, the one that its data does not
-    /// fit its type.
+    /// Returns the section of RFC 6455 whose rule was broken. For a compressed message, it is the section
+    /// about data that does not match its type.
     #[must_use]
     pub const fn section(self) -> &'static str {
         match self {
@@ -134,27 +134,27 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
-/// Why something cannot be sent. It changed nothing: the connection is as it was before the call.
+/// Why a send failed. The connection is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendError {
     /// The opening handshake is not complete.
     NotOpen,
-    /// A Close frame was sent or received, or the connection failed: nothing more may be sent.
+    /// A Close frame was sent or received, or the connection failed: sending is over.
     Closed,
-    /// The output would be larger than [`max_output`](crate::Config::max_output): write it first.
+    /// The output would exceed [`max_output`](crate::Config::max_output): write it first.
     OutputFull,
-    /// The frame alone is larger than [`max_output`](crate::Config::max_output): it can never be sent.
+    /// The frame alone exceeds [`max_output`](crate::Config::max_output): it can never be sent.
     TooLarge,
     /// The payload of a Ping or Pong is longer than 125 bytes.
     ControlTooLong,
     /// The length of a payload is 2^63 or more, which no frame can have.
     PayloadTooLong,
-    /// A message of fragments is under way: finish it first. Control frames may be sent.
+    /// A fragmented message is in progress: finish it first. Control frames may be sent.
     InFragments,
-    /// The fragments of one message are all text or all binary.
+    /// A fragment of another kind than the message in progress: text and binary cannot be mixed.
     MixedFragments,
-    /// The payload of a message announced before has not been written yet.
+    /// The payload of a previously announced message has not been completely written.
     PayloadOwed,
     /// The codec failed to compress the message.
     Compression,

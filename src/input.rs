@@ -1,11 +1,11 @@
-//! [`Input`]: the received bytes, lent to the protocol.
+//! [`Input`]: received bytes, borrowed by the protocol.
 
 use core::{fmt, mem};
 
-/// Received bytes, shrinking from the front as they are consumed.
+/// Received bytes, consumed from the front.
 ///
-/// The protocol works in this buffer: payload is unmasked in place and lent from there, so events borrow from the
-/// buffer (`'b`) and from nothing else.
+/// The protocol works in this buffer: payloads are unmasked in place and borrowed from there. Events borrow
+/// from the buffer (`'b`) and from nothing else.
 ///
 /// ```
 /// let mut buf = *b"abc";
@@ -20,24 +20,25 @@ pub struct Input<'b> {
     hold: Hold,
 }
 
-/// What the owner of a buffer and the protocol tell one another about a frame that is cut: it may stay in the buffer.
+/// Shared knowledge of a buffer's owner and the protocol about an incomplete frame that may stay in the
+/// buffer.
 #[cfg(feature = "alloc")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Hold {
-    /// The maximum payload of a frame that stays until it is complete; 0: none does.
+    /// Maximum payload of a frame that stays until it is complete; 0: none stays.
     pub(crate) max_frame: usize,
-    /// How many bytes were lent. What is below is about the frame at the front of these.
+    /// Initial number of bytes. The following fields are about the frame at their front.
     pub(crate) lent: usize,
-    /// How many of them were there the last time, and stayed.
+    /// How many of them stayed from the last time.
     pub(crate) stayed: usize,
-    /// How many of its payload bytes are known to be valid text.
+    /// Length of its payload's prefix that is known to be valid text.
     pub(crate) checked: usize,
-    /// How long it is; 0 if that is not known.
+    /// Its length, or 0 if unknown.
     pub(crate) frame: usize,
 }
 
 impl<'b> Input<'b> {
-    /// Lends `bytes`, as they were received.
+    /// Creates an input over `bytes`, as they were received.
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
         Self {
@@ -47,21 +48,21 @@ impl<'b> Input<'b> {
         }
     }
 
-    /// The same, for an owner that keeps a frame that is cut.
+    /// Creates an input for an owner that keeps an incomplete frame.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn holding(bytes: &'b mut [u8], hold: Hold) -> Self {
         Self { bytes, hold }
     }
 
-    /// Whether a frame may stay that is cut.
+    /// Returns `true` if an incomplete frame may stay.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn holds(&self) -> bool {
         self.hold.max_frame > 0
     }
 
-    /// What is known about the frame at the front.
+    /// Returns what is known about the frame at the front.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn held(&self) -> Hold {
@@ -72,48 +73,48 @@ impl<'b> Input<'b> {
         }
     }
 
-    /// The frame at the front stays.
+    /// Marks the frame at the front as staying.
     #[cfg(feature = "alloc")]
     pub(crate) fn hold(&mut self, frame: usize, checked: usize) {
         self.hold = Hold { stayed: self.bytes.len(), frame, checked, ..self.held() };
     }
 
-    /// Whether there is anything that was not there the last time.
+    /// Returns `true` if anything is new since the last time.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn has_new(&self) -> bool {
         self.bytes.len() > self.hold.stayed
     }
 
-    /// Whether a part of a message stays at the front.
+    /// Returns `true` if a part of a message stays at the front.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn keeps_message(&self) -> bool {
         self.hold.frame > 0 && self.bytes.len() == self.hold.lent
     }
 
-    /// How many bytes are left.
+    /// Returns the number of remaining bytes.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether every byte has been consumed.
+    /// Returns `true` if every byte has been consumed.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The bytes that are left, without consuming them.
+    /// Returns the remaining bytes without consuming them.
     #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes
     }
 
-    /// Consumes the next `n` bytes, or all that are left if they are fewer.
+    /// Consumes the next `n` bytes, or all remaining ones if fewer.
     #[inline]
     pub fn take(&mut self, n: usize) -> &'b mut [u8] {
         let bytes = mem::take(&mut self.bytes);
@@ -124,7 +125,7 @@ impl<'b> Input<'b> {
 }
 
 impl fmt::Debug for Input<'_> {
-    /// Without the bytes, which are somebody's messages.
+    /// Omits the bytes: they are private messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input").field("len", &self.bytes.len()).finish_non_exhaustive()
     }

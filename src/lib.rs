@@ -1,16 +1,17 @@
-//! WebSocket (RFC 6455, RFC 7692) as a protocol, without sockets: bytes in, events out, bytes out.
+//! A WebSocket protocol library (RFC 6455, RFC 7692) without sockets: bytes in, events out, bytes out.
 //!
 //! The same core runs under `std::net`, tokio, mio or io_uring, inside another HTTP library, over an HTTP/2
-//! stream, in a fuzzer, and without an operating system. It does no I/O, has no clock, no thread and, except for
-//! the calls that the feature `simd` makes, no `unsafe`.
+//! stream, in a fuzzer, and without an operating system. It has no I/O, no clock and no threads. The only
+//! `unsafe` is in the calls that the feature `simd` makes.
 //!
-//! If threads or tokio are all you need, start with [`net`] or [`tokio`](crate::tokio), which bring the loop along.
+//! If threads or tokio are all you need, start with [`net`] or [`tokio`](crate::tokio): they include the
+//! loop.
 //!
 //! # The loop
 //!
-//! A [`Server`] is the complete life of one transport: the request, the connection or the page in its place,
-//! deadlines, the end. Everything around it is this loop, whatever the transport is; a [`Client`] runs in the same
-//! one:
+//! A [`Server`] covers the complete life of one transport: the request, the connection or the HTTP response
+//! in its place, the deadlines, and the end. The code around it is the following loop, the same for every
+//! transport. A [`Client`] runs in the same loop:
 //!
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
@@ -85,34 +86,38 @@
 //! An event loop that does not block does the same for each transport that is ready: [`event_loop`] has the rules, for
 //! readiness, completion, polling and others.
 //!
-//! What makes it short:
+//! Why it is short:
 //!
-//! * [`recv`](Connection::recv) takes every byte it is given: there is nothing to keep, compact or append to.
-//! * A message that lies complete in the buffer is borrowed from there, unmasked in place: no copy, no allocation.
-//!   Events borrow from the buffer only, never from the connection.
-//! * A peer that breaks a rule is not an error of yours: the Close frame that tells it is in the output, [`Event::Failed`] tells
-//!   you, and whatever else it sends is dropped. Only what *you* do wrong is a `Result`.
-//! * Pings are answered, closing handshakes completed, and all of it comes out of one output, in order.
-//! * Everything is bounded by [`Config`], and nothing is allocated because a peer announced it.
+//! * [`recv`](Connection::recv) consumes every byte of its input: nothing to keep, compact or append to.
+//! * A message that is complete in the buffer is borrowed from there, unmasked in place: no copy, no
+//!   allocation. Events borrow from the buffer only, never from the connection.
+//! * A protocol violation by the peer is not an error in your code. The Close frame is already in the output,
+//!   [`Event::Failed`] carries the reason, and further input is dropped. Only your own mistakes are returned
+//!   as a `Result`.
+//! * Pings are answered and closing handshakes completed automatically, through the same output, in order.
+//! * [`Config`] limits everything, and no allocation is based on a length that the peer announced.
 //!
-//! # What else it does
+//! # Capabilities
 //!
 //! * Messages of any size in constant memory: [`recv_chunk`](Connection::recv_chunk) to receive,
 //!   [`send_fragment`](Connection::send_fragment) to send.
-//! * Keepalive and deadlines, without a clock: [`Config`] says which.
+//! * Keepalive and deadlines, without a clock: see [`Config`].
 //! * Two threads or tasks for one connection: [`split`](Connection::split).
-//! * Large messages without copies: moved in by [`send_owned`](Connection::send_owned), written from where they are with
-//!   [`send_header`](Connection::send_header), borrowed from a [`ReadBuffer`] although they came in many reads.
+//! * Large messages without copies: moved in by [`send_owned`](Connection::send_owned), written from the
+//!   caller's memory with [`send_header`](Connection::send_header), and borrowed from a [`ReadBuffer`] even
+//!   if they took many reads.
 //! * Vectored and completion-based writes: [`output_slices`](Connection::output_slices),
 //!   [`take_output`](Connection::take_output).
 //! * One message for many connections, encoded and compressed once: [`EncodedMessage`].
-//! * Getting there: HTTP, HTTPS and SOCKS5 proxies, named or from the environment ([`Proxy`](handshake::Proxy)); the
-//!   addresses of a host (RFC 8305, [`Addresses`]); when to connect again ([`Reconnect`]).
-//! * Inside another HTTP library: [`UpgradeRequest::from_parts`](handshake::UpgradeRequest::from_parts).
+//! * Connecting: HTTP, HTTPS and SOCKS5 proxies, explicit or from the environment
+//!   ([`Proxy`](handshake::Proxy)); all addresses of a host (RFC 8305, [`Addresses`]); when to reconnect
+//!   ([`Reconnect`]).
+//! * Integration into other HTTP libraries:
+//!   [`UpgradeRequest::from_parts`](handshake::UpgradeRequest::from_parts).
 //!
 //! # Layers
 //!
-//! Each can be used alone:
+//! Each layer can be used on its own:
 //!
 //! * [`frame`]: headers, masks, UTF-8 in pieces, close codes, and a decoder for frames; without `alloc`.
 //! * [`handshake`]: the opening handshake of both roles, on bytes or on headers that somebody else parsed, also for HTTP/2
@@ -130,12 +135,12 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `std` (default) | conversions into `std::io::Error`; no socket, no dependency |
-//! | `alloc` (with `std`) | the handshake and [`Connection`]; without it there is [`frame`] alone |
-//! | `bytes` | messages to and from `Bytes` of the `bytes` crate, and payloads sent from there, without a copy |
+//! | `alloc` (with `std`) | the handshake and [`Connection`]; without it, only [`frame`] |
+//! | `bytes` | messages to and from `Bytes` of the `bytes` crate, and payloads sent from `Bytes`, without a copy |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
-//! | `simdutf8` | UTF-8 with vector instructions, by the crate of that name; no `unsafe` here |
-//! | `simd` (with `std`) | masking (on x86-64) and UTF-8 with the vector instructions that the processor has; the only `unsafe` |
+//! | `simdutf8` | UTF-8 validation with vector instructions, by the crate of that name; no `unsafe` in this crate |
+//! | `simd` (with `std`) | masking (on x86-64) and UTF-8 validation with the processor's vector instructions; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
 //! | `futures-io` | the same for the streams of that crate, with the sleep of any runtime |
@@ -146,7 +151,7 @@
 #![no_std]
 #![cfg_attr(not(feature = "simd"), forbid(unsafe_code))]
 #![cfg_attr(feature = "simd", deny(unsafe_code))]
-// What could panic is written so that it cannot; and nothing comes from `std` that is in `core`.
+// Nothing panics in library code, and nothing is imported from `std` that `core` or `alloc` provides.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 #![deny(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -213,7 +218,7 @@ pub use random::Random;
 #[doc = include_str!("docs/event_loop.md")]
 pub mod event_loop {}
 
-/// The programs of the README compile.
+/// Compiles the programs of the README.
 #[cfg(all(doctest, feature = "net", feature = "_tests"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,10 +1,10 @@
-//! [`Random`]: where masking keys and nonces come from.
+//! [`Random`]: the source of masking keys and nonces.
 
 /// A source of random bytes, for the masking keys and the nonce of a client.
 ///
-/// RFC 6455 §5.3: "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a strong
-/// source of entropy". A generator that is good enough for simulations is not good enough here. With the feature
-/// `getrandom`, `OsRandom` asks the operating system.
+/// RFC 6455 §5.3: "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a
+/// strong source of entropy". A generator for simulations is not sufficient. With the feature `getrandom`,
+/// use `OsRandom`, the entropy of the operating system.
 ///
 /// Every `FnMut(&mut [u8])` is a `Random`:
 ///
@@ -34,7 +34,7 @@ pub struct OsRandom;
 #[cfg(feature = "getrandom")]
 impl Random for OsRandom {
     /// # Panics
-    /// When the operating system has no entropy to give: sending predictable masks would be worse.
+    /// Panics if the operating system provides no entropy: predictable masks would be worse.
     #[expect(
         clippy::expect_used,
         reason = "there is no safe way on without entropy; no peer and no caller can cause it"

@@ -1,7 +1,7 @@
-//! The vector instructions that this processor has, chosen when the program runs.
+//! The processor's vector instructions, selected at run time.
 //!
 //! The loops are those of [`Mask`], compiled once more for each set of instructions. This is the only module
-//! of the crate with `unsafe` in it.
+//! of the crate that contains `unsafe`.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(
@@ -12,10 +12,10 @@
 
 use crate::frame::Mask;
 
-/// A set of vector instructions; each has those before it.
+/// A set of vector instructions, including those of all lower levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
-    /// Those that every processor of the target has.
+    /// The instructions that every processor of the target has.
     Baseline,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -24,12 +24,12 @@ enum Level {
 }
 
 impl Level {
-    /// The highest that this processor has.
+    /// Returns the highest level of this processor.
     #[inline]
     fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            // To the compiler AVX-512 includes AVX2. A virtual machine may hide the one and not the other.
+            // The compiler treats AVX2 as part of AVX-512, but a virtual machine may hide either one.
             if std::is_x86_feature_detected!("avx2") {
                 let is_wide = std::is_x86_feature_detected!("avx512f");
                 return if is_wide { Self::Avx512 } else { Self::Avx2 };
@@ -39,7 +39,7 @@ impl Level {
     }
 }
 
-/// Defines a function that runs `$body` compiled for a level, and one that does so for the highest.
+/// Defines a function that runs `$body` compiled for a given level, and one for the highest level.
 macro_rules! for_each_level {
     ($name:ident, $at:ident, ($($argument:ident: $type:ty),*), $body:expr) => {
         #[inline(never)]
@@ -62,8 +62,8 @@ macro_rules! for_each_level {
             }
 
             match level {
-                // SAFETY: `Level::detect` found these instructions on this processor, and a `Level` comes from
-                // nowhere else.
+                // SAFETY: `Level::detect` found these instructions on this processor, and it is the only
+                // source of a `Level`.
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
@@ -82,7 +82,7 @@ for_each_level!(copy, copy_at, (mask: Mask, from: &[u8], to: &mut [u8]), mask.co
 mod tests {
     use super::*;
 
-    /// Each level that this processor has gives what a byte loop does, at every length, phase and alignment.
+    /// Each level of this processor equals a byte loop, at every length, phase and alignment.
     #[test]
     fn every_level_equals_a_byte_loop() {
         const KEY: [u8; 4] = [0x11, 0x22, 0x44, 0x88];

@@ -15,7 +15,7 @@ fn default_config() -> io::Result<Arc<ClientConfig>> {
         return Ok(Arc::clone(config));
     }
     let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    // The provider by name: which one is the process's default is not ours to guess.
+    // The provider is explicit: the process may have another default.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
@@ -24,12 +24,12 @@ fn default_config() -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
 
-/// The host of a URL, which is what the server's certificate has to be for.
+/// Returns the host of a URL as the name that the server's certificate must match.
 pub(crate) fn server_name(host: &str) -> io::Result<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
 }
 
-/// The caller's configuration or the default one.
+/// Returns the caller's configuration or the default one.
 pub(crate) fn config(own: Option<&Arc<ClientConfig>>) -> io::Result<Arc<ClientConfig>> {
     own.map_or_else(default_config, |config| Ok(Arc::clone(config)))
 }

@@ -1,4 +1,4 @@
-//! [`Error`]: why there is no connection.
+//! [`Error`]: why a connection could not be opened.
 
 use alloc::string::String;
 use core::convert::Infallible;
@@ -9,25 +9,25 @@ use std::io::{self, ErrorKind};
 use crate::endpoint::{ClientEvent, OpenError};
 use crate::handshake::{HandshakeError, RedirectError, RefusedResponse, UrlError};
 
-/// Why there is no connection.
+/// Why a connection could not be opened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stream failed, or the connection was not open in time (`TimedOut`); the message says during which step.
-    /// A client that was too slow in the middle of its request was told so, and that is
-    /// [`HandshakeError::TimedOut`].
+    /// The stream failed, or the connection was not open in time (`TimedOut`). The message names the step
+    /// that failed. A server reports a client that stalls inside its request as [`HandshakeError::TimedOut`],
+    /// after answering it.
     Io(io::Error),
-    /// The URL is no WebSocket URL.
+    /// The URL is not a WebSocket URL.
     Url(UrlError),
-    /// The peer broke a rule of the handshake. A client was told so.
+    /// The peer broke a rule of the handshake. A server has already answered the client with the error.
     Handshake(HandshakeError),
-    /// The server answered something else than 101: a redirect, a request for credentials, an error.
+    /// The server answered with a status other than 101: a redirect, a request for credentials, an error.
     Refused(Box<RefusedResponse>),
-    /// A redirect that is not to be followed.
+    /// A redirect that must not be followed.
     Redirect(RedirectError),
-    /// The proxy opened no tunnel to the server.
+    /// The proxy did not open a tunnel to the server.
     Proxy(Box<RefusedResponse>),
-    /// The proxy's answer breaks a rule, or was cut short.
+    /// The proxy's response breaks a rule, or was truncated.
     ProxyHandshake(HandshakeError),
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The status, and the headers that say what to do about it.
+/// Writes the status, and the headers that explain it.
 fn refused(f: &mut fmt::Formatter<'_>, who: &str, response: &RefusedResponse) -> fmt::Result {
     write!(f, "the {who} refused the connection: {}", response.status())?;
     if !response.reason().is_empty() {
@@ -60,7 +60,7 @@ fn refused(f: &mut fmt::Formatter<'_>, who: &str, response: &RefusedResponse) ->
 }
 
 impl core::error::Error for Error {
-    /// What is below the error that the message already tells.
+    /// The message already contains this error: returns the one below it.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Io(error) => error.source(),
@@ -105,8 +105,8 @@ impl From<Infallible> for Error {
     }
 }
 
-/// What a client's event means to who waits for the connection to open; `broken` is the stream's last error.
-/// `None`: it is open, or goes on opening.
+/// Returns the meaning of a client's event for a caller that waits for the connection to open; `broken` is
+/// the last error of the stream. `None` means that it is open, or still opening.
 pub(crate) fn not_opened(event: ClientEvent<'_>, broken: Option<io::Error>) -> Option<Error> {
     Some(match event {
         ClientEvent::Refused(refused) => Error::Refused(refused),

@@ -1,4 +1,4 @@
-//! What the adapters have in common, whatever their streams are.
+//! The parts shared by the adapters, independent of their streams.
 
 mod error;
 #[cfg(any(feature = "net", feature = "tokio"))]
@@ -17,8 +17,8 @@ use crate::connection::State;
 use crate::endpoint::ServerEvent;
 use crate::handshake::{HandshakeError, HttpRequest, UpgradeRequest};
 
-/// The ways to send that a WebSocket and its writing half share, in each adapter, with or without `async`. Both
-/// have `send` and `queue`.
+/// The send methods that a WebSocket and its writing half share, in each adapter, with or without `async`.
+/// Both types have `send` and `queue`.
 macro_rules! send_methods {
     ($($async:ident $dot:tt $await:ident)?) => {
         /// Sends a text message; see [`send`](Self::send).
@@ -37,7 +37,7 @@ macro_rules! send_methods {
             self.send(&Message::from(bytes)) $($dot $await)?
         }
 
-        /// Sends a message by value: a large payload that is owned is moved, not copied. Otherwise like
+        /// Sends a message by value: a large owned payload is moved, not copied. Otherwise like
         /// [`send`](Self::send).
         ///
         /// # Errors
@@ -45,7 +45,7 @@ macro_rules! send_methods {
         pub $($async)? fn send_owned(&mut self, message: Message<'_>) -> io::Result<()> {
             let mut message = Some(message);
             self.queue(|sender| {
-                // It may be asked again when there is more room: until then the message has to be kept.
+                // This may be called again when there is more room: until then, keep the message.
                 if message.as_ref().is_some_and(|message| sender.lacks_room(message.as_bytes().len())) {
                     return Err(SendError::OutputFull);
                 }
@@ -53,7 +53,8 @@ macro_rules! send_methods {
             }) $($dot $await)?
         }
 
-        /// Sends a message that was encoded before; see [`Connection::send_encoded`](crate::Connection::send_encoded). Otherwise like
+        /// Sends a message that is already encoded; see
+        /// [`Connection::send_encoded`](crate::Connection::send_encoded). Otherwise like
         /// [`send`](Self::send).
         ///
         /// # Errors
@@ -62,7 +63,8 @@ macro_rules! send_methods {
             self.queue(|sender| sender.send_encoded(message)) $($dot $await)?
         }
 
-        /// Sends a fragment of a message; see [`Connection::send_fragment`](crate::Connection::send_fragment). Otherwise like
+        /// Sends a fragment of a message; see
+        /// [`Connection::send_fragment`](crate::Connection::send_fragment). Otherwise like
         /// [`send`](Self::send).
         ///
         /// # Errors
@@ -82,20 +84,21 @@ macro_rules! send_methods {
 }
 pub(crate) use send_methods;
 
-/// What a client has asked for, before the answer.
+/// A client's request, not answered yet.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Upgrade(Box<UpgradeRequest>),
     Http(Box<HttpRequest>),
 }
 
-/// What an event means to who waits for a request; `state` is the connection's behind it. `None`: nothing.
+/// Returns the meaning of an event for a caller that waits for a request; `state` is the state of the
+/// connection after it. `None`: no meaning.
 pub(crate) fn asked(event: ServerEvent<'_>, state: State) -> Option<Result<Asked, Error>> {
     match event {
         ServerEvent::Upgrade(request) => Some(Ok(Asked::Upgrade(request))),
         ServerEvent::Http(request) => Some(Ok(Asked::Http(request))),
         ServerEvent::Refused(HandshakeError::Truncated) => Some(Err(ErrorKind::UnexpectedEof.into())),
-        // Who has said nothing has asked for nothing, and gets no answer.
+        // A peer that has sent nothing has requested nothing, and gets no answer.
         ServerEvent::Refused(HandshakeError::TimedOut) if state == State::Ended => {
             Some(Err(ErrorKind::TimedOut.into()))
         }
@@ -104,7 +107,7 @@ pub(crate) fn asked(event: ServerEvent<'_>, state: State) -> Option<Result<Asked
     }
 }
 
-/// What two halves share, for one of them again.
+/// Returns the state that two halves share, for a single owner.
 pub(crate) fn reunited<T>(reader: Arc<T>, writer: Arc<T>) -> io::Result<T> {
     if !Arc::ptr_eq(&reader, &writer) {
         return Err(not_halves());

@@ -1,4 +1,4 @@
-//! [`Batch`]: what one read brought.
+//! [`Batch`]: the events of one read.
 
 use std::boxed::Box;
 use std::io;
@@ -12,12 +12,12 @@ use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::input::Input;
 
-/// What one read brought; see [`WebSocket::read`](super::WebSocket::read).
+/// The events of one read; see [`WebSocket::read`](super::WebSocket::read).
 ///
-/// Its events borrow from the read buffer and from nothing else, so that sending while holding one compiles. What is
-/// [fed](Self::feed) is written by the next call of the WebSocket.
+/// They borrow from the read buffer and from nothing else, so sending while holding one compiles. The next
+/// call of the WebSocket writes what is [fed](Self::feed).
 ///
-/// A batch has at most some 500 events, so that a peer with many small ones does not delay the other tasks.
+/// A batch has at most about 500 events, so that a peer with many small ones does not delay other tasks.
 #[derive(Debug)]
 pub struct Batch<'b, S, T> {
     link: &'b mut Link<S, Connection, T>,
@@ -36,7 +36,7 @@ impl<'b, S, T> Batch<'b, S, T> {
         Self { link, input, unread, fresh, close_frame }
     }
 
-    /// The next event, borrowing from the read buffer; `None`: that was all.
+    /// Returns the next event, which borrows from the read buffer; `None` after the last one.
     #[inline(always)]
     pub fn recv(&mut self) -> Option<Event<'b>> {
         if self.link.turn.is_over() {
@@ -53,7 +53,7 @@ impl<'b, S, T> Batch<'b, S, T> {
         }
     }
 
-    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    /// Returns the next event, with message data in pieces; see [`Connection::recv_chunk`].
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
         if self.link.turn.is_over() { None } else { self.next(Connection::recv_chunk) }
     }
@@ -80,7 +80,7 @@ impl<'b, S, T> Batch<'b, S, T> {
         self.link.endpoint.send(message)
     }
 
-    /// Queues a message by value: a large payload that is owned is moved, not copied.
+    /// Queues a message by value: a large owned payload is moved, not copied.
     ///
     /// # Errors
     /// See [`Connection::send_owned`].
@@ -89,24 +89,24 @@ impl<'b, S, T> Batch<'b, S, T> {
         self.link.endpoint.send_owned(message)
     }
 
-    /// The connection, for everything else.
+    /// Returns the connection, for everything else.
     pub fn connection(&mut self) -> &mut Connection {
         &mut self.link.endpoint
     }
 }
 
 impl<S: Io<T>, T: Timer> Batch<'_, S, T> {
-    /// Sends a message at once; see [`WebSocket::send`](super::WebSocket::send). A server's large message goes to the
-    /// stream from where it is.
+    /// Sends a message at once; see [`WebSocket::send`](super::WebSocket::send). A server's large message is
+    /// written directly from its own memory.
     ///
     /// # Errors
-    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
+    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the stream.
     pub async fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         poll_fn(|cx| self.link.poll_writing(cx, |writing, cx| writing.poll_send_message(message, cx))).await
     }
 }
 
-/// Keeps what the peer's Close says.
+/// Records the content of the peer's Close.
 #[inline]
 pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
     if let Some(Event::Close(Some(frame))) = event {

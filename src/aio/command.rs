@@ -1,4 +1,4 @@
-//! [`Command`]: what a `Sink` takes.
+//! [`Command`]: the items of a `Sink`.
 
 use std::string::String;
 use std::vec::Vec;
@@ -7,10 +7,11 @@ use crate::connection::{Chunk, EncodedMessage, Event, Message, Sender};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame, ControlPayload};
 
-/// What can be sent through the `Sink` of a WebSocket or of its writing half.
+/// An item for the `Sink` of a WebSocket or of its writing half.
 ///
-/// Messages, strings and bytes are commands by `From`, and so are [`Event`]s, so that a `Stream` of them can be forwarded:
-/// messages and the peer's Close are sent back, and nothing is sent for what was answered already.
+/// Messages, strings and bytes convert into commands. So do [`Event`]s, so that a `Stream` of them can be
+/// forwarded: messages and the peer's Close are sent back, and events that were already answered send
+/// nothing.
 ///
 /// ```
 /// # #[cfg(feature = "aio")]
@@ -23,27 +24,28 @@ use crate::frame::{CloseCode, CloseFrame, ControlPayload};
 pub enum Command {
     /// A message.
     Message(Message<'static>),
-    /// A message that was encoded before, for many connections.
+    /// A message that is already encoded, for many connections.
     Encoded(EncodedMessage),
     /// A fragment of a message; see [`Connection::send_fragment`](crate::Connection::send_fragment).
     Fragment {
         /// The fragment.
         data: Message<'static>,
-        /// Whether the message ends with it.
+        /// Whether it is the last fragment of the message.
         last: bool,
     },
     /// A Ping.
     Ping(ControlPayload),
-    /// A Pong that nobody asked for. Pings are answered without it.
+    /// An unsolicited Pong. Pings are answered automatically.
     Pong(ControlPayload),
-    /// Starts the closing handshake; `None` for code 1000. It does nothing if the connection is closing already.
+    /// Starts the closing handshake; `None` for code 1000. Has no effect if the connection is already
+    /// closing.
     Close(Option<CloseFrame>),
-    /// Sends nothing, and writes what waits.
+    /// Sends nothing; writes waiting output.
     Flush,
 }
 
 impl Command {
-    /// Queues it.
+    /// Queues the command.
     pub(super) fn send(self, sender: &mut Sender) -> Result<(), SendError> {
         match self {
             Self::Message(message) => sender.send(&message),
@@ -52,7 +54,7 @@ impl Command {
             Self::Ping(payload) => sender.ping(&payload),
             Self::Pong(payload) => sender.pong(&payload),
             Self::Close(frame) => {
-                // Closing already is what was asked for.
+                // A connection that is already closing is what the caller wants.
                 let _ = match &frame {
                     Some(frame) => sender.close(frame.code(), frame.reason()),
                     None => sender.close(CloseCode::NORMAL, ""),

@@ -1,4 +1,4 @@
-//! [`Driver`]: an endpoint being driven over a stream.
+//! [`Driver`]: drives an endpoint over a stream.
 
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
@@ -15,14 +15,14 @@ use crate::connection::{Connection, Sender};
 use crate::endpoint::Endpoint;
 use crate::frame::CloseCode;
 
-/// A stream, an endpoint, and all that has to be kept between two polls.
+/// A stream, an endpoint, and all state that is kept between two polls.
 #[derive(Debug)]
 pub(crate) struct Driver<S, E, T> {
     pub(crate) link: Link<S, E, T>,
     pub(super) buffer: ReadBuffer,
 }
 
-/// All of it but the bytes that events borrow from.
+/// All of it except the bytes that events borrow from.
 #[derive(Debug)]
 pub(crate) struct Link<S, E, T> {
     pub(crate) stream: S,
@@ -30,8 +30,8 @@ pub(crate) struct Link<S, E, T> {
     pub(crate) timer: T,
     pub(super) outgoing: Outgoing,
     pub(super) turn: Turn,
-    /// Whom to wake, once two tasks may use this connection, as behind `futures::StreamExt::split`. Before that the waker
-    /// of the one task goes to stream and timer as it is.
+    /// The tasks to wake, if two tasks may use this connection, as after `futures::StreamExt::split`. Before
+    /// that, stream and timer get the waker of the only task directly.
     pub(super) wakers: Option<Arc<Wakers>>,
 }
 
@@ -42,7 +42,7 @@ impl<S, E, T> Driver<S, E, T> {
         Self { link, buffer: ReadBuffer::new(Vec::new()) }
     }
 
-    /// The same with what became of the endpoint.
+    /// Converts the endpoint.
     pub(super) fn try_map<F, X>(self, map: impl FnOnce(E) -> Result<F, X>) -> Result<Driver<S, F, T>, X> {
         let Link { stream, endpoint, timer, outgoing, turn, wakers } = self.link;
         let link = Link { stream, endpoint: map(endpoint)?, timer, outgoing, turn, wakers };
@@ -51,17 +51,17 @@ impl<S, E, T> Driver<S, E, T> {
 }
 
 impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
-    /// The next event in what was read.
+    /// Returns the next event of the buffered bytes.
     pub(crate) fn take(&mut self) -> Option<E::Event<'_>> {
         let endpoint = &mut self.link.endpoint;
         self.buffer.give(|input| endpoint.recv(input))
     }
 
-    /// Once everything that was read has been received: writes what waits and reads, until the endpoint may have an event
-    /// to report (`true`) or is over (`false`).
+    /// Call this after all buffered bytes have been received. Writes waiting output and reads, until the
+    /// endpoint may have an event to report (`true`) or is over (`false`).
     ///
-    /// An error of the stream is returned once, the endpoint reports it once, and is over then; behind a closing handshake it
-    /// is none.
+    /// An error of the stream is returned once, and reported by the endpoint once; then the connection is
+    /// over. After a closing handshake it is not an error.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let link = &mut self.link;
         let both = link.waker(Side::Reader, cx);
@@ -127,8 +127,8 @@ impl<S: Io<T>, T: Timer> Driver<S, Connection, T> {
             if closed.is_ready() || !buffer.has_room() || !link.endpoint.wants_read() {
                 return closed;
             }
-            // Both ends may be closing, each with a stream that takes no more before the other end reads: what arrives is
-            // kept for later, as far as there is room.
+            // Both sides may be closing, each with a stream that takes no more until the other side reads. So
+            // input is kept for later, as far as there is room.
             let both = link.waker(Side::Writer, cx);
             let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
             match ready!(buffer.poll_read(&mut link.stream, both)) {
@@ -146,9 +146,9 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         Writing::new(&mut self.stream, sender, &mut self.outgoing)
     }
 
-    /// Lets `poll` write, and watches the deadlines while it waits.
+    /// Lets `poll` write, and checks the deadlines while it waits.
     ///
-    /// The stream's error is returned here; the next `recv` reports that the connection failed.
+    /// Errors of the stream are returned here; the next `recv` reports the failed connection.
     pub(super) fn poll_writing(
         &mut self,
         cx: &mut Context<'_>,
@@ -164,7 +164,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             }
             self.handle_timeout(both);
             if self.writing().standing().is_over() {
-                // What it waited for does not come any more: it finds that out by itself.
+                // The awaited room will not come any more: `poll` finds that out itself.
                 break poll(&mut self.writing(), both);
             }
             if self.timer.poll(self.endpoint.next_timeout(), both).is_pending() {
@@ -175,7 +175,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             self.endpoint.recv_error();
             self.writing().abort(both);
         }
-        // The reader watches the deadlines and ends the transport: it has to know of a new one, and of a new state.
+        // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
+        // new state.
         let now_due = self.endpoint.next_timeout();
         let is_earlier = now_due.is_some_and(|now_due| due.is_none_or(|due| now_due < due));
         if is_earlier || self.endpoint.connection().state() != state {
@@ -187,7 +188,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         polled.map_err(Fault::into)
     }
 
-    /// Lets `queue` change what there is to write.
+    /// Lets `queue` change the output.
     pub(super) fn change<O>(&mut self, queue: impl FnOnce(&mut Sender) -> O) -> O {
         let sender = self.endpoint.connection_mut().sender_mut();
         let state = sender.state();
@@ -198,7 +199,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         queued
     }
 
-    /// Tells the time if anything depends on it, and leaves the peer if a deadline has passed.
+    /// Sets the time if anything depends on it, and aborts if a deadline has passed.
     fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         if self.endpoint.next_timeout().is_some() {
             let before = self.writing().standing();
@@ -207,7 +208,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         }
     }
 
-    /// The stream is broken: an error, unless everything had been said. Otherwise the endpoint reports it, too.
+    /// Handles a broken stream: returns an error unless everything was written. The endpoint then reports it,
+    /// too.
     fn fail(&mut self, error: io::Error, cx: &mut Context<'_>) -> io::Result<()> {
         self.endpoint.recv_error();
         self.writing().abort(cx);
@@ -215,7 +217,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         if self.endpoint.has_last_words() { Err(error) } else { Ok(()) }
     }
 
-    /// Ready when the stream has had its time to write what it keeps back.
+    /// Ready when the time for the stream to write its own buffer is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.outgoing.lingers {
             return self.timer.poll_again(cx);
@@ -225,7 +227,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         self.timer.poll(Some(due), cx)
     }
 
-    /// Sets that side's waker; returns the one that wakes both, if there are two tasks.
+    /// Sets the waker of that side; returns the one that wakes both, if there are two tasks.
     fn waker(&self, side: Side, cx: &Context<'_>) -> Option<Waker> {
         let wakers = self.wakers.as_ref()?;
         wakers.set(side, cx);
@@ -239,5 +241,5 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
     }
 }
 
-/// How long a stream has to write what it keeps back itself when the connection is over.
+/// Maximum time for a stream to write its own buffer after the connection is over.
 pub(super) const LINGER: Duration = Duration::from_secs(2);

@@ -16,18 +16,18 @@ use crate::endpoint::{Answer, Client, ConnectOptions, Server, Step};
 use crate::handshake::{ClientRequest, Established, HandshakeError, HttpRequest, Response, UpgradeRequest};
 use crate::random::OsRandom;
 
-/// A server's opening handshake over a stream: it receives the request.
+/// A server's opening handshake over a stream: receives the request.
 #[derive(Debug)]
 pub struct Accepting<S, T> {
-    /// `None` once the request was handed out or refused.
+    /// `None` after the request was returned or refused.
     driver: Option<Driver<S, Server, T>>,
-    /// Why the request is refused, while that is being told.
+    /// The error of an invalid request while it is being answered.
     refused: Option<Error>,
     timeout: Duration,
 }
 
 impl<S, T> Accepting<S, T> {
-    /// Waits for a request on `stream`. `timer` begins at zero.
+    /// Creates a handshake that waits for a request on `stream`. `timer` begins at zero.
     pub fn over(stream: S, config: Config, timer: T) -> Self {
         let driver = Driver::new(stream, Server::new(config), timer);
         Self { driver: Some(driver), refused: None, timeout: config.handshake_timeout }
@@ -35,11 +35,11 @@ impl<S, T> Accepting<S, T> {
 }
 
 impl<S: Io<T>, T: Timer> Accepting<S, T> {
-    /// Receives the request, within [`Config::handshake_timeout`] of the first call. A bad request is answered before its
-    /// error is returned, and so is one that comes too slowly.
+    /// Receives the request, within [`Config::handshake_timeout`] of the first call. A request that is
+    /// invalid or too slow is answered before its error is returned.
     ///
-    /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
-    /// [`NotConnected`](ErrorKind::NotConnected).
+    /// Cancel-safe: the next call continues where a dropped future stopped. After it has returned, further
+    /// calls return [`NotConnected`](ErrorKind::NotConnected).
     ///
     /// # Errors
     /// See [`Error`].
@@ -56,7 +56,7 @@ impl<S: Io<T>, T: Timer> Accepting<S, T> {
             let event = buffer.give(|input| link.endpoint.recv(input));
             let state = link.endpoint.state();
             match event.and_then(|event| asked(event, state)) {
-                // What arrives behind a refused request is dropped.
+                // Input after a refused request is dropped.
                 Some(_) if self.refused.is_some() => {}
                 Some(Ok(asked)) => {
                     let Some(driver) = self.driver.take() else { break None };
@@ -71,18 +71,18 @@ impl<S: Io<T>, T: Timer> Accepting<S, T> {
             }
         };
         self.driver = None;
-        // The peer's fault is worth more to the caller than a stream that cannot take the answer.
+        // The peer's error is more useful to the caller than that of a stream that cannot take the answer.
         let error = self.refused.take().or(ended.map(Error::Io));
         Poll::Ready(Err(error.unwrap_or(ErrorKind::UnexpectedEof.into())))
     }
 }
 
-/// What a client has asked for.
+/// A client's request.
 #[derive(Debug)]
 pub enum Incoming<S, T> {
-    /// A WebSocket.
+    /// A request for a WebSocket.
     Upgrade(Upgrade<S, T>),
-    /// Something else, such as a page.
+    /// Any other request, such as for a page.
     Http(Http<S, T>),
 }
 
@@ -96,7 +96,7 @@ impl<S, T> Incoming<S, T> {
 }
 
 impl<S: Io<T>, T: Timer> Incoming<S, T> {
-    /// Accepts a WebSocket, and answers everything else with 426.
+    /// Accepts a request for a WebSocket, and answers any other with 426.
     ///
     /// # Errors
     /// See [`Error`].
@@ -112,21 +112,21 @@ impl<S: Io<T>, T: Timer> Incoming<S, T> {
     }
 }
 
-/// A client waits for its request to be accepted or rejected.
+/// A request for a WebSocket that waits to be accepted or rejected.
 #[derive(Debug)]
 pub struct Upgrade<S, T> {
-    /// The request, where subprotocol and headers of the answer are chosen.
+    /// The request. It also determines the subprotocol and headers of the response.
     pub request: Box<UpgradeRequest>,
     driver: Driver<S, Server, T>,
     timeout: Duration,
 }
 
 impl<S: Io<T>, T: Timer> Upgrade<S, T> {
-    /// Opens the connection and writes the answer, within [`Config::handshake_timeout`]. Dropping the future drops the
-    /// stream.
+    /// Opens the connection and writes the response, within [`Config::handshake_timeout`]. Dropping the
+    /// future drops the stream.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub async fn accept(self) -> io::Result<WebSocket<S, T>> {
         let Self { request, mut driver, timeout } = self;
         driver.link.endpoint.answer(request.accept());
@@ -144,17 +144,17 @@ impl<S: Io<T>, T: Timer> Upgrade<S, T> {
         Ok(ws)
     }
 
-    /// Answers with `response` and ends the transport: the client has
-    /// [`Config::close_timeout`] to take it or a fair part of it, and to close. Dropping the future drops the stream.
+    /// Answers with `response` and ends the transport. The client has [`Config::close_timeout`] to read it,
+    /// or a fair part of it, and to close. Dropping the future drops the stream.
     ///
     /// # Errors
-    /// The stream's, before all of it was written.
+    /// Errors of the stream before the response is complete.
     pub async fn reject(self, response: &Response) -> io::Result<()> {
         respond(self.driver, self.request.reject(response)).await
     }
 }
 
-/// A client waits for the answer to an ordinary HTTP request.
+/// An ordinary HTTP request that waits for its answer.
 #[derive(Debug)]
 pub struct Http<S, T> {
     /// The request.
@@ -163,24 +163,24 @@ pub struct Http<S, T> {
 }
 
 impl<S, T> Http<S, T> {
-    /// The request, the stream, and what was read behind the head, for an HTTP server to go on with.
+    /// Returns the request, the stream, and the bytes read after the head, to pass to an HTTP server.
     pub fn into_parts(self) -> (HttpRequest, S, Vec<u8>) {
         (*self.request, self.driver.link.stream, self.driver.buffer.into_unread())
     }
 }
 
 impl<S: Io<T>, T: Timer> Http<S, T> {
-    /// Answers with `response` and ends the transport: the client has
-    /// [`Config::close_timeout`] to take it or a fair part of it, and to close. Dropping the future drops the stream.
+    /// Answers with `response` and ends the transport. The client has [`Config::close_timeout`] to read it,
+    /// or a fair part of it, and to close. Dropping the future drops the stream.
     ///
     /// # Errors
-    /// The stream's, before all of it was written.
+    /// Errors of the stream before the response is complete.
     pub async fn respond(self, response: &Response) -> io::Result<()> {
         respond(self.driver, self.request.respond(response)).await
     }
 }
 
-/// Writes an answer in HTTP, and drops what arrives until the transport has ended.
+/// Writes an HTTP response, and drops input until the transport has ended.
 async fn respond<S: Io<T>, T: Timer>(
     mut driver: Driver<S, Server, T>,
     answer: impl Into<Answer>,
@@ -192,7 +192,7 @@ async fn respond<S: Io<T>, T: Timer>(
             while driver.take().is_some() {}
             match ready!(driver.poll_ready(cx)) {
                 Ok(true) => {}
-                // The answer is out: how the client ends is its own affair.
+                // The response is written: the way in which the client ends is not an error.
                 Ok(false) | Err(_) => return Poll::Ready(()),
             }
         }
@@ -209,9 +209,10 @@ pub struct Connecting<S, T> {
 }
 
 impl<S, T> Connecting<S, T> {
-    /// Sends `request` over `stream`, which leads to the server already. `timer` begins at zero.
+    /// Creates a handshake that sends `request` over `stream`, which already leads to the server. `timer`
+    /// begins at zero.
     pub fn over(stream: S, request: ClientRequest, options: ConnectOptions, timer: T) -> Self {
-        // The stream leads to the server already.
+        // The stream already leads to the server.
         let options = ConnectOptions { proxy: None, redirects: None, ..options };
         let mut client = Client::new(request, options, OsRandom);
         client.connected();
@@ -221,10 +222,10 @@ impl<S, T> Connecting<S, T> {
 }
 
 impl<S: Io<T>, T: Timer> Connecting<S, T> {
-    /// Sends the request and receives the answer, within [`Config::handshake_timeout`] of the first call.
+    /// Sends the request and receives the response, within [`Config::handshake_timeout`] of the first call.
     ///
-    /// Cancel-safe: the next call goes on where a dropped future stopped. Once it was ready, calls return
-    /// [`NotConnected`](ErrorKind::NotConnected).
+    /// Cancel-safe: the next call continues where a dropped future stopped. After it has returned, further
+    /// calls return [`NotConnected`](ErrorKind::NotConnected).
     ///
     /// # Errors
     /// See [`Error`].
@@ -240,7 +241,7 @@ impl<S: Io<T>, T: Timer> Connecting<S, T> {
     }
 }
 
-/// Drives a client until its connection is open, or until there is something else to [do](Client::step): `None`.
+/// Drives a client until its connection is open, or until another [step](Client::step) is required: `None`.
 pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
     driver: &mut Driver<S, Client, T>,
     cx: &mut Context<'_>,
@@ -262,7 +263,7 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
                 match ready!(driver.poll_ready(cx)) {
                     Ok(true) => {}
                     Ok(false) => return Poll::Ready(Err(ErrorKind::NotConnected.into())),
-                    // What had arrived may be worth more.
+                    // Bytes that arrived before may contain a more useful error.
                     Err(error) => broken = Some(error),
                 }
             }
@@ -270,12 +271,12 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
     }
 }
 
-/// What a server that expects TLS answers to a request without.
+/// Returns the error for a TLS alert from a server that expects TLS.
 fn speaks_tls() -> Error {
     io::Error::new(ErrorKind::InvalidData, "the server speaks TLS (wss:// instead of ws://?)").into()
 }
 
-/// An endpoint whose handshake is over, as a connection.
+/// An endpoint that converts into a connection after its handshake.
 pub(crate) trait IntoConnection: Sized {
     fn into_connection(self) -> Result<Connection, Self>;
 }

@@ -1,22 +1,22 @@
-//! [`Read`], [`Write`] and [`Timer`]: what a runtime brings.
+//! [`Read`], [`Write`] and [`Timer`]: the interface of a runtime.
 
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::vec::Vec;
 
-/// A stream that can be read from. `T` is the runtime's [`Timer`]: it tells apart the traits of several runtimes.
+/// A readable stream. `T` is the runtime's [`Timer`]: it distinguishes the traits of several runtimes.
 pub trait Read<T> {
-    /// Reads once into the spare capacity of `bytes`, which is not empty; 0: the end of the stream.
+    /// Reads once into the spare capacity of `bytes`, which is not empty; 0 means the end of the stream.
     fn poll_read(&mut self, bytes: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<usize>>;
 }
 
-/// A stream that can be written to.
+/// A writable stream.
 pub trait Write<T> {
-    /// Writes once, of the first slice and what comes behind it.
+    /// Writes once: from the first slice and those after it.
     fn poll_write(&mut self, slices: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>>;
 
-    /// Writes what the stream itself keeps back.
+    /// Writes what the stream itself has buffered.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Ends the writing side.
@@ -28,17 +28,17 @@ pub trait Io<T>: Read<T> + Write<T> {}
 
 impl<S: Read<T> + Write<T>, T> Io<T> for S {}
 
-/// A runtime's clock, and one sleep on it.
+/// A runtime's clock, with one sleep on it.
 pub trait Timer {
-    /// The time on the connection's scale.
+    /// Returns the time on the connection's scale.
     fn now(&self) -> Duration;
 
-    /// Ready when it is `due`; the task is woken then. `None`: never.
+    /// Ready when it is `due`; the task is then woken. `None` means never.
     fn poll(&mut self, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Ready when the time of the `poll` before has come.
+    /// Ready at the time of the previous `poll`.
     fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Another sleep on the same clock.
+    /// Returns another sleep on the same clock.
     fn another(&self) -> Self;
 }

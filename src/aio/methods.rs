@@ -1,27 +1,28 @@
 //! The methods that a WebSocket and its halves share.
 
-/// The ways to receive, around `poll_next`.
+/// The receive methods, based on `poll_next`.
 macro_rules! receive_methods {
     () => {
-        /// The next event, with data piece by piece as it arrives: messages of any size in constant memory; see
-        /// [`Connection::recv_chunk`](crate::Connection::recv_chunk). The pieces are copies; those of a [`Batch`](crate::aio::Batch) are borrowed.
+        /// Returns the next event, with message data in pieces as they arrive: messages of any size in
+        /// constant memory. See [`Connection::recv_chunk`](crate::Connection::recv_chunk). The pieces are
+        /// copies; those of a [`Batch`](crate::aio::Batch) are borrowed.
         ///
-        /// Cancel-safe: a future that was dropped has taken no event.
+        /// Cancel-safe: a dropped future has taken no event.
         ///
         /// # Errors
-        /// The stream's.
+        /// Errors of the stream.
         pub async fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
             poll_fn(|cx| self.poll_owned(cx, Recv::Chunks)).await
         }
 
-        /// Receives and drops what still arrives until the connection is over and the transport ended, as behind
-        /// `close`.
+        /// Receives and drops further events until the connection is over and the transport has ended, as
+        /// after `close`.
         ///
-        /// Cancel-safe: calling it again waits for the rest.
+        /// Cancel-safe: a further call waits for the rest.
         ///
         /// # Errors
-        /// The stream's, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the connection failed in
-        /// place of a closing handshake.
+        /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with
+        /// which the connection failed in place of a closing handshake.
         pub async fn finish(&mut self) -> io::Result<()> {
             poll_fn(|cx| {
                 loop {
@@ -35,7 +36,7 @@ macro_rules! receive_methods {
             .await
         }
 
-        /// The next event, borrowing nothing.
+        /// Returns the next event, which borrows nothing.
         pub(in crate::aio) fn poll_owned(
             &mut self,
             cx: &mut Context<'_>,
@@ -48,18 +49,22 @@ macro_rules! receive_methods {
 }
 pub(super) use receive_methods;
 
-/// The ways to send, around `poll_writing`. Both have the others of [`send_methods`](crate::adapter::send_methods), too.
+/// The send methods, based on `poll_writing`. Both types also have those of
+/// [`send_methods`](crate::adapter::send_methods).
 macro_rules! write_methods {
     () => {
-        /// Sends a message: waits while more than [`Config::high_water`](crate::Config::high_water) is waiting, then queues it and
-        /// writes as much as the stream takes now; the rest goes with the next call.
+        /// Sends a message. It waits while more than [`Config::high_water`](crate::Config::high_water) is
+        /// waiting, then queues the message and writes as much as the stream takes now. The next call writes
+        /// the rest.
         ///
-        /// A server's large payload is written from where it is, without a copy of what the stream takes now.
+        /// A server's large payload is written directly from its own memory; only what the stream does not
+        /// take now is copied.
         ///
-        /// Cancel-safe: a future that was dropped has sent nothing.
+        /// Cancel-safe: a dropped future has sent nothing.
         ///
         /// # Errors
-        /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
+        /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the
+        /// stream.
         pub async fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
             poll_fn(|cx| self.poll_writing(cx, |writing, cx| writing.poll_send_message(message, cx))).await
         }
@@ -70,12 +75,12 @@ macro_rules! write_methods {
             poll_fn(|cx| self.poll_writing(cx, |writing, cx| writing.poll_send(&mut queue, cx))).await
         }
 
-        /// Writes all that is waiting.
+        /// Writes all waiting output.
         ///
-        /// Cancel-safe: the next call goes on where a dropped future stopped.
+        /// Cancel-safe: the next call continues where a dropped future stopped.
         ///
         /// # Errors
-        /// The stream's, or why the peer was given up before everything was written.
+        /// Errors of the stream, or the reason why the peer was given up before everything was written.
         pub async fn flush(&mut self) -> io::Result<()> {
             poll_fn(|cx| self.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx))).await
         }

@@ -1,4 +1,4 @@
-//! What asynchronous adapters share: everything but the streams' traits and the clock.
+//! The parts shared by asynchronous adapters: everything except the stream traits and the clock.
 //!
 //! With tokio use [`tokio`](crate::tokio), where these types have its [`Timer`](crate::tokio::Timer), and with smol
 //! [`futures_io`](crate::futures_io). A runtime with traits of its own needs a type that implements [`Timer`], and [`Read`] and
@@ -12,8 +12,8 @@
 //! ReadHalf, WriteHalf            the same loop, cut in two
 //! ```
 //!
-//! A turn of every loop: `handle_timeout`, events, write, flush, shut down once, read or wait until the next timeout.
-//! Nothing here decides anything about the protocol, and no future holds any state.
+//! One turn of every loop: `handle_timeout`, events, write, flush, shut down once, then read or wait until
+//! the next timeout. This module makes no protocol decisions, and no future holds any state.
 
 mod batch;
 mod command;

@@ -1,4 +1,4 @@
-//! [`ReadBuffer`]: what was read and not received yet.
+//! [`ReadBuffer`]: bytes that were read but not received yet.
 
 use core::cell::RefCell;
 use core::task::{Context, Poll};
@@ -10,13 +10,14 @@ use super::io::Read;
 use crate::connection::{self, Unread};
 use crate::input::Input;
 
-/// How much is read at a time. Over TCP that gives 1.5 to 2.5 times the throughput of 16 KiB, and 128 KiB no more.
+/// Maximum bytes per read. Over TCP, this has 1.5 to 2.5 times the throughput of 16 KiB; 128 KiB is no
+/// faster.
 const SIZE: u32 = 64 * 1024;
 
-/// The maximum payload of a frame that is borrowed from where it was read into, though it came in several reads.
+/// Maximum payload of a frame that is borrowed from the read buffer even if it took several reads.
 const MAX_FRAME: usize = 4 << 20;
 
-/// What was read and not received yet.
+/// Bytes that were read but not received yet.
 ///
 /// The memory is there only while there are bytes in it: a connection that waits holds none. Its thread keeps that of a few,
 /// for the next connections that read.
@@ -24,11 +25,11 @@ const MAX_FRAME: usize = 4 << 20;
 pub(super) struct ReadBuffer {
     bytes: Option<Box<connection::ReadBuffer>>,
     size: u32,
-    /// Whether there is an event in it, for all that is known. Else there is at most a frame that is cut.
+    /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
-    /// Whether anything was read yet.
+    /// Whether anything has been read.
     begun: bool,
-    /// Whether the first bytes were those of a TLS alert: the other end does not speak HTTP.
+    /// Whether the first bytes were a TLS alert: the peer does not speak HTTP.
     pub(super) begins_with_alert: bool,
 }
 
@@ -56,7 +57,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Sets how many bytes are read at a time.
+    /// Sets how many bytes a read is offered.
     pub(super) fn set_size(&mut self, bytes: usize) {
         self.size = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
         if let Some(bytes) = self.bytes.take() {
@@ -72,12 +73,12 @@ impl ReadBuffer {
         self.bytes.as_ref().map_or(&[], |bytes| bytes.unread())
     }
 
-    /// Whether another read is kept without anything being received.
+    /// Returns `true` if there is room for another read before anything is received.
     pub(super) fn has_room(&self) -> bool {
         self.unread().len() < self.size as usize
     }
 
-    /// Gives what was read to `take`, which returns the next event if there is one.
+    /// Passes the bytes to `take`, which returns the next event if there is one.
     #[inline]
     pub(super) fn give<'b, E>(&'b mut self, take: impl FnOnce(&mut Input<'b>) -> Option<E>) -> Option<E> {
         let Some(bytes) = &mut self.bytes else { return take(&mut Input::new(&mut [])) };
@@ -86,13 +87,13 @@ impl ReadBuffer {
         event
     }
 
-    /// What was read, and [`fresh`](Self::fresh).
+    /// Returns the bytes, and [`fresh`](Self::fresh).
     pub(super) fn lend(&mut self) -> (Input<'_>, &mut Unread, &mut bool) {
         let (input, unread) = self.bytes.get_or_insert_default().parts();
         (input, unread, &mut self.fresh)
     }
 
-    /// Reads once, behind what was not received yet; 0: the end of the stream.
+    /// Reads once, after the bytes not received yet; 0 means the end of the stream.
     pub(super) fn poll_read<T, R: Read<T>>(
         &mut self,
         stream: &mut R,
@@ -142,5 +143,5 @@ fn keep(buffer: connection::ReadBuffer) {
 const KEPT_BUFFERS: usize = 4;
 const KEPT_CAPACITY: usize = 2 << 20;
 
-/// The type of a TLS record with an alert, and the first half of its version.
+/// The type of a TLS alert record, and the first byte of its version.
 const TLS_ALERT: [u8; 2] = [0x15, 3];

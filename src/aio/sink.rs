@@ -15,8 +15,8 @@ use super::web_socket::{Recv, WebSocket};
 use crate::connection::Event;
 use crate::frame::CloseCode;
 
-/// The events, borrowing nothing: messages, pings and pongs that need no answer any more, and at the end the peer's Close or
-/// why the connection failed. It ends when the connection is over and the transport ended.
+/// The events, which borrow nothing: messages, pings and pongs that need no reply, and at the end the peer's
+/// Close or a failure. It ends when the connection is over and the transport has ended.
 ///
 /// [`recv`](WebSocket::recv) does not copy.
 impl<S: Io<T> + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
@@ -28,10 +28,11 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
     }
 }
 
-/// What is to be sent: messages, strings, bytes, or any [`Command`]. Closing the sink closes the connection with code 1000, like
-/// [`close`](WebSocket::close): what was sent before is written first, and the stream goes on until the peer's Close.
+/// Sends messages, strings, bytes, or any [`Command`]. Closing the sink closes the connection with code 1000,
+/// like [`close`](WebSocket::close): waiting messages are written first, and the stream continues until the
+/// peer's Close.
 ///
-/// Stream and sink may be used by two tasks, as behind `futures::StreamExt::split`.
+/// Two tasks may use stream and sink, as after `futures::StreamExt::split`.
 impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket<S, T> {
     type Error = io::Error;
 
@@ -57,7 +58,7 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket
 }
 
 impl<S, T> WebSocket<S, T> {
-    /// From now on two tasks may use it.
+    /// Allows two tasks to use it from now on.
     fn share(&mut self) {
         if self.driver.link.wakers.is_none() {
             self.driver.link.wakers = Some(Arc::default());
@@ -65,7 +66,7 @@ impl<S, T> WebSocket<S, T> {
     }
 }
 
-/// As the whole WebSocket's.
+/// Like that of the WebSocket.
 impl<R: Read<T> + Unpin, W: Write<T> + Unpin, T: Timer + Unpin> Stream for ReadHalf<R, W, T> {
     type Item = io::Result<Event<'static>>;
 
@@ -74,7 +75,7 @@ impl<R: Read<T> + Unpin, W: Write<T> + Unpin, T: Timer + Unpin> Stream for ReadH
     }
 }
 
-/// As the whole WebSocket's.
+/// Like that of the WebSocket.
 impl<W: Write<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WriteHalf<W, T> {
     type Error = io::Error;
 

@@ -1,14 +1,14 @@
-//! [`Wakers`]: a stream keeps one waker for a direction, and two tasks may wait for it to take more.
+//! [`Wakers`]: two tasks that wait for the same direction of a stream, which keeps only one waker.
 
 use core::task::{Context, Waker};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
-/// The tasks that use one connection. As a waker it wakes both.
+/// The tasks that use one connection. As a waker, it wakes both.
 ///
-/// Each side sets its own before it polls anything, so that no wake-up falls between. The stream's writing direction and
-/// the timer get this as their waker: whatever they report, each side finds out by itself whether it was waiting for that. The
-/// reading direction has the reader's waker alone.
+/// Each side sets its own waker before it polls anything, so that no wake-up is lost. The writing direction
+/// of the stream and the timer get this as their waker; each side then checks whether it was waiting for
+/// that. The reading direction has only the reader's waker.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     both: Mutex<[Option<Waker>; 2]>,
@@ -29,13 +29,13 @@ impl Wakers {
         }
     }
 
-    /// That side does not wait any more.
+    /// Records that this side no longer waits.
     pub(super) fn clear(&self, side: Side) {
         self.lock()[side as usize] = None;
     }
 
     pub(super) fn wake_side(&self, side: Side) {
-        // Not under the lock: a waker may do anything.
+        // Not under the lock: a waker may run any code.
         let waker = self.lock()[side as usize].take();
         if let Some(waker) = waker {
             waker.wake();

@@ -1,4 +1,4 @@
-//! [`WebSocket`]: a connection being driven.
+//! [`WebSocket`]: drives a connection.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
@@ -20,22 +20,23 @@ use crate::frame::{CloseCode, CloseFrame};
 
 /// A WebSocket over an asynchronous stream.
 ///
-/// * **Receiving**: [`recv`](Self::recv) returns one event at a time; [`read`](Self::read) all that one read brought, to be
-///   answered with one write: the fastest way. [`recv_chunk`](Self::recv_chunk) for messages of any size.
-/// * **Sending**: [`send`](Self::send) and its kin write at once; [`feed`](Self::feed) leaves that to the next `flush`, `recv` or
-///   `read`.
-/// * **Closing**: [`close`](Self::close), then receive on until `None`, or [`finish`](Self::finish).
+/// * **Receiving**: [`recv`](Self::recv) returns one event at a time. [`read`](Self::read) returns all events
+///   of one read; their answers take one write. This is the fastest way. [`recv_chunk`](Self::recv_chunk)
+///   receives messages of any size.
+/// * **Sending**: [`send`](Self::send) and the similar methods write at once; [`feed`](Self::feed) leaves
+///   that to the next `flush`, `recv` or `read`.
+/// * **Closing**: call [`close`](Self::close), then receive until `None`, or call [`finish`](Self::finish).
 ///
-/// Receiving also writes what waits, answers pings, sends pings in time, and ends the transport in the right order once the
-/// connection is over: go on until it returns `None`.
+/// Receiving also writes waiting output, answers pings, sends keepalive pings, and ends the transport in the
+/// right order when the connection is over. Continue until it returns `None`.
 ///
-/// What a peer does wrong is never an error of these methods but an [`Event::Failed`]. An error of the stream is returned once,
-/// and the connection is over then.
+/// Protocol violations by the peer are reported as [`Event::Failed`], never as errors of these methods. An
+/// error of the stream is returned once; then the connection is over.
 ///
-/// # Sending what was received
+/// # Sending a received message
 ///
-/// A message that [`recv`](Self::recv) returns borrows from the WebSocket, so that sending it at once does not compile
-/// (E0499). Either it is made an owned one, or the batch is asked, whose events borrow from the read buffer alone:
+/// A message from [`recv`](Self::recv) borrows the WebSocket, so sending it at once does not compile (E0499).
+/// Either convert it into an owned message, or use a batch, whose events borrow only from the read buffer:
 ///
 /// ```
 /// # use sansocket::{Event, aio::{Io, Timer, WebSocket}};
@@ -54,41 +55,41 @@ use crate::frame::{CloseCode, CloseFrame};
 #[doc(alias = "WebSocketStream")]
 pub struct WebSocket<S, T> {
     pub(super) driver: Driver<S, Connection, T>,
-    /// What the peer's Close said.
+    /// The content of the peer's Close.
     pub(super) close_frame: Option<Box<CloseFrame>>,
 }
 
 impl<S, T> WebSocket<S, T> {
-    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read behind it.
-    /// `timer` goes on with the connection's time.
+    /// Creates a WebSocket over `stream`, whose opening handshake resulted in `connection`. `unread` holds
+    /// the bytes read after the handshake. `timer` continues the connection's time.
     pub fn over(stream: S, connection: Connection, unread: Vec<u8>, timer: T) -> Self {
         let mut driver = Driver::new(stream, connection, timer);
         driver.buffer = ReadBuffer::new(unread);
         driver.into()
     }
 
-    /// The stream, the connection with its output, and what was read but not received yet.
+    /// Returns the stream, the connection with its output, and the bytes that were read but not received.
     pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
         let Driver { link, buffer } = self.driver;
         (link.stream, link.endpoint, buffer.into_unread())
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub fn stream(&self) -> &S {
         &self.driver.link.stream
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub fn connection(&self) -> &Connection {
         &self.driver.link.endpoint
     }
 
-    /// The connection, for everything that has no method here; what it sends is written by the next call.
+    /// Returns the connection, for everything without a method here. The next call writes its output.
     pub fn connection_mut(&mut self) -> &mut Connection {
         &mut self.driver.link.endpoint
     }
 
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     pub fn state(&self) -> State {
         self.connection().state()
     }
@@ -98,17 +99,18 @@ impl<S, T> WebSocket<S, T> {
         self.connection().latency()
     }
 
-    /// Whether messages can be sent: neither end has begun to close.
+    /// Returns `true` if messages can be sent: neither side has begun to close.
     pub fn can_send(&self) -> bool {
         self.state() == State::Open
     }
 
-    /// The code and reason of the peer's Close, once [`Event::Close`] was received; `None` if it had none.
+    /// Returns the code and reason of the peer's Close after [`Event::Close`] is received; `None` if it has
+    /// none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
         self.close_frame.as_deref()
     }
 
-    /// Sets how many bytes are read at a time. Default: 64 KiB. Between messages no memory is held for it.
+    /// Sets how many bytes a read is offered. Default: 64 KiB. Between messages, no memory is held for it.
     pub fn set_read_buffer(&mut self, bytes: usize) {
         self.driver.buffer.set_size(bytes);
     }
@@ -116,7 +118,7 @@ impl<S, T> WebSocket<S, T> {
     /// Queues a message without writing it.
     ///
     /// # Errors
-    /// [`SendError`], if the message cannot be sent.
+    /// [`SendError`] if the message cannot be sent.
     pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.connection_mut().send(message)
     }
@@ -129,21 +131,21 @@ impl<S, T> From<Driver<S, Connection, T>> for WebSocket<S, T> {
 }
 
 impl<S: Io<T>, T: Timer> WebSocket<S, T> {
-    /// The next event; `None` when the connection is over and the transport ended.
+    /// Returns the next event; `None` when the connection is over and the transport has ended.
     ///
-    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written, as far as the
-    /// stream takes it at once. A message is borrowed from the read buffer if it lies there in one piece;
-    /// [`read`](Self::read) lets it be sent while it is borrowed.
+    /// A failure is also an event, [`Event::Failed`]; the Close for the peer has then been written, as far as
+    /// the stream takes it at once. A message is borrowed from the read buffer if it is contiguous there.
+    /// [`read`](Self::read) allows sending it while it is borrowed.
     ///
-    /// Cancel-safe: a future that was dropped has taken no event.
+    /// Cancel-safe: a dropped future has taken no event.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     #[doc(alias = "next")]
     pub async fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
         match poll_fn(|cx| self.poll_next(cx, Recv::Borrowed)).await? {
             Next::Borrowed => {
-                // A borrow cannot be returned from inside a loop, so it is made here.
+                // A borrow cannot be returned from inside a loop, so it is created here.
                 let link = &mut self.driver.link;
                 let event = self.driver.buffer.give(|input| link.endpoint.recv(input));
                 if let Some(Event::Failed(_)) = event {
@@ -158,16 +160,15 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
 
     receive_methods!();
 
-    /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the connection is
-    /// over and the transport ended.
+    /// Writes waiting output, then reads once. The [`Batch`] holds all events of that read. Returns `None`
+    /// when the connection is over and the transport has ended.
     ///
-    /// Cancel-safe: a future that was dropped has read nothing. What a dropped `Batch` has not received comes with the next
-    /// one.
+    /// Cancel-safe: a dropped future has read nothing. Events left in a dropped `Batch` are in the next one.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub async fn read(&mut self) -> io::Result<Option<Batch<'_, S, T>>> {
-        // No event lives across the await: the future of a connection that waits is part of its memory.
+        // No event lives across the await: the future of a waiting connection is part of its memory.
         if !poll_fn(|cx| self.poll_batch(cx)).await? {
             return Ok(None);
         }
@@ -177,16 +178,17 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
 
     write_methods!();
 
-    /// Starts the closing handshake (RFC 6455 §7.1.2) and writes the Close. It does not wait for the peer's:
-    /// receive on until `None`, or [`finish`](Self::finish).
+    /// Starts the closing handshake (RFC 6455 §7.1.2) and writes the Close. It does not wait for the peer's
+    /// Close: receive until `None`, or call [`finish`](Self::finish).
     ///
-    /// It waits only for the stream to take the Close, and for that at most
-    /// [`Config::close_timeout`](crate::Config::close_timeout). If the connection is closing already that is fine.
+    /// It only waits for the stream to take the Close, for at most
+    /// [`Config::close_timeout`](crate::Config::close_timeout). It has no effect if the connection is already
+    /// closing.
     ///
-    /// Cancel-safe: the Close is queued with the first poll, once.
+    /// Cancel-safe: the first poll queues the Close, once.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
         poll_fn(|cx| self.driver.poll_close(code, reason, cx)).await
     }
@@ -210,7 +212,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let ready = self.driver.poll_ready(cx);
         if let Poll::Ready(Err(_)) = ready {
-            // It is returned here: as an event it would come again.
+            // It is returned here: as an event it would be reported again.
             let _ = self.driver.take();
         }
         ready
@@ -233,8 +235,8 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
                 link.turn.event(event.payload_len());
                 note(&mut self.close_frame, Some(&event));
                 if event.close_code().is_some() {
-                    // Nobody who stops here may cost the peer our Close. A stream that is broken will say so again, and
-                    // waiting could lose the event.
+                    // A caller that stops here must not cost the peer our Close. A broken stream will return
+                    // its error again, and waiting could lose the event.
                     let _ = link.writing().poll_end(cx);
                 }
                 return Poll::Ready(Ok(Next::Owned(event)));
@@ -246,19 +248,19 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
     }
 }
 
-/// How events are received.
+/// The ways to receive events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recv {
-    /// Messages that lie in the buffer in one piece are left there, to be borrowed.
+    /// Contiguous messages stay in the buffer, to be borrowed.
     Borrowed,
     Owned,
-    /// Data comes piece by piece.
+    /// Message data comes in pieces.
     Chunks,
 }
 
-/// What came of it.
+/// The result of a step.
 pub(super) enum Next {
-    /// A message that can be borrowed, or refused, lies in the buffer.
+    /// The buffer holds a message to borrow or refuse.
     Borrowed,
     Owned(Event<'static>),
     Over,

@@ -10,19 +10,19 @@ use crate::connection::{Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 
-/// How far the writing side of a stream has come; it outlives every [`Writing`].
+/// The progress of the writing side of a stream; it outlives every [`Writing`].
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    /// Whether the stream was written to since it was last flushed.
+    /// Whether the stream was written to since the last flush.
     unflushed: bool,
     shut_down: bool,
     /// Whether a deadline passed before everything was written.
     cut: bool,
-    /// Whether the connection is over, and the stream has its last time to write what it keeps back itself.
+    /// Whether the connection is over, and the stream has its last time to write its own buffer.
     pub(super) lingers: bool,
 }
 
-/// The stream, what there is to write, and how far that has come.
+/// The stream, the output, and its progress.
 pub(super) struct Writing<'a, W, T> {
     stream: &'a mut W,
     sender: &'a mut Sender,
@@ -30,7 +30,7 @@ pub(super) struct Writing<'a, W, T> {
     runtime: PhantomData<T>,
 }
 
-/// Whether there is still something to do, and to write.
+/// Whether anything remains to be done, and to be written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     over: bool,
@@ -46,7 +46,7 @@ impl Standing {
 /// Why something was not sent.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It may not be sent; nothing has changed.
+    /// It must not be sent; nothing has changed.
     Refused(SendError),
     /// The stream is broken.
     Broken(io::Error),
@@ -78,7 +78,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         Self { stream, sender, outgoing, runtime: PhantomData }
     }
 
-    /// Writes all that is waiting, and flushes the stream.
+    /// Writes all waiting output, and flushes the stream.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sender.wants_write() {
             ready!(self.poll_write(&[], cx))?;
@@ -90,7 +90,8 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         Poll::Ready(Ok(()))
     }
 
-    /// The same for a caller who has to know whether everything was written: an error if it was given up.
+    /// Like [`poll_flush`](Self::poll_flush), but returns an error if the peer was given up before everything
+    /// was written.
     pub(super) fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         ready!(self.poll_flush(cx))?;
         Poll::Ready(match self.sender.lost() {
@@ -100,7 +101,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         })
     }
 
-    /// Tells a sender the time, and leaves the peer if a deadline has passed.
+    /// Sets a sender's time, and aborts if a deadline has passed.
     pub(super) fn handle_timeout(&mut self, now: Duration, cx: &mut Context<'_>) {
         if self.sender.next_timeout().is_some() {
             let before = self.standing();
@@ -109,13 +110,13 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         }
     }
 
-    /// How things stand, to be compared with.
+    /// Returns the current standing, for a later comparison.
     pub(super) fn standing(&self) -> Standing {
         let waits = self.sender.wants_write();
         Standing { over: self.sender.state() == State::Ended && !waits, waits }
     }
 
-    /// Leaves the peer if it was given up since.
+    /// Aborts if the peer was given up since `before`.
     pub(super) fn leave_if_over(&mut self, before: Standing, cx: &mut Context<'_>) {
         if self.standing().over && !before.over {
             self.outgoing.cut = before.waits;
@@ -123,7 +124,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         }
     }
 
-    /// Nobody is left to write to: ends the stream, if it can end at once.
+    /// Gives up the peer: ends the stream, if it can end at once.
     pub(super) fn abort(&mut self, cx: &mut Context<'_>) {
         if !self.outgoing.shut_down {
             let _ = self.stream.poll_shutdown(cx);
@@ -131,7 +132,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         (self.outgoing.unflushed, self.outgoing.shut_down) = (false, true);
     }
 
-    /// Writes until no more is waiting than [`Config::high_water`](crate::Config::high_water).
+    /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sender.is_above_high_water() {
             ready!(self.poll_write(&[], cx))?;
@@ -139,8 +140,8 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for room, queues with `queue`, and writes what the stream takes now: either nothing has happened, and this is
-    /// pending, or everything has, and it is ready. That is what makes sending cancel-safe.
+    /// Waits for room, queues with `queue`, and writes what the stream takes now. While this is pending,
+    /// nothing has happened; when it is ready, everything has. That makes sending cancel-safe.
     pub(super) fn poll_send(
         &mut self,
         mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>,
@@ -157,7 +158,8 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         now(self.poll_flush(cx))
     }
 
-    /// The same for a message; a server's large payload is written from where it is, as far as the stream takes it now.
+    /// Like [`poll_send`](Self::poll_send) for a message. A server's large payload is written directly from
+    /// its own memory, as far as the stream takes it now.
     pub(super) fn poll_send_message(
         &mut self,
         message: &Message<'_>,
@@ -177,8 +179,8 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
             let rest = &payload[payload.len() - owed..];
             match self.poll_write(rest, cx) {
                 Poll::Ready(Ok(())) => {}
-                // The payload is only borrowed, and this future may be dropped: what the stream does not take now
-                // is copied.
+                // The payload is only borrowed, and this future may be dropped: copy what the stream does not
+                // take now.
                 later => {
                     self.sender.buffer_payload(rest);
                     return now(later);
@@ -187,19 +189,19 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         }
     }
 
-    /// Starts the closing handshake, if it has not begun, and writes until our Close is out.
+    /// Starts the closing handshake, if it has not begun, and writes until our Close is written.
     pub(super) fn poll_close(
         &mut self,
         code: CloseCode,
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Fault>> {
-        // Closing already is what was asked for, and a Close needs no room.
+        // A connection that is already closing is what the caller wants, and a Close needs no room.
         let _ = self.sender.close(code, reason);
         self.poll_flush(cx).map_err(Fault::Broken)
     }
 
-    /// Writes all that is waiting, and ends the writing side, once, if that was all.
+    /// Writes all waiting output, then ends the writing side once, if required.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
         if self.sender.should_shutdown() && !self.outgoing.shut_down {
@@ -210,7 +212,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes once: of the output, and of the payload behind all of it.
+    /// Writes once: from the output, then from the payload after it.
     fn poll_write(&mut self, payload: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut pieces = [&[][..]; PIECES];
         let mut n = self.sender.output_slices(&mut pieces);
@@ -232,7 +234,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
     }
 }
 
-/// What the stream does not take now goes with the next call.
+/// The next call writes what the stream does not take now.
 fn now(polled: Poll<io::Result<()>>) -> Poll<Result<(), Fault>> {
     match polled {
         Poll::Pending => Poll::Ready(Ok(())),
@@ -240,8 +242,8 @@ fn now(polled: Poll<io::Result<()>>) -> Poll<Result<(), Fault>> {
     }
 }
 
-/// From this size on, a server's payload is written from where it is.
+/// Minimum size of a server's payload that is written directly from its own memory.
 const DIRECT_FROM: usize = 16 * 1024;
 
-/// How many pieces of the output are written at a time. They are few: only large payloads are pieces of their own.
+/// Maximum number of output pieces per write. They are few: only large payloads are separate pieces.
 const PIECES: usize = 8;

@@ -1,12 +1,11 @@
-//! [`Config`]: limits and deadlines of a connection.
+//! [`Config`]: the limits and deadlines of a connection.
 
 use core::time::Duration;
 
 use crate::deflate::Deflate;
 use crate::frame::Limits;
 
-/// Limits and deadlines, the same for both roles; every limit is inclusive: what is as large as the limit
-/// passes.
+/// Limits and deadlines, for both roles. Limits are inclusive: a value equal to the limit is allowed.
 ///
 /// ```
 /// use core::time::Duration;
@@ -58,106 +57,111 @@ impl Config {
         Limits { max_frame: self.max_frame, max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// The most bytes of the peer's handshake head (request or status line, headers, blank line). Default: 32
-    /// KiB.
+    /// Maximum size of the peer's handshake head in bytes: request or status line, headers and blank line.
+    /// Default: 32 KiB.
     #[must_use]
     pub fn max_head(self, bytes: usize) -> Self {
         Self { max_head: bytes, ..self }
     }
 
-    /// The most header lines in the peer's handshake head. Default: 128.
+    /// Maximum number of header lines in the peer's handshake head. Default: 128.
     #[must_use]
     pub fn max_headers(self, lines: usize) -> Self {
         Self { max_headers: lines, ..self }
     }
 
-    /// The most payload bytes of one received frame; of a compressed one an eighth and 64 bytes more, which is
-    /// what compressing can add. Default: 16 MiB.
+    /// Maximum payload of a received frame in bytes. A compressed frame may exceed it by an eighth plus 64
+    /// bytes, the most that compression can add. Default: 16 MiB.
     #[must_use]
     pub fn max_frame(self, bytes: u64) -> Self {
         Self { max_frame: bytes, ..self }
     }
 
-    /// The most payload bytes of one received message, over all its fragments and decompressed. Default: 16
-    /// MiB.
+    /// Maximum payload of a received message in bytes, summed over its fragments and after decompression.
+    /// Default: 16 MiB.
     #[must_use]
     pub fn max_message(self, bytes: u64) -> Self {
         Self { max_message: bytes, ..self }
     }
 
-    /// How many fragments one received message may have beyond one for every 16 payload bytes. Default:
-    /// 16384.
+    /// Maximum number of fragments of a received message, in addition to one for every 16 payload bytes.
+    /// Default: 16384.
     ///
-    /// It bounds the work of endless empty or tiny fragments, and never meets a message in frames of a fair
-    /// size.
+    /// This bounds the work that endless empty or tiny fragments cause. Messages in frames of a reasonable
+    /// size never reach it.
     #[must_use]
     pub fn max_fragments(self, fragments: u32) -> Self {
         Self { max_fragments: fragments, ..self }
     }
 
-    /// The most bytes that may wait in the output or be in flight, those that are shared with other connections counted in full.
-    /// A send beyond it is refused with [`SendError::OutputFull`](crate::SendError::OutputFull), or
-    /// [`TooLarge`](crate::SendError::TooLarge) if waiting would not help, and changes nothing. Default: 64 MiB.
+    /// Maximum number of output bytes that wait or are in flight. Bytes shared with other connections count
+    /// in full. Default: 64 MiB.
     ///
-    /// A payload that the caller writes itself is no output:
-    /// [`send_header`](crate::Connection::send_header) counts the header alone.
+    /// A send beyond it changes nothing and fails with
+    /// [`SendError::OutputFull`](crate::SendError::OutputFull), or with
+    /// [`TooLarge`](crate::SendError::TooLarge) if waiting would not help.
+    ///
+    /// A payload that the caller writes itself does not count: of
+    /// [`send_header`](crate::Connection::send_header), only the header does.
     #[must_use]
     pub fn max_output(self, bytes: usize) -> Self {
         Self { max_output: bytes, ..self }
     }
 
-    /// While more bytes than this wait in a server's output, [`wants_read`](crate::Connection::wants_read) is
-    /// false, so that a peer that does not read is not read from either. Default: 64 KiB.
+    /// Output threshold in bytes for backpressure: while more waits in a server's output,
+    /// [`wants_read`](crate::Connection::wants_read) is false, so nothing is read from a peer that does not
+    /// read. Default: 64 KiB.
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }
     }
 
-    /// Negotiates compression in the opening handshake (RFC 7692). Default: `None`, none.
+    /// Negotiates compression in the opening handshake (RFC 7692). Default: `None`, no compression.
     #[must_use]
     pub fn deflate(self, deflate: Option<Deflate>) -> Self {
         Self { deflate, ..self }
     }
 
-    /// Maximum duration of everything before the connection is open, for [`Server`](crate::Server),
-    /// [`Client`](crate::Client) and the adapters: looking up the name, every address, the proxy, TLS, the handshake,
-    /// redirects. It stands still while a server's caller decides on a request. The handshakes by value have no clock.
-    /// Default: 10 s.
+    /// Maximum time until the connection is open, for [`Server`](crate::Server), [`Client`](crate::Client)
+    /// and the adapters. It covers name resolution, all connection attempts, the proxy, TLS, the handshake
+    /// and redirects, but not the time in which a server's caller decides on a request. The handshakes by
+    /// value have no clock. Default: 10 s.
     #[must_use]
     pub fn handshake_timeout(self, timeout: Duration) -> Self {
         Self { handshake_timeout: timeout, ..self }
     }
 
-    /// Sends a Ping whenever nothing was received for this long. Default: `None`, no pings.
+    /// Sends a Ping after this long without any received bytes. Default: `None`, no pings.
     #[must_use]
     pub fn ping_interval(self, interval: Option<Duration>) -> Self {
         Self { ping_interval: interval, ..self }
     }
 
-    /// How long after such a Ping anything at all must arrive; otherwise the connection is lost. Default: 20
-    /// s.
+    /// Maximum time without any received bytes after such a Ping; then the connection is lost. Default: 20 s.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }
     }
 
-    /// Closes the connection (1001) when no message was sent or received for this long. Default: `None`,
+    /// Closes the connection (1001) after this long without a message sent or received. Default: `None`,
     /// never.
     #[must_use]
     pub fn idle_timeout(self, timeout: Option<Duration>) -> Self {
         Self { idle_timeout: timeout, ..self }
     }
 
-    /// Maximum duration of the closing handshake and the end of the transport, from when our Close has been
-    /// written; the same for an HTTP response in place of a connection. Until then the transport has this long for each
-    /// 16 KiB, or for the rest. Default: 10 s.
+    /// Maximum time for the closing handshake and the end of the transport, counted from when our Close is
+    /// written. It also applies to an HTTP response in place of a connection.
+    ///
+    /// Before that, the transport has this long for each 16 KiB of output, or for the rest of it. Default: 10
+    /// s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         Self { close_timeout: timeout, ..self }
     }
 
-    /// Maximum duration, on an open connection, for the transport to take the next 16 KiB of the output, or the
-    /// rest; otherwise the connection is lost. `None`: no limit. Default: 60 s.
+    /// Maximum time for the transport of an open connection to take the next 16 KiB of output, or the rest of
+    /// it; then the connection is lost. `None`: no limit. Default: 60 s.
     #[must_use]
     pub fn write_timeout(self, timeout: Option<Duration>) -> Self {
         Self { write_timeout: timeout, ..self }

@@ -8,43 +8,43 @@ use super::message::Message;
 use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
 
-/// What happened on a connection. Every event comes out of [`recv`](crate::Connection::recv).
+/// An event of a connection, returned by [`recv`](crate::Connection::recv).
 ///
-/// An event is small, so that moving one costs little: payloads are borrowed or on the heap.
+/// Events are small and cheap to move: payloads are borrowed or on the heap.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'b> {
-    /// A complete message, from [`recv`](crate::Connection::recv); borrowed from the input if its payload lay
-    /// there in one piece.
+    /// A complete message, from [`recv`](crate::Connection::recv). It is borrowed from the input if its
+    /// payload is contiguous there.
     Message(Message<'b>),
     /// A piece of a message, from [`recv_chunk`](crate::Connection::recv_chunk).
     Chunk(Chunk<'b>),
-    /// A Ping with this payload of at most 125 bytes; the Pong is in the output already.
+    /// A Ping with a payload of at most 125 bytes. The Pong is already in the output.
     Ping(Cow<'b, [u8]>),
-    /// A Pong with this payload of at most 125 bytes, asked for or not.
+    /// A Pong with a payload of at most 125 bytes, solicited or not.
     Pong(Cow<'b, [u8]>),
-    /// The peer closes, with this code and reason. The answer is in the output already, and no more messages
+    /// The peer closes, with this code and reason. The reply is already in the output, and no messages
     /// follow.
     Close(Option<Box<CloseFrame>>),
-    /// The connection failed (§7.1.7). The Close that tells the peer, if there is one to tell, is in the output
-    /// already, and nothing follows.
+    /// The connection failed (§7.1.7). The Close frame for the peer, if there is one, is already in the
+    /// output, and no events follow.
     Failed(ProtocolError),
 }
 
-/// A piece of a message, as it arrived. How a message is cut into pieces means nothing.
+/// A piece of a message, as it arrived. The boundaries between pieces have no meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk<'b> {
-    /// Whether the message begins with this piece.
+    /// Whether this is the first piece of the message.
     pub first: bool,
-    /// Whether the message ends with this piece.
+    /// Whether this is the last piece of the message.
     pub last: bool,
-    /// The piece; text is never cut inside a code point.
+    /// The payload of this piece. Text is never split inside a code point.
     pub data: Message<'b>,
 }
 
 impl Event<'_> {
-    /// _The WebSocket Connection Close Code_ (§7.1.5), if this event ends the connection: 1005 for a Close
-    /// without a code, 1006 if there was no Close.
+    /// Returns _The WebSocket Connection Close Code_ (§7.1.5) if this event ends the connection: 1005 for a
+    /// Close without a code, 1006 if there was no Close.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         match self {
@@ -55,7 +55,7 @@ impl Event<'_> {
         }
     }
 
-    /// How long the payload is, of a message or a piece of one.
+    /// Returns the payload length of a message or a piece of one.
     #[cfg(feature = "aio")]
     pub(crate) fn payload_len(&self) -> usize {
         match self {
@@ -64,7 +64,7 @@ impl Event<'_> {
         }
     }
 
-    /// The same event, borrowing nothing; see [`Message::into_owned`].
+    /// Converts into an event that borrows nothing; see [`Message::into_owned`].
     #[must_use]
     pub fn into_owned(self) -> Event<'static> {
         match self {
@@ -80,7 +80,7 @@ impl Event<'_> {
     }
 }
 
-/// Lengths, never payloads.
+/// Shows lengths, never payloads.
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

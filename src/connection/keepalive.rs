@@ -1,7 +1,7 @@
 //! [`Timers`]: pings and deadlines, without a clock.
 //!
-//! The core learns the time only in [`Connection::handle_timeout`](super::Connection::handle_timeout). What
-//! happened between two such calls counts as having happened at the later one.
+//! The core learns the time only from [`Connection::handle_timeout`](super::Connection::handle_timeout).
+//! Activity between two calls counts as having happened at the later one.
 
 use core::mem;
 use core::num::NonZeroU64;
@@ -17,24 +17,23 @@ pub(crate) struct Timers {
     idle_timeout: Option<Micros>,
     close_timeout: Micros,
     write_timeout: Option<Micros>,
-    /// Whether the peer showed life, whether a message was sent or received, and whether the transport took
-    /// a fair part of what waits, since the last call. At the beginning the first two are set, so that the
-    /// first call starts the timers.
+    /// Activity since the last call: bytes received; a message sent or received; a fair part of the output
+    /// taken by the transport. The first two are initially set, so that the first call starts the timers.
     heard: bool,
     active: bool,
     progressed: bool,
     /// Whether a Pong came since the last call.
     ponged: bool,
-    /// What the transport took since it last took a fair part.
+    /// Bytes taken by the transport since the last fair part was complete.
     taken: u32,
     last_heard: Micros,
     last_active: Micros,
     /// Since when output waits without a fair part of it being taken.
     stalled: Option<Micros>,
-    /// Since when a Ping waits for a sign of life.
+    /// Since when a Ping waits for any bytes from the peer.
     ping_sent: Option<Micros>,
     round_trip: RoundTrip,
-    /// Since when the peer is to finish the closing handshake.
+    /// Since when the peer has had to finish the closing handshake.
     closing: Option<Micros>,
     now: Micros,
 }
@@ -62,7 +61,7 @@ impl Timers {
         }
     }
 
-    /// Bytes have arrived.
+    /// Records that bytes have arrived.
     #[inline]
     pub(crate) fn heard(&mut self) {
         self.heard = true;
@@ -78,8 +77,8 @@ impl Timers {
         self.round_trip.last.map(Micros::into_duration)
     }
 
-    /// The transport took `n` bytes. One that could not take everything before, and takes a fair part now, shows
-    /// life as well: the peer is reading, however slowly. A byte now and then is no such sign.
+    /// Records that the transport took `n` bytes. Taking a fair part after a stall also proves that the peer
+    /// is alive: it reads, however slowly. An occasional byte does not.
     pub(crate) fn wrote(&mut self, n: u64, more_waits: bool) {
         self.taken = self.taken.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         if self.taken < FAIR_PART && more_waits {
@@ -94,13 +93,13 @@ impl Timers {
         }
     }
 
-    /// Not zero if it has to be told what is written.
+    /// Returns zero if [`wrote`](Self::wrote) need not be called.
     #[inline]
     pub(crate) fn stalled(&self) -> u64 {
         self.stalled.map_or(0, |since| since.0.get())
     }
 
-    /// A message, or a piece of one, was sent or received.
+    /// Records that a message, or a piece of one, was sent or received.
     #[inline]
     pub(crate) fn active(&mut self) {
         self.active = true;
@@ -111,15 +110,16 @@ impl Timers {
         self.close_timeout.into_duration()
     }
 
-    /// The time that was told last.
+    /// Returns the time of the last call.
     pub(crate) fn now(&self) -> Duration {
         self.now.into_duration()
     }
 
-    /// When [`handle`](Self::handle) is to be called at the latest; `waits`: there is output to write.
+    /// Returns the latest time at which [`handle`](Self::handle) must be called. `waits`: there is output to
+    /// write.
     pub(crate) fn next(&self, state: State, waits: bool) -> Option<Duration> {
         let next = match state {
-            // The endpoint has a deadline for the opening handshake.
+            // The endpoint has its own deadline for the opening handshake.
             State::Opening => None,
             State::Open => {
                 let ping = match self.ping_sent {
@@ -133,7 +133,7 @@ impl Timers {
                 ping.into_iter().chain(idle).chain(write).min()
             }
             State::CloseSent | State::Closed | State::Failed | State::Ended => {
-                // What was written since is to be told at once: it starts the time anew.
+                // Progress since then is handled at once: it restarts the deadline.
                 let since = self.closing.filter(|_| !self.progressed);
                 Some(since.map_or(self.now, |since| since.saturating_add(self.close_timeout)))
             }
@@ -141,7 +141,7 @@ impl Timers {
         next.map(Micros::into_duration)
     }
 
-    /// What is due at `now`; `waits`: there is output to write.
+    /// Returns what is due at `now`. `waits`: there is output to write.
     pub(crate) fn handle(&mut self, now: Duration, state: State, waits: bool) -> Due {
         self.now = self.now.max(Micros::at_most(now));
         let now = self.now;
@@ -158,7 +158,7 @@ impl Timers {
             self.last_active = now;
         }
         if mem::take(&mut self.progressed) {
-            // A peer that is slow to read what was sent before our Close has the full time from then on.
+            // Progress restarts the time: the peer may be slow to read what was sent before our Close.
             (self.stalled, self.closing) = (None, None);
         }
         if !waits {
@@ -191,7 +191,7 @@ impl Timers {
     }
 }
 
-/// How many bytes a slow transport has to take to be given the full time again.
+/// Bytes that a slow transport must take to be given the full time again.
 const FAIR_PART: u32 = 16 * 1024;
 
 /// A time in microseconds, half the size of a `Duration`: every connection has thirteen. Never zero, so that an
@@ -236,17 +236,17 @@ struct RoundTrip {
     last: Option<Micros>,
 }
 
-/// What [`Timers::handle`] found to be due.
+/// The result of [`Timers::handle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     Nothing,
     Ping,
     /// No message for too long: close.
     Idle,
-    /// No sign of life after a Ping: the peer is lost.
+    /// No bytes after a Ping: the peer is lost.
     PongTimeout,
     /// The peer did not finish the closing handshake.
     CloseTimeout,
-    /// The peer did not take what waits for it.
+    /// The peer did not take the waiting output.
     WriteTimeout,
 }

@@ -5,8 +5,8 @@ use core::fmt;
 
 use crate::random::Random;
 
-/// Draws a fresh masking key for every frame (RFC 6455 §5.3), many at a time, since asking the operating
-/// system is slow.
+/// Draws a fresh masking key for every frame (RFC 6455 §5.3), in batches, because each request to the
+/// operating system is slow.
 pub(crate) struct Masks<R: ?Sized = dyn Random + Send + Sync> {
     pool: [u8; 512],
     used: usize,
@@ -26,7 +26,7 @@ impl Masks {
         }
     }
 
-    /// The same, if one is left of those that were drawn.
+    /// Returns the next masking key if one is left in the batch.
     #[inline]
     pub(crate) fn ready(&mut self) -> Option<[u8; 4]> {
         let key = *self.pool.get(self.used..)?.first_chunk()?;
@@ -43,7 +43,7 @@ impl Masks {
 }
 
 impl fmt::Debug for Masks {
-    /// Without the keys, which nobody is to know in advance.
+    /// Omits the keys, which must stay unpredictable.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Masks")
     }

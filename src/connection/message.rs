@@ -1,4 +1,4 @@
-//! [`Message`] and [`EncodedMessage`], and how a message is assembled from pieces.
+//! [`Message`] and [`EncodedMessage`], and the assembly of messages from pieces.
 
 mod conversions;
 
@@ -12,7 +12,7 @@ use crate::deflate::{Deflate, Deflater};
 use crate::error::ProtocolError;
 use crate::frame::{Header, Kind, Masked, Utf8};
 
-/// A message, or a piece of one: borrowed where it lies whole in one buffer, otherwise owned.
+/// A message, or a piece of one. It is borrowed if it is contiguous in one buffer, otherwise owned.
 ///
 /// ```
 /// use sansocket::Message;
@@ -25,14 +25,14 @@ use crate::frame::{Header, Kind, Masked, Utf8};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message<'b> {
-    /// Text; always valid UTF-8.
+    /// Text, always valid UTF-8.
     Text(Cow<'b, str>),
-    /// Any bytes.
+    /// Arbitrary bytes.
     Binary(Cow<'b, [u8]>),
 }
 
 impl Message<'_> {
-    /// Whether it is text or binary.
+    /// Returns whether the message is text or binary.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -41,7 +41,7 @@ impl Message<'_> {
         }
     }
 
-    /// The payload, of either kind.
+    /// Returns the payload of either kind.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -51,7 +51,7 @@ impl Message<'_> {
         }
     }
 
-    /// The text, if it is text.
+    /// Returns the text, or `None` if the message is binary.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -60,34 +60,34 @@ impl Message<'_> {
         }
     }
 
-    /// Whether it is text.
+    /// Returns `true` if the message is text.
     #[must_use]
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
-    /// Whether it is binary.
+    /// Returns `true` if the message is binary.
     #[must_use]
     pub const fn is_binary(&self) -> bool {
         matches!(self, Self::Binary(_))
     }
 
-    /// Payload length in bytes.
+    /// Returns the payload length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns `true` if the payload is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The text, owned: copied unless it is owned already.
+    /// Converts into the text, copied only if borrowed.
     ///
     /// # Errors
-    /// The message as it was, if it is binary.
+    /// Returns the message unchanged if it is binary.
     #[doc(alias = "to_text")]
     pub fn into_text(self) -> Result<String, Self> {
         match self {
@@ -96,7 +96,7 @@ impl Message<'_> {
         }
     }
 
-    /// The payload of either kind, owned: copied unless it is owned already.
+    /// Converts into the payload of either kind, copied only if borrowed.
     #[doc(alias = "into_data")]
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
@@ -106,7 +106,7 @@ impl Message<'_> {
         }
     }
 
-    /// The same message, borrowing nothing: copied unless it is owned already.
+    /// Converts into a message that borrows nothing, copied only if borrowed.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
         match self {
@@ -116,14 +116,14 @@ impl Message<'_> {
     }
 }
 
-/// The length alone: payloads may be long, and secret.
+/// Shows only the length: payloads may be long, and secret.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}({} bytes)", self.kind(), self.as_bytes().len())
     }
 }
 
-/// A message encoded once, to be sent on many connections of a server; clones share the bytes.
+/// A message encoded once, to be sent on many connections of a server. Clones share the bytes.
 ///
 /// ```
 /// use sansocket::{Config, Connection, EncodedMessage, Message};
@@ -143,7 +143,7 @@ pub struct EncodedMessage {
     deflated: Option<Deflated>,
 }
 
-/// The same message compressed.
+/// The same message, compressed.
 #[derive(Clone, PartialEq, Eq)]
 struct Deflated {
     window_bits: u8,
@@ -151,7 +151,7 @@ struct Deflated {
 }
 
 impl EncodedMessage {
-    /// Encodes `message` as one frame, as a server sends it.
+    /// Encodes `message` as one frame, in the form that a server sends.
     #[must_use]
     pub fn new(message: &Message<'_>) -> Self {
         let (kind, payload) = (message.kind(), message.as_bytes());
@@ -159,8 +159,9 @@ impl EncodedMessage {
         Self { kind, header_len, frame, deflated: None }
     }
 
-    /// The same, and compressed once for all connections that have agreed on at least the window that
-    /// `deflate` asks for; the others get it as it is. If it does not get smaller, all do.
+    /// Encodes `message`, and also compresses it once for all connections whose negotiated window is at least
+    /// the one in `deflate`. Other connections send it uncompressed, and so do all if compression does not
+    /// make it smaller.
     #[must_use]
     pub fn compressed(message: &Message<'_>, deflate: &Deflate) -> Self {
         let mut encoded = Self::new(message);
@@ -177,19 +178,19 @@ impl EncodedMessage {
         encoded
     }
 
-    /// Whether it is text or binary.
+    /// Returns whether the message is text or binary.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The frame, as a server sends it without compression.
+    /// Returns the uncompressed frame, in the form that a server sends.
     #[must_use]
     pub fn frame(&self) -> &[u8] {
         &self.frame
     }
 
-    /// The compressed frame, if there is one that a window of 2^`window_bits` bytes can decompress.
+    /// Returns the compressed frame, if there is one that a window of 2^`window_bits` bytes can decompress.
     #[must_use]
     pub fn compressed_frame(&self, window_bits: u8) -> Option<&[u8]> {
         self.shared_compressed(window_bits).map(|frame| &**frame)
@@ -206,7 +207,7 @@ impl EncodedMessage {
             .map(|deflated| &deflated.frame)
     }
 
-    /// The payload.
+    /// Returns the payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.frame[self.header_len..]
@@ -214,7 +215,7 @@ impl EncodedMessage {
 }
 
 impl fmt::Debug for EncodedMessage {
-    /// Without the payload.
+    /// Omits the payload.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EncodedMessage")
             .field("kind", &self.kind)
@@ -224,7 +225,7 @@ impl fmt::Debug for EncodedMessage {
     }
 }
 
-/// One frame without a mask, and the length of its header.
+/// Encodes one unmasked frame; returns it with the length of its header.
 fn encode(kind: Kind, rsv1: bool, payload: &[u8]) -> (usize, Arc<[u8]>) {
     let header =
         Header { fin: true, rsv1, opcode: kind.opcode(), mask: None, payload_len: payload.len() as u64 };
@@ -232,7 +233,7 @@ fn encode(kind: Kind, rsv1: bool, payload: &[u8]) -> (usize, Arc<[u8]>) {
     (header.len(), [&header, payload].concat().into())
 }
 
-/// A message that is being put together from pieces.
+/// A message under assembly from pieces.
 pub(crate) enum Assembly {
     Text(String),
     Binary(Vec<u8>),
@@ -264,10 +265,10 @@ impl Assembly {
         self.len() == 0
     }
 
-    /// Appends `payload`, behind which at most `to_come` bytes of the message are still to come.
+    /// Appends `payload`. At most `to_come` bytes of the message follow it.
     ///
     /// # Errors
-    /// If text is not valid; what is valid before that is appended.
+    /// Fails on invalid text, after appending the valid part before it.
     pub(crate) fn push(
         &mut self,
         payload: &[u8],
@@ -279,7 +280,7 @@ impl Assembly {
                 let pushed = utf8.push(payload);
                 let valid = pushed.unwrap_or_else(|invalid| invalid.valid);
                 let more = valid.text.len() + valid.carried.map_or(0, char::len_utf8);
-                // A code point that is cut has arrived, and is still to be appended.
+                // An incomplete code point has arrived but is not appended yet.
                 let to_come = to_come.saturating_add(utf8.pending() as u64);
                 text.reserve_exact(growth(text.len(), text.capacity(), more, to_come));
                 text.extend(valid.carried);
@@ -294,7 +295,7 @@ impl Assembly {
         }
     }
 
-    /// The same for a payload that is still masked; binary is unmasked by the copy.
+    /// Like [`push`](Self::push) for a masked payload; binary data is unmasked by the copy.
     pub(crate) fn push_masked(
         &mut self,
         frame: Masked<'_>,
@@ -312,8 +313,8 @@ impl Assembly {
         }
     }
 
-    /// Appends a piece of what is decompressed. How much is to come is not known, but for that it is `most`
-    /// at most: as much again as there is, perhaps.
+    /// Appends a piece of decompressed data. How much follows is unknown; the estimate is as much as there is
+    /// now, and the limit is `most`.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -329,7 +330,7 @@ impl Assembly {
 }
 
 impl fmt::Debug for Assembly {
-    /// Without the payload.
+    /// Omits the payload.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}({} bytes)", self.kind(), self.len())
     }
@@ -344,18 +345,19 @@ impl From<Assembly> for Message<'_> {
     }
 }
 
-/// How much to reserve for `more` behind `len` bytes: a few times what has really arrived, whatever was
-/// announced, and no more than the message can still need.
+/// Returns how much to reserve for `more` bytes after `len` bytes: a small multiple of what has arrived,
+/// independent of announced lengths, and no more than the message can still need.
 fn growth(len: usize, capacity: usize, more: usize, to_come: u64) -> usize {
     let needed = len.saturating_add(more);
     if needed <= capacity {
         return 0;
     }
     let whole = needed.saturating_add(usize::try_from(to_come).unwrap_or(usize::MAX));
-    // Each step moves what is there, so few steps are worth some room, which is not touched before it is
-    // used. Headers have arrived as well, so that four reads of a power of two are all of what is four times that.
+    // Each step moves the existing bytes, so a few large steps are worth spare capacity, which stays
+    // untouched until it is used. Headers have arrived as well, so four reads of a power of two fit into four
+    // times that.
     let factor = if to_come == u64::MAX { 2 } else { 4 };
     let ahead = needed.saturating_mul(factor).saturating_add(factor * Header::MAX_LEN);
-    // No allocation may be larger than that, which on 32 bits is not much.
+    // No allocation may exceed `isize::MAX`, which matters on 32 bits.
     ahead.min(whole).min(isize::MAX.unsigned_abs()).max(needed) - len
 }

@@ -37,24 +37,24 @@ use crate::random::Random;
 
 /// An open WebSocket connection, as a state machine: bytes in, events out, bytes out.
 ///
-/// It comes from a [handshake](crate::handshake), or from [`server`](Self::server) and
-/// [`client`](Self::client) when somebody else did the handshake. Its methods come in families:
+/// It comes from a [handshake](crate::handshake), or from [`server`](Self::server) or
+/// [`client`](Self::client) if other code did the handshake. Its methods form families:
 ///
 /// * **Receiving**: [`recv`](Self::recv) or [`recv_chunk`](Self::recv_chunk), and
 ///   [`recv_eof`](Self::recv_eof).
 /// * **Sending**: [`send`](Self::send), [`send_text`](Self::send_text), [`send_binary`](Self::send_binary),
 ///   [`send_owned`](Self::send_owned), [`send_binary_owned`](Self::send_binary_owned),
-///   [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded), [`send_header`](Self::send_header),
-///   [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close).
-///   They append to the output; an error changes nothing.
+///   [`send_fragment`](Self::send_fragment), [`send_encoded`](Self::send_encoded),
+///   [`send_header`](Self::send_header), [`ping`](Self::ping), [`pong`](Self::pong), [`close`](Self::close).
+///   They append to the output; a call that fails changes nothing.
 /// * **Output**: [`output`](Self::output), or [`output_slices`](Self::output_slices) for a vectored write, or
-///   [`take_output`](Self::take_output) to own what is written; and [`output_written`](Self::output_written).
-/// * **Advice** for the event loop: [`wants_read`](Self::wants_read), [`wants_write`](Self::wants_write),
+///   [`take_output`](Self::take_output) to own the bytes; and [`output_written`](Self::output_written).
+/// * **State** for the event loop: [`wants_read`](Self::wants_read), [`wants_write`](Self::wants_write),
 ///   [`should_shutdown`](Self::should_shutdown), [`is_ended`](Self::is_ended), [`state`](Self::state).
 /// * **Time**: [`next_timeout`](Self::next_timeout) and [`handle_timeout`](Self::handle_timeout).
 ///
-/// Nothing the peer does makes any of them panic or return an error: when it breaks a rule, the Close frame
-/// that says so is in the output, [`Event::Failed`] says why, and whatever else it sends is dropped.
+/// No action of the peer makes these methods panic or return an error. If it breaks a rule, the Close frame
+/// is already in the output, [`Event::Failed`] carries the reason, and further input is dropped.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) receiver: Receiver,
@@ -62,20 +62,21 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The server's end of a connection whose opening handshake is over.
+    /// Creates the server side of a connection after the opening handshake.
     #[must_use]
     pub fn server(config: Config) -> Self {
         Self { receiver: Receiver::server(&config), sender: Sender::server(&config) }
     }
 
-    /// The client's end of a connection whose opening handshake is over. `random` gives the masking keys.
+    /// Creates the client side of a connection after the opening handshake. `random` supplies the masking
+    /// keys.
     #[must_use]
     pub fn client(config: Config, random: impl Random + Send + Sync + 'static) -> Self {
         Self { receiver: Receiver::client(&config), sender: Sender::client(&config, random) }
     }
 
-    /// The same connection with compression (RFC 7692), as its opening handshake has agreed on. A
-    /// [handshake](crate::handshake) of this crate does so by itself.
+    /// Adds the compression (RFC 7692) that the opening handshake negotiated. The
+    /// [handshakes](crate::handshake) of this crate do this themselves.
     #[must_use]
     pub fn with_deflate(mut self, deflate: &Deflate, params: &Params) -> Self {
         self.set_deflate(deflate, params);
@@ -89,13 +90,13 @@ impl Connection {
         self.sender.set_deflater(Deflater::new(deflate, params, is_client));
     }
 
-    /// The same before its opening handshake, which an endpoint carries out.
+    /// Returns to the state before the opening handshake, which an endpoint carries out.
     pub(crate) fn opening(self) -> Self {
         Self { sender: self.sender.opening(), ..self }
     }
 
-    /// The opening handshake is complete, and this compression was agreed on. What it still had to say is
-    /// forgotten: it has arrived.
+    /// Completes the opening handshake with the negotiated compression. Its unwritten output is dropped: it
+    /// has arrived.
     pub(crate) fn open(&mut self, agreed: Option<(Deflate, Params)>) {
         self.sender.open();
         if let Some((deflate, params)) = agreed {
@@ -103,25 +104,25 @@ impl Connection {
         }
     }
 
-    /// There will be no connection: `response` is the last that is written.
+    /// Refuses the connection: `response` is the last output.
     pub(crate) fn refuse(&mut self, response: Vec<u8>) {
         self.sender.refuse(response);
         self.receiver.finish();
     }
 
-    /// Ends without another word: what waits in the output is dropped.
+    /// Ends at once: the waiting output is dropped.
     pub(crate) fn end(&mut self) {
         self.sender.end();
         self.sender.set_output(Vec::new());
         self.receiver.finish();
     }
 
-    /// Replaces what is written during the opening handshake.
+    /// Replaces the output during the opening handshake.
     pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
         self.sender.set_output(bytes);
     }
 
-    /// Random bytes for the opening handshake.
+    /// Returns random bytes for the opening handshake.
     pub(crate) fn nonce(&mut self) -> [u8; 16] {
         self.sender.nonce()
     }
@@ -131,14 +132,16 @@ impl Connection {
         Self { sender: self.sender.with_output(output), ..self }
     }
 
-    /// The two halves, for two threads or tasks. What the receiver has to tell the sender is one value, a
-    /// [`Notice`]; the way back is [`Sender::lost`], why the connection was given up, for [`Receiver::lose`].
+    /// Splits the connection into two halves, for two threads or tasks. The receiver informs the sender with
+    /// one value, a [`Notice`]. In the other direction, [`Sender::lost`] says why the connection was given
+    /// up, for [`Receiver::lose`].
     #[must_use]
     pub fn split(self) -> (Receiver, Sender) {
         (self.receiver, self.sender)
     }
 
-    /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
+    /// Returns `true` if [`recv`](Self::recv) would immediately borrow a message from these bytes, or refuse
+    /// it.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.receiver.is_whole(bytes)
@@ -150,28 +153,28 @@ impl Connection {
         self.sender.lacks_room(len)
     }
 
-    /// The half that sends.
+    /// Returns the sending half.
     #[cfg(feature = "net")]
     pub(crate) fn sender(&self) -> &Sender {
         &self.sender
     }
 
-    /// The half that sends.
+    /// Returns the sending half.
     #[cfg(feature = "aio")]
     pub(crate) fn sender_mut(&mut self) -> &mut Sender {
         &mut self.sender
     }
 
-    /// Puts two halves together again. They have to be of the same connection, which nobody checks.
+    /// Reunites two halves. They must belong to the same connection, which is not checked.
     #[must_use]
     pub fn reunite(receiver: Receiver, sender: Sender) -> Self {
         Self { receiver, sender }
     }
 
-    /// The next event. `None`: `input` is used up, read more.
+    /// Returns the next event. `None` means that `input` is used up: read more.
     ///
-    /// Messages come whole: borrowed from the input if their payload lies whole in it, otherwise put together
-    /// and owned.
+    /// Messages are complete: borrowed if the payload is contiguous in the input, otherwise assembled and
+    /// owned.
     ///
     /// ```
     /// use sansocket::{Config, Connection, Event, Input, Message};
@@ -194,10 +197,10 @@ impl Connection {
         self.recv_any(input)
     }
 
-    /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
-    /// [`recv_any`](Self::recv_any).
+    /// Returns the message at the front of the input if it is complete there, the most common case. The rest
+    /// is left to [`recv_any`](Self::recv_any).
     ///
-    /// Always inlined: moving the message out of a function of its own costs as much as all the rest.
+    /// Always inlined: moving the message out of a separate function would cost as much as everything else.
     #[inline(always)]
     pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
         let message = self.receiver.recv_whole(input);
@@ -216,7 +219,7 @@ impl Connection {
         event
     }
 
-    /// Tells the sender what the receiver has to tell, without a detour.
+    /// Tells the sender directly what the receiver reports.
     #[inline]
     fn note(&mut self, arrived: bool, input: &Input<'_>, event: Option<&Event<'_>>) {
         if arrived {
@@ -232,11 +235,12 @@ impl Connection {
         }
     }
 
-    /// The next event, with data piece by piece as it arrives: messages of any size in constant memory.
+    /// Returns the next event, with message data in pieces as they arrive: messages of any size in constant
+    /// memory.
     ///
-    /// [`Config::max_message`] and [`Config::max_frame`] bound these messages too: raise them for large ones.
-    /// After [`recv`](Self::recv) in the middle of a message the first piece is what had arrived; the other
-    /// way round, `recv` returns the rest.
+    /// [`Config::max_message`] and [`Config::max_frame`] apply here too: raise them for large messages. After
+    /// a switch from [`recv`](Self::recv) in the middle of a message, the first piece is what has arrived; in
+    /// the other direction, `recv` returns the rest.
     #[inline]
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         let arrived = input.has_new();
@@ -245,11 +249,11 @@ impl Connection {
         event
     }
 
-    /// Nothing more will arrive: the transport has ended. The next [`recv`](Self::recv) first receives what is left
-    /// of the input; then, unless there was a closing handshake or a failure, it reports [`Event::Failed`] for an
-    /// abnormal closure, which §7.1.5 calls 1006.
+    /// Handles the end of the transport's incoming stream. The next [`recv`](Self::recv) first processes the
+    /// remaining input. Without a closing handshake or a failure before, it then reports [`Event::Failed`]
+    /// for an abnormal closure (1006, §7.1.5).
     ///
-    /// What waits in the output may still be written, if the transport can.
+    /// Waiting output may still be written, if the transport can.
     pub fn recv_eof(&mut self) {
         self.receiver.recv_eof();
         if self.receiver.has_ended() {
@@ -257,8 +261,8 @@ impl Connection {
         }
     }
 
-    /// The transport failed: nothing can be read or written any more. What waits in the output is dropped, and the
-    /// next [`recv`](Self::recv) reports it as after [`recv_eof`](Self::recv_eof).
+    /// Handles a failure of the transport: no more reads or writes. The waiting output is dropped, and the
+    /// next [`recv`](Self::recv) reports the failure as after [`recv_eof`](Self::recv_eof).
     pub fn recv_error(&mut self) {
         self.receiver.recv_error();
         self.sender.abort();
@@ -293,9 +297,9 @@ impl Connection {
         self.sender.send_binary(bytes)
     }
 
-    /// Sends a message by value. A large payload that is owned is moved to the output, not copied; a client masks it where
-    /// it is. One that is borrowed is copied, as by [`send`](Self::send). So a message from [`recv`](Self::recv) may be sent
-    /// on without asking which it is.
+    /// Sends a message by value. A large owned payload is moved to the output instead of copied; a client
+    /// masks it in place. A borrowed one is copied, as in [`send`](Self::send). So a message from
+    /// [`recv`](Self::recv) can be forwarded in either form.
     ///
     /// ```
     /// use sansocket::{Config, Connection, Message};
@@ -307,23 +311,24 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// See [`send`](Self::send). The message is dropped then.
+    /// See [`send`](Self::send). The message is dropped on an error.
     #[inline]
     pub fn send_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
         self.sender.send_owned(message)
     }
 
-    /// Sends a binary message whose payload is owned or shared, without a message around it: a `Vec<u8>`, an `Arc<[u8]>`,
-    /// with the feature `bytes` a `Bytes`. A large one is moved to the output, not copied; a client masks it where it is,
-    /// or a copy if it is shared.
+    /// Sends a binary message whose payload is owned or shared, without a [`Message`] around it: a `Vec<u8>`,
+    /// an `Arc<[u8]>` or, with the feature `bytes`, a `Bytes`. A large payload is moved to the output, not
+    /// copied. A client masks it in place, or masks a copy if it is shared.
     ///
     /// # Errors
-    /// See [`send`](Self::send). The payload is dropped then.
+    /// See [`send`](Self::send). The payload is dropped on an error.
     pub fn send_binary_owned(&mut self, payload: impl Into<Segment>) -> Result<(), SendError> {
         self.sender.send_binary_owned(payload)
     }
 
-    /// Sends a message that was encoded before. A server shares a large one and copies a small one; a client masks a copy.
+    /// Sends a message that is already encoded. A server shares a large one and copies a small one; a client
+    /// masks a copy.
     ///
     /// # Errors
     /// See [`send`](Self::send).
@@ -331,23 +336,24 @@ impl Connection {
         self.sender.send_encoded(message)
     }
 
-    /// Sends a message in fragments whose number need not be known (§5.4); `last` ends it. Control frames may
-    /// be sent in between, other messages may not.
+    /// Sends a message in fragments, whose number need not be known in advance (§5.4); `last` ends it.
+    /// Control frames may be sent in between, other messages may not.
     ///
     /// # Errors
-    /// See [`send`](Self::send), and [`MixedFragments`](SendError::MixedFragments) if this one is text and
-    /// those before were binary, or the other way round.
+    /// See [`send`](Self::send), and [`MixedFragments`](SendError::MixedFragments) if this fragment is text
+    /// and the previous ones were binary, or the reverse.
     pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
         self.sender.send_fragment(fragment, last)
     }
 
-    /// Sends a message whose payload the caller writes itself, without a copy: right behind the output, all of it, in
-    /// order. The payload stays in the caller's memory, so that [`Config::max_output`] does not bound it.
+    /// Sends a message whose payload the caller writes itself, without a copy: directly after the output,
+    /// completely and in order. The payload stays in the caller's memory, so [`Config::max_output`] does not
+    /// limit it.
     ///
-    /// Only the header goes to the output. A mask that is returned has to be applied to the payload first.
-    /// How much of the payload was written is told with [`output_written`](Self::output_written), which
-    /// counts the output and then the payload; [`payload_owed`](Self::payload_owed) tells how much is left.
-    /// Until it is 0 nothing else can be sent, and automatic replies wait.
+    /// Only the header is added to the output. If a mask is returned, apply it to the payload first.
+    /// [`output_written`](Self::output_written) counts the output first, then the payload;
+    /// [`payload_owed`](Self::payload_owed) returns how much is left. Until that is 0, nothing else can be
+    /// sent, and automatic replies wait.
     ///
     /// ```
     /// use sansocket::{Config, Connection, frame::Kind};
@@ -369,7 +375,7 @@ impl Connection {
         self.sender.send_header(kind, payload_len)
     }
 
-    /// How many payload bytes the caller still has to write; see [`send_header`](Self::send_header).
+    /// Returns how many payload bytes the caller must still write; see [`send_header`](Self::send_header).
     #[inline]
     #[must_use]
     pub fn payload_owed(&self) -> u64 {
@@ -383,16 +389,17 @@ impl Connection {
         self.sender.buffer_payload(payload);
     }
 
-    /// Whether messages that begin from now on are compressed, if compression was negotiated. Default: true.
+    /// Sets whether messages that begin from now on are compressed, if compression was negotiated. Default:
+    /// true.
     ///
-    /// Turn it off for messages that mix a secret with what somebody else can choose: the length of what is
-    /// sent would tell.
+    /// Disable it for messages that combine a secret with data that an attacker can choose: the compressed
+    /// length would reveal information about the secret.
     pub fn compress(&mut self, enabled: bool) {
         self.sender.compress(enabled);
     }
 
-    /// Whether a message of `len` bytes would be compressed. One that would not may go without a copy, by
-    /// [`send_header`](Self::send_header).
+    /// Returns `true` if a message of `len` bytes would be compressed. Otherwise it can be sent without a
+    /// copy, with [`send_header`](Self::send_header).
     #[must_use]
     pub fn compresses(&self, len: usize) -> bool {
         self.sender.compresses(len)
@@ -407,7 +414,7 @@ impl Connection {
         self.sender.ping(payload)
     }
 
-    /// Sends a Pong that nobody asked for, a heartbeat (§5.5.3). Pings are answered without it.
+    /// Sends an unsolicited Pong, as a heartbeat (§5.5.3). Pings are answered automatically.
     ///
     /// # Errors
     /// See [`ping`](Self::ping).
@@ -415,10 +422,10 @@ impl Connection {
         self.sender.pong(payload)
     }
 
-    /// Starts the closing handshake (§7.1.2). A reason of more than 123 bytes is cut.
+    /// Starts the closing handshake (§7.1.2). The reason is truncated to 123 bytes.
     ///
-    /// Messages may still arrive until the peer's Close. It may be called in the middle of a message in
-    /// fragments.
+    /// Messages may still arrive until the peer's Close. Closing is also allowed in the middle of a
+    /// fragmented message.
     ///
     /// # Errors
     /// [`Closed`](SendError::Closed) if the connection is closing already.
@@ -426,15 +433,16 @@ impl Connection {
         self.sender.close(code, reason)
     }
 
-    /// The next bytes to write, in order, automatic replies included: all of them, unless a large payload is among them, which
-    /// comes in a piece of its own.
+    /// Returns the next bytes to write, in order, automatic replies included. That is all of the output,
+    /// except that large payloads come as separate pieces.
     #[inline]
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.sender.output()
     }
 
-    /// The next bytes to write, for a vectored write: as many pieces as there are and `into` has room for. Tells how many.
+    /// Fills `into` with the next bytes to write, for a vectored write: as many pieces as exist and fit.
+    /// Returns their number.
     ///
     /// ```
     /// use sansocket::{Config, Connection, Message};
@@ -450,25 +458,26 @@ impl Connection {
         self.sender.output_slices(into)
     }
 
-    /// How many bytes of output were not written yet, those [in flight](Self::take_output) among them.
+    /// Returns how many output bytes are not written yet, including those [in flight](Self::take_output).
     #[inline]
     #[must_use]
     pub fn output_len(&self) -> usize {
         self.sender.output_len()
     }
 
-    /// The next `n` bytes of the output have been written: of what is [in flight](Self::take_output) first, then of the
-    /// output, then of a payload that is [owed](Self::payload_owed).
+    /// Records that the next `n` bytes have been written: first those [in flight](Self::take_output), then
+    /// the output, then an [owed](Self::payload_owed) payload.
     #[inline]
     pub fn output_written(&mut self, n: usize) {
         self.sender.output_written(n);
     }
 
-    /// Takes the next piece of the output, to be written by somebody who needs to own it, such as `io_uring`.
+    /// Takes the next piece of the output, for writers that need to own it, such as `io_uring`.
     ///
-    /// Until [`output_written`](Self::output_written) says so, it is *in flight*: not offered again, and not written either, so
-    /// that it counts for [`Config::max_output`], [`wants_read`](Self::wants_read), [`should_shutdown`](Self::should_shutdown)
-    /// and all deadlines. Several pieces may be in flight, and are written in the order in which they were taken.
+    /// Until [`output_written`](Self::output_written) counts it, the piece is *in flight*: not offered again,
+    /// but not written either. It still counts for [`Config::max_output`], [`wants_read`](Self::wants_read),
+    /// [`should_shutdown`](Self::should_shutdown) and all deadlines. Several pieces may be in flight; write
+    /// them in the order in which they were taken.
     ///
     /// What a transport has taken when the connection fails or is given up still counts as its own: the output is empty then, and
     /// an `output_written` that comes later for such a piece changes nothing.
@@ -489,29 +498,29 @@ impl Connection {
         self.sender.take_output()
     }
 
-    /// Whether there is output to write that is not [in flight](Self::take_output). A payload that is
-    /// [owed](Self::payload_owed) is not part of it.
+    /// Returns `true` if there is output to write that is not [in flight](Self::take_output). An
+    /// [owed](Self::payload_owed) payload does not count.
     #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {
         self.sender.wants_write()
     }
 
-    /// Whether to read: until the transport has ended, but on a server not while more than
-    /// [`Config::high_water`] waits in the output.
+    /// Returns `true` if the caller should read: until the transport has ended. A server pauses while more
+    /// than [`Config::high_water`] waits in its output.
     ///
-    /// After a failure or a closing handshake it stays true, and what arrives is dropped: closing a socket
-    /// with unread input would reset the connection and could destroy the Close frame on its way.
+    /// After a failure or a closing handshake it stays `true`, and further input is dropped: closing a socket
+    /// with unread input would reset the connection and could destroy the Close frame in transit.
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.receiver.wants_read() && self.sender.wants_read()
     }
 
-    /// Whether to shut down the transport's writing side: everything has been said. After a closing handshake
-    /// the server does so first, and a client when the server has (§7.1.1).
+    /// Returns `true` if the caller should shut down the writing side of the transport: everything has been
+    /// written. After a closing handshake the server does so first, and the client after the server (§7.1.1).
     ///
-    /// It stays true: shut down once. Then read on until the end of the stream, or until
+    /// It stays `true`: shut down once. Then continue to read until the end of the stream, or until
     /// [`is_ended`](Self::is_ended).
     #[inline]
     #[must_use]
@@ -519,36 +528,37 @@ impl Connection {
         self.sender.should_shutdown()
     }
 
-    /// Whether the transport can be dropped: it has ended, or the peer took too long, there is nothing left to write
-    /// and nothing left to report.
+    /// Returns `true` if the transport can be dropped: it has ended or the peer took too long, and nothing is
+    /// left to write or to report.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.sender.is_ended() && self.receiver.is_ended()
     }
 
-    /// Whether [`recv`](Self::recv) has an event to report without any input: the transport ended, or a
-    /// deadline passed. A loop that waits calls `recv` instead.
+    /// Returns `true` if [`recv`](Self::recv) has an event to report without any input, because the transport
+    /// ended or a deadline passed. Call `recv` then instead of waiting.
     #[must_use]
     pub fn has_last_words(&self) -> bool {
         self.receiver.has_last_words()
     }
 
-    /// Whether messages can be sent: the connection is open, and neither end has begun to close it.
+    /// Returns `true` if messages can be sent: the connection is open, and neither side has begun to close
+    /// it.
     #[inline]
     #[must_use]
     pub fn can_send(&self) -> bool {
         self.sender.can_send()
     }
 
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     #[inline]
     #[must_use]
     pub fn state(&self) -> State {
         self.sender.state()
     }
 
-    /// Frees the output's buffer if it is empty, as when a connection goes quiet. An idle server connection
-    /// then holds no heap memory at all.
+    /// Frees the output buffer if it is empty, for a connection that goes quiet. An idle server connection
+    /// then holds no heap memory.
     pub fn shrink(&mut self) {
         self.sender.shrink();
     }
@@ -573,26 +583,27 @@ impl Connection {
         self.sender.latency()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) must be called at the latest, on the same time
+    /// scale.
     ///
-    /// It may change with every call of any other method; a time in the past means now. While there are
-    /// [last words](Self::has_last_words) it is now, so that no loop can sleep on them.
+    /// Any call of another method may change it. A time in the past means now. While there are [last
+    /// words](Self::has_last_words), the result is now, so that no loop sleeps through them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         if self.has_last_words() { Some(self.now()) } else { self.sender.next_timeout() }
     }
 
-    /// The time that was told last.
+    /// Returns the time of the last call.
     pub(crate) fn now(&self) -> Duration {
         self.sender.now()
     }
 
-    /// Tells the time, on any monotonic scale of the caller's, such as the time since the program started;
-    /// sends pings and watches deadlines. That the peer is lost comes out of the next [`recv`](Self::recv).
+    /// Sets the current time; sends pings and checks deadlines. A lost peer is reported by the next
+    /// [`recv`](Self::recv).
     ///
-    /// Call it once at the beginning, after reading, and at [`next_timeout`](Self::next_timeout). What
-    /// happened since the last call counts as having happened now, so calling it more often makes the timers
-    /// more exact, and nothing else.
+    /// `now` is on any monotonic scale, such as the time since the program started. Call this once at the
+    /// beginning, after each read, and at [`next_timeout`](Self::next_timeout). Activity since the last call
+    /// counts as having happened now; more frequent calls only make the timers more accurate.
     ///
     /// ```
     /// use core::time::Duration;

@@ -4,13 +4,13 @@ use super::event::Event;
 use crate::error::ProtocolError;
 use crate::frame::{CloseCode, ControlPayload};
 
-/// What a [`Receiver`](super::Receiver) has the [`Sender`](super::Sender) do or know.
+/// What a [`Receiver`](super::Receiver) tells the [`Sender`](super::Sender).
 ///
-/// It accumulates in the receiver until [`take_notice`](super::Receiver::take_notice), is carried by any channel,
-/// and is carried out by [`notice`](super::Sender::notice). Carry it
+/// It accumulates in the receiver until [`take_notice`](super::Receiver::take_notice), travels over any
+/// channel, and takes effect in [`notice`](super::Sender::notice). Pass it on
 ///
-/// * at once if it [holds a reply](super::Receiver::has_reply): to a Ping, a Close or a failure;
-/// * otherwise once a read: the peer was heard, a message came, the stream ended.
+/// * at once if it [holds a reply](super::Receiver::has_reply): to a Ping, to a Close, or after a failure;
+/// * otherwise once per read: bytes arrived, a message arrived, the stream ended.
 ///
 /// ```
 /// use sansocket::{Config, Connection, Input};
@@ -22,15 +22,15 @@ use crate::frame::{CloseCode, ControlPayload};
 ///         sender.notice(receiver.take_notice());
 ///     }
 /// }
-/// sender.notice(receiver.take_notice()); // the peer was heard
+/// sender.notice(receiver.take_notice()); // bytes arrived
 /// assert_eq!(sender.output(), b"\x8A\x00");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use = "the sender has to be told"]
 pub struct Notice {
-    /// Bytes have arrived: the peer is alive.
+    /// Bytes arrived: the peer is alive.
     pub(super) heard: bool,
-    /// They brought a message or a piece of one: the connection is not idle.
+    /// They contained a message or a piece of one: the connection is not idle.
     pub(super) message: bool,
     /// The latest Ping to answer.
     pub(super) pong: Option<ControlPayload>,
@@ -41,7 +41,7 @@ pub struct Notice {
     pub(super) eof: bool,
 }
 
-/// The last thing that a receiver has to tell.
+/// The last thing that a receiver reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// Answer a Close with this code.
@@ -51,7 +51,7 @@ pub(super) enum End {
 }
 
 impl Notice {
-    /// What an event asks the sender to do, if anything.
+    /// Returns what an event requires of the sender, if anything.
     #[inline]
     pub(crate) fn of(event: &Event<'_>) -> Option<Self> {
         let (pong, end) = match event {
@@ -64,7 +64,7 @@ impl Notice {
         Some(Self { pong, end, ..Self::default() })
     }
 
-    /// Adds a later notice. Of two Pings the later one is answered, which §5.5.3 allows.
+    /// Adds a later notice. Of two Pings, only the later one is answered, as §5.5.3 allows.
     pub fn merge(&mut self, later: Self) {
         self.heard |= later.heard;
         self.message |= later.message;
@@ -74,7 +74,7 @@ impl Notice {
         self.eof |= later.eof;
     }
 
-    /// Whether it makes the sender send something: then it should not wait.
+    /// Returns `true` if it makes the sender send something; it should not be delayed then.
     #[must_use]
     pub fn has_reply(&self) -> bool {
         self.pong.is_some() || self.end.is_some()

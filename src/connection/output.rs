@@ -1,4 +1,4 @@
-//! [`Output`]: the bytes that wait to be written.
+//! [`Output`]: the bytes waiting to be written.
 //!
 //! ```text
 //! in flight ▷ segments: owned, shared, headers ▷ tail: small frames, one behind the other
@@ -7,8 +7,8 @@
 //!         0         start                  end                 tail.len()
 //! ```
 //!
-//! Nearly always there is nothing but the tail. A large payload becomes a segment; what waited in the tail, and the header, become
-//! segments before it. So the order of the queue is the order on the wire.
+//! Usually there is only the tail. A large payload becomes a segment; the waiting bytes of the tail, and the
+//! header, become segments before it. So the order of the queue is the order on the wire.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -21,58 +21,58 @@ use crate::frame::Header;
 
 /// A queue of bytes: appended at the end, written from the front.
 ///
-/// The room of the tail is kept initialised, so that appending never has to zero anything, and it is given back by
-/// one rule: whenever all has been written, the buffer is kept only as large as two rounds of writing in a row
-/// have needed, and none is kept after the first rounds. So neither a single large message nor a few small ones leave
-/// anything behind, while steady traffic never allocates.
+/// The room of the tail stays initialised, so appending never zeroes memory. One rule frees it: whenever
+/// everything is written, the buffer keeps only the capacity that two consecutive rounds of writing needed,
+/// and none after the first rounds. So neither one large message nor a few small ones leave memory behind,
+/// while steady traffic never allocates.
 #[derive(Default)]
 pub(crate) struct Output {
     tail: Vec<u8>,
-    /// Where what waits in the tail begins. While there is anything beside the tail that is at 0, and this is [`BESIDE`], which
-    /// is behind all ends: so whatever is only right for a tail alone fails the first check that it makes anyway.
+    /// Start of the waiting bytes in the tail. With anything beside the tail, that start is at 0 and this
+    /// field is [`BESIDE`], which is beyond every end: code that is only correct for a tail alone then fails
+    /// its first check.
     start: usize,
     end: usize,
-    /// The most that waited in the tail in the round before: from empty to empty.
+    /// Maximum number of bytes waiting in the tail in the previous round, from empty to empty.
     last_round: usize,
-    /// A buffer up to this size is kept in any case: none in the first rounds, then [`KEPT`].
+    /// A buffer up to this size is always kept: none in the first rounds, then [`KEPT`].
     kept: usize,
-    /// How many of the first rounds are over.
+    /// Number of the first rounds that are over.
     rounds: u8,
-    /// Bytes that are not in the tail, in segments or in flight; and [`BESIDE`] if there are any.
+    /// Bytes outside the tail, in segments or in flight, plus [`BESIDE`] if there are any.
     beside: usize,
     /// Those of them that were taken and are not written yet.
     in_flight: usize,
     queue: Option<Box<Queue>>,
 }
 
-/// What comes before the tail.
+/// What precedes the tail.
 struct Queue {
-    /// None of them empty.
+    /// None is empty.
     segments: VecDeque<Segment>,
-    /// A tail that was written, to be used again: zeroing a new one would cost as much as filling it.
+    /// A written tail for reuse: zeroing a new one would cost as much as filling it.
     spare: Vec<u8>,
 }
 
 impl Output {
-    /// The most that may be counted on: half of what an address can tell, shared bytes being able to be more than there is
-    /// memory.
+    /// Maximum for the counters: half of the address space. Shared bytes can add up to more than the memory.
     pub(crate) const MAX: usize = BESIDE / 2;
 
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { end: bytes.len(), tail: bytes, ..Self::default() }
     }
 
-    /// Whether it was not reported of any byte that it was written, or taken to be.
+    /// Returns `true` if no byte was reported as written or taken.
     pub(crate) fn is_untouched(&self) -> bool {
         self.start == 0
     }
 
-    /// The next bytes to write, as far as they lie in one piece.
+    /// Returns the next contiguous bytes to write.
     #[inline]
     pub(crate) fn waiting(&self) -> &[u8] {
         match self.tail.get(self.start..self.end) {
             Some(tail) => tail,
-            // No call here: the registers that it would take cost more than all the rest.
+            // No call here: the registers that it needs would cost more than everything else.
             None => match self.queue.as_ref().and_then(|queue| queue.segments.front()) {
                 Some(segment) => segment.as_ref(),
                 None => &self.tail[..self.end],
@@ -80,14 +80,14 @@ impl Output {
         }
     }
 
-    /// The next bytes to write, piece by piece, as many as `into` has room for; tells how many.
+    /// Fills `into` with the next pieces to write; returns how many there are.
     pub(crate) fn slices<'a>(&'a self, into: &mut [&'a [u8]]) -> usize {
         let segments = self.queue.iter().flat_map(|queue| &queue.segments).map(Segment::as_ref);
         let tail = Some(&self.tail[self.tail_start()..self.end]).filter(|tail| !tail.is_empty());
         into.iter_mut().zip(segments.chain(tail)).map(|(to, slice)| *to = slice).count()
     }
 
-    /// All bytes that were not written yet, those in flight among them.
+    /// Returns the number of unwritten bytes, including those in flight.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.end.wrapping_sub(self.start).wrapping_add(self.beside)
@@ -98,7 +98,7 @@ impl Output {
         self.len() == 0
     }
 
-    /// Whether there are bytes that are not even in flight.
+    /// Returns `true` if any bytes are not in flight.
     #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
         self.len() > self.in_flight
@@ -116,7 +116,7 @@ impl Output {
         self.beside > 0
     }
 
-    /// `n` bytes more beside the tail, whose own begin at 0.
+    /// Adds `n` bytes beside the tail, whose own bytes begin at 0.
     fn add_beside(&mut self, n: usize) {
         (self.start, self.beside) = (BESIDE, (self.beside + n) | BESIDE);
     }
@@ -128,8 +128,8 @@ impl Output {
         }
     }
 
-    /// At least `n` bytes of room behind what waits; [`appended`](Self::appended) tells how many of them were
-    /// used.
+    /// Returns at least `n` bytes of room after the waiting bytes. Report the bytes used with
+    /// [`appended`](Self::appended).
     #[inline]
     pub(crate) fn room(&mut self, n: usize) -> &mut [u8] {
         if self.tail.len() - self.end < n {
@@ -138,7 +138,7 @@ impl Output {
         &mut self.tail[self.end..]
     }
 
-    /// The same without making room: if `N` bytes of it are there already.
+    /// Returns `N` bytes of room if they exist, without making room.
     #[inline]
     pub(crate) fn spare<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
         self.tail.get_mut(self.end..)?.first_chunk_mut()
@@ -156,7 +156,7 @@ impl Output {
         self.appended(bytes.len());
     }
 
-    /// Appends the header of a frame, and its payload without a copy.
+    /// Appends a frame header, and its payload without a copy.
     pub(crate) fn append_frame(&mut self, header: &Header, payload: Segment) {
         if self.tail_len() == 0 {
             self.push(Segment::header(header));
@@ -173,7 +173,7 @@ impl Output {
         self.push(segment);
     }
 
-    /// Makes a segment of the tail.
+    /// Turns the tail into a segment.
     fn seal(&mut self) {
         if let Some(tail) = self.take_tail() {
             self.push(tail);
@@ -195,14 +195,15 @@ impl Output {
             return;
         }
         self.add_beside(segment.len());
-        // Of one segment as of many: they are of some size, and connections that wait for one are the most.
+        // Capacity for one segment: of the connections with a queue, most have only one waiting.
         let queue = self.queue.get_or_insert_with(|| {
             Box::new(Queue { segments: VecDeque::with_capacity(1), spare: Vec::new() })
         });
         queue.segments.push_back(segment);
     }
 
-    /// The next piece, to be written by somebody else: in flight, until [`written`](Self::written) counts it.
+    /// Takes the next piece for an external writer. It is in flight until [`written`](Self::written) counts
+    /// it.
     pub(crate) fn take(&mut self) -> Option<Segment> {
         let segment = match self.queue.as_mut().and_then(|queue| queue.segments.pop_front()) {
             Some(segment) => segment.pinned(),
@@ -217,13 +218,13 @@ impl Output {
         Some(segment)
     }
 
-    /// Whether `n` bytes are all there is, and all in the tail.
+    /// Returns `true` if the `n` bytes are everything, and all in the tail.
     #[inline]
     pub(crate) fn is_all_in_tail(&self, n: usize) -> bool {
         n == self.end.wrapping_sub(self.start)
     }
 
-    /// The same as [`written`](Self::written) for all of the tail, beside which there is nothing.
+    /// Like [`written`](Self::written), for the complete tail without anything beside it.
     #[inline]
     pub(crate) fn tail_written(&mut self) {
         if self.end > 0 {
@@ -231,7 +232,7 @@ impl Output {
         }
     }
 
-    /// Forgets the first `n` bytes, those in flight before all others; `n` is at most [`len`](Self::len).
+    /// Removes the first `n` bytes, those in flight first; `n` is at most [`len`](Self::len).
     #[inline]
     pub(crate) fn written(&mut self, n: usize) {
         if self.has_beside() {
@@ -274,14 +275,15 @@ impl Output {
         }
     }
 
-    /// Frees the buffer if nothing waits in it.
+    /// Frees the buffer if it is empty.
     pub(crate) fn shrink(&mut self) {
         if self.tail_len() == 0 {
             (self.tail, self.last_round, self.rounds, self.kept) = (Vec::new(), 0, 0, 0);
         }
     }
 
-    /// Frees a buffer so small that making it again costs next to nothing; a larger one is for steady traffic.
+    /// Frees a buffer so small that allocating it again costs almost nothing; a larger one serves steady
+    /// traffic.
     #[cfg(feature = "aio")]
     pub(crate) fn rest(&mut self) {
         if self.is_empty() && self.tail.len() <= SMALLEST {
@@ -299,7 +301,7 @@ impl Output {
         }
     }
 
-    /// Frees a buffer that is much larger than what each of two rounds has `needed`, or that is of the first rounds.
+    /// Frees a buffer much larger than two rounds have `needed`, or one of the first rounds.
     #[inline(never)]
     fn free_unless_needed(&mut self, needed: usize) {
         let kept = if self.kept == 0 { 0 } else { KEPT.max(2 * needed) };
@@ -316,12 +318,12 @@ impl Output {
     fn make_room(&mut self, n: usize) {
         let (start, waiting) = (self.tail_start(), self.tail_len());
         if waiting >= BLOCK && (start > 0 || self.has_beside()) {
-            // A backlog: moving it again and again would cost more than all the rest.
+            // A backlog: moving it repeatedly would cost more than everything else.
             self.seal();
             let spare = self.queue.as_mut().map(|queue| mem::take(&mut queue.spare));
             self.tail = spare.filter(|spare| spare.len() >= n).unwrap_or_else(|| vec![0; n.max(BLOCK)]);
         } else if start > 0 && start >= waiting / 4 {
-            // Each byte that was written pays for moving a few: then room is made without more memory.
+            // Each written byte pays for moving a few others, so this makes room without more memory.
             self.tail.copy_within(start..self.end, 0);
             (self.start, self.end) = (0, waiting);
         }
@@ -338,7 +340,7 @@ impl Output {
 }
 
 impl Queue {
-    /// Keeps a tail that was written as the spare one.
+    /// Keeps a written tail for reuse.
     fn recycle(&mut self, mut tail: Vec<u8>) {
         if (BLOCK..=4 * BLOCK).contains(&tail.capacity()) && self.spare.is_empty() {
             tail.resize(tail.capacity(), 0);
@@ -348,7 +350,7 @@ impl Queue {
 }
 
 impl fmt::Debug for Output {
-    /// Without the bytes, which are somebody's messages.
+    /// Omits the bytes: they are private messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let segments = self.queue.as_ref().map_or(0, |queue| queue.segments.len());
         f.debug_struct("Output")
@@ -359,14 +361,14 @@ impl fmt::Debug for Output {
     }
 }
 
-/// More than there can be in any buffer.
+/// More than any buffer can hold.
 const BESIDE: usize = 1 << (usize::BITS - 1);
-/// How many rounds keep no buffer: the handshake, and what may be the only message for long.
+/// Rounds that keep no buffer: the handshake, and what may be the only message for a long time.
 const FIRST_ROUNDS: u8 = 3;
-/// What is kept between rounds in any case, once there were more than those.
+/// Buffer size that is always kept after the first rounds.
 const KEPT: usize = 4096;
 const SMALLEST: usize = 256;
-/// From how much on what waits is not moved any more to make room behind it.
+/// From this size on, waiting bytes are not moved to make room after them.
 const BLOCK: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! [`ReadBuffer`]: where bytes are read into, and where messages stay until they are complete.
+//! [`ReadBuffer`]: the memory for reads, in which messages stay until they are complete.
 //!
 //! ```text
 //! bytes   │ consumed │ unread: a frame that is cut │ space, initialised │
 //!         0          start                         end                  bytes.len()
 //! ```
 //!
-//! Before it is read into again, an unread frame moves to the front if there is not enough space behind it.
+//! Before the next read, an unread frame moves to the front if the space after it is too small.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,11 +15,12 @@ use core::ops::{Deref, DerefMut};
 
 use crate::input::{Hold, Input};
 
-/// A buffer to read into, kept between reads, from which also large messages are borrowed.
+/// A buffer for reads, kept between them, from which even large messages are borrowed.
 ///
-/// An [`Input`] over a buffer of one's own takes every byte; a message that came in several reads is copied to
-/// memory of its own. A `ReadBuffer` leaves a message that is cut where it is, offers the space for its rest, and lends it when
-/// it is complete: nothing is copied, and no memory is allocated for each message. What does not fit is received as ever.
+/// An [`Input`] over your own buffer consumes every byte, and copies a message that arrives in several reads
+/// to separate memory. A `ReadBuffer` leaves an incomplete message in place, offers space for the rest, and
+/// lets it be borrowed when it is complete: no copy, no allocation per message. Messages that do not fit are
+/// received like from any other buffer.
 ///
 /// ```
 /// use std::io::Read;
@@ -36,7 +37,7 @@ use crate::input::{Hold, Input};
 /// #           messages += 1;
 ///         }
 ///     }
-///     drop(input); // tells the buffer what was left
+///     drop(input); // tells the buffer what is left
 ///     let n = transport.read(buffer.space())?;
 ///     buffer.filled(n);
 ///     if n == 0 {
@@ -51,37 +52,40 @@ pub struct ReadBuffer {
     unread: Unread,
     size: usize,
     max_frame: usize,
-    /// The most that was in the buffer in the round before: from empty to empty.
+    /// Maximum number of bytes held in the previous round, from empty to empty.
     last_round: usize,
 }
 
-/// Where in the buffer the bytes are that were not consumed.
+/// The position of the bytes that are not consumed.
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
     start: usize,
     end: usize,
-    /// How long the frame is that begins there, if that is known; otherwise 0.
+    /// Length of the frame that begins there, or 0 if unknown.
     frame: usize,
-    /// How much of its payload is known to be valid text.
+    /// Length of the prefix of its payload that is known to be valid text.
     checked: usize,
-    /// How many of the bytes there have been lent before.
+    /// Number of the bytes there that were offered before.
     stayed: usize,
 }
 
 impl ReadBuffer {
-    /// `size`: how many bytes a read is offered. `max_frame`: the maximum payload of a frame that stays here until it is complete;
-    /// a longer one is put together in the connection. Allocates nothing yet.
+    /// Creates a buffer; allocates nothing yet.
+    ///
+    /// * `size`: how many bytes a read is offered.
+    /// * `max_frame`: maximum payload of a frame that stays here until it is complete. The connection
+    ///   assembles longer ones.
     #[must_use]
     pub fn new(size: usize, max_frame: usize) -> Self {
         let size = size.max(SMALLEST);
         Self { bytes: Vec::new(), unread: Unread::default(), size, max_frame, last_round: 0 }
     }
 
-    /// Space to read into: the size that [`new`](Self::new) was told, or half of it if the rest is taken. If a frame is cut
-    /// it is at least the space for its rest, but for this at most eight times as much as has arrived of it: memory is not for
-    /// what was only announced.
+    /// Returns space to read into: `size` bytes, or half of that if the rest is in use. For an incomplete
+    /// frame it is at least the space for the rest of it, up to eight times what has arrived of it: announced
+    /// bytes alone get no memory.
     ///
-    /// What was read is told with [`filled`](Self::filled). To ask again without having read is fine.
+    /// Report the bytes read with [`filled`](Self::filled). Calling this again without a read is allowed.
     pub fn space(&mut self) -> &mut [u8] {
         let Unread { start, end, frame, .. } = self.unread;
         let unread = end - start;
@@ -98,13 +102,13 @@ impl ReadBuffer {
         &mut space[..len]
     }
 
-    /// The first `n` bytes of the [space](Self::space) were read.
+    /// Records that the first `n` bytes of the [space](Self::space) were read.
     pub fn filled(&mut self, n: usize) {
         self.unread.end = self.unread.end.saturating_add(n).min(self.bytes.len());
     }
 
-    /// The same space as capacity behind the bytes, for whoever appends to a `Vec`: nothing is zeroed. What was appended
-    /// is told with [`appended`](Self::appended).
+    /// Returns the same space as spare capacity of a `Vec`, without zeroing. Report appended bytes with
+    /// [`appended`](Self::appended).
     #[cfg(feature = "aio")]
     pub(crate) fn spare(&mut self) -> &mut Vec<u8> {
         let Unread { start, end, frame, .. } = self.unread;
@@ -135,13 +139,13 @@ impl ReadBuffer {
         self.bytes.capacity()
     }
 
-    /// Bytes were appended to the [spare](Self::spare) ones.
+    /// Records that bytes were appended to the [spare](Self::spare) capacity.
     #[cfg(feature = "aio")]
     pub(crate) fn appended(&mut self) {
         self.unread.end = self.bytes.len();
     }
 
-    /// Bytes to begin with.
+    /// Adds initial bytes.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn with_unread(mut self, unread: Vec<u8>) -> Self {
         self.unread = Unread { end: unread.len(), ..Unread::default() };
@@ -149,16 +153,17 @@ impl ReadBuffer {
         self
     }
 
-    /// Lends what has not been consumed, for [`Connection::recv`](super::Connection::recv) and everything else that takes an
-    /// [`Input`]. `None` from `recv` means: read more; a frame that is cut may be left then.
+    /// Returns the bytes that are not consumed, for [`Connection::recv`](super::Connection::recv) and
+    /// everything else that takes an [`Input`]. When `recv` returns `None`, read more; an incomplete frame
+    /// may be left.
     #[inline]
     pub fn input(&mut self) -> Lent<'_> {
         let (input, unread) = self.parts();
         Lent { input, unread }
     }
 
-    /// The same in two parts, for who tells [`Unread::left`] after each event and needs no `Drop` for it: a value that
-    /// has one keeps what it borrows to the end of its scope.
+    /// Returns the same in two parts, for callers that report [`Unread::left`] after each event and need no
+    /// `Drop`: a value with a `Drop` keeps its borrow to the end of its scope.
     #[inline]
     pub(crate) fn parts(&mut self) -> (Input<'_>, &mut Unread) {
         let Self { bytes, unread, max_frame, .. } = self;
@@ -178,20 +183,20 @@ impl ReadBuffer {
         &self.bytes[..self.unread.start]
     }
 
-    /// What has not been consumed.
+    /// Returns the bytes that are not consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.unread.start..self.unread.end]
     }
 
-    /// Whether everything has been consumed.
+    /// Returns `true` if everything has been consumed.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.unread.start == self.unread.end
     }
 
-    /// What has not been consumed, for somebody who goes on without the buffer.
+    /// Converts into the bytes that are not consumed, to continue without the buffer.
     #[must_use]
     pub fn into_unread(mut self) -> Vec<u8> {
         self.bytes.truncate(self.unread.end);
@@ -199,14 +204,14 @@ impl ReadBuffer {
         self.bytes
     }
 
-    /// Frees the memory if nothing is unread, as when a connection goes quiet.
+    /// Frees the memory if nothing is unread, for a connection that goes quiet.
     pub fn release(&mut self) {
         if self.is_empty() {
             (self.bytes, self.unread) = (Vec::new(), Unread::default());
         }
     }
 
-    /// All was consumed: memory that neither this round nor the one before has needed is freed.
+    /// Handles an empty buffer: frees memory that neither this round nor the one before needed.
     fn round_over(&mut self) {
         let round = mem::take(&mut self.unread).end;
         let last = mem::replace(&mut self.last_round, round);
@@ -221,7 +226,7 @@ impl ReadBuffer {
         if end - start + least <= self.bytes.len() {
             self.bytes.copy_within(start..end, 0);
         } else {
-            // New memory comes zeroed from the system, and only what is unread is copied.
+            // The system provides new memory zeroed, and only the unread bytes are copied.
             let mut larger = vec![0; (end - start).saturating_add(least).max(self.size)];
             larger[..end - start].copy_from_slice(&self.bytes[start..end]);
             self.bytes = larger;
@@ -231,14 +236,14 @@ impl ReadBuffer {
 }
 
 impl Default for ReadBuffer {
-    /// 16 KiB a read, and frames of up to 1 MiB of payload.
+    /// Offers 16 KiB to a read, and holds frames with a payload of up to 1 MiB.
     fn default() -> Self {
         Self::new(16 << 10, 1 << 20)
     }
 }
 
 impl fmt::Debug for ReadBuffer {
-    /// Without the bytes, which are somebody's messages.
+    /// Omits the bytes: they are private messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadBuffer")
             .field("unread", &self.unread().len())
@@ -247,7 +252,7 @@ impl fmt::Debug for ReadBuffer {
     }
 }
 
-/// The [`Input`] that a [`ReadBuffer`] lends; it dereferences to it. When it is dropped the buffer learns what was left.
+/// The [`Input`] of a [`ReadBuffer`], to which it dereferences. Dropping it tells the buffer what is left.
 #[derive(Debug)]
 pub struct Lent<'b> {
     input: Input<'b>,
@@ -278,7 +283,7 @@ impl Drop for Lent<'_> {
 }
 
 impl Unread {
-    /// What is in `input` was left.
+    /// Records that `input` is left.
     #[inline]
     pub(crate) fn left(&mut self, input: &Input<'_>) {
         let left = input.len().min(self.end - self.start);
@@ -287,7 +292,7 @@ impl Unread {
     }
 }
 
-/// How many times as much as has arrived of a frame there is space for.
+/// Maximum space for a frame, as a multiple of what has arrived of it.
 const AHEAD: usize = 8;
-/// A read of nothing would look like the end of the stream.
+/// Minimum space: an empty read would look like the end of the stream.
 const SMALLEST: usize = 64;

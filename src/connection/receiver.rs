@@ -25,39 +25,39 @@ use crate::input::Input;
 #[derive(Debug)]
 pub struct Receiver {
     decoder: Decoder,
-    /// Decompresses, if that was negotiated.
+    /// Decompresses, if negotiated.
     inflater: Option<Box<Inflater>>,
-    /// The data message under way.
+    /// The data message in progress.
     message: Option<Partial>,
-    /// The cut code point of a text message.
+    /// The incomplete code point of a text message.
     utf8: Utf8,
-    /// The payload of a control frame that was cut; few are.
+    /// The payload of an incomplete control frame; rare.
     control: Option<Box<ControlPayload>>,
     state: State,
-    /// Why nothing more will arrive: reported once the input is used up, unless the connection was over anyway.
+    /// Why the input ended: reported once it is used up, unless the connection was already over.
     end: Option<ProtocolError>,
-    /// What the sender has not been told: that bytes arrived, with a message among them, and the replies, whose
-    /// memory is kept. Only a half in the hands of a caller has anything here; a
-    /// [`Connection`](super::Connection) tells it at once.
+    /// What the sender has not been told: that bytes arrived, whether they contained part of a message, and
+    /// the replies, whose memory is reused. A [`Connection`](super::Connection) tells it at once, so this is
+    /// only used by a half in the hands of a caller.
     heard_noticed: bool,
     message_noticed: bool,
     noticed: Option<Box<Notice>>,
 }
 
-/// A data message of which not everything has arrived.
+/// An incomplete data message.
 #[derive(Debug)]
 struct Partial {
     assembly: Assembly,
-    /// Whether a piece of it was handed out.
+    /// Whether a piece of it was returned.
     begun: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// An error was found behind bytes that were handed out, or by the sender's timers; it is reported next.
+    /// An error found after bytes that were returned, or by the sender's timers; it is reported next.
     Failing(ProtocolError),
-    /// A Close or a failure was reported: whatever else arrives is dropped.
+    /// A Close or a failure was reported: further input is dropped.
     Done,
 }
 
@@ -94,8 +94,8 @@ impl Receiver {
         self.inflater = Some(inflater);
     }
 
-    /// See [`Connection::recv`](super::Connection::recv). What the sender has to be told is in the
-    /// [notice](Self::take_notice).
+    /// See [`Connection::recv`](super::Connection::recv). The [notice](Self::take_notice) holds what to tell
+    /// the sender.
     #[inline]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         if let Some(message) = self.recv_whole(input) {
@@ -108,8 +108,8 @@ impl Receiver {
         event
     }
 
-    /// See [`Connection::recv_chunk`](super::Connection::recv_chunk). What the sender has to be told is in the
-    /// [notice](Self::take_notice).
+    /// See [`Connection::recv_chunk`](super::Connection::recv_chunk). The [notice](Self::take_notice) holds
+    /// what to tell the sender.
     pub fn recv_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
         let arrived = input.has_new();
         let event = self.next_chunk(input);
@@ -117,7 +117,7 @@ impl Receiver {
         event
     }
 
-    /// What has to be told to the [`Sender`](super::Sender) since this was called last; see [`Notice`].
+    /// Returns what to tell the [`Sender`](super::Sender) since the last call; see [`Notice`].
     pub fn take_notice(&mut self) -> Notice {
         let mut notice = match &mut self.noticed {
             Some(noticed) => mem::take(&mut **noticed),
@@ -129,8 +129,8 @@ impl Receiver {
         notice
     }
 
-    /// Whether the [notice](Self::take_notice) holds a reply to a Ping, a Close or a failure, which should not
-    /// wait for the end of the input.
+    /// Returns `true` if the [notice](Self::take_notice) holds a reply to a Ping or a Close, or a failure.
+    /// Pass it on without waiting for the end of the input.
     #[inline]
     #[must_use]
     pub fn has_reply(&self) -> bool {
@@ -145,7 +145,7 @@ impl Receiver {
         }
     }
 
-    /// Whether this event, or what has arrived of the next one, belongs to a message.
+    /// Returns `true` if this event, or what has arrived of the next one, belongs to a message.
     #[inline]
     pub(crate) fn is_message(&self, input: &Input<'_>, event: Option<&Event<'_>>) -> bool {
         matches!(event, Some(Event::Message(_) | Event::Chunk(_)))
@@ -153,7 +153,7 @@ impl Receiver {
             || input.keeps_message()
     }
 
-    /// What the sender has to do about this event, if anything, or about the end of the stream.
+    /// Returns what the sender must do about this event, or about the end of the stream, if anything.
     #[inline]
     pub(crate) fn reply(&self, event: Option<&Event<'_>>) -> Option<Notice> {
         let notice = Notice::of(event?)?;
@@ -165,39 +165,40 @@ impl Receiver {
         self.end = self.end.or(Some(ProtocolError::UnexpectedEof));
     }
 
-    /// See [`Connection::recv_error`](super::Connection::recv_error). The [`Sender`](super::Sender) has to
-    /// [abort](super::Sender::abort).
+    /// See [`Connection::recv_error`](super::Connection::recv_error). [Abort](super::Sender::abort) the
+    /// [`Sender`](super::Sender) as well.
     pub fn recv_error(&mut self) {
         self.end = self.end.or(Some(ProtocolError::TransportFailed));
     }
 
-    /// The sender gave the connection up for this reason ([`Sender::lost`](super::Sender::lost)): the next
-    /// `recv` reports it, unless the connection was over anyway.
+    /// Records that the sender gave up the connection for this reason
+    /// ([`Sender::lost`](super::Sender::lost)). The next `recv` reports it, unless the connection was already
+    /// over.
     pub fn lose(&mut self, error: ProtocolError) {
         if self.state == State::Open && self.end.is_none() {
             self.state = State::Failing(error);
         }
     }
 
-    /// Whether everything has been reported: a Close or a failure. Whatever still arrives is dropped.
+    /// Returns `true` if a Close or a failure was reported: further input is dropped.
     #[inline]
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether the transport has ended, and everything that came before was reported.
+    /// Returns `true` if the transport has ended and everything before its end was reported.
     pub(crate) fn has_ended(&self) -> bool {
         self.end.is_some() && self.is_ended()
     }
 
-    /// Whether the transport may bring more.
+    /// Returns `true` if the transport may deliver more.
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
         self.end.is_none()
     }
 
-    /// Whether the next `recv` reports the end, without any input.
+    /// Returns `true` if the next `recv` reports the end, without any input.
     pub(crate) fn has_last_words(&self) -> bool {
         match self.state {
             State::Open => self.end.is_some(),
@@ -206,11 +207,11 @@ impl Receiver {
         }
     }
 
-    /// The message at the front of the input, if it lies there whole, as most do. Anything else is left for
-    /// [`recv_any`](Self::recv_any), which knows all the rules.
+    /// Returns the message at the front of the input if it is complete there, the most common case. The rest
+    /// is left to [`recv_any`](Self::recv_any), which checks all the rules.
     ///
-    /// Always inlined, so that the event is made where the caller wants it: moving it there costs as much as
-    /// all the rest.
+    /// Always inlined, so that the event is created where the caller needs it: moving it would cost as much
+    /// as everything else.
     #[inline(always)]
     pub(crate) fn recv_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
         if self.state != State::Open {
@@ -224,14 +225,15 @@ impl Receiver {
         message.ok()
     }
 
-    /// Whether [`recv`](Self::recv) would at once borrow a message from these bytes, or refuse it.
+    /// Returns `true` if [`recv`](Self::recv) would immediately borrow a message from these bytes, or refuse
+    /// it.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn is_whole(&self, bytes: &[u8]) -> bool {
         self.state == State::Open && self.decoder.peek_whole(bytes).is_some()
     }
 
     pub(crate) fn next_chunk<'b>(&mut self, input: &mut Input<'b>) -> Option<Event<'b>> {
-        // What `recv` has put together of this message is its first piece: nothing of it is lost.
+        // The part that `recv` has assembled becomes the first piece: nothing is lost.
         if let Some(partial) = &mut self.message
             && !partial.assembly.is_empty()
         {
@@ -243,7 +245,7 @@ impl Receiver {
                 data,
             }));
         }
-        // A little compressed data can become a lot: it is decompressed in small steps, each an event.
+        // A little compressed data can expand to a lot: decompress in small steps, each an event.
         self.events(input, COMPRESSED_STEP, Self::chunk)
     }
 
@@ -255,9 +257,9 @@ impl Receiver {
         self.events(input, usize::MAX, Self::assemble)
     }
 
-    /// Leaves the frame at the front of the input there, if it is cut and may stay until it is complete. Its header
-    /// and its text are checked as far as they have arrived: `None` also if they break a rule, which is then found
-    /// where all rules are.
+    /// Leaves the frame at the front of the input there if it is incomplete and may stay until it is
+    /// complete. The part of its header and text that has arrived is checked; if it breaks a rule, the result
+    /// is also `None`, and the regular path reports the violation.
     #[inline(never)]
     fn hold(&self, input: &mut Input<'_>) -> Option<()> {
         if self.state != State::Open || self.end.is_some() {
@@ -283,8 +285,8 @@ impl Receiver {
         Some(())
     }
 
-    /// The next event; `data` makes one of a piece of a data frame, if it is time. Pieces of compressed
-    /// messages have at most `compressed_step` bytes.
+    /// Returns the next event. `data` turns pieces of data frames into events. Pieces of compressed messages
+    /// have at most `compressed_step` bytes.
     #[inline]
     fn events<'b>(
         &mut self,
@@ -301,7 +303,8 @@ impl Receiver {
                     return None;
                 }
             }
-            // Completing a cut code point is a step of its own, so that only this code point has to be owned.
+            // An incomplete code point is completed in a step of its own, so that only this code point has to
+            // be owned.
             let max = match self.utf8.missing() {
                 0 => usize::MAX,
                 missing => missing,
@@ -309,7 +312,7 @@ impl Receiver {
             let event = match self.decoder.next_masked(input, max, compressed_step) {
                 Ok(None) => {
                     let error = self.end?;
-                    // Of a frame that was cut nothing more will come.
+                    // Nothing more follows of an incomplete frame.
                     input.take(usize::MAX);
                     return Some(self.fail(error));
                 }
@@ -323,27 +326,27 @@ impl Receiver {
         }
     }
 
-    /// The last event of all.
+    /// Fails the connection: returns the last event.
     #[cold]
     fn fail(&mut self, error: ProtocolError) -> Event<'static> {
         self.finish();
         Event::Failed(error)
     }
 
-    /// Nothing more is reported: whatever arrives is dropped.
+    /// Ends reporting: further input is dropped.
     pub(crate) fn finish(&mut self) {
         self.state = State::Done;
         (self.message, self.control, self.inflater) = (None, None, None);
     }
 
-    /// A piece of a control frame: the event if it is the last one.
+    /// Handles a piece of a control frame; returns the event at the last piece.
     fn control<'b>(&mut self, frame: frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
         let frame::Chunk { header, payload, end, .. } = frame;
         let payload: Cow<'b, [u8]> = if end && self.control.is_none() {
             Cow::Borrowed(payload)
         } else {
             let begun = self.control.get_or_insert_with(|| Box::new(ControlPayload::EMPTY));
-            // The decoder has refused whatever would not fit.
+            // The decoder has refused anything that would not fit.
             begun.push(payload);
             if header.opcode == Opcode::Close {
                 CloseFrame::check_prefix(begun)?;
@@ -366,7 +369,7 @@ impl Receiver {
         }))
     }
 
-    /// A piece of a data frame, for `recv`: the message if it is the last one.
+    /// Handles a piece of a data frame for `recv`; returns the message at the last piece.
     fn assemble<'b>(&mut self, frame: Masked<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
         let frame::Chunk { header, end, .. } = frame.chunk;
         let last = end && header.fin;
@@ -396,7 +399,7 @@ impl Receiver {
         Ok(self.message.take().map(|partial| Event::Message(partial.assembly.into())))
     }
 
-    /// A piece of a data frame, for `recv_chunk`.
+    /// Handles a piece of a data frame for `recv_chunk`.
     fn chunk<'b>(&mut self, frame: Masked<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
         let frame = frame.unmask();
         let mut last = frame.end && frame.header.fin;
@@ -421,7 +424,7 @@ impl Receiver {
         if last && result.is_ok() && !self.utf8.is_complete() {
             result = Err(ProtocolError::InvalidUtf8);
         }
-        // What came before the bad byte is handed out first, as it is when it comes alone.
+        // The bytes before the invalid one are returned first, as if they had arrived separately.
         if let Err(error) = result {
             self.state = State::Failing(error);
             last = false;
@@ -438,15 +441,15 @@ impl Receiver {
 }
 
 impl Partial {
-    /// A message whose first frame has this opcode.
+    /// Creates the state of a message whose first frame has this opcode.
     fn new(opcode: Opcode) -> Self {
         let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
         Self { assembly: Assembly::new(kind), begun: false }
     }
 }
 
-/// How many bytes of the beginning of `payload` are complete code points, if all of it may be text. It is masked, and begins
-/// `at` bytes into its frame.
+/// Returns the length of the prefix of `payload` that consists of complete code points, or `None` if it is
+/// not text. The payload is masked, and begins `at` bytes into its frame.
 fn valid_len(payload: &[u8], mask: Option<Mask>, at: usize) -> Option<usize> {
     let (mut mask, mut utf8, mut unmasked) = (mask.map(|mask| mask.after(at)), Utf8::new(), [0; 1024]);
     for piece in payload.chunks(unmasked.len()) {
@@ -462,7 +465,7 @@ fn valid_len(payload: &[u8], mask: Option<Mask>, at: usize) -> Option<usize> {
     Some(payload.len() - utf8.pending())
 }
 
-/// A message whose whole payload lies in the input.
+/// Returns a message whose complete payload is in the input.
 #[inline]
 fn whole(kind: Kind, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
     Ok(match kind {
@@ -471,6 +474,5 @@ fn whole(kind: Kind, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
     })
 }
 
-/// How many compressed bytes at a time become a chunk: even at the best possible ratio, of about 1000, no
-/// more than half a megabyte.
+/// Compressed bytes per chunk: even at the best possible ratio of about 1000, no more than half a megabyte.
 const COMPRESSED_STEP: usize = 512;

@@ -1,46 +1,45 @@
-//! [`Replies`]: the automatic Pongs and the Close that the peer is owed.
+//! [`Replies`]: the automatic Pongs and the Close owed to the peer.
 
 use alloc::boxed::Box;
 
 use crate::frame::ControlPayload;
 
-/// What is owed to the peer and not yet written, or cannot be put into the output yet.
+/// Replies that are in the output and not yet written, or that cannot be put there yet.
 ///
-/// Pings are answered one by one while few Pongs wait to be written, then only the latest: "If an endpoint
-/// receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping frame(s), the
-/// endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame" (RFC 6455
-/// §5.5.3).
+/// Pings are answered individually while few Pongs wait, then only the latest: "If an endpoint receives a
+/// Ping frame and has not yet sent Pong frame(s) in response to previous Ping frame(s), the endpoint MAY
+/// elect to send a Pong frame for only the most recently processed Ping frame" (RFC 6455 §5.5.3).
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
-    /// How many Pongs are in the output, and how many bytes are to be written until they are all gone.
+    /// The number of Pongs in the output, and of output bytes up to the end of the last one.
     pongs: u8,
     until_gone: usize,
-    /// The latest Pong that was not put into the output.
+    /// The latest Pong that is not in the output.
     pong: Option<Box<ControlPayload>>,
-    /// A Close that has to wait for a payload the caller writes.
+    /// A Close that must wait for a payload that the caller writes.
     close: Option<Box<ControlPayload>>,
 }
 
 impl Replies {
-    /// How many Pongs are in the output that were not written. Without any, and without a payload that the caller
-    /// writes, nothing is kept.
+    /// Returns the number of unwritten Pongs in the output. If it is zero and the caller owes no payload, no
+    /// reply is kept.
     #[inline]
     pub(crate) fn pongs(&self) -> u64 {
         u64::from(self.pongs)
     }
 
-    /// Whether a Pong may be put into the output, or only the latest one is remembered.
+    /// Returns `true` if a Pong may be put into the output, `false` if only the latest is kept.
     pub(crate) fn takes_pong(&self) -> bool {
         self.pongs < MAX_PONGS
     }
 
-    /// A Pong was put into the output, which now holds `len` bytes.
+    /// Records that a Pong was put into the output, which now holds `len` bytes.
     pub(crate) fn pong_pushed(&mut self, len: usize) {
         self.pongs += 1;
         self.until_gone = len;
     }
 
-    /// The next `n` bytes of the output were written.
+    /// Records that the next `n` bytes of the output were written.
     pub(crate) fn written(&mut self, n: usize) {
         self.until_gone = self.until_gone.saturating_sub(n);
         if self.until_gone == 0 {
@@ -48,7 +47,7 @@ impl Replies {
         }
     }
 
-    /// Remembers a Pong, in place of the one before.
+    /// Keeps a Pong in place of the previous one.
     pub(crate) fn keep_pong(&mut self, payload: ControlPayload) {
         match &mut self.pong {
             Some(kept) => **kept = payload,
@@ -69,5 +68,5 @@ impl Replies {
     }
 }
 
-/// How many automatic Pongs may wait in the output at a time.
+/// Maximum number of automatic Pongs in the output.
 const MAX_PONGS: u8 = 16;

@@ -9,11 +9,10 @@ use core::fmt;
 use super::message::Message;
 use crate::frame::{Header, Mask};
 
-/// A piece of the output that owns its bytes, or shares them; see
+/// A piece of the output that owns or shares its bytes; see
 /// [`Connection::take_output`](super::Connection::take_output).
 ///
-/// Its bytes stay where they are when the segment is moved, so that an operating system may read them
-/// meanwhile.
+/// Moving the segment does not move the bytes, so an operating system may read them in the meantime.
 ///
 /// ```
 /// use sansocket::Segment;
@@ -23,7 +22,7 @@ use crate::frame::{Header, Mask};
 /// ```
 pub struct Segment {
     bytes: Bytes,
-    /// Where what is left begins.
+    /// Start of the remaining bytes.
     start: usize,
 }
 
@@ -33,7 +32,7 @@ enum Bytes {
     Static(&'static [u8]),
     #[cfg(feature = "bytes")]
     Counted(bytes::Bytes),
-    /// A frame header, in the queue only: it would move with the segment.
+    /// A frame header, in the queue only: its bytes would move with the segment.
     Header {
         bytes: [u8; Header::MAX_LEN],
         len: u8,
@@ -41,36 +40,36 @@ enum Bytes {
 }
 
 impl Segment {
-    /// The bytes of `vec` from `start` on.
+    /// Creates a segment of the bytes of `vec` from `start` on.
     pub(super) const fn tail(vec: Vec<u8>, start: usize) -> Self {
         Self { bytes: Bytes::Owned(vec), start }
     }
 
-    /// A frame header without memory of its own.
+    /// Creates a segment of a frame header, without an allocation.
     pub(super) fn header(header: &Header) -> Self {
         let mut bytes = [0; Header::MAX_LEN];
         let len = header.write(&mut bytes) as u8;
         Self { bytes: Bytes::Header { bytes, len }, start: 0 }
     }
 
-    /// How many bytes are left.
+    /// Returns the number of remaining bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_ref().len()
     }
 
-    /// Whether no bytes are left.
+    /// Returns `true` if no bytes remain.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Forgets the first `n` bytes, or all that are left if they are fewer.
+    /// Skips the first `n` bytes, or all remaining ones if fewer.
     pub fn advance(&mut self, n: usize) {
         self.start += n.min(self.len());
     }
 
-    /// The same segment with bytes that do not move with it.
+    /// Converts into a segment whose bytes do not move with it.
     pub(super) fn pinned(self) -> Self {
         match self.bytes {
             Bytes::Header { .. } => Self::from(self.as_ref().to_vec()),
@@ -78,7 +77,7 @@ impl Segment {
         }
     }
 
-    /// The same bytes masked; in place, unless they are not the segment's alone.
+    /// Masks the bytes: in place if the segment owns them alone, otherwise in a copy.
     pub(super) fn masked(self, mut mask: Mask) -> Self {
         match self.bytes {
             Bytes::Owned(mut vec) => {
@@ -103,7 +102,7 @@ impl Segment {
         Self::from(vec)
     }
 
-    /// The buffer, if the segment is its only owner.
+    /// Returns the buffer if the segment is its only owner.
     pub(super) fn into_buffer(self) -> Option<Vec<u8>> {
         match self.bytes {
             Bytes::Owned(vec) => Some(vec),
@@ -154,14 +153,14 @@ impl From<&'static [u8]> for Segment {
 #[cfg(feature = "bytes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 impl From<bytes::Bytes> for Segment {
-    /// Without a copy.
+    /// Converts without a copy.
     fn from(bytes: bytes::Bytes) -> Self {
         Self { bytes: Bytes::Counted(bytes), start: 0 }
     }
 }
 
 impl From<Message<'static>> for Segment {
-    /// The payload, without a copy.
+    /// Converts the payload without a copy.
     fn from(message: Message<'static>) -> Self {
         match message {
             Message::Text(Cow::Owned(text)) => Self::from(text),
@@ -173,7 +172,7 @@ impl From<Message<'static>> for Segment {
 }
 
 impl fmt::Debug for Segment {
-    /// Without the bytes, which are somebody's messages.
+    /// Omits the bytes: they are private messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment").field("len", &self.len()).finish_non_exhaustive()
     }

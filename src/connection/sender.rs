@@ -22,24 +22,24 @@ use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, Kind, Mask, Opcode};
 use crate::random::Random;
 
-/// The half of a [`Connection`](super::Connection) that turns what is to be sent into bytes.
+/// The half of a [`Connection`](super::Connection) that turns messages into bytes.
 #[derive(Debug)]
 pub struct Sender {
-    /// The masking keys of a client; a server has none.
+    /// The masking keys of a client; none on a server.
     masks: Option<Box<Masks>>,
     output: Output,
     state: State,
-    /// Compresses, if that was negotiated.
+    /// Compresses, if negotiated.
     deflater: Option<Box<Deflater>>,
-    /// The message that is being sent in fragments.
+    /// The message in progress, sent in fragments.
     fragments: Option<Fragments>,
-    /// Payload bytes that the caller writes itself, behind the output.
+    /// Payload bytes that the caller writes itself, after the output.
     owed: u64,
     replies: Replies,
     max_output: usize,
     high_water: usize,
     timers: Timers,
-    /// Why the peer was given up, if the receiver has something to report about it.
+    /// Why the peer was given up, if the receiver must report it.
     lost: Option<ProtocolError>,
 }
 
@@ -74,7 +74,7 @@ impl Sender {
         }
     }
 
-    /// The same before its opening handshake.
+    /// Returns to the state before the opening handshake.
     pub(crate) fn opening(self) -> Self {
         Self { state: State::Opening, ..self }
     }
@@ -91,18 +91,18 @@ impl Sender {
         self.masks.is_some()
     }
 
-    /// Whether more waits in the output than [`Config::high_water`].
+    /// Returns `true` if more than [`Config::high_water`] waits in the output.
     #[cfg(feature = "aio")]
     pub(crate) fn is_above_high_water(&self) -> bool {
         self.output.len() > self.high_water
     }
 
-    // ---- what is sent ----
+    // ---- sending ----
 
     /// See [`Connection::send`](super::Connection::send).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     #[inline]
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.send_whole(message.kind(), message.as_bytes())
@@ -111,7 +111,7 @@ impl Sender {
     /// See [`Connection::send_text`](super::Connection::send_text).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         self.send_whole(Kind::Text, text.as_bytes())
@@ -120,7 +120,7 @@ impl Sender {
     /// See [`Connection::send_binary`](super::Connection::send_binary).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     #[inline]
     pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.send_whole(Kind::Binary, bytes)
@@ -129,7 +129,7 @@ impl Sender {
     /// See [`Connection::send_owned`](super::Connection::send_owned).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     #[inline]
     pub fn send_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
         match message {
@@ -142,7 +142,7 @@ impl Sender {
     /// See [`Connection::send_binary_owned`](super::Connection::send_binary_owned).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     pub fn send_binary_owned(&mut self, payload: impl Into<Segment>) -> Result<(), SendError> {
         self.send_payload(Kind::Binary, payload.into())
     }
@@ -169,20 +169,20 @@ impl Sender {
         self.deflater.as_ref().is_some_and(|deflater| deflater.wants(len))
     }
 
-    /// Whether a payload of this length may be sent by the caller itself without a copy: neither compressed
-    /// nor masked, and not too much for the output if it has to be copied after all.
+    /// Returns `true` if the caller may send a payload of this length itself, without a copy: it is neither
+    /// compressed nor masked, and the output has room in case it must be copied after all.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn sends_as_is(&self, len: usize) -> bool {
         !self.is_client() && !self.compresses(len) && len <= self.room()
     }
 
-    /// Whether a message of `len` bytes has to wait for room in the output. One that never fits has not.
+    /// Returns `true` if a message of `len` bytes must wait for room in the output; not if it never fits.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
         self.wants_write() && self.room() < len.saturating_add(crate::frame::Header::MAX_LEN)
     }
 
-    /// How many more bytes the output may hold.
+    /// Returns how many more bytes the output may hold.
     #[inline]
     pub(crate) fn room(&self) -> usize {
         self.max_output.saturating_sub(self.output.len())
@@ -198,7 +198,7 @@ impl Sender {
     /// See [`Connection::send_encoded`](super::Connection::send_encoded).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     pub fn send_encoded(&mut self, message: &EncodedMessage) -> Result<(), SendError> {
         let header = self.message_header(message.kind(), message.payload().len(), message.payload().len())?;
         if header.mask.is_some() {
@@ -224,7 +224,7 @@ impl Sender {
     /// See [`Connection::send_fragment`](super::Connection::send_fragment).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
         self.may_send()?;
         let (kind, payload) = (fragment.kind(), fragment.as_bytes());
@@ -249,9 +249,9 @@ impl Sender {
     /// See [`Connection::send_header`](super::Connection::send_header).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
-        // The payload does not go through the output: only the header has to fit.
+        // The payload bypasses the output: only the header must fit.
         let header = self.message_header(kind, payload_len, 0)?;
         self.push_header(header);
         self.owed = header.payload_len;
@@ -281,7 +281,7 @@ impl Sender {
     /// See [`Connection::ping`](super::Connection::ping).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Ping, payload)
     }
@@ -289,7 +289,7 @@ impl Sender {
     /// See [`Connection::pong`](super::Connection::pong).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload)
     }
@@ -306,7 +306,7 @@ impl Sender {
     /// See [`Connection::close`](super::Connection::close).
     ///
     /// # Errors
-    /// As there.
+    /// Those of the same method there.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.may_send()?;
         self.state = self.state.after(Step::SendClose);
@@ -317,8 +317,8 @@ impl Sender {
 
     // ---- signs of life ----
 
-    /// Bytes have arrived: the peer is alive. `message`: with a message or a piece of one, so that the
-    /// connection is not idle.
+    /// Records that bytes arrived: the peer is alive. `message`: they contained a message or a piece of one,
+    /// so the connection is not idle.
     #[inline]
     pub(crate) fn heard(&mut self, message: bool) {
         self.timers.heard();
@@ -327,13 +327,13 @@ impl Sender {
         }
     }
 
-    /// The transport failed: nothing can be written any more, and what waits is dropped. In
-    /// [`lost`](Self::lost) it is reported to the receiver.
+    /// Handles a failure of the transport: nothing more can be written, and waiting output is dropped.
+    /// [`lost`](Self::lost) reports it to the receiver.
     pub fn abort(&mut self) {
         self.give_up(ProtocolError::TransportFailed);
     }
 
-    /// Why the connection was given up, by a deadline or by [`abort`](Self::abort): for
+    /// Returns why the connection was given up, by a deadline or by [`abort`](Self::abort), for
     /// [`Receiver::lose`](super::Receiver::lose).
     #[must_use]
     pub fn lost(&self) -> Option<ProtocolError> {
@@ -342,34 +342,34 @@ impl Sender {
 
     // ---- the opening handshake ----
 
-    /// The opening handshake is complete: the timers begin.
+    /// Completes the opening handshake: the timers begin.
     pub(crate) fn open(&mut self) {
         self.state = self.state.after(Step::Open);
-        // The server's accept key proves that the request has arrived, even if nobody has reported so. A server that
-        // answers early still lacks the rest of what is reported in part.
+        // The server's accept key proves that the request has arrived, even if that was never reported as
+        // written. If a part was, a server that answers early still lacks the rest.
         if self.output.is_untouched() {
             self.output = Output::default();
         }
         self.heard(true);
     }
 
-    /// The opening handshake came to nothing: `response` is the last that is written.
+    /// Fails the opening handshake: `response` is the last output.
     pub(crate) fn refuse(&mut self, response: Vec<u8>) {
         self.conclude(Step::Fail);
         self.output = Output::new(response);
     }
 
-    /// Replaces what is written during the opening handshake.
+    /// Replaces the output during the opening handshake.
     pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
         self.output = Output::new(bytes);
     }
 
-    /// Ends without another word.
+    /// Ends at once.
     pub(crate) fn end(&mut self) {
         self.conclude(Step::End);
     }
 
-    /// Random bytes from the source of the masking keys; none on a server.
+    /// Returns random bytes from the source of the masking keys; zeros on a server.
     pub(crate) fn nonce(&mut self) -> [u8; 16] {
         let mut nonce = [0; 16];
         if let Some(masks) = &mut self.masks {
@@ -401,7 +401,7 @@ impl Sender {
         self.output.len()
     }
 
-    /// Nothing is to be sent before something is received: a task waits with as little memory as possible.
+    /// Saves memory: nothing will be sent before something is received.
     #[cfg(feature = "aio")]
     pub(crate) fn rest(&mut self) {
         self.output.rest();
@@ -410,7 +410,7 @@ impl Sender {
     /// See [`Connection::output_written`](super::Connection::output_written).
     #[inline]
     pub fn output_written(&mut self, n: usize) {
-        // All of it, as most of the time.
+        // The most common case: all of it.
         if self.output.is_all_in_tail(n)
             && self.state == State::Open
             && self.owed | self.replies.pongs() | self.timers.stalled() == 0
@@ -425,14 +425,14 @@ impl Sender {
     fn output_written_any(&mut self, n: usize) {
         let buffered = n.min(self.output.len());
         let owed = self.owed.min((n - buffered) as u64);
-        // Where nothing waited, nothing was written: that is no progress.
+        // Without waiting output nothing was written: that is no progress.
         if buffered == 0 && owed == 0 {
             return;
         }
         self.output.written(buffered);
         self.owed -= owed;
         self.timers.wrote(buffered as u64 + owed, self.owed > 0 || !self.output.is_empty());
-        // Not before: what is put into the output now did not wait for the transport.
+        // Only afterwards: what enters the output now did not wait for the transport.
         self.replies.written(buffered);
         self.send_replies();
     }
@@ -454,7 +454,7 @@ impl Sender {
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        // If both ends waited for the other to read, neither would ever go on: only a server waits.
+        // If both sides waited for the other to read, neither would continue: only a server waits.
         self.state != State::Ended && (self.masks.is_some() || self.output.len() <= self.high_water)
     }
 
@@ -508,7 +508,8 @@ impl Sender {
     /// See [`Connection::next_timeout`](super::Connection::next_timeout).
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        // A peer that reads nothing may not hold what is left for it forever, even when its own end is over.
+        // A peer that reads nothing must not block the rest of the output forever, even after its own side
+        // has ended.
         if self.is_ended() {
             None
         } else {
@@ -516,7 +517,7 @@ impl Sender {
         }
     }
 
-    /// How long after our Close the peer is given up.
+    /// Returns how long after our Close the peer is given up.
     #[cfg(feature = "net")]
     pub(crate) fn close_timeout(&self) -> Duration {
         self.timers.close_timeout()
@@ -526,14 +527,14 @@ impl Sender {
         self.timers.now()
     }
 
-    /// See [`Connection::handle_timeout`](super::Connection::handle_timeout). Whether the peer was given up is
-    /// in [`lost`](Self::lost).
+    /// See [`Connection::handle_timeout`](super::Connection::handle_timeout). [`lost`](Self::lost) returns
+    /// whether the peer was given up.
     pub fn handle_timeout(&mut self, now: Duration) {
         match self.timers.handle(now, self.state, !self.output.is_empty() || self.owed > 0) {
             Due::Nothing => {}
             Due::Ping => {
                 self.shrink();
-                // With a full output there is no room to ping, and the deadline stands: a peer that reads
+                // With a full output there is no room for a Ping, and the deadline stays: a peer that reads
                 // nothing is lost.
                 let _ = self.ping(&[]);
             }
@@ -548,7 +549,7 @@ impl Sender {
         }
     }
 
-    /// There is nobody left to write to. It is reported unless the connection was over anyway.
+    /// Gives up the peer. This is reported unless the connection was already over.
     fn give_up(&mut self, error: ProtocolError) {
         self.output = Output::default();
         self.owed = 0;
@@ -560,7 +561,7 @@ impl Sender {
     }
 }
 
-/// From how many bytes on a payload is moved to the output, and a frame shared: below, a copy costs less. A frame for many
-/// connections is copied to memory that is in no cache.
+/// Minimum size of a payload that is moved to the output, or of a frame that is shared: below it, a copy
+/// costs less. A frame for many connections is copied to uncached memory.
 const MOVED_FROM: usize = 8 * 1024;
 const SHARED_FROM: usize = 2 * 1024;

@@ -1,24 +1,24 @@
-//! [`State`]: the life of a connection (RFC 6455 §4 and §7.1), as a table that knows neither roles nor bytes.
+//! [`State`]: the states of a connection (RFC 6455 §4 and §7.1), as a table independent of roles and bytes.
 
-/// Where a connection is in its life.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// The opening handshake is under way; see [`Server`](crate::Server) and [`Client`](crate::Client).
     Opening,
     /// Messages may be sent and received.
     Open,
-    /// We sent a Close; the peer may go on sending until its own.
+    /// We sent a Close; the peer may continue to send until its own Close.
     CloseSent,
     /// The closing handshake is complete: the peer's Close arrived, and ours is in the output or written.
     Closed,
-    /// The peer broke the protocol, or was refused: a Close or an HTTP response with the reason is in the output
-    /// or written.
+    /// The peer broke the protocol, or its request was refused. A Close or an HTTP response with the reason
+    /// is in the output or written.
     Failed,
-    /// The transport ended, or the peer was given up after a deadline.
+    /// The transport ended, or the peer missed a deadline.
     Ended,
 }
 
-/// What moves a connection on.
+/// What changes the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Open,
@@ -29,13 +29,13 @@ pub(crate) enum Step {
 }
 
 impl State {
-    /// The state after `step`.
+    /// Returns the state after `step`.
     pub(crate) const fn after(self, step: Step) -> Self {
         match (self, step) {
             (Self::Ended, _) | (_, Step::End) => Self::Ended,
             (Self::Failed, _) | (_, Step::Fail) => Self::Failed,
             (Self::Opening, Step::Open) => Self::Open,
-            // There are no frames before the handshake is complete.
+            // No frames are exchanged before the handshake is complete.
             (Self::Opening, Step::SendClose | Step::ReceiveClose) => Self::Opening,
             // "after both sending and receiving a Close message, an endpoint considers the WebSocket
             // connection closed" (§5.5.1): a Close is answered at once, so receiving one is always both.
@@ -45,7 +45,8 @@ impl State {
         }
     }
 
-    /// Whether the peer may still be expected to send messages: its end, or a deadline, is a failure.
+    /// Returns `true` if the peer may still send messages: the end of the stream, or a deadline, is a failure
+    /// then.
     pub(crate) const fn awaits_close(self) -> bool {
         matches!(self, Self::Open | Self::CloseSent)
     }

@@ -1,4 +1,4 @@
-//! [`Inflater`] and [`Deflater`]: messages through a codec (RFC 7692 §7.2).
+//! [`Inflater`] and [`Deflater`]: messages processed by a codec (RFC 7692 §7.2).
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -13,7 +13,7 @@ pub(crate) struct Inflater {
     window_bits: u8,
     no_context_takeover: bool,
     max_message: u64,
-    /// Inflated bytes of the message under way.
+    /// Decompressed bytes of the message in progress.
     message_len: u64,
     /// Whether it has had any compressed byte.
     begun: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Inflater {
 }
 
 impl Inflater {
-    /// Of the messages that a client, or a server, compresses.
+    /// Creates an inflater for the messages that a client, or a server, compresses.
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool, max_message: u64) -> Box<Self> {
         let (window_bits, no_context_takeover) = params.of(from_client);
         let codec = deflate.codec;
@@ -29,8 +29,8 @@ impl Inflater {
         Box::new(Self { codec, window_bits, no_context_takeover, max_message, message_len, begun, state })
     }
 
-    /// Inflates the next bytes of a message, `last` if it ends with them, piece by piece into `sink`, which
-    /// is told whether it is the last piece of these bytes, and how many more the message may have.
+    /// Decompresses the next bytes of a message, with `last` if they are its end. `sink` receives the output
+    /// in pieces, with whether it is the last piece of these bytes, and how many more the message may have.
     pub(crate) fn inflate(
         &mut self,
         mut payload: &[u8],
@@ -52,13 +52,13 @@ impl Inflater {
             payload = payload.get(step.consumed..).ok_or(ProtocolError::InvalidDeflate)?;
             match (step.done, len == 0 && step.consumed == 0) {
                 (true, _) if payload.is_empty() => break,
-                // A codec that never gets on.
+                // The codec makes no progress.
                 (true, _) | (_, true) => return Err(ProtocolError::InvalidDeflate),
                 _ => {}
             }
         }
         if last {
-            // What remains of a block without compression is a byte at least, even of an empty message.
+            // Of an uncompressed block at least one byte remains, even in an empty message.
             if !core::mem::take(&mut self.begun) || state.end_message().is_err() {
                 return Err(ProtocolError::InvalidDeflate);
             }
@@ -87,14 +87,14 @@ pub(crate) struct Deflater {
     threshold: usize,
     window_bits: u8,
     no_context_takeover: bool,
-    /// Whether the caller wants messages compressed.
+    /// Whether the caller wants compression.
     pub(crate) enabled: bool,
     state: Option<Box<dyn Compressor>>,
 }
 
 impl Deflater {
-    /// Of the messages that a client, or a server, sends. `None` if no compressor has a window as small as
-    /// was agreed: then nothing is compressed, as is always allowed.
+    /// Creates a deflater for the messages that a client, or a server, sends. `None` if no compressor has a
+    /// window as small as negotiated: then nothing is compressed, which is always allowed.
     pub(crate) fn new(deflate: &Deflate, params: &Params, from_client: bool) -> Option<Box<Self>> {
         let (window_bits, no_context_takeover) = params.of(from_client);
         (window_bits > 8).then(|| {
@@ -110,22 +110,22 @@ impl Deflater {
         })
     }
 
-    /// Whether a message of `len` bytes is worth compressing.
+    /// Returns `true` if a message of `len` bytes is worth compressing.
     #[inline]
     pub(crate) fn wants(&self, len: usize) -> bool {
         self.enabled && len >= self.threshold
     }
 
-    /// The most bytes that `len` bytes can take: nine bits for each, which is what fixed codes make of the
-    /// worst, a flush, and what the end of a message may need.
+    /// Returns the maximum compressed size of `len` bytes: nine bits for each, the worst case of fixed codes,
+    /// plus a flush, plus the end of a message.
     pub(crate) fn bound(len: usize) -> usize {
         len.saturating_add(len / 8).saturating_add(64)
     }
 
-    /// Compresses the next bytes of a message, `last` if it ends with them, to the front of `out`, which has
-    /// room for the [`bound`](Self::bound); and tells how many bytes that are.
+    /// Compresses the next bytes of a message to the front of `out`, with `last` if they are its end. `out`
+    /// has room for the [`bound`](Self::bound). Returns the length of the output.
     pub(crate) fn deflate(&mut self, data: &[u8], last: bool, out: &mut [u8]) -> Result<usize, CodecError> {
-        // What a flush makes of nothing depends on what the compressor did before, for another connection too.
+        // The result of an empty flush depends on the compressor's past, even for another connection.
         if data.is_empty() && !last {
             return Ok(0);
         }
@@ -138,14 +138,14 @@ impl Deflater {
             // are 0x00 0x00 0xff 0xff) from the tail end." (§7.2.1)
             (_, Some(front)) if last => front.len(),
             (Some(all), Some(_)) => all.len(),
-            // Where nothing was left to flush, what remains of such a block is this byte.
+            // Without anything to flush, this byte remains of such a block.
             (Some([]), None) if last && !out.is_empty() => {
                 out[0] = 0x00;
                 1
             }
             (Some([]), None) => 0,
             _ => {
-                // Whatever it has done: a new one refers to nothing.
+                // Whatever state it is in: a new one refers to nothing.
                 self.state = None;
                 return Err(CodecError);
             }
@@ -156,7 +156,7 @@ impl Deflater {
         Ok(len)
     }
 
-    /// The next message refers to none before it: somebody else has compressed one in between.
+    /// Makes the next message independent of previous ones: another compressor was used in between.
     pub(crate) fn forget(&mut self) {
         let Some(state) = self.state.take() else { return };
         if self.no_context_takeover {
@@ -176,8 +176,8 @@ impl fmt::Debug for Deflater {
 }
 
 impl Params {
-    /// The window bits and whether there is no context takeover, of what the client, or the server,
-    /// compresses.
+    /// Returns the window bits, and whether there is no context takeover, for the data that the client, or
+    /// the server, compresses.
     fn of(&self, client: bool) -> (u8, bool) {
         if client {
             (self.client_max_window_bits, self.client_no_context_takeover)
@@ -187,5 +187,5 @@ impl Params {
     }
 }
 
-/// What is removed from the end of a message, and appended again by the peer.
+/// Removed from the end of a message, and restored by the peer.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];

@@ -1,7 +1,7 @@
-//! permessage-deflate (RFC 7692): smaller messages, for time and memory.
+//! permessage-deflate (RFC 7692): smaller messages, at the cost of time and memory.
 //!
-//! Compression is off until [`Config::deflate`](crate::Config::deflate) turns it on; then the handshake negotiates
-//! it, and every message that is received compressed arrives as if it had not been.
+//! Compression is off by default. [`Config::deflate`](crate::Config::deflate) enables it; then the handshake
+//! negotiates it, and compressed messages are received like any others.
 //!
 #![cfg_attr(feature = "deflate", doc = "```")]
 #![cfg_attr(not(feature = "deflate"), doc = "```ignore")]
@@ -10,12 +10,13 @@
 //! let config = Config::default().deflate(Some(Deflate::default().server_no_context_takeover(true)));
 //! ```
 //!
-//! **Secrets.** Who can make a peer send chosen text in the same message, or in the same compression context, as a
-//! secret can find the secret out by the length of what is sent (CRIME, BREACH). Do not compress a message that
-//! mixes the two: see [`Connection::compress`](crate::Connection::compress).
+//! **Secrets.** An attacker who can place chosen text in the same message or compression context as a secret
+//! can discover the secret from the compressed length (CRIME, BREACH). Do not compress a message that
+//! combines the two: see [`Connection::compress`](crate::Connection::compress).
 //!
-//! **Memory.** Without context takeover, a connection holds nothing while no message is under way; what works comes
-//! from a pool. With it, these are held between messages too, as measured with `Zlib`:
+//! **Memory.** Without context takeover, a connection holds no state between messages; states for messages in
+//! progress come from a pool. With context takeover, the states are kept between messages. Measured with
+//! `Zlib`:
 //!
 //! | window       | compressor | decompressor | between messages | 10 000 connections |
 //! |--------------|------------|--------------|------------------|--------------------|
@@ -24,12 +25,11 @@
 //! | 9 bits       | 140 KiB    | 51 KiB       | 145 KiB          | 1.4 GiB            |
 //! | no takeover  | 371 KiB    | 83 KiB       | 104 bytes        | 1 MiB              |
 //!
-//! Who serves many connections asks for
-//! [no context takeover of the server](Deflate::server_no_context_takeover) at least: that leaves 0.8 GiB of the
-//! first line.
+//! For many connections, request at least [no context takeover of the
+//! server](Deflate::server_no_context_takeover): that reduces the first row to 0.8 GiB.
 //!
-//! Negotiation is pure parsing and always there. The codec behind it is a [`Codec`]: with the feature `deflate`
-//! that is `Zlib`, without it one of your own.
+//! The negotiation is pure parsing and always available. The codec is a [`Codec`]: `Zlib` with the feature
+//! `deflate`, or your own.
 
 mod codec;
 mod messages;

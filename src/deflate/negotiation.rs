@@ -1,4 +1,4 @@
-//! [`Deflate`] and [`Params`]: what is wanted, and what was agreed (RFC 7692 §5, §7.1). Pure parsing.
+//! [`Deflate`] and [`Params`]: requested and negotiated parameters (RFC 7692 §5, §7.1). Pure parsing.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -6,22 +6,22 @@ use core::fmt;
 use super::codec::Codec;
 use crate::http::{Extension, HandshakeError};
 
-/// How a connection compresses, if the peer agrees: the same for both roles.
+/// The compression settings of a connection, for both roles, subject to negotiation.
 ///
-/// A server takes the first offer that it can (RFC 7692 §5.1), and adds its own wishes where §7.1 allows it.
-/// A client offers one set of parameters, and insists on its wishes.
+/// A server accepts the first acceptable offer (RFC 7692 §5.1), and adds its own requests where §7.1 allows
+/// it. A client offers one set of parameters, and insists on its requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Deflate {
     pub(super) codec: &'static dyn Codec,
     pub(super) level: u8,
     pub(super) threshold: usize,
-    /// What this end asks for.
+    /// The requests of this side.
     wanted: Params,
 }
 
 #[cfg(feature = "deflate")]
 impl Default for Deflate {
-    /// With [`Zlib`](super::Zlib), and a pool shared by everybody who asks for no other.
+    /// Uses [`Zlib`](super::Zlib), with a pool shared by all users of the default.
     fn default() -> Self {
         static ZLIB: super::Zlib = super::Zlib::new(16);
         Self::new(&ZLIB)
@@ -29,63 +29,63 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// With this codec.
+    /// Uses this codec.
     #[must_use]
     pub fn new(codec: &'static dyn Codec) -> Self {
         Self { codec, level: 1, threshold: 64, wanted: Params::default() }
     }
 
-    /// How hard to compress, from 1, the fastest, to 9, the smallest. Default: 1.
+    /// Sets the compression level, from 1 (fastest) to 9 (smallest). Default: 1.
     #[must_use]
     pub fn level(self, level: u8) -> Self {
         Self { level: level.clamp(1, 9), ..self }
     }
 
-    /// Messages of fewer payload bytes are sent as they are. Default: 64.
+    /// Minimum payload in bytes of a compressed message; smaller ones are sent uncompressed. Default: 64.
     #[must_use]
     pub fn threshold(self, bytes: usize) -> Self {
         Self { threshold: bytes, ..self }
     }
 
-    /// Asks that the server compresses each message for itself (RFC 7692 §7.1.1.1): an idle server connection
-    /// then holds no compressor, and an idle client no decompressor. Default: false.
+    /// Requests that the server compresses each message independently (RFC 7692 §7.1.1.1). Then an idle
+    /// server connection holds no compressor, and an idle client no decompressor. Default: false.
     #[must_use]
     pub fn server_no_context_takeover(mut self, wanted: bool) -> Self {
         self.wanted.server_no_context_takeover = wanted;
         self
     }
 
-    /// Asks that the client compresses each message for itself (§7.1.1.2): an idle server connection then
-    /// holds no decompressor, and an idle client no compressor. Default: false.
+    /// Requests that the client compresses each message independently (§7.1.1.2). Then an idle server
+    /// connection holds no decompressor, and an idle client no compressor. Default: false.
     #[must_use]
     pub fn client_no_context_takeover(mut self, wanted: bool) -> Self {
         self.wanted.client_no_context_takeover = wanted;
         self
     }
 
-    /// Asks for a window of at most 2^`bits` bytes, 9 to 15, for what the server compresses (§7.1.2.1).
-    /// Default: 15.
+    /// Requests a window of at most 2^`bits` bytes, 9 to 15, for the data that the server compresses
+    /// (§7.1.2.1). Default: 15.
     #[must_use]
     pub fn server_max_window_bits(mut self, bits: u8) -> Self {
         self.wanted.server_max_window_bits = bits.clamp(9, 15);
         self
     }
 
-    /// Asks for a window of at most 2^`bits` bytes, 9 to 15, for what the client compresses (§7.1.2.2).
-    /// Default: 15.
+    /// Requests a window of at most 2^`bits` bytes, 9 to 15, for the data that the client compresses
+    /// (§7.1.2.2). Default: 15.
     #[must_use]
     pub fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.wanted.client_max_window_bits = bits.clamp(9, 15);
         self
     }
 
-    /// What this end asks for.
+    /// Returns the requests of this side.
     pub(crate) fn wanted(&self) -> Params {
         self.wanted
     }
 
-    /// A server's answer to a client's offers: the first one that can be accepted. Everything else is
-    /// declined.
+    /// Returns a server's answer to a client's offers: the parameters of the first acceptable one. All others
+    /// are declined.
     #[must_use]
     pub fn accept<'a>(&self, offers: impl IntoIterator<Item = Extension<'a>>) -> Option<Params> {
         offers.into_iter().find_map(|offer| {
@@ -110,12 +110,12 @@ impl Deflate {
                 name_server_bits: offer.server_max_window_bits.is_some(),
                 name_client_bits: offer.client_max_window_bits.flatten().is_some(),
             };
-            // zlib has no window of 2^8 to compress with.
+            // zlib cannot compress with a window of 2^8.
             (params.server_max_window_bits > 8).then_some(params)
         })
     }
 
-    /// A client's offer, as it stands in `Sec-WebSocket-Extensions`.
+    /// Returns a client's offer, in the form of `Sec-WebSocket-Extensions`.
     #[must_use]
     pub fn offer(&self) -> String {
         let offer = self.wanted.to_string();
@@ -124,12 +124,12 @@ impl Deflate {
         if self.wanted.client_max_window_bits < 15 { offer } else { offer + "; client_max_window_bits" }
     }
 
-    /// What a client and a server have agreed on, by the server's answer to [`offer`](Self::offer); `None` if
-    /// the server does not compress.
+    /// Returns the parameters that result from the server's answer to [`offer`](Self::offer); `None` if the
+    /// server does not compress.
     ///
     /// # Errors
-    /// If the answer is malformed, names anything that was not offered, or gives less than was asked for:
-    /// "the client MUST _Fail the WebSocket Connection_" (§7).
+    /// Fails if the answer is malformed, contains anything that was not offered, or provides less than
+    /// requested: "the client MUST _Fail the WebSocket Connection_" (§7).
     pub fn agree<'a>(
         &self,
         answer: impl IntoIterator<Item = Extension<'a>>,
@@ -146,7 +146,7 @@ impl Deflate {
             client_no_context_takeover: named.client_no_context_takeover || wanted.client_no_context_takeover,
             server_max_window_bits: named.server_bits(),
             client_max_window_bits: match named.client_max_window_bits {
-                // Only in an offer may it lack a value (§7.1.2.2).
+                // Only an offer may omit the value (§7.1.2.2).
                 Some(None) => return Err(HandshakeError::InvalidDeflate),
                 Some(Some(bits)) => bits,
                 None => wanted.client_max_window_bits,
@@ -160,7 +160,7 @@ impl Deflate {
     }
 }
 
-/// What two ends have agreed on (RFC 7692 §5.1). It is written as it stands in a server's answer.
+/// The negotiated parameters (RFC 7692 §5.1). Formats as in a server's answer.
 ///
 /// ```
 /// use sansocket::deflate::Params;
@@ -169,15 +169,15 @@ impl Deflate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Params {
-    /// Whether the server compresses each message for itself.
+    /// Whether the server compresses each message independently.
     pub server_no_context_takeover: bool,
-    /// Whether the client compresses each message for itself.
+    /// Whether the client compresses each message independently.
     pub client_no_context_takeover: bool,
-    /// The server compresses with a window of at most 2 to the power of this, 8 to 15.
+    /// Base-2 logarithm of the server's maximum compression window, 8 to 15.
     pub server_max_window_bits: u8,
-    /// The client compresses with a window of at most 2 to the power of this, 8 to 15.
+    /// Base-2 logarithm of the client's maximum compression window, 8 to 15.
     pub client_max_window_bits: u8,
-    /// Whether the windows have to be named even if they are the largest.
+    /// Whether the windows must be named even if they have the maximum size.
     name_server_bits: bool,
     name_client_bits: bool,
 }
@@ -214,20 +214,20 @@ impl fmt::Display for Params {
     }
 }
 
-/// The parameters that an offer or an answer names.
+/// The parameters in an offer or an answer.
 #[derive(Debug, Default)]
 struct Named {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     server_max_window_bits: Option<u8>,
-    /// In an offer, it may be named without a value.
+    /// In an offer, the value is optional.
     client_max_window_bits: Option<Option<u8>>,
 }
 
 impl Named {
-    /// `None` if it is another extension, or names a parameter that is unknown, or twice, or with a value
-    /// that is none of its own: "A server MUST decline an extension negotiation offer for this extension"
-    /// then (§7.1), and a client fail the connection.
+    /// Returns `None` for another extension, and for a parameter that is unknown, repeated, or has an invalid
+    /// value: "A server MUST decline an extension negotiation offer for this extension" then (§7.1), and a
+    /// client must fail the connection.
     fn parse(extension: &Extension<'_>) -> Option<Self> {
         if extension.name() != NAME {
             return None;

@@ -11,8 +11,8 @@ use super::codec::{Codec, CodecError, Compressor, Decompressor, Inflated};
 
 /// zlib in Rust, with a pool of states for connections without context takeover.
 ///
-/// Those need a state only while a message is under way; taking one from a pool costs a fraction of making
-/// one. A pool of your own keeps more, or fewer:
+/// Such connections need a state only while a message is in progress, and taking one from a pool is much
+/// cheaper than creating one. A pool of your own can keep more or fewer:
 ///
 /// ```
 /// use sansocket::{Config, deflate::{Deflate, Zlib}};
@@ -32,14 +32,14 @@ struct Pool {
 type Settings = (u8, u8);
 
 impl Zlib {
-    /// Keeps at most `max_idle` compressors and as many decompressors while nobody uses them.
+    /// Creates a codec that keeps at most `max_idle` unused compressors and as many decompressors.
     #[must_use]
     pub const fn new(max_idle: usize) -> Self {
         Self { pool: Mutex::new(Pool { compressors: Vec::new(), decompressors: Vec::new() }), max_idle }
     }
 
-    /// Does something with the pool; if it is not to be had, because somebody panicked with it, there is
-    /// none.
+    /// Calls `f` with the pool; returns `None` if the pool is unavailable because another thread panicked
+    /// with it.
     fn with_pool<T>(&self, f: impl FnOnce(&mut Pool) -> T) -> Option<T> {
         self.pool.lock().ok().map(|mut pool| f(&mut pool))
     }
@@ -59,8 +59,7 @@ impl Codec for Zlib {
             Box::new(Deflate::new_with_config(DeflateConfig {
                 level: level.clamp(1, 9).into(),
                 window_bits: -window_bits, // no header
-                // Who has agreed on a small window wants all of it small; at 15 bits this is zlib's own
-                // choice.
+                // A small negotiated window implies little memory overall; at 15 bits this is zlib's default.
                 mem_level: (window_bits - 7).max(4),
                 ..DeflateConfig::default()
             }))
@@ -88,8 +87,8 @@ fn take<K: PartialEq, V>(pool: &mut Vec<(K, V)>, key: &K) -> Option<V> {
     Some(pool.remove(at).1)
 }
 
-/// Puts one in, and tells what there is no place for: the oldest, or states of settings that nobody uses any
-/// more would stay for ever.
+/// Adds a state, and returns the one that there is no room for. That is the oldest, so that states of unused
+/// settings do not stay forever.
 fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) -> Option<(K, V)> {
     if max == 0 {
         return Some((key, value));
@@ -101,7 +100,7 @@ fn put<K, V>(pool: &mut Vec<(K, V)>, max: usize, key: K, value: V) -> Option<(K,
 
 impl Compressor for Deflate {
     fn compress(&mut self, data: &[u8], forget: bool, out: &mut [u8]) -> Result<usize, CodecError> {
-        // A full flush makes everything forgotten for less than a reset.
+        // A full flush resets the history at a lower cost than a reset.
         let flush = if forget { DeflateFlush::FullFlush } else { DeflateFlush::SyncFlush };
         let (total_in, total_out) = (self.total_in(), self.total_out());
         let (mut taken, mut len) = (0, 0);
@@ -111,7 +110,7 @@ impl Compressor for Deflate {
             Deflate::compress(self, &data[taken..], room, flush).map_err(|_| CodecError)?;
             let before = (taken, len);
             (taken, len) = ((self.total_in() - total_in) as usize, (self.total_out() - total_out) as usize);
-            // With room left, all has been flushed; but one call never moves more than 4 GiB.
+            // With room left, everything has been flushed; but one call never processes more than 4 GiB.
             match len - before.1 {
                 all if all == most => return Err(CodecError),
                 some if some < u32::MAX as usize && taken == data.len() => return Ok(len),
@@ -122,7 +121,7 @@ impl Compressor for Deflate {
     }
 }
 
-/// A decompressor that goes on after blocks that are marked as final, with the same window.
+/// A decompressor that continues after blocks marked as final, with the same window.
 ///
 /// ```text
 /// ring   │ this time round ...... │ room │ ........ the time before │
@@ -130,33 +129,33 @@ impl Compressor for Deflate {
 /// ```
 struct Inflating {
     stream: Option<Inflate>,
-    /// Whether zlib's stream is under way. A final block ends it, and its window cannot be asked for.
+    /// Whether a zlib stream is in progress. A final block ends it, and its window cannot be read.
     live: bool,
     window: usize,
-    /// The output, a window of it at least; the next is written over the oldest. zlib may write a little more
-    /// than it says, which the slack is for.
+    /// The output, at least one window of it; new data overwrites the oldest. zlib may write slightly more
+    /// than it reports, into the slack.
     ring: Box<[u8]>,
     at: usize,
-    /// Whether the ring has been filled before.
+    /// Whether the ring has wrapped around.
     wrapped: bool,
-    /// Whether the last block was final, and nothing has come since.
+    /// Whether the last block was final, and nothing has followed.
     ended: bool,
-    /// Final blocks in a row that said nothing.
+    /// Number of consecutive final blocks without data.
     empty: u8,
 }
 
 impl Inflating {
     fn new(window_bits: u8) -> Self {
-        // Compressors that claim a window of 2^8 are known to use 2^9.
+        // Compressors that announce a window of 2^8 are known to use 2^9.
         let window = 1 << window_bits.clamp(9, 15);
         let ring = alloc::vec![0; window + SLACK].into();
         Self { stream: None, live: false, window, ring, at: 0, wrapped: false, ended: false, empty: 0 }
     }
 
-    /// The stream that is under way, or a new one with the old window; and the room for its output.
+    /// Returns the stream in progress, or a new one with the previous window, and the room for its output.
     fn stream(&mut self) -> Result<(&mut Inflate, &mut [u8]), CodecError> {
         let (now, before) = self.ring.split_at_mut(self.at);
-        // Its own window is of this size, whatever is asked for.
+        // Its own window has this size in any case.
         let stream = self.stream.get_or_insert_with(|| Inflate::new(false, 15));
         if !self.live {
             stream.reset(false);
@@ -170,7 +169,7 @@ impl Inflating {
         Ok((stream, before))
     }
 
-    /// Takes from `input`, and tells how much.
+    /// Consumes from `input`, and returns how much.
     fn step(&mut self, input: &[u8]) -> Result<usize, CodecError> {
         let (stream, room) = self.stream()?;
         let (total_in, total_out) = (stream.total_in(), stream.total_out());
@@ -181,7 +180,7 @@ impl Inflating {
         self.at += produced;
         if status.map_err(|_| CodecError)? == Status::StreamEnd {
             (self.live, self.ended) = (false, true);
-            // Each costs a new stream, and nobody needs many.
+            // Each costs a new stream, and no legitimate message needs many.
             self.empty = if is_empty { self.empty.checked_add(1).ok_or(CodecError)? } else { 0 };
         }
         Ok(consumed)
@@ -195,13 +194,13 @@ impl Decompressor for Inflating {
         }
         let (start, mut consumed) = (self.at, 0);
         let done = loop {
-            // Between two streams there is nothing held back.
+            // Between two streams nothing is held back.
             if !self.live && consumed == input.len() {
                 break true;
             }
             match self.step(&input[consumed..]) {
                 Ok(n) => consumed += n,
-                // It comes again with the same input.
+                // The error recurs with the same input.
                 Err(_) if self.at > start => break false,
                 Err(error) => return Err(error),
             }
@@ -222,12 +221,12 @@ impl Decompressor for Inflating {
         }
         let (stream, _) = self.stream()?;
         let (total_in, total_out) = (stream.total_in(), stream.total_out());
-        // At the end of a block, zlib stops; inside of one, it would take the byte behind too.
+        // At the end of a block zlib stops; inside one it would consume the next byte as well.
         let tail = [0x00, 0x00, 0xFF, 0xFF, 0x00];
         let status = stream.decompress(&tail, &mut [0], InflateFlush::Block).map_err(|_| CodecError)?;
         let is_end = (stream.total_in() - total_in, stream.total_out() - total_out) == (4, 0);
         self.live &= status != Status::StreamEnd;
-        // Who has agreed on a small window wants little memory more than anything: the ring is enough of it.
+        // With a small negotiated window, memory matters most: the ring alone is sufficient.
         if self.window < 1 << 15 {
             (self.stream, self.live) = (None, false);
         }
@@ -240,5 +239,5 @@ impl Decompressor for Inflating {
     }
 }
 
-/// More than zlib writes behind what it says it has written.
+/// More than zlib writes beyond what it reports.
 const SLACK: usize = 4 * 1024;

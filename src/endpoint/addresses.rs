@@ -1,21 +1,21 @@
-//! [`Addresses`]: which of a host's addresses to connect to, and when (RFC 8305).
+//! [`Addresses`]: when to try which address of a host (RFC 8305).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-/// The addresses of a host, tried so that one that does not answer costs little time ("Happy Eyeballs", RFC 8305).
-/// No clock, no socket.
+/// Connection attempts to the addresses of a host, staggered so that an unresponsive address costs little
+/// time ("Happy Eyeballs", RFC 8305). No clock, no socket.
 ///
-/// Attempts run beside each other: the next one starts 250 ms after the one before it, or as soon as one has failed.
-/// IPv6 and IPv4 take turns. The first connection wins: then drop this and all other attempts.
+/// Attempts run in parallel: the next one starts 250 ms after the previous one, or as soon as one fails. IPv6
+/// and IPv4 alternate. The first connection wins; then drop this value and all other attempts.
 ///
-/// 1. [`next_attempt`](Self::next_attempt) tells the time, again and again while it is [`Attempt::Start`]: begin to
-///    connect to that address;
-/// 2. [`Attempt::Wait`]: wait until an attempt has ended, or until the time that it names;
-/// 3. an attempt that has failed: [`failed`](Self::failed);
-/// 4. [`Attempt::Exhausted`]: all have failed.
+/// 1. Call [`next_attempt`](Self::next_attempt) with the time. While it returns [`Attempt::Start`], begin to
+///    connect to that address and call it again.
+/// 2. [`Attempt::Wait`]: wait until an attempt ends, or until the time in it.
+/// 3. When an attempt fails, call [`failed`](Self::failed).
+/// 4. [`Attempt::Exhausted`]: all attempts failed.
 ///
 /// ```
 /// use core::time::Duration;
@@ -43,21 +43,21 @@ pub struct Addresses {
     next_at: Option<Duration>,
 }
 
-/// What to do now.
+/// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Attempt {
-    /// Begin to connect to this address, and ask again.
+    /// Begin to connect to this address, then call again.
     Start(SocketAddr),
-    /// Wait until an attempt ends, and at most until this time, if there is one: then ask again.
+    /// Wait until an attempt ends, or until this time if there is one; then call again.
     Wait(Option<Duration>),
-    /// Every attempt has failed, or there was no address.
+    /// Every attempt failed, or there was no address.
     Exhausted,
 }
 
 impl Addresses {
-    /// The addresses of a host as the system gave them: the preferred one first (RFC 6724). One that comes twice is
-    /// tried once.
+    /// Creates the attempts from addresses in order of preference (RFC 6724), as the system resolver returns
+    /// them. Duplicates are tried once.
     #[must_use]
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         let mut families = [const { VecDeque::new() }; 2];
@@ -68,8 +68,9 @@ impl Addresses {
                 families[usize::from(address.is_ipv4())].push_back(address);
             }
         }
-        // §4: "If the first address in the list is an IPv6 address, then the first IPv4 address in the list should be
-        // moved up in the list to be second in the list." And so on, whichever is the first.
+        // §4: "If the first address in the list is an IPv6 address, then the first IPv4 address in the list
+        // should be moved up in the list to be second in the list." The rest alternates likewise, whichever
+        // family is first.
         let [mut this, mut other] = families;
         if seen.first().is_some_and(SocketAddr::is_ipv4) {
             core::mem::swap(&mut this, &mut other);
@@ -82,14 +83,14 @@ impl Addresses {
         Self { waiting, running: 0, delay: ATTEMPT_DELAY, next_at: None }
     }
 
-    /// Time from the start of one attempt to that of the next; 250 ms by default, as RFC 8305 §5 recommends. Less
-    /// than 10 ms is taken as 10 ms, the minimum there.
+    /// Time between the starts of two attempts. Minimum: 10 ms, as in RFC 8305 §5. Default: 250 ms, as
+    /// recommended there.
     #[must_use]
     pub fn attempt_delay(self, delay: Duration) -> Self {
         Self { delay: delay.max(MIN_ATTEMPT_DELAY), ..self }
     }
 
-    /// What to do now. A time is on any monotonic scale of the caller's.
+    /// Returns what to do at the time `now`, which is on any monotonic scale.
     pub fn next_attempt(&mut self, now: Duration) -> Attempt {
         let is_due = self.next_at.is_none_or(|at| now >= at);
         if let Some(address) = is_due.then(|| self.waiting.pop_front()).flatten() {
@@ -104,7 +105,7 @@ impl Addresses {
         }
     }
 
-    /// An attempt has failed: the next one need not wait.
+    /// Records that an attempt failed: the next one need not wait.
     pub fn failed(&mut self) {
         self.running = self.running.saturating_sub(1);
         self.next_at = None;
@@ -168,7 +169,7 @@ mod tests {
         for now in [1000, 1001, 1249] {
             assert_eq!(all.next_attempt(ms(now)), Wait(Some(ms(1250))));
         }
-        // Late: the delay counts from the start.
+        // Late: the delay counts from the actual start.
         assert_eq!(all.next_attempt(ms(1300)), Start(address("4a")));
         assert_eq!(all.next_attempt(ms(1300)), Wait(Some(ms(1550))));
         all.failed();

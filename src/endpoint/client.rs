@@ -1,4 +1,4 @@
-//! [`Client`]: the complete life of a client's transports, from where to dial to the end.
+//! [`Client`]: the complete life of a client's transports, from the first dial to the end.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -19,22 +19,23 @@ use crate::handshake::{
 use crate::input::Input;
 use crate::random::Random;
 
-/// A client's end: where to dial, the proxy's tunnel, when to start TLS, the opening handshake, redirects, the
-/// connection, and the end. No clock, no stream.
+/// The client side of a WebSocket: what to dial, the proxy tunnel, when to start TLS, the opening handshake,
+/// redirects, the connection, and the end. No clock, no stream.
 ///
-/// Facts are events, and come once, out of [`recv`](Self::recv). What the caller has to do is state, and can be asked
-/// at any time: a turn of the loop, in this order, whatever the phase:
+/// [`recv`](Self::recv) reports each event once. What the caller must do is state, which can be queried at
+/// any time. One turn of the loop, in this order, in every phase:
 ///
-/// 1. [`handle_timeout`](Self::handle_timeout) tells the time: one deadline holds for everything before the
-///    connection is open;
-/// 2. [`recv`](Self::recv) until `None`, with what was read, if anything;
-/// 3. if [`is_ended`](Self::is_ended), drop the transport: it is over;
-/// 4. do what [`step`](Self::step) says: [`Step::Dial`] drops the transport, if there is one, makes another and calls
-///    [`connected`](Self::connected); [`Step::StartTls`] puts TLS over it and calls [`secured`](Self::secured);
-/// 5. write the [`output`](Self::output), [`output_written`](Self::output_written);
-/// 6. if [`should_shutdown`](Self::should_shutdown), end the writing side, once;
-/// 7. if [`wants_read`](Self::wants_read), read, or wait for the transport until
-///    [`next_timeout`](Self::next_timeout); [`recv_eof`](Self::recv_eof) at the end of the stream,
+/// 1. Call [`handle_timeout`](Self::handle_timeout) with the time. A single deadline covers everything until
+///    the connection is open.
+/// 2. Call [`recv`](Self::recv) until `None`, with the bytes read, if any.
+/// 3. If [`is_ended`](Self::is_ended), drop the transport and stop.
+/// 4. Do what [`step`](Self::step) returns. [`Step::Dial`]: drop the transport, if there is one, make another
+///    and call [`connected`](Self::connected). [`Step::StartTls`]: start TLS on it and call
+///    [`secured`](Self::secured).
+/// 5. Write the [`output`](Self::output); call [`output_written`](Self::output_written).
+/// 6. If [`should_shutdown`](Self::should_shutdown), shut down the writing side, once.
+/// 7. If [`wants_read`](Self::wants_read), read; otherwise wait for the transport. Wait no longer than until
+///    [`next_timeout`](Self::next_timeout). Call [`recv_eof`](Self::recv_eof) at the end of the stream,
 ///    [`recv_error`](Self::recv_error) if it fails.
 ///
 /// ```
@@ -42,7 +43,7 @@ use crate::random::Random;
 /// use sansocket::{Client, ClientEvent, Config, Input, Step};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // For real, `OsRandom`.
+/// // In a real program, use `OsRandom`.
 /// let random = |bytes: &mut [u8]| bytes.fill(7);
 /// let mut client = Client::new(ClientRequest::new("ws://example.com/chat")?, Config::default(), random);
 /// assert_eq!(client.step(), Step::Dial { host: "example.com", port: 80 });
@@ -60,7 +61,7 @@ use crate::random::Random;
 #[derive(Debug)]
 pub struct Client {
     pub(super) connection: Connection,
-    /// `None` once the connection is open, or will never be.
+    /// `None` once the connection is open or has failed.
     opening: Option<Box<Opening>>,
 }
 
@@ -68,39 +69,40 @@ struct Opening {
     phase: Phase,
     request: ClientRequest,
     options: ConnectOptions,
-    /// When the connection has to be open; `None` before the time was told.
+    /// When the connection must be open; `None` before the first call with the time.
     deadline: Option<Duration>,
-    /// The peer has ended its side.
+    /// The peer's stream has ended.
     eof: bool,
 }
 
 enum Phase {
     Dial,
-    /// To the proxy.
+    /// TLS to the proxy.
     StartProxyTls,
     Proxy(ProxyTunnel),
-    /// To the server.
+    /// TLS to the server.
     StartTls,
     Handshake(handshake::Opening),
-    /// It came to nothing, which is reported next.
+    /// Failed; the event is reported next.
     Over(ClientEvent<'static>),
 }
 
-/// What the caller of a [`Client`] has to do.
+/// What the caller of a [`Client`] must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// Connect to this host (an IPv6 address without brackets) and port, in place of any transport before, and call
-    /// [`connected`](Client::connected).
+    /// Connect to this host (an IPv6 address without brackets) and port, replacing any previous transport,
+    /// and call [`connected`](Client::connected).
     Dial {
         /// The name or address to connect to.
         host: &'a str,
         /// The port to connect to.
         port: u16,
     },
-    /// Put TLS over the transport, for a peer of this name, and call [`secured`](Client::secured). It comes twice
-    /// for a `wss` server behind an `https` proxy: first for the proxy, then for the server, over the TLS that is there.
+    /// Start TLS on the transport, with a peer of this name, and call [`secured`](Client::secured). For a
+    /// `wss` server behind an `https` proxy this occurs twice: first for the proxy, then for the server,
+    /// inside the existing TLS.
     StartTls {
-        /// The name that the peer's certificate has to be for.
+        /// The name that the peer's certificate must match.
         name: &'a str,
     },
     /// Read and write.
@@ -113,19 +115,20 @@ pub enum Step<'a> {
 pub enum ClientEvent<'b> {
     /// The connection is open.
     Opened(Box<Established>),
-    /// The server answered in HTTP, and that is no redirect that is followed: a request for credentials, an
-    /// error. It is the end.
+    /// The server answered with an HTTP response that is not a followed redirect, such as an error or a
+    /// request for credentials. This is the last event.
     Refused(Box<RefusedResponse>),
-    /// The proxy opened no tunnel. It is the end.
+    /// The proxy refused the tunnel. This is the last event.
     ProxyRefused(Box<RefusedResponse>),
-    /// The connection could not be opened. It is the end.
+    /// The connection could not be opened. This is the last event.
     Failed(OpenError),
     /// An event of the connection.
     Open(Event<'b>),
 }
 
 impl Client {
-    /// A client that has not dialled yet. `random` gives the nonce of the handshake and the masking keys.
+    /// Creates a client that has not dialled yet. `random` supplies the nonce of the handshake and the
+    /// masking keys.
     #[must_use]
     pub fn new(
         request: ClientRequest,
@@ -140,7 +143,7 @@ impl Client {
         }
     }
 
-    /// What the caller has to do now. Asking again gives the same answer until it is done.
+    /// Returns what the caller must do now. The result stays the same until it is done.
     #[must_use]
     pub fn step(&self) -> Step<'_> {
         let Some(opening) = &self.opening else { return Step::Run };
@@ -154,7 +157,8 @@ impl Client {
         }
     }
 
-    /// The transport that [`Step::Dial`] asked for is there. In any other step it does nothing.
+    /// Records that the transport requested by [`Step::Dial`] is connected. In any other step this does
+    /// nothing.
     pub fn connected(&mut self) {
         let Some(opening) = &mut self.opening else { return };
         if !matches!(opening.phase, Phase::Dial) {
@@ -168,7 +172,8 @@ impl Client {
         }
     }
 
-    /// TLS is there, as [`Step::StartTls`] asked for. In any other step it does nothing.
+    /// Records that TLS is established, as requested by [`Step::StartTls`]. In any other step this does
+    /// nothing.
     pub fn secured(&mut self) {
         match self.opening.as_ref().map(|opening| &opening.phase) {
             Some(Phase::StartProxyTls) => self.start_tunnel(),
@@ -177,7 +182,7 @@ impl Client {
         }
     }
 
-    /// The transport leads to the proxy.
+    /// Starts the tunnel on a transport to the proxy.
     fn start_tunnel(&mut self) {
         let Some(opening) = &mut self.opening else { return };
         let Some(proxy) = &opening.options.proxy else { return };
@@ -190,7 +195,7 @@ impl Client {
         }
     }
 
-    /// The transport leads to the server.
+    /// Starts TLS or the handshake on a transport to the server.
     fn reached(&mut self) {
         match &mut self.opening {
             Some(opening) if opening.request.url().is_secure() => opening.phase = Phase::StartTls,
@@ -206,8 +211,8 @@ impl Client {
         opening.phase = Phase::Handshake(handshake);
     }
 
-    /// The next event. `None`: `input` is used up, read more. Messages are borrowed from the input as by
-    /// [`Connection::recv`].
+    /// Returns the next event. `None` means that `input` is used up: read more. Messages are borrowed from
+    /// the input as by [`Connection::recv`].
     #[inline(always)]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<ClientEvent<'b>> {
         if self.opening.is_some() {
@@ -225,12 +230,12 @@ impl Client {
         let opening = self.opening.as_mut()?;
         let eof = opening.eof;
         let end = match &mut opening.phase {
-            // In TLS and in a WebSocket the client speaks first: what is there is not the server's.
+            // In TLS and in a WebSocket the client speaks first: these bytes are not the server's.
             Phase::StartTls if !input.is_empty() && opening.options.proxy.is_some() => {
                 input.take(usize::MAX);
                 ClientEvent::Failed(OpenError::UnexpectedProxyData)
             }
-            // Nothing that arrives now is for us: it is the rest of a redirect.
+            // Input in these phases is the rest of a redirect response.
             Phase::Dial | Phase::StartProxyTls | Phase::StartTls => {
                 input.take(usize::MAX);
                 return None;
@@ -239,7 +244,7 @@ impl Client {
                 input.take(usize::MAX);
                 mem::replace(event, ClientEvent::Failed(OpenError::TimedOut))
             }
-            // Only HTTP may be answered before all of the request was written: with a refusal.
+            // Only an HTTP response may arrive before the complete request is written: a refusal.
             Phase::Proxy(ProxyTunnel::Socks5(_)) if !input.is_empty() && self.connection.wants_write() => {
                 input.take(usize::MAX);
                 ClientEvent::Failed(OpenError::UnexpectedProxyData)
@@ -260,7 +265,7 @@ impl Client {
                     input.take(usize::MAX);
                     ClientEvent::Failed(OpenError::UnexpectedProxyData)
                 }
-                // The server's answer could not come any more.
+                // The server's answer can no longer arrive.
                 Tunnel::Open if eof => ClientEvent::Failed(OpenError::TransportFailed),
                 Tunnel::Open => {
                     self.connection.set_output(Vec::new());
@@ -296,7 +301,7 @@ impl Client {
         Some(end)
     }
 
-    /// The server has answered in HTTP: dial again, or it is the end.
+    /// Handles an HTTP response of the server: dials again or ends.
     fn refused<'b>(&mut self, refused: RefusedResponse, input: &mut Input<'b>) -> Option<ClientEvent<'b>> {
         input.take(usize::MAX);
         let opening = self.opening.as_mut()?;
@@ -319,13 +324,13 @@ impl Client {
         }
     }
 
-    /// There will be no connection.
+    /// Ends without a connection.
     fn end(&mut self) {
         self.opening = None;
         self.connection.end();
     }
 
-    /// There will be no connection, which is reported next: because of `error`, unless a refusal has arrived.
+    /// Ends without a connection, and reports the refusal if its head has arrived, else `error`.
     fn give_up(&mut self, error: OpenError) {
         let refused = match self.opening.as_mut().map(|opening| &mut opening.phase) {
             Some(Phase::Proxy(handshake)) => {
@@ -339,7 +344,7 @@ impl Client {
         self.end_with(refused.unwrap_or(ClientEvent::Failed(error)));
     }
 
-    /// There will be no connection, which is reported next.
+    /// Ends without a connection, and reports `event` next.
     fn end_with(&mut self, event: ClientEvent<'static>) {
         if let Some(opening) = &mut self.opening {
             opening.phase = Phase::Over(event);
@@ -347,10 +352,10 @@ impl Client {
         }
     }
 
-    /// Closes the connection; see [`Connection::close`]. Before it is open the transport just ends.
+    /// Closes the connection; see [`Connection::close`]. Before it is open, the transport just ends.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is closing already.
+    /// [`SendError::Closed`] if the connection is already closing.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         if self.state() == State::Opening {
             self.end();
@@ -359,8 +364,8 @@ impl Client {
         self.connection.close(code, reason)
     }
 
-    /// The peer has ended its side of the transport; see [`Connection::recv_eof`]. It has no meaning for a
-    /// transport that [`Step::Dial`] is to replace.
+    /// Handles the end of the peer's stream; see [`Connection::recv_eof`]. Has no effect on a transport that
+    /// [`Step::Dial`] replaces.
     pub fn recv_eof(&mut self) {
         match &mut self.opening {
             Some(opening) if matches!(opening.phase, Phase::StartProxyTls | Phase::StartTls) => {
@@ -371,8 +376,8 @@ impl Client {
         }
     }
 
-    /// The transport failed: nothing can be read or written any more. A refusal whose head has arrived is still
-    /// reported. It has no meaning for a transport that [`Step::Dial`] is to replace: when dialling fails, drop the
+    /// Handles a failure of the transport: no more reads or writes. A refusal whose head has arrived is still
+    /// reported. Has no effect on a transport that [`Step::Dial`] replaces: if dialling fails, drop the
     /// client.
     pub fn recv_error(&mut self) {
         match &self.opening {
@@ -382,7 +387,8 @@ impl Client {
         }
     }
 
-    /// Whether to read; not before the transport is there, and see [`Connection::wants_read`].
+    /// Returns `true` if the caller should read. It is `false` until the transport is connected; see
+    /// [`Connection::wants_read`].
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
@@ -392,8 +398,8 @@ impl Client {
         }
     }
 
-    /// Whether [`recv`](Self::recv) has an event to report without any input. A loop that waits calls `recv`
-    /// instead.
+    /// Returns `true` if [`recv`](Self::recv) has an event to report without any input. Call `recv` then
+    /// instead of waiting.
     #[must_use]
     pub fn has_last_words(&self) -> bool {
         match &self.opening {
@@ -406,9 +412,9 @@ impl Client {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale; before
-    /// its first call, zero: now. A time in the past means now, too, and so it is while there are
-    /// [last words](Self::has_last_words): no loop can sleep on them.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) must be called at the latest, on the same time
+    /// scale; zero before its first call. A time in the past means now. While there are [last
+    /// words](Self::has_last_words), the result is now, so that no loop sleeps through them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match &self.opening {
@@ -418,10 +424,11 @@ impl Client {
         }
     }
 
-    /// Tells the time; see [`Connection::handle_timeout`]. A connection that is not open within
-    /// [`handshake_timeout`](crate::Config::handshake_timeout) of the first call, redirects included, is given up;
-    /// a refusal whose head has arrived is reported with what has come of its body. Call [`recv`](Self::recv)
-    /// after it.
+    /// Sets the current time; see [`Connection::handle_timeout`]. Call [`recv`](Self::recv) afterwards.
+    ///
+    /// The connection must be open within [`handshake_timeout`](crate::Config::handshake_timeout) of the
+    /// first call, redirects included; otherwise it is given up. A refusal whose head has arrived is then
+    /// reported with the part of its body that has arrived.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.connection.handle_timeout(now);
         let Some(opening) = &mut self.opening else { return };

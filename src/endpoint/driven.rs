@@ -1,4 +1,4 @@
-//! [`Endpoint`]: what the adapters drive, whatever the phase.
+//! [`Endpoint`]: the interface that the adapters drive, in every phase.
 
 use core::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Client, ClientEvent, Server, ServerEvent};
 use crate::connection::{Connection, Event};
 use crate::input::Input;
 
-/// A [`Server`], a [`Client`], or a [`Connection`] alone: one loop serves them all.
+/// A [`Server`], a [`Client`], or a plain [`Connection`]: one loop serves all of them.
 pub(crate) trait Endpoint {
     type Event<'b>;
 
@@ -18,7 +18,7 @@ pub(crate) trait Endpoint {
     fn wants_read(&self) -> bool;
     fn is_ended(&self) -> bool;
     fn has_last_words(&self) -> bool;
-    /// The connection inside, for all that does not ask for the phase.
+    /// Returns the inner connection, for everything that does not depend on the phase.
     fn connection(&self) -> &Connection;
     fn connection_mut(&mut self) -> &mut Connection;
 }

@@ -8,8 +8,8 @@
 //!            └────────────────── redirect ───────────────┘
 //! ```
 //!
-//! Both speak [`Connection`]'s words in every phase, so that an event loop writes its I/O once. While it opens, the
-//! phase is in a box beside the connection; once it is open, the box is gone.
+//! Both have the methods of [`Connection`] in every phase, so an event loop implements its I/O once. The
+//! phase is boxed beside the connection until it is open; then the box is freed.
 
 mod addresses;
 mod client;
@@ -29,63 +29,65 @@ pub use options::ConnectOptions;
 pub use reconnect::Reconnect;
 pub use server::{Answer, Server, ServerEvent};
 
-/// The words that need not ask for the phase: before a connection is open, its output, its state and its end are
-/// those of the handshake.
+/// The methods that do not depend on the phase: before a connection is open, its output, its state and its
+/// end are those of the handshake.
 macro_rules! common_words {
     () => {
-        /// The next bytes to write, in order, whatever the phase; see [`Connection::output`].
+        /// Returns the next bytes to write, in order and in every phase; see [`Connection::output`].
         #[inline]
         #[must_use]
         pub fn output(&self) -> &[u8] {
             self.connection.output()
         }
 
-        /// The next bytes to write, for a vectored write; see [`Connection::output_slices`].
+        /// Fills `into` with the next bytes to write, for a vectored write; see
+        /// [`Connection::output_slices`].
         pub fn output_slices<'a>(&'a self, into: &mut [&'a [u8]]) -> usize {
             self.connection.output_slices(into)
         }
 
-        /// How many bytes of output were not written yet; see [`Connection::output_len`].
+        /// Returns how many output bytes are not written yet; see [`Connection::output_len`].
         #[inline]
         #[must_use]
         pub fn output_len(&self) -> usize {
             self.connection.output_len()
         }
 
-        /// Takes the next piece of the output, to be written by somebody who needs to own it; see
+        /// Takes the next piece of the output, for writers that need to own it; see
         /// [`Connection::take_output`].
         pub fn take_output(&mut self) -> Option<Segment> {
             self.connection.take_output()
         }
 
-        /// The next `n` bytes of the output have been written; see [`Connection::output_written`].
+        /// Records that the next `n` bytes have been written; see [`Connection::output_written`].
         #[inline]
         pub fn output_written(&mut self, n: usize) {
             self.connection.output_written(n);
         }
 
-        /// Whether there is output to write.
+        /// Returns `true` if there is output to write; see [`Connection::wants_write`].
         #[inline]
         #[must_use]
         pub fn wants_write(&self) -> bool {
             self.connection.wants_write()
         }
 
-        /// Whether to shut down the transport's writing side, once; see [`Connection::should_shutdown`].
+        /// Returns `true` if the caller should shut down the writing side of the transport, once; see
+        /// [`Connection::should_shutdown`].
         #[inline]
         #[must_use]
         pub fn should_shutdown(&self) -> bool {
             self.connection.should_shutdown()
         }
 
-        /// Whether the transport can be dropped: nothing is left to write, to read or to report.
+        /// Returns `true` if the transport can be dropped: nothing is left to write, to read or to report.
         #[inline]
         #[must_use]
         pub fn is_ended(&self) -> bool {
             self.opening.is_none() && self.connection.is_ended()
         }
 
-        /// Where the connection is in its life.
+        /// Returns the state of the connection.
         #[inline]
         #[must_use]
         pub fn state(&self) -> State {
@@ -100,11 +102,11 @@ macro_rules! common_words {
             &mut self.connection
         }
 
-        /// The connection alone, for [`split`](Connection::split) or to save the endpoint's own
-        /// bookkeeping. It is complete: nothing stays behind.
+        /// Converts into the connection alone, for [`split`](Connection::split), or to save the memory of the
+        /// endpoint. Nothing is lost.
         ///
         /// # Errors
-        /// The endpoint, while it is opening.
+        /// Returns the endpoint unchanged while it is opening.
         pub fn into_connection(self) -> Result<Connection, Self> {
             if self.opening.is_none() { Ok(self.connection) } else { Err(self) }
         }

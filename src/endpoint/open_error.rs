@@ -9,20 +9,20 @@ use crate::handshake::{HandshakeError, RedirectError, Socks5Error, TunnelError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The server's answer breaks a rule, or was cut short.
+    /// The server's response breaks a rule, or was truncated.
     Handshake(HandshakeError),
-    /// The HTTP proxy's answer breaks a rule, or was cut short.
+    /// The HTTP proxy's response breaks a rule, or was truncated.
     Proxy(HandshakeError),
-    /// The SOCKS5 proxy opened no tunnel; this says what it said.
+    /// The SOCKS5 proxy did not open a tunnel, for this reason.
     Socks5(Socks5Error),
-    /// The proxy sent more than its answer, although the client speaks first in a tunnel; or it answered before
-    /// it had all of the request.
+    /// The proxy sent more than its response, although the client speaks first in a tunnel; or it responded
+    /// before it had the complete request.
     UnexpectedProxyData,
-    /// A redirect that is not to be followed.
+    /// A redirect that must not be followed.
     Redirect(RedirectError),
-    /// It took longer than [`handshake_timeout`](crate::Config::handshake_timeout).
+    /// The connection was not open within [`handshake_timeout`](crate::Config::handshake_timeout).
     TimedOut,
-    /// The transport failed, as the caller said.
+    /// The transport failed, as reported by the caller.
     TransportFailed,
 }
 

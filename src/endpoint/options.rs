@@ -1,10 +1,10 @@
-//! [`ConnectOptions`]: how a client gets to its server.
+//! [`ConnectOptions`]: how a client reaches its server.
 
 use crate::connection::Config;
 use crate::handshake::{Proxy, Redirects};
 
-/// How a [`Client`](super::Client) gets to its server. A [`Config`] alone is one: directly, without following
-/// redirects.
+/// How a [`Client`](super::Client) reaches its server. A plain [`Config`] converts into one: a direct
+/// connection that follows no redirects.
 ///
 /// ```
 /// use sansocket::handshake::{Proxy, Redirects};
@@ -36,15 +36,15 @@ impl ConnectOptions {
         Self { redirects: Some(redirects), ..self }
     }
 
-    /// Goes through a proxy, and so do the redirects that are followed. Without this there is none: the environment is
-    /// only asked by [`Proxy::from_vars`].
+    /// Connects through a proxy, also for followed redirects. Default: none. Only [`Proxy::from_vars`] reads
+    /// the environment.
     #[must_use]
     pub fn proxy(self, proxy: Proxy) -> Self {
         Self { proxy: Some(proxy), ..self }
     }
 
-    /// The TLS configuration that the adapters use for `wss://`: certificate authorities of one's own, a client
-    /// certificate. Default: the certificate authorities that Mozilla trusts.
+    /// Sets the TLS configuration that the adapters use for `wss://`, for example with private certificate
+    /// authorities or a client certificate. Default: the certificate authorities that Mozilla trusts.
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     #[must_use]

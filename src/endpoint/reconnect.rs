@@ -1,4 +1,4 @@
-//! [`Reconnect`]: when to connect again (RFC 6455 §7.2.3).
+//! [`Reconnect`]: when to reconnect (RFC 6455 §7.2.3).
 
 use core::time::Duration;
 
@@ -8,19 +8,20 @@ use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, RefusedResponse, Socks5Error};
 use crate::random::Random;
 
-/// When a client that lost its connection, or could not open it, tries again. No clock, no transport.
+/// The reconnection policy of a client that lost its connection, or could not open it. No clock, no
+/// transport.
 ///
-/// - **Back-off with jitter.** The first attempt comes after a random time of up to 5 s, each further one after
-///   twice as long: 5 to 10 s, 10 to 20 s, up to 30 to 60 s. So a server that returns does not meet all of
-///   its clients at once.
-/// - **Reset.** It begins again once a connection has been open for 10 s.
-/// - **`Retry-After`** of a refusal is kept to, up to an hour, with jitter behind it.
-/// - **Only what may pass.** A transport that fails, a timeout, a server that restarts or is overloaded: yes. A request
-///   that is wrong or unauthorized, a peer that breaks the protocol, a normal close: no.
+/// - **Back-off with jitter.** The first attempt comes after a random time of up to 5 s. Later delays double:
+///   5 to 10 s, 10 to 20 s, up to 30 to 60 s. So the clients of a restarted server do not return all at once.
+/// - **Reset.** The delays start over after a connection has been open for 10 s.
+/// - **`Retry-After`** of a refusal is honoured, up to an hour, plus jitter.
+/// - **Transient failures only.** It retries after a transport failure, a timeout, or a server restart or
+///   overload. It does not retry after a wrong or unauthorized request, a protocol violation by the peer, or
+///   a normal close.
 ///
-/// [`observe`](Self::observe) every event of a [`Client`](super::Client), or tell what happened by the other methods;
-/// after the end of each transport that you did not close yourself, ask [`retry_at`](Self::retry_at). If nothing was told,
-/// because dialling failed, it is worth another attempt.
+/// Pass every event of a [`Client`](super::Client) to [`observe`](Self::observe), or report outcomes with the
+/// other methods. After the end of each transport that you did not close yourself, call
+/// [`retry_at`](Self::retry_at). If nothing was reported, because dialling failed, another attempt is made.
 ///
 /// ```
 /// use core::time::Duration;
@@ -29,14 +30,14 @@ use crate::random::Random;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let request = ClientRequest::new("ws://example.com/feed")?;
-/// let random = |bytes: &mut [u8]| bytes.fill(7); // for real, `OsRandom`
+/// let random = |bytes: &mut [u8]| bytes.fill(7); // in a real program, `OsRandom`
 /// let mut reconnect = Reconnect::default();
-/// let mut now = Duration::ZERO; // for real, the time since the program began
+/// let mut now = Duration::ZERO; // in a real program, the time since the start
 /// # let mut answers = ["503 Later\r\nRetry-After: 60", "403 No"].into_iter();
 /// loop {
 ///     let mut client = Client::new(request.clone(), Config::default(), random);
 ///     while !client.is_ended() {
-///         // The loop of `Client`; here is only what matters.
+///         // The loop of `Client`, reduced to the relevant calls.
 ///         client.handle_timeout(now);
 /// #       client.connected();
 /// #       client.output_written(usize::MAX);
@@ -48,8 +49,8 @@ use crate::random::Random;
 ///         }
 ///     }
 ///     match reconnect.retry_at(now, &mut { random }) {
-///         Some(at) => now = at, // for real, sleep until then
-///         None => break,        // it would be in vain
+///         Some(at) => now = at, // in a real program, sleep until then
+///         None => break,        // not worth another attempt
 ///     }
 /// }
 /// # assert!(now >= Duration::from_secs(60) && now <= Duration::from_secs(65));
@@ -62,11 +63,11 @@ pub struct Reconnect {
     max_delay: Duration,
     stable_after: Duration,
     max_attempts: Option<u32>,
-    /// Attempts since a connection was stable.
+    /// Attempts since the last stable connection.
     attempts: u32,
     opened_at: Option<Duration>,
     retry_after: Option<Duration>,
-    /// What ended the last attempt will not pass.
+    /// The cause of the last failure is permanent.
     is_final: bool,
 }
 
@@ -86,32 +87,32 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
-    /// Maximum delay of the first attempt: "A value chosen randomly between 0 and 5 seconds is a reasonable initial
-    /// delay" (RFC 6455 §7.2.3). Default: 5 s.
+    /// Maximum delay of the first attempt. Default: 5 s. "A value chosen randomly between 0 and 5 seconds is
+    /// a reasonable initial delay" (RFC 6455 §7.2.3).
     #[must_use]
     pub fn first_delay(self, delay: Duration) -> Self {
         Self { first_delay: delay, ..self }
     }
 
-    /// Maximum delay of any attempt, but for `Retry-After`. Default: 60 s.
+    /// Maximum delay of any attempt, except for `Retry-After`. Default: 60 s.
     #[must_use]
     pub fn max_delay(self, delay: Duration) -> Self {
         Self { max_delay: delay, ..self }
     }
 
-    /// How long a connection has to be open for the delays to begin again. Default: 10 s.
+    /// How long a connection must be open to reset the delays. Default: 10 s.
     #[must_use]
     pub fn stable_after(self, time: Duration) -> Self {
         Self { stable_after: time, ..self }
     }
 
-    /// Maximum attempts in a row without a connection that was stable. Default: no limit.
+    /// Maximum number of consecutive attempts without a stable connection. Default: no limit.
     #[must_use]
     pub fn max_attempts(self, attempts: u32) -> Self {
         Self { max_attempts: Some(attempts), ..self }
     }
 
-    /// Takes note of an event of a client.
+    /// Records an event of a client.
     pub fn observe(&mut self, event: &ClientEvent<'_>, now: Duration) {
         match event {
             ClientEvent::Opened(_) => self.opened(now),
@@ -121,24 +122,24 @@ impl Reconnect {
         }
     }
 
-    /// Takes note of an event of an open connection.
+    /// Records an event of an open connection.
     pub fn observe_open(&mut self, event: &Event<'_>) {
         match event {
             Event::Close(frame) => {
                 self.is_final = frame.as_ref().is_some_and(|frame| !may_pass(frame.code()));
             }
-            // A rule that the peer broke is one that we would tell it about in a Close.
+            // A protocol violation by the peer has a close code.
             Event::Failed(error) => self.is_final = error.close_code().is_some(),
             _ => {}
         }
     }
 
-    /// A connection has opened.
+    /// Records that a connection was opened.
     pub fn opened(&mut self, now: Duration) {
         self.opened_at = Some(now);
     }
 
-    /// The server, or a proxy, answered in HTTP.
+    /// Records an HTTP response of the server or a proxy in place of a connection.
     pub fn refused(&mut self, refused: &RefusedResponse) {
         // RFC 9110 §15, RFC 6585 §4, RFC 8470 §5.2: request timeout, too early, too many requests, and a server or
         // gateway in trouble.
@@ -146,13 +147,13 @@ impl Reconnect {
         self.retry_after = refused.retry_after();
     }
 
-    /// The connection could not be opened.
+    /// Records that the connection could not be opened.
     pub fn failed(&mut self, error: OpenError) {
         self.is_final = !error.is_transient();
     }
 
-    /// A transport has ended, or could not be made: when to try again, in the caller's time. `None`: not at all, because
-    /// it would be in vain or was tried often enough.
+    /// Returns when to try again, in the caller's time, after a transport ended or could not be made. `None`
+    /// means never: the failure is permanent, or the attempts are used up.
     #[must_use]
     pub fn retry_at(&mut self, now: Duration, random: &mut impl Random) -> Option<Duration> {
         let was_open = self.opened_at.take().map(|opened_at| now.saturating_sub(opened_at));
@@ -184,7 +185,8 @@ impl Reconnect {
 }
 
 impl OpenError {
-    /// Whether another attempt may succeed without anything being changed: the transport failed, or it took too long.
+    /// Returns `true` if another attempt may succeed without any change: the transport failed, or it took too
+    /// long.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         match self {
@@ -199,8 +201,8 @@ impl OpenError {
     }
 }
 
-/// Whether a server that closed with this code may be of use again: RFC 6455 §7.4.1, and the registry of §11.7 for 1012
-/// to 1014. What applications mean by their own codes is not known here.
+/// Returns `true` if a server that closed with this code may be usable again: RFC 6455 §7.4.1, and the
+/// registry of §11.7 for 1012 to 1014. The meaning of application codes is unknown here.
 fn may_pass(code: CloseCode) -> bool {
     use CloseCode as C;
     matches!(
@@ -209,7 +211,7 @@ fn may_pass(code: CloseCode) -> bool {
     )
 }
 
-/// A random time from `least` to `most`.
+/// Returns a random time from `least` to `most`.
 fn between(least: Duration, most: Duration, random: &mut impl Random) -> Duration {
     let mut bytes = [0; 8];
     random.fill(&mut bytes);
@@ -218,7 +220,7 @@ fn between(least: Duration, most: Duration, random: &mut impl Random) -> Duratio
     least.saturating_add(Duration::from_nanos(nanos as u64))
 }
 
-/// A server that wants more gets this: it may have changed its mind.
+/// Upper limit for longer requests of the server: it may have changed its mind.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 #[cfg(test)]
@@ -234,7 +236,7 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    /// The least and, but for a nanosecond, the most that is random.
+    /// A random source at its minimum, and, except for a nanosecond, its maximum.
     fn least(bytes: &mut [u8]) {
         bytes.fill(0);
     }
@@ -243,7 +245,7 @@ mod tests {
         bytes.fill(0xff);
     }
 
-    /// From when to when the next attempt may come, in seconds from now.
+    /// Returns the earliest and latest time of the next attempt, in seconds from now.
     fn window(reconnect: &mut Reconnect, now: Duration) -> Option<(u64, u64)> {
         let earliest = reconnect.clone().retry_at(now, &mut least);
         let latest = reconnect.retry_at(now, &mut most);
@@ -301,7 +303,7 @@ mod tests {
         assert_eq!(Reconnect::default().max_attempts(0).retry_at(secs(0), &mut least), None);
     }
 
-    /// Whether another attempt follows this answer of a server, and when.
+    /// Returns the window for another attempt after this response of a server, if there is one.
     fn refused(answer: &str) -> Option<(u64, u64)> {
         let request = ClientRequest::new("ws://a/").unwrap();
         let mut client = Client::new(request, Config::default(), least);
@@ -324,7 +326,7 @@ mod tests {
         assert_eq!(after("soon"), Some((0, 5)));
         assert_eq!(refused("403 x\r\nRetry-After: 1"), None);
 
-        // It holds once, and does not shorten the back-off.
+        // It applies once, and does not shorten the back-off.
         let mut reconnect = Reconnect { retry_after: Some(secs(1)), attempts: 4, ..Reconnect::default() };
         assert_eq!(window(&mut reconnect, secs(0)), Some((30, 60)));
         assert_eq!(reconnect.retry_after, None);

@@ -1,4 +1,4 @@
-//! [`Server`]: the complete life of a transport that a server accepted.
+//! [`Server`]: the complete life of an accepted transport.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -12,19 +12,19 @@ use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, HttpRequest, ServerHandshake, ServerProgress, UpgradeRequest};
 use crate::input::Input;
 
-/// A server's end of one transport: the request, the decision, the connection or the HTTP response in its place,
-/// and the end. No clock, no stream.
+/// The server side of one transport: the request, the decision, the connection or the HTTP response in its
+/// place, and the end. No clock, no stream.
 ///
-/// A turn of the loop, in this order, whatever the phase:
+/// One turn of the loop, in this order, in every phase:
 ///
-/// 1. [`handle_timeout`](Self::handle_timeout) tells the time;
-/// 2. [`recv`](Self::recv) until `None`, with what was read, if anything; requests are decided on with
-///    [`answer`](Self::answer), now or later;
-/// 3. write the [`output`](Self::output), [`output_written`](Self::output_written);
-/// 4. if [`should_shutdown`](Self::should_shutdown), end the writing side, once;
-/// 5. if [`is_ended`](Self::is_ended), drop the transport;
-/// 6. if [`wants_read`](Self::wants_read), read, or wait for the transport until
-///    [`next_timeout`](Self::next_timeout); [`recv_eof`](Self::recv_eof) at the end of the stream,
+/// 1. Call [`handle_timeout`](Self::handle_timeout) with the time.
+/// 2. Call [`recv`](Self::recv) until `None`, with the bytes read, if any. [`answer`](Self::answer) requests,
+///    now or later.
+/// 3. Write the [`output`](Self::output); call [`output_written`](Self::output_written).
+/// 4. If [`should_shutdown`](Self::should_shutdown), shut down the writing side, once.
+/// 5. If [`is_ended`](Self::is_ended), drop the transport and stop.
+/// 6. If [`wants_read`](Self::wants_read), read; otherwise wait for the transport. Wait no longer than until
+///    [`next_timeout`](Self::next_timeout). Call [`recv_eof`](Self::recv_eof) at the end of the stream,
 ///    [`recv_error`](Self::recv_error) if it fails.
 ///
 /// ```
@@ -34,7 +34,7 @@ use crate::input::Input;
 /// let mut server = Server::new(Config::default());
 /// let mut received = *b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\
-///     \x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // and a first frame behind it
+///     \x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // and a first frame after it
 /// let mut input = Input::new(&mut received);
 /// while let Some(event) = server.recv(&mut input) {
 ///     match event {
@@ -54,7 +54,7 @@ use crate::input::Input;
 #[derive(Debug)]
 pub struct Server {
     pub(super) connection: Connection,
-    /// `None` once the connection is open, or will never be.
+    /// `None` once the connection is open or has failed.
     opening: Option<Box<Opening>>,
 }
 
@@ -62,11 +62,11 @@ struct Opening {
     phase: Phase,
     max_head: usize,
     timeout: Duration,
-    /// When the request has to be complete; `None` before the time was told.
+    /// When the request must be complete; `None` before the first call with the time.
     deadline: Option<Duration>,
-    /// The peer has ended its side.
+    /// The peer's stream has ended.
     eof: bool,
-    /// What came behind the head before the answer.
+    /// The input after the head, before the answer.
     kept: Vec<u8>,
 }
 
@@ -75,9 +75,9 @@ enum Phase {
     Head(ServerHandshake),
     /// The caller decides on a request.
     Deciding,
-    /// The connection is open, and receives `kept` from here on first.
+    /// The connection is open, and first receives `kept` from this index on.
     Kept(usize),
-    /// It came to nothing, which is reported next.
+    /// Failed; the event is reported next.
     Over(ServerEvent<'static>),
 }
 
@@ -88,11 +88,10 @@ pub enum ServerEvent<'b> {
     /// A client asks for a WebSocket: [`answer`](Server::answer) with
     /// [`accept`](UpgradeRequest::accept) or [`reject`](UpgradeRequest::reject).
     Upgrade(Box<UpgradeRequest>),
-    /// A request that has nothing to do with WebSocket: [`answer`](Server::answer) with
-    /// [`respond`](HttpRequest::respond).
+    /// A request unrelated to WebSocket: [`answer`](Server::answer) with [`respond`](HttpRequest::respond).
     Http(Box<HttpRequest>),
-    /// A request that breaks a rule, was cut short or came too slowly. The response, if there is somebody to read
-    /// it, is in the output already.
+    /// A request that breaks a rule, was truncated or came too slowly. The response, if the peer can still
+    /// read one, is already in the output.
     Refused(HandshakeError),
     /// An event of the connection.
     Open(Event<'b>),
@@ -120,7 +119,7 @@ impl From<Vec<u8>> for Answer {
 }
 
 impl Server {
-    /// A transport that was just accepted. Limits and deadlines are those of `config`.
+    /// Creates the endpoint for a newly accepted transport, with the limits and deadlines of `config`.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
@@ -136,16 +135,16 @@ impl Server {
         }
     }
 
-    /// The next event. `None`: `input` is used up, read more.
+    /// Returns the next event. `None` means that `input` is used up: read more.
     ///
-    /// Messages are borrowed from the input as by [`Connection::recv`]; only those that arrived before the
-    /// [answer](Self::answer) to a request that was not answered at once are owned.
+    /// Messages are borrowed from the input as by [`Connection::recv`]. Only messages that arrive before a
+    /// delayed [answer](Self::answer) to a request are owned.
     #[inline(always)]
     pub fn recv<'b>(&mut self, input: &mut Input<'b>) -> Option<ServerEvent<'b>> {
         if self.opening.is_some() {
             return self.recv_opening(input);
         }
-        // The event is made where the caller wants it: moving it there would cost as much as all the rest.
+        // The event is created where the caller needs it: moving it would cost as much as everything else.
         if let Some(message) = self.connection.receiver.recv_whole(input) {
             self.connection.sender.heard(true);
             return Some(ServerEvent::Open(Event::Message(message)));
@@ -160,7 +159,7 @@ impl Server {
             Phase::Head(handshake) => match handshake.recv(input) {
                 ServerProgress::Incomplete(handshake) if opening.eof => {
                     self.connection.end();
-                    // Who has not said anything has asked for nothing.
+                    // A peer that has sent nothing has requested nothing.
                     handshake.has_begun().then_some(ServerEvent::Refused(HandshakeError::Truncated))
                 }
                 ServerProgress::Incomplete(handshake) => {
@@ -214,8 +213,8 @@ impl Server {
         }
     }
 
-    /// Answers the request that [`recv`](Self::recv) has reported, at once or at any later time; until then nothing
-    /// is read. Without such a request, or after [`close`](Self::close), it does nothing.
+    /// Answers the request that [`recv`](Self::recv) reported, at once or at any later time. Until then
+    /// nothing is read. Without such a request, or after [`close`](Self::close), this does nothing.
     pub fn answer(&mut self, answer: impl Into<Answer>) {
         let Some(opening) = &mut self.opening else { return };
         if !matches!(opening.phase, Phase::Deciding) {
@@ -228,7 +227,7 @@ impl Server {
                 self.respond(response, eof);
             }
             Kind::Accept(mut connection) => {
-                // Its timers begin now, if it is known what time it is.
+                // Its timers begin now, if the time is known.
                 if opening.deadline.is_some() {
                     connection.handle_timeout(self.connection.now());
                 }
@@ -245,7 +244,7 @@ impl Server {
         }
     }
 
-    /// An HTTP response is all that this transport still carries.
+    /// Sends an HTTP response as the last output of this transport.
     fn respond(&mut self, response: Vec<u8>, eof: bool) {
         self.connection.refuse(response);
         if eof {
@@ -253,10 +252,10 @@ impl Server {
         }
     }
 
-    /// Closes the connection; see [`Connection::close`]. Before it is open the transport just ends.
+    /// Closes the connection; see [`Connection::close`]. Before it is open, the transport just ends.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is closing already.
+    /// [`SendError::Closed`] if the connection is already closing.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         if self.state() == State::Opening {
             self.opening = None;
@@ -266,8 +265,8 @@ impl Server {
         self.connection.close(code, reason)
     }
 
-    /// The peer has ended its side of the transport; see [`Connection::recv_eof`]. A request that is being decided
-    /// on can still be answered.
+    /// Handles the end of the peer's stream; see [`Connection::recv_eof`]. A request that awaits its answer
+    /// can still be answered.
     pub fn recv_eof(&mut self) {
         match &mut self.opening {
             Some(opening) => opening.eof = true,
@@ -275,12 +274,12 @@ impl Server {
         }
     }
 
-    /// The transport failed: nothing can be read or written any more. The next [`recv`](Self::recv) reports
+    /// Handles a failure of the transport: no more reads or writes. The next [`recv`](Self::recv) reports
     /// [`Event::Failed`].
     pub fn recv_error(&mut self) {
         match &mut self.opening {
             Some(opening) if matches!(opening.phase, Phase::Head(_) | Phase::Deciding) => {
-                // Not even what is left of the input is received: there is no connection that could.
+                // The remaining input is dropped too: there is no connection to receive it.
                 opening.phase = Phase::Over(ServerEvent::Open(Event::Failed(ProtocolError::TransportFailed)));
                 self.connection.end();
             }
@@ -288,7 +287,8 @@ impl Server {
         }
     }
 
-    /// Whether to read. While a request is being decided on it is false; see also [`Connection::wants_read`].
+    /// Returns `true` if the caller should read. It is `false` while a request awaits its answer; see also
+    /// [`Connection::wants_read`].
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
@@ -298,8 +298,8 @@ impl Server {
         }
     }
 
-    /// Whether [`recv`](Self::recv) has an event to report without any input. A loop that waits calls `recv`
-    /// instead.
+    /// Returns `true` if [`recv`](Self::recv) has an event to report without any input. Call `recv` then
+    /// instead of waiting.
     #[must_use]
     pub fn has_last_words(&self) -> bool {
         match &self.opening {
@@ -312,23 +312,24 @@ impl Server {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called at the latest, on the same scale; before
-    /// its first call, zero: now. A time in the past means now, too, and so it is while there are
-    /// [last words](Self::has_last_words): no loop can sleep on them.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) must be called at the latest, on the same time
+    /// scale; zero before its first call. A time in the past means now. While there are [last
+    /// words](Self::has_last_words), the result is now, so that no loop sleeps through them.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match self.opening.as_deref() {
             Some(_) if self.has_last_words() => Some(self.connection.now()),
             Some(Opening { phase: Phase::Head(_), deadline, .. }) => Some(deadline.unwrap_or(Duration::ZERO)),
-            // The caller decides: that is no wait on the peer.
+            // The wait is for the caller's decision, not for the peer.
             Some(Opening { phase: Phase::Deciding, .. }) => None,
             _ => self.connection.next_timeout(),
         }
     }
 
-    /// Tells the time; see [`Connection::handle_timeout`]. A request that is not complete within
-    /// [`handshake_timeout`](Config::handshake_timeout) is answered with 408, and a peer that has said nothing
-    /// with nothing. Call [`recv`](Self::recv) after it.
+    /// Sets the current time; see [`Connection::handle_timeout`]. Call [`recv`](Self::recv) afterwards.
+    ///
+    /// The request must be complete within [`handshake_timeout`](Config::handshake_timeout); otherwise it is
+    /// answered with 408, or not at all if the peer has sent nothing.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.connection.handle_timeout(now);
         let Some(opening) = &mut self.opening else { return };

@@ -6,23 +6,24 @@ use core::str;
 use super::control::ControlPayload;
 use crate::error::ProtocolError;
 
-/// A status code that may stand in a Close frame: 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4 and
+/// A status code that may appear in a Close frame: 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4 and
 /// IANA's registry).
 ///
-/// The others cannot be represented. 1005 and 1006 exist only as words for "no code" and "no Close frame".
+/// Other codes cannot be represented. 1005 and 1006 never appear on the wire: they mean "no code" and "no
+/// Close frame".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// 1000: the purpose of the connection has been fulfilled.
+    /// 1000: the purpose of the connection is fulfilled.
     pub const NORMAL: Self = Self(1000);
     /// 1001: a server goes down, or a browser leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: a rule of the protocol was broken.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a type of data that cannot be accepted, such as binary where only text is understood.
+    /// 1003: an unacceptable type of data, such as binary at an endpoint that only understands text.
     pub const UNSUPPORTED: Self = Self(1003);
-    /// 1007: data that does not fit its type, such as text that is not UTF-8.
+    /// 1007: data that does not match its type, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// 1008: a message that violates a policy.
     pub const POLICY: Self = Self(1008);
@@ -30,16 +31,16 @@ impl CloseCode {
     pub const TOO_BIG: Self = Self(1009);
     /// 1010: the client expected an extension that the server did not negotiate.
     pub const MISSING_EXTENSION: Self = Self(1010);
-    /// 1011: the server met an unexpected condition.
+    /// 1011: the server encountered an unexpected condition.
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// 1012: the service is restarting.
     pub const SERVICE_RESTART: Self = Self(1012);
     /// 1013: try again later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: the server, as a gateway, got an invalid answer from upstream.
+    /// 1014: the server, as a gateway, got an invalid response from upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
 
-    /// The code with this number; `None` if it must not be in a Close frame.
+    /// Returns the code with this number, or `None` if it must not appear in a Close frame.
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         match code {
@@ -48,7 +49,7 @@ impl CloseCode {
         }
     }
 
-    /// The number.
+    /// Returns the number of the code.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
@@ -80,15 +81,16 @@ impl fmt::Display for CloseCode {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CloseFrame {
     code: CloseCode,
-    /// The code, then the reason, as they stand on the wire.
+    /// The code, then the reason, as on the wire.
     payload: ControlPayload,
 }
 
 impl CloseFrame {
-    /// The most bytes that a reason may have.
+    /// Maximum length of a reason in bytes.
     pub const MAX_REASON_LEN: usize = ControlPayload::MAX_LEN - 2;
 
-    /// A Close with this code and reason. A reason of more than 123 bytes is cut, between two code points.
+    /// Creates a Close with this code and reason. The reason is truncated to 123 bytes, between two code
+    /// points.
     #[must_use]
     pub fn new(code: CloseCode, reason: &str) -> Self {
         let len = (0..=Self::MAX_REASON_LEN).rev().find(|len| reason.is_char_boundary(*len)).unwrap_or(0);
@@ -99,7 +101,7 @@ impl CloseFrame {
         Self { code, payload }
     }
 
-    /// Reads the payload of a Close frame; `None` if it is empty.
+    /// Parses the payload of a Close frame; returns `None` if it is empty.
     ///
     /// # Errors
     /// [`InvalidCloseCode`](ProtocolError::InvalidCloseCode), [`CloseTooShort`](ProtocolError::CloseTooShort)
@@ -120,7 +122,7 @@ impl CloseFrame {
         }
     }
 
-    /// Refuses the beginning of a Close payload as soon as no more bytes could make it right.
+    /// Rejects the beginning of a Close payload as soon as no further bytes can make it valid.
     pub(crate) fn check_prefix(payload: &[u8]) -> Result<(), ProtocolError> {
         let &[high, low, ref reason @ ..] = payload else { return Ok(()) };
         let number = u16::from_be_bytes([high, low]);
@@ -133,19 +135,19 @@ impl CloseFrame {
         }
     }
 
-    /// The status code.
+    /// Returns the status code.
     #[must_use]
     pub const fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// The reason; empty if none was given.
+    /// Returns the reason; empty if there is none.
     #[must_use]
     pub fn reason(&self) -> &str {
         str::from_utf8(&self.payload[2..]).unwrap_or_default()
     }
 
-    /// The payload of the Close frame: the code, big-endian, then the reason.
+    /// Returns the payload of the Close frame: the code, big-endian, then the reason.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.payload
@@ -188,7 +190,7 @@ mod tests {
         assert_eq!(CloseFrame::check_prefix(b"\x03\xE8\xED\xA0"), Err(ProtocolError::InvalidUtf8));
         assert_eq!(CloseFrame::check_prefix(b"\x03\xED"), Err(ProtocolError::InvalidCloseCode(1005)));
 
-        let long = "ü".repeat(62); // 124 bytes: the last one would be cut in two
+        let long = "ü".repeat(62); // 124 bytes: the limit is inside the last code point
         let frame = CloseFrame::new(CloseCode::NORMAL, &long);
         assert_eq!(frame.reason(), &long[..122]);
         assert_eq!(CloseFrame::parse(frame.as_bytes()), Ok(Some(frame)));

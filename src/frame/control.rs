@@ -1,4 +1,4 @@
-//! [`ControlPayload`]: what a Ping or a Pong carries.
+//! [`ControlPayload`]: the payload of a Ping or a Pong.
 
 use core::fmt;
 use core::ops::Deref;
@@ -11,20 +11,20 @@ pub struct ControlPayload {
 }
 
 impl ControlPayload {
-    /// The most bytes that the payload of a control frame may have.
+    /// Maximum length of the payload of a control frame in bytes.
     pub const MAX_LEN: usize = 125;
 
-    /// No payload.
+    /// The empty payload.
     pub const EMPTY: Self = Self { bytes: [0; Self::MAX_LEN], len: 0 };
 
-    /// A copy of `bytes`; `None` if they are more than 125.
+    /// Copies `bytes`; returns `None` if there are more than 125.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let mut payload = Self::EMPTY;
         payload.push(bytes).then_some(payload)
     }
 
-    /// Appends `bytes` if they fit, and tells whether they did.
+    /// Appends `bytes` if they fit; returns `true` if they did.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         let start = usize::from(self.len);
         let Some(to) = self.bytes.get_mut(start..start + bytes.len()) else { return false };
@@ -56,7 +56,7 @@ impl PartialEq for ControlPayload {
 
 impl Eq for ControlPayload {}
 
-/// The length alone.
+/// Shows only the length.
 impl fmt::Debug for ControlPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ControlPayload({} bytes)", self.len())

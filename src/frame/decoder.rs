@@ -16,20 +16,20 @@ use super::rules::{Fragments, Limits, Rules};
 use crate::error::ProtocolError;
 use crate::input::Input;
 
-/// A piece of a frame, its payload unmasked in the buffer that it was received in.
+/// A piece of a frame. Its payload is unmasked in the buffer in which it was received.
 #[derive(PartialEq, Eq)]
 pub struct Chunk<'b> {
-    /// The header of the frame that this is a piece of.
+    /// The header of the frame.
     pub header: Header,
-    /// Whether this is the first piece of its frame.
+    /// Whether this is the first piece of the frame.
     pub start: bool,
-    /// Whether this is the last piece of its frame.
+    /// Whether this is the last piece of the frame.
     pub end: bool,
     /// The payload bytes that have arrived.
     pub payload: &'b mut [u8],
 }
 
-/// The length of the payload alone.
+/// Shows only the length of the payload.
 impl fmt::Debug for Chunk<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk")
@@ -41,7 +41,7 @@ impl fmt::Debug for Chunk<'_> {
     }
 }
 
-/// A piece of a frame, its payload as it was received.
+/// A piece of a frame with its payload as received.
 #[derive(Debug)]
 pub(crate) struct Masked<'b> {
     pub(crate) chunk: Chunk<'b>,
@@ -57,11 +57,11 @@ impl<'b> Masked<'b> {
     }
 }
 
-/// Turns received bytes into pieces of frames, and checks every rule of RFC 6455 §5 that concerns frames:
-/// headers, masks, the order of fragments, and limits.
+/// Decodes received bytes into pieces of frames, and checks every rule of RFC 6455 §5 about frames: headers,
+/// masks, the order of fragments, and limits.
 ///
-/// Each rule is checked at the byte that breaks it. What a payload means (UTF-8, close codes) is not its
-/// subject.
+/// Each rule is checked at the byte that breaks it. The content of payloads (UTF-8, close codes) is not
+/// checked here.
 ///
 /// ```
 /// use sansocket::Input;
@@ -85,12 +85,12 @@ pub struct Decoder {
     rsv1: bool,
     limits: Limits,
     fragments: Fragments,
-    /// The beginning of a header that was cut.
+    /// The beginning of an incomplete header.
     partial: [u8; Header::MAX_LEN],
-    /// The frame under way, in `State::Payload`.
+    /// The current frame, in `State::Payload`.
     header: Header,
     mask: Mask,
-    /// Payload bytes that the frame under way still lacks.
+    /// Payload bytes missing from the current frame.
     left: u64,
 }
 
@@ -98,20 +98,20 @@ pub struct Decoder {
 enum State {
     /// In a header; `have` bytes of it are in `partial`.
     Header { have: u8 },
-    /// In the payload of `header`, whose first piece was handed out.
+    /// In the payload of `header`, whose first piece was returned.
     Payload,
-    /// Broken for good.
+    /// Failed permanently.
     Failed(ProtocolError),
 }
 
 impl Decoder {
-    /// For what a client receives: frames without a mask.
+    /// Creates a decoder for a client, which receives unmasked frames.
     #[must_use]
     pub const fn client(limits: Limits) -> Self {
         Self::new(false, limits)
     }
 
-    /// For what a server receives: masked frames.
+    /// Creates a decoder for a server, which receives masked frames.
     #[must_use]
     pub const fn server(limits: Limits) -> Self {
         Self::new(true, limits)
@@ -131,8 +131,8 @@ impl Decoder {
         }
     }
 
-    /// Allows RSV1 on the first frame of a message, as permessage-deflate uses it (RFC 7692 §6). The limit of
-    /// a message is then for whoever decompresses it.
+    /// Allows RSV1 on the first frame of a message, as permessage-deflate uses it (RFC 7692 §6). The caller
+    /// must then apply the message limit to the decompressed data.
     #[must_use]
     pub const fn with_rsv1(mut self) -> Self {
         self.rsv1 = true;
@@ -144,19 +144,18 @@ impl Decoder {
         self.rsv1 = true;
     }
 
-    /// The next piece of a frame; `None`: the input is used up.
+    /// Returns the next piece of a frame. `None` means that the input is used up.
     ///
-    /// A frame whose payload has not begun to arrive yields an empty first piece at once, so that its header
-    /// is known.
+    /// A frame without any payload received yields an empty first piece at once, so that its header is known.
     ///
     /// # Errors
-    /// At the first byte that breaks a rule; the same error again on every later call.
+    /// Fails at the first byte that breaks a rule, and with the same error on every later call.
     pub fn next<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Chunk<'b>>, ProtocolError> {
         self.next_up_to(input, usize::MAX, usize::MAX)
     }
 
-    /// The same, with at most `max` bytes of a data frame's payload, or `max_compressed` if its message is
-    /// compressed.
+    /// Like [`next`](Self::next), with at most `max` bytes of a data frame's payload, or `max_compressed` if
+    /// its message is compressed.
     pub(crate) fn next_up_to<'b>(
         &mut self,
         input: &mut Input<'b>,
@@ -166,7 +165,7 @@ impl Decoder {
         Ok(self.next_masked(input, max, max_compressed)?.map(Masked::unmask))
     }
 
-    /// The same, with the payload as it was received.
+    /// Like [`next_up_to`](Self::next_up_to), with the payload as received.
     #[inline]
     pub(crate) fn next_masked<'b>(
         &mut self,
@@ -206,21 +205,21 @@ impl Decoder {
         &self.limits
     }
 
-    /// Whether the message whose frame came last is compressed.
+    /// Returns `true` if the message of the most recent frame is compressed.
     #[cfg(feature = "alloc")]
     pub(crate) const fn is_compressed(&self) -> bool {
         self.fragments.compressed
     }
 
-    /// How many payload bytes the frame under way still lacks.
+    /// Returns how many payload bytes are missing from the current frame.
     #[cfg(feature = "alloc")]
     pub(crate) const fn left(&self) -> u64 {
         self.left
     }
 
-    /// The whole message at the front of `input`, if it lies there in one plain frame, and its unmasked
-    /// payload; the fast way for what most messages are. `None` says nothing about anything else: that is for
-    /// [`next`](Self::next), which has all the rules.
+    /// Returns the complete message at the front of `input` and its unmasked payload, if it is there in one
+    /// plain frame: the fast path for most messages. `None` says nothing about other input, which is left to
+    /// [`next`](Self::next) with all the rules.
     #[inline]
     pub fn next_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
         match self.next_short(input) {
@@ -229,7 +228,8 @@ impl Decoder {
         }
     }
 
-    /// The same for a message of at most 125 bytes, if the input has the six bytes that a masked header takes.
+    /// Like [`next_whole`](Self::next_whole), for a message of at most 125 bytes, if the input has the six
+    /// bytes of a masked header.
     #[inline]
     fn next_short<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
         let &[first, second, a, b, c, d] = input.as_slice().first_chunk()?;
@@ -261,13 +261,13 @@ impl Decoder {
         Some((whole.kind, payload))
     }
 
-    /// Whether the next byte begins a frame, and that a message.
+    /// Returns `true` if the next byte begins a frame and a message.
     #[inline]
     fn is_between_messages(&self) -> bool {
         self.state == (State::Header { have: 0 }) && self.fragments.count == 0
     }
 
-    /// Where in `bytes` the message is that [`next_whole`](Self::next_whole) would return.
+    /// Returns the position in `bytes` of the message that [`next_whole`](Self::next_whole) would return.
     #[inline]
     pub(crate) fn peek_whole(&self, bytes: &[u8]) -> Option<Whole> {
         if !self.is_between_messages() {
@@ -297,8 +297,9 @@ impl Decoder {
         Some(Whole { kind, key: *key, header_len: bytes.len() - payload.len(), payload_len })
     }
 
-    /// The frame at the front of `bytes`, if it is cut in its header, or in its payload and is a message that
-    /// [`next_whole`](Self::next_whole) would return. `None` also if it breaks a rule.
+    /// Returns the frame at the front of `bytes` if it is incomplete: in its header, or in its payload for a
+    /// message that [`next_whole`](Self::next_whole) would return. The result is also `None` if it breaks a
+    /// rule.
     #[cfg(feature = "alloc")]
     pub(crate) fn peek_cut(&self, bytes: &[u8]) -> Option<Cut> {
         if !self.is_between_messages() || bytes.is_empty() {
@@ -322,13 +323,14 @@ impl Decoder {
         }
     }
 
-    /// Reads the header of the next frame, of which `have` bytes came before; `false` if it is still cut.
+    /// Reads the header of the next frame, after `have` earlier bytes; returns `false` if it is still
+    /// incomplete.
     fn read_header(&mut self, have: u8, input: &mut Input<'_>) -> Result<bool, ProtocolError> {
         let rules = self.rules();
         let have = usize::from(have);
         let bytes = input.as_slice();
         let more = bytes.len().min(Header::MAX_LEN - have);
-        // A header that lies whole in the input, as nearly all do, is parsed there.
+        // A header that is complete in the input, the most common case, is parsed there.
         let parsed = if have == 0 {
             Header::parse_by(&rules, bytes)?
         } else {
@@ -351,7 +353,7 @@ impl Decoder {
     }
 }
 
-/// The kind of the message that is one uncompressed frame and begins with this byte, if it does.
+/// Returns the kind of a message that is a single uncompressed frame with this first byte, if it is one.
 #[inline]
 fn whole_message(first: u8) -> Option<Kind> {
     match first {
@@ -361,7 +363,7 @@ fn whole_message(first: u8) -> Option<Kind> {
     }
 }
 
-/// Where a whole message lies in the input.
+/// Position of a complete message in the input.
 #[derive(Debug)]
 pub(crate) struct Whole {
     kind: Kind,
@@ -370,7 +372,7 @@ pub(crate) struct Whole {
     payload_len: usize,
 }
 
-/// Where the frame at the front of the input is cut.
+/// Where the frame at the front of the input ends early.
 #[cfg(feature = "alloc")]
 #[derive(Debug)]
 pub(crate) enum Cut {

@@ -1,14 +1,14 @@
-//! [`encode`]: a header and a payload to bytes, without `alloc`.
+//! [`encode`]: from a header and a payload to bytes, without `alloc`.
 
 use core::fmt;
 
 use super::header::Header;
 use super::mask::Mask;
 
-/// Writes a frame to the front of `out`: `header`, then `payload`, masked if the header has a key. Tells its
-/// length.
+/// Writes a frame to the front of `out`: `header`, then `payload`, masked if the header has a key. Returns
+/// the length of the frame.
 ///
-/// The payload length is that of `payload`, whatever the header says.
+/// The payload length is that of `payload`; the one in the header is ignored.
 ///
 /// ```
 /// use sansocket::frame::{Header, Opcode, encode};
@@ -21,7 +21,7 @@ use super::mask::Mask;
 /// ```
 ///
 /// # Errors
-/// If `out` is too small for the frame; nothing is written then.
+/// Fails if `out` is too small for the frame; nothing is written then.
 pub fn encode(header: Header, payload: &[u8], out: &mut [u8]) -> Result<usize, BufferTooSmall> {
     let header = Header { payload_len: payload.len() as u64, ..header };
     let head = header.encode();
@@ -36,10 +36,10 @@ pub fn encode(header: Header, payload: &[u8], out: &mut [u8]) -> Result<usize, B
     Ok(needed)
 }
 
-/// The buffer is too small for the frame.
+/// The error for a buffer that is too small for the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufferTooSmall {
-    /// How many bytes the frame takes.
+    /// Length of the frame in bytes.
     pub needed: usize,
 }
 

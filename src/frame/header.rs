@@ -1,15 +1,15 @@
-//! [`Header`]: the head of a frame, parsed and encoded (RFC 6455 §5.2).
+//! [`Header`]: the header of a frame, parsed and encoded (RFC 6455 §5.2).
 
 use core::ops::Deref;
 
 use super::rules::Rules;
 use crate::error::ProtocolError;
 
-/// What a frame is (RFC 6455 §5.2 and §11.8). The reserved opcodes cannot be represented.
+/// The type of a frame (RFC 6455 §5.2 and §11.8). Reserved opcodes cannot be represented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
-    /// A further fragment of the message that is under way.
+    /// A further fragment of the message in progress.
     Continuation = 0x0,
     /// A text message, or its first fragment.
     Text = 0x1,
@@ -19,12 +19,12 @@ pub enum Opcode {
     Close = 0x8,
     /// A request for a Pong.
     Ping = 0x9,
-    /// The answer to a Ping, or a heartbeat nobody asked for.
+    /// The reply to a Ping, or an unsolicited heartbeat.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// The opcode of these four bits; `None` for the reserved ones, 0x3–0x7 and 0xB–0xF.
+    /// Returns the opcode of these four bits, or `None` for the reserved ones, 0x3–0x7 and 0xB–0xF.
     #[inline]
     #[must_use]
     pub const fn new(bits: u8) -> Option<Self> {
@@ -39,7 +39,7 @@ impl Opcode {
         })
     }
 
-    /// Whether it is a control frame: Close, Ping or Pong (RFC 6455 §5.5).
+    /// Returns `true` for a control frame: Close, Ping or Pong (RFC 6455 §5.5).
     #[inline]
     #[must_use]
     pub const fn is_control(self) -> bool {
@@ -47,17 +47,17 @@ impl Opcode {
     }
 }
 
-/// Whether a message is text or binary (RFC 6455 §5.6).
+/// The type of a message: text or binary (RFC 6455 §5.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// UTF-8 text.
     Text,
-    /// Any bytes.
+    /// Arbitrary bytes.
     Binary,
 }
 
 impl Kind {
-    /// The opcode of a message's first frame.
+    /// Returns the opcode of the first frame of a message.
     #[inline]
     #[must_use]
     pub const fn opcode(self) -> Opcode {
@@ -68,7 +68,7 @@ impl Kind {
     }
 }
 
-/// The head of a frame (RFC 6455 §5.2).
+/// The header of a frame (RFC 6455 §5.2).
 ///
 /// ```
 /// use sansocket::frame::{Header, Opcode};
@@ -83,31 +83,31 @@ pub struct Header {
     pub fin: bool,
     /// The bit that permessage-deflate uses to mark a compressed message (RFC 7692 §6).
     pub rsv1: bool,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: Opcode,
     /// The masking key: always present from a client, never from a server (§5.1).
     pub mask: Option<[u8; 4]>,
-    /// How many payload bytes follow.
+    /// Length of the payload that follows, in bytes.
     pub payload_len: u64,
 }
 
 impl Header {
-    /// The most bytes that a header takes.
+    /// Maximum length of a header in bytes.
     pub const MAX_LEN: usize = 14;
 
-    /// Reads the header at the front of `bytes` and tells its length in bytes; `None` if `bytes` ends inside
-    /// it.
+    /// Parses the header at the front of `bytes`; returns it with its length in bytes, or `None` if `bytes`
+    /// ends inside it.
     ///
     /// # Errors
-    /// The first byte that cannot belong to any header, whoever sent it and whatever came before: reserved
-    /// bits RSV2 and RSV3, reserved opcodes, fragmented or long control frames, and lengths that are not
-    /// minimal.
+    /// Fails at the first byte that is invalid for either role and at any time: reserved bits RSV2 and RSV3,
+    /// reserved opcodes, fragmented or long control frames, and lengths that are not minimal.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         Self::parse_by(&Rules::ANY, bytes)
     }
 
-    /// The same, with the rules that depend on the connection. `bytes` may be any prefix of a header, and
-    /// each rule is checked in the order of the bytes, so that where the input was cut makes no difference.
+    /// Like [`parse`](Self::parse), with the rules that depend on the connection. `bytes` may be any prefix
+    /// of a header. The rules are checked in the order of the bytes, so that the result does not depend on
+    /// where the input was cut.
     pub(crate) fn parse_by(rules: &Rules, bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let fin = first & FIN != 0;
@@ -152,7 +152,7 @@ impl Header {
         Ok(Some((Self { mask, ..header }, 2 + length_len + mask_len)))
     }
 
-    /// How many bytes the header takes.
+    /// Returns the length of the header in bytes.
     #[inline]
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no header is empty")]
@@ -165,7 +165,7 @@ impl Header {
         2 + length_len + if self.mask.is_some() { 4 } else { 0 }
     }
 
-    /// The header's bytes, with the shortest form of the length.
+    /// Returns the bytes of the header, with the length in its shortest form.
     #[inline]
     #[must_use]
     pub fn encode(&self) -> EncodedHeader {
@@ -174,7 +174,7 @@ impl Header {
         EncodedHeader { bytes, len }
     }
 
-    /// Writes the header's bytes to the front of `bytes` and tells how many they are.
+    /// Writes the bytes of the header to the front of `bytes`; returns their number.
     #[inline]
     pub(crate) fn write(&self, bytes: &mut [u8; Self::MAX_LEN]) -> usize {
         bytes[0] = if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 } | self.opcode as u8;
@@ -222,7 +222,7 @@ impl Deref for EncodedHeader {
 const FIN: u8 = 0x80;
 /// The three reserved bits.
 const RSV: u8 = 0x70;
-/// The first of them.
+/// The first reserved bit.
 pub(super) const RSV1: u8 = 0x40;
 const MASK: u8 = 0x80;
 
@@ -248,7 +248,7 @@ mod tests {
             (b"\x8A\x85\x37\xFA\x21\x3D", header(Pong, true, Some(KEY), 5)),
             (b"\x82\x7E\x01\x00", header(Binary, true, None, 256)),
             (b"\x82\x7F\0\0\0\0\0\x01\0\0", header(Binary, true, None, 65536)),
-            // the edges of each form of the length
+            // the limits of each form of the length
             (b"\x82\x7D", header(Binary, true, None, 125)),
             (b"\x82\x7E\x00\x7E", header(Binary, true, None, 126)),
             (b"\x82\x7E\xFF\xFF", header(Binary, true, None, 65535)),

@@ -1,13 +1,13 @@
-//! [`Mask`]: masking and unmasking, which are the same thing (RFC 6455 §5.3).
+//! [`Mask`]: masking and unmasking, which are the same operation (RFC 6455 §5.3).
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-/// A masking key that remembers how far into the payload it is.
+/// A masking key with its position in the payload.
 ///
 /// "Octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4
-/// of the masking key" (RFC 6455 §5.3). A payload may come in any number of pieces: each call goes on where
-/// the last one ended.
+/// of the masking key" (RFC 6455 §5.3). A payload may be processed in any number of pieces: each call
+/// continues where the previous one ended.
 ///
 /// ```
 /// use sansocket::frame::Mask;
@@ -19,12 +19,12 @@ use alloc::vec::Vec;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mask {
-    /// The key, turned so that its first byte in memory meets the next payload byte.
+    /// The key, rotated so that its first byte in memory applies to the next payload byte.
     key: u32,
 }
 
 impl Mask {
-    /// The mask of this key at the beginning of a payload.
+    /// Creates the mask of this key at the beginning of a payload.
     #[inline]
     #[must_use]
     pub const fn new(key: [u8; 4]) -> Self {
@@ -48,8 +48,8 @@ impl Mask {
         *self = self.after(payload.len());
     }
 
-    /// Copies the next bytes of the payload from `from` to `to`, masked or unmasked; as many as the shorter
-    /// one holds.
+    /// Copies the next bytes of the payload from `from` to `to`, masked or unmasked, up to the length of the
+    /// shorter slice.
     #[inline(always)]
     pub fn copy(&mut self, from: &[u8], to: &mut [u8]) {
         let len = from.len().min(to.len());
@@ -68,8 +68,8 @@ impl Mask {
         *self = self.after(len);
     }
 
-    /// Appends the next bytes of the payload, masked or unmasked: in blocks, so that what is masked in place is still
-    /// in the first-level cache from being copied.
+    /// Appends the next bytes of the payload, masked or unmasked. It works in blocks, so that the bytes
+    /// masked in place are still in the first-level cache after the copy.
     #[cfg(feature = "alloc")]
     pub(crate) fn append(mut self, from: &[u8], to: &mut Vec<u8>) {
         to.reserve(from.len());
@@ -78,7 +78,7 @@ impl Mask {
             to.extend_from_slice(block);
             let block = &mut to[start..];
             match block.len() {
-                // A start at a cache line would cost such a short one more than it brings.
+                // Alignment to a cache line would cost more than it gains for so few bytes.
                 LONG..ALIGNED_FROM => {
                     self.apply_words(block);
                     self = self.after(block.len());
@@ -88,7 +88,7 @@ impl Mask {
         }
     }
 
-    /// The first and the last `N` bytes in place, which may overlap.
+    /// Masks the first and the last `N` bytes in place; they may overlap.
     #[inline]
     fn apply_ends<const N: usize>(self, payload: &mut [u8]) {
         let last = self.end::<N>(payload);
@@ -100,7 +100,7 @@ impl Mask {
         }
     }
 
-    /// 16 bytes at a time in place, and the last 16, which may overlap those before.
+    /// Masks 16 bytes at a time in place, then the last 16, which may overlap the previous ones.
     #[inline(always)]
     fn apply_words(self, payload: &mut [u8]) {
         let last = self.end::<16>(payload);
@@ -115,10 +115,10 @@ impl Mask {
         }
     }
 
-    /// [`apply`](Self::apply) for many bytes, most of them from where a cache line begins.
+    /// [`apply`](Self::apply) for many bytes, mostly aligned to cache lines.
     #[inline(always)]
     pub(crate) fn apply_long(mut self, payload: &mut [u8]) {
-        // `align_offset` may answer `usize::MAX`, and with 128 bytes or more `apply` would come back here.
+        // `align_offset` may return `usize::MAX`, and with 128 bytes or more `apply` would return here.
         let unaligned = payload.as_ptr().align_offset(64).min(63).min(payload.len());
         let (head, aligned) = payload.split_at_mut(unaligned);
         self.apply(head);
@@ -130,7 +130,7 @@ impl Mask {
         self.apply(rest);
     }
 
-    /// The last `N` bytes of `payload`.
+    /// Returns the last `N` bytes of `payload`, masked.
     #[inline]
     fn end<const N: usize>(self, payload: &[u8]) -> Option<[u8; N]> {
         payload.last_chunk().map(|last| self.after(payload.len()).xor(last))
@@ -148,7 +148,7 @@ impl Mask {
         self.copy_end::<8>(from, to);
     }
 
-    /// Copies 16 bytes at a time, and then the last 16, which may overlap those before.
+    /// Copies 16 bytes at a time, then the last 16, which may overlap the previous ones.
     #[inline(always)]
     fn copy_words(self, from: &[u8], to: &mut [u8]) {
         let (from_words, rest) = from.as_chunks::<16>();
@@ -161,7 +161,7 @@ impl Mask {
         }
     }
 
-    /// Copies the first and the last `N` bytes, which may overlap.
+    /// Copies the first and the last `N` bytes; they may overlap.
     #[inline]
     fn copy_ends<const N: usize>(self, from: &[u8], to: &mut [u8]) {
         if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut()) {
@@ -188,7 +188,7 @@ impl Mask {
         masked
     }
 
-    /// The mask `n` payload bytes further on.
+    /// Returns the mask `n` payload bytes further on.
     #[inline]
     pub(crate) fn after(self, n: usize) -> Self {
         let bits = 8 * (n as u32 & 3);
@@ -206,14 +206,14 @@ impl Mask {
     }
 }
 
-/// From how many bytes on the work is worth a call.
+/// Minimum number of bytes that justifies a call.
 const LONG: usize = 128;
 
-/// From how many bytes on what was just copied is masked from a cache line's start on.
+/// Minimum number of bytes for which masking after the copy starts at a cache line.
 #[cfg(feature = "alloc")]
 const ALIGNED_FROM: usize = 1024;
 
-/// Which of the processor's vector instructions are used.
+/// Selects the processor's vector instructions.
 #[cfg(feature = "simd")]
 use crate::simd as kernels;
 
@@ -250,7 +250,7 @@ mod tests {
         mask
     }
 
-    /// I12: every length to 200 and some long ones, every phase and alignment.
+    /// I12: every length up to 200 and some long ones, every phase and alignment.
     #[test]
     fn equals_a_byte_loop() {
         let plain: [u8; 1400] = core::array::from_fn(|i| (i * 7) as u8);

@@ -1,4 +1,4 @@
-//! Frames (RFC 6455 §5): each piece public and usable alone, without `alloc`.
+//! Frames (RFC 6455 §5). Each part is public and works on its own, without `alloc`.
 //!
 //! ```text
 //! bytes ─▶ Decoder ─▶ Chunk { header, payload }     Decoder = Header::parse + Mask + rules (§5.1, §5.2, §5.4)

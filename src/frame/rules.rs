@@ -1,4 +1,4 @@
-//! [`Rules`]: what a header may be, given the role, the extensions, the limits and the frames before it
+//! [`Rules`]: which headers are allowed, given the role, the extensions, the limits and the previous frames
 //! (RFC 6455 §5.1, §5.2, §5.4, §5.5).
 //!
 //! Each part of a header has its own check, so that a rule is checked at the byte that breaks it:
@@ -12,45 +12,45 @@
 use super::header::{Header, Opcode, RSV1};
 use crate::error::ProtocolError;
 
-/// The most that may be received; each limit is inclusive.
+/// Limits for received frames and messages; each limit is inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Payload bytes of a data frame.
+    /// Maximum payload of a data frame in bytes.
     pub max_frame: u64,
-    /// Payload bytes of a message, over all its fragments.
+    /// Maximum payload of a message in bytes, summed over its fragments.
     pub max_message: u64,
-    /// Fragments of a message beyond one for every 16 payload bytes.
+    /// Maximum number of fragments of a message, in addition to one for every 16 payload bytes.
     pub max_fragments: u32,
 }
 
 impl Limits {
-    /// No limits: whatever a header can say.
+    /// No limits beyond those of the frame format.
     pub const NONE: Self = Self { max_frame: u64::MAX, max_message: u64::MAX, max_fragments: u32::MAX };
 
-    /// Payload bytes of a message that is one frame.
+    /// Returns the maximum payload in bytes of a message in one frame.
     #[inline]
     pub(super) fn max_whole(&self) -> u64 {
         self.max_frame.min(self.max_message)
     }
 }
 
-/// What a header may be.
+/// Which headers are allowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// Whether a masking key must be there; `None` if either is fine.
+    /// Whether a masking key is required; `None` if it is optional.
     pub(crate) masked: Option<bool>,
     /// Whether an extension that uses RSV1 was negotiated.
     pub(crate) rsv1: bool,
     pub(crate) limits: Limits,
-    /// The message under way; `None` if nothing is known about it.
+    /// The message in progress; `None` if unknown.
     pub(crate) fragments: Option<Fragments>,
 }
 
 impl Rules {
-    /// Whatever the connection: the rules that every header has to keep.
+    /// The rules that every header must follow, on any connection.
     pub(super) const ANY: Self = Self { masked: None, rsv1: true, limits: Limits::NONE, fragments: None };
 
-    /// The first byte: FIN, the reserved bits (`rsv`) and the opcode.
+    /// Checks the first byte: FIN, the reserved bits (`rsv`) and the opcode.
     #[inline]
     pub(super) fn check_first(&self, opcode: Opcode, fin: bool, rsv: u8) -> Result<(), ProtocolError> {
         // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (§5.2); RFC
@@ -67,7 +67,7 @@ impl Rules {
         self.check_order(opcode)
     }
 
-    /// The second byte: the mask bit, and the length as far as it stands there (`short`).
+    /// Checks the second byte: the mask bit, and the 7-bit length (`short`).
     #[inline]
     pub(super) fn check_second(&self, opcode: Opcode, masked: bool, short: u8) -> Result<(), ProtocolError> {
         // "a server MUST close the connection upon receiving a frame that is not masked", "a client MUST
@@ -87,11 +87,11 @@ impl Rules {
         }
     }
 
-    /// The length of a data frame, whose mask is not known yet.
+    /// Checks the length of a data frame, before its masking key is known.
     pub(super) fn check_size(&self, header: &Header) -> Result<(), ProtocolError> {
         let after = self.fragments.unwrap_or_default().with(header);
         let whole = header.fin && header.opcode != Opcode::Continuation;
-        // Compressing what cannot be compressed adds up to an eighth.
+        // Compressing incompressible data adds up to an eighth.
         let max_frame = match self.limits.max_frame {
             max if after.compressed => max.saturating_add(max / 8).saturating_add(64),
             max => max,
@@ -99,7 +99,7 @@ impl Rules {
         if header.payload_len > max_frame {
             Err(ProtocolError::FrameTooLarge)
         } else if after.payload_len > self.limits.max_message && !after.compressed {
-            // What a compressed message becomes is for its decompressor to limit.
+            // The decompressor limits the size of a compressed message.
             Err(ProtocolError::MessageTooLarge)
         } else if !whole && after.are_too_many(self.limits.max_fragments) {
             Err(ProtocolError::TooManyFragments)
@@ -112,10 +112,10 @@ impl Rules {
     /// followed by zero or more frames with the FIN bit clear and the opcode set to 0, and terminated by a
     /// single frame with the FIN bit set and an opcode of 0" (§5.4).
     ///
-    /// | under way | text, binary | continuation | control |
+    /// | in progress | text, binary | continuation | control |
     /// |---|---|---|---|
-    /// | no message | begins one | error | passes |
-    /// | a message | error | goes on | passes |
+    /// | no message | begins one | error | allowed |
+    /// | a message | error | continues it | allowed |
     #[inline]
     fn check_order(&self, opcode: Opcode) -> Result<(), ProtocolError> {
         let in_message = self.fragments.map(|fragments| fragments.count > 0);
@@ -127,17 +127,17 @@ impl Rules {
     }
 }
 
-/// The fragments of a message so far; none if no message is under way.
+/// The fragments of a message so far; none if no message is in progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fragments {
     pub(crate) count: u32,
     pub(crate) payload_len: u64,
-    /// Whether the message has RSV1; of the last message, if none is under way.
+    /// Whether the message has RSV1; between messages, whether the last one had it.
     pub(crate) compressed: bool,
 }
 
 impl Fragments {
-    /// With one data frame more, which may be the last.
+    /// Returns the fragments including one more data frame, which may be the last.
     #[inline]
     fn with(self, header: &Header) -> Self {
         let compressed = if header.opcode == Opcode::Continuation { self.compressed } else { header.rsv1 };
@@ -145,7 +145,7 @@ impl Fragments {
         Self { count: self.count.saturating_add(1), payload_len, compressed }
     }
 
-    /// What is under way behind this data frame.
+    /// Returns the fragments in progress after this data frame.
     #[inline]
     pub(crate) fn after(self, header: &Header) -> Self {
         let with = self.with(header);
@@ -192,7 +192,7 @@ mod tests {
     fn the_limits_of_a_fragment_count_those_before_it() {
         use ProtocolError::{FrameTooLarge, MessageTooLarge, TooManyFragments};
         let cases = [
-            // fragments before, their payload, compressed, this one's payload
+            // previous fragments, their payload, compressed, payload of this frame
             (0, 0, false, 1000, Ok(())),
             (0, 0, false, 1001, Err(FrameTooLarge)),
             (0, 0, true, 1000 + 125 + 64, Ok(())),

@@ -1,11 +1,11 @@
-//! [`Utf8`]: validation of text that arrives in pieces (RFC 6455 §8.1).
+//! [`Utf8`]: incremental validation of text (RFC 6455 §8.1).
 
 use core::str;
 
-/// Validates text piece by piece; a piece may end inside a code point.
+/// Validates text in pieces, which may end inside a code point.
 ///
-/// It holds at most the three bytes of a cut code point, and fails at the first byte that no valid text could
-/// have in its place: the surrogates, overlong forms and code points over U+10FFFF at their second byte.
+/// It holds at most the three bytes of an incomplete code point, and fails at the first byte that makes the
+/// text invalid. Surrogates, overlong forms and code points over U+10FFFF fail at their second byte.
 ///
 /// ```
 /// use sansocket::frame::Utf8;
@@ -18,21 +18,21 @@ use core::str;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Utf8 {
-    /// The beginning of a code point whose other bytes are yet to come.
+    /// The beginning of an incomplete code point.
     cut: [u8; 4],
     len: u8,
 }
 
-/// The text that a piece of bytes completed; see [`Utf8::push`].
+/// The text that a piece of input completed; see [`Utf8::push`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ValidText<'a> {
-    /// The code point that was cut when the piece before ended, and is complete now.
+    /// The code point that the previous piece left incomplete and this piece completed.
     pub carried: Option<char>,
-    /// The text behind it, up to the end of the last code point that is complete.
+    /// The text after it, up to the end of the last complete code point.
     pub text: &'a str,
 }
 
-/// A byte that cannot be part of UTF-8 text in its place.
+/// The error for a byte that is not valid UTF-8 at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidUtf8<'a> {
     /// The text before it.
@@ -40,26 +40,26 @@ pub struct InvalidUtf8<'a> {
 }
 
 impl Utf8 {
-    /// At the beginning of a text.
+    /// Creates a validator at the beginning of a text.
     #[must_use]
     pub const fn new() -> Self {
         Self { cut: [0; 4], len: 0 }
     }
 
-    /// Whether the text may end here: no code point is cut.
+    /// Returns `true` if the text may end here: no code point is incomplete.
     #[inline]
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.len == 0
     }
 
-    /// How many bytes the cut code point still needs; 0 if there is none.
+    /// Returns how many bytes the incomplete code point still needs; 0 if there is none.
     #[must_use]
     pub fn missing(&self) -> usize {
         if self.is_complete() { 0 } else { width(self.cut[0]) - usize::from(self.len) }
     }
 
-    /// How many bytes of the cut code point have come.
+    /// Returns how many bytes of the incomplete code point have arrived.
     #[cfg(feature = "alloc")]
     pub(crate) const fn pending(&self) -> usize {
         self.len as usize
@@ -68,7 +68,7 @@ impl Utf8 {
     /// Validates the next bytes of the text.
     ///
     /// # Errors
-    /// At the first byte that no valid text could have there.
+    /// Fails at the first byte that makes the text invalid.
     pub fn push<'a>(&mut self, bytes: &'a [u8]) -> Result<ValidText<'a>, InvalidUtf8<'a>> {
         let Some((carried, taken)) = self.complete(bytes) else {
             return Err(InvalidUtf8 { valid: ValidText::default() });
@@ -89,8 +89,8 @@ impl Utf8 {
         Ok(text)
     }
 
-    /// Takes from the front of `bytes` what the cut code point is missing, and tells how much that was;
-    /// `None` if it is invalid.
+    /// Takes the missing bytes of the incomplete code point from the front of `bytes` and returns their
+    /// number; `None` if it is invalid.
     fn complete(&mut self, bytes: &[u8]) -> Option<(Option<char>, usize)> {
         let taken = self.missing().min(bytes.len());
         if taken == 0 {
@@ -113,7 +113,7 @@ impl Utf8 {
     }
 }
 
-/// The text that `bytes` are, if they are valid.
+/// Returns `bytes` as text if they are valid.
 #[inline]
 pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     #[cfg(feature = "simdutf8")]
@@ -123,7 +123,8 @@ pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok()
 }
 
-/// Whether some of the words of eight bytes are not ASCII: without, vectors do not pay for a short text.
+/// Returns `true` if some words of eight bytes are not ASCII; otherwise vector code does not pay off for a
+/// short text.
 #[cfg(feature = "simdutf8")]
 #[inline]
 fn has_wide_words(bytes: &[u8]) -> bool {
@@ -137,7 +138,7 @@ fn valid_prefix(bytes: &[u8]) -> &str {
     str::from_utf8(&bytes[..len]).unwrap_or_default()
 }
 
-/// Splits off the last bytes if their lead byte announces more bytes than are there.
+/// Splits off a code point at the end whose lead byte announces more bytes than exist.
 fn split_cut(bytes: &[u8]) -> (&[u8], &[u8]) {
     let lead = bytes.iter().rev().take(3).position(|byte| !is_continuation(*byte));
     match lead {
@@ -148,7 +149,7 @@ fn split_cut(bytes: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Whether `bytes` is a code point that merely lacks its end.
+/// Returns `true` if `bytes` is a valid code point without its end.
 fn is_beginning(bytes: &[u8]) -> bool {
     str::from_utf8(bytes).is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none())
 }
@@ -157,7 +158,7 @@ const fn is_continuation(byte: u8) -> bool {
     byte & 0xC0 == 0x80
 }
 
-/// How many bytes the code point with this lead byte has, valid or not.
+/// Returns the length in bytes of a code point with this lead byte, valid or not.
 const fn width(lead: u8) -> usize {
     match lead {
         0xF0.. => 4,
@@ -171,7 +172,7 @@ const fn width(lead: u8) -> usize {
 mod tests {
     use super::*;
 
-    /// Where the first bad byte is, by trying every prefix with the standard library.
+    /// Returns the position of the first invalid byte: tries every prefix with the standard library.
     fn first_bad(bytes: &[u8]) -> Option<usize> {
         (1..=bytes.len())
             .find(|end| str::from_utf8(&bytes[..*end]).is_err_and(|e| e.error_len().is_some()))
@@ -240,7 +241,8 @@ mod tests {
         }
     }
 
-    /// Every sequence of a lead byte and the edges of what may follow it, against the standard library.
+    /// Every sequence of a lead byte and the limits of the following bytes, compared with the standard
+    /// library.
     #[test]
     fn every_lead_byte() {
         const EDGES: [u8; 10] = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF];

@@ -1,10 +1,10 @@
-//! [`accept_key`]: the server's proof that it understood the handshake.
+//! [`accept_key`]: the server's proof that it understood the handshake request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1_smol::Sha1;
 
-/// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2), the key as it was sent.
+/// Returns the value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` as it was sent (RFC 6455 §4.2.2).
 ///
 /// The example of §1.3:
 ///
@@ -18,7 +18,7 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
     sha1.update(key);
     sha1.update(GUID);
     let mut accept = [0; 28];
-    // 20 bytes are always 28 characters: it cannot fail.
+    // 20 bytes are always 28 characters, so this cannot fail.
     let _ = STANDARD.encode_slice(sha1.digest().bytes(), &mut accept);
     accept
 }

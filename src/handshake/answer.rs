@@ -1,4 +1,4 @@
-//! [`AnswerReader`]: the final response to a request of ours (RFC 9110 §15).
+//! [`AnswerReader`]: reads the final response to our request (RFC 9110 §15).
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -9,17 +9,17 @@ use super::head_limits;
 use crate::http::{Field, HandshakeError, Head, HeadReader, Headers, StatusLine, text};
 use crate::{Config, Input};
 
-/// Takes bytes until a final response is whole: its head, and if it is a refusal the beginning of its body.
+/// Consumes bytes until a final response is complete: its head, and for a refusal the beginning of its body.
 pub(super) struct AnswerReader {
     reader: HeadReader<StatusLine>,
     informational: u8,
-    /// A refusal whose body is still coming.
+    /// A refusal with an incomplete body.
     refused: Option<Box<RefusedResponse>>,
-    /// What was wrong with the answer: it stays wrong.
+    /// The error of an invalid response; it is permanent.
     failed: Option<HandshakeError>,
 }
 
-/// The answer to a request that hopes for one status.
+/// The response to a request that expects one status.
 pub(super) enum Answer {
     Hoped(Head<StatusLine>),
     Refused(RefusedResponse),
@@ -31,7 +31,8 @@ impl AnswerReader {
         Self { reader, informational: 0, refused: None, failed: None }
     }
 
-    /// `None`: all bytes are taken, more are needed. Those behind the head that was hoped for stay in `input`.
+    /// Returns `None` if all bytes are consumed and more are needed. Bytes after the expected head stay in
+    /// `input`.
     pub(super) fn recv(
         &mut self,
         input: &mut Input<'_>,
@@ -60,7 +61,8 @@ impl AnswerReader {
             match head.start.code {
                 code if is_hoped(code) => return Ok(Some(Answer::Hoped(head))),
                 // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to
-                // a final response, even if the client does not expect one." Behind a 101 there is no HTTP.
+                // a final response, even if the client does not expect one." After a 101 there is no more
+                // HTTP.
                 100 | 102..=199 => {
                     if self.informational == MAX_INFORMATIONAL {
                         return Err(HandshakeError::TooManyInformational);
@@ -72,7 +74,7 @@ impl AnswerReader {
         }
     }
 
-    /// The head of a response that an HTTP library received and parsed.
+    /// Handles the head of a response that an HTTP library received and parsed.
     pub(super) fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
         status: u16,
@@ -81,7 +83,8 @@ impl AnswerReader {
         self.reader.recv_pairs(format!("HTTP/1.1 {status} ").as_bytes(), headers)
     }
 
-    /// No more is waited for: the refusal, with as much of its body as has arrived, if its head is complete.
+    /// Stops waiting. Returns the refusal, with the part of its body that has arrived, if its head is
+    /// complete.
     pub(super) fn give_up(&mut self) -> Option<RefusedResponse> {
         self.refused.take().map(|refused| *refused)
     }
@@ -107,54 +110,54 @@ impl fmt::Debug for AnswerReader {
     }
 }
 
-/// An HTTP response that is not the one hoped for, with the beginning of its body.
+/// An HTTP response that refuses a request, with the beginning of its body.
 pub struct RefusedResponse {
     head: Head<StatusLine>,
     body: Vec<u8>,
-    /// How long the body is to become.
+    /// Expected length of the body.
     wanted: usize,
 }
 
 impl RefusedResponse {
-    /// Without a known length, what has arrived (`available` bytes) is all of the body that is waited for.
+    /// Without a known length, the `available` bytes are all of the body that is waited for.
     fn new(head: Head<StatusLine>, available: usize) -> Self {
         let wanted = body_length(&head).unwrap_or(available).min(MAX_BODY);
         Self { head, body: Vec::new(), wanted }
     }
 
-    /// The status code.
+    /// Returns the status code.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.head.start.code
     }
 
-    /// The reason phrase, often empty.
+    /// Returns the reason phrase, which is often empty.
     #[must_use]
     pub fn reason(&self) -> &[u8] {
         self.head.reason()
     }
 
-    /// All headers, in order.
+    /// Returns all headers, in order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         self.head.headers()
     }
 
-    /// The value of the first header of this name, without regard to case.
+    /// Returns the value of the first header with this name, ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers().value(name)
     }
 
-    /// The beginning of the body as it came, at most 8 KiB: up to `Content-Length`, or without one what
-    /// arrived together with the head.
+    /// Returns the beginning of the body as received, at most 8 KiB: up to `Content-Length` or, without one,
+    /// what arrived together with the head.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 }
 
-/// Without the values of headers and the body, which may hold secrets.
+/// Omits header values and the body, which may contain secrets.
 impl fmt::Debug for RefusedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefusedResponse")
@@ -165,7 +168,7 @@ impl fmt::Debug for RefusedResponse {
     }
 }
 
-/// RFC 9112 §6.3, as far as it gives a number.
+/// RFC 9112 §6.3, as far as it yields a number.
 fn body_length(head: &Head<StatusLine>) -> Option<usize> {
     if matches!(head.start.code, 204 | 304) {
         return Some(0);
@@ -176,12 +179,12 @@ fn body_length(head: &Head<StatusLine>) -> Option<usize> {
     let digits = head.value(Field::ContentLength).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
     match text(digits).parse() {
         Ok(length) => Some(length),
-        // All digits: it is too large for a number, or empty.
+        // Only digits: the number is too large, or empty.
         Err(_) => (!digits.is_empty()).then_some(usize::MAX),
     }
 }
 
-/// How many 1xx responses may come before the real one.
+/// Maximum number of 1xx responses before the final one.
 const MAX_INFORMATIONAL: u8 = 8;
-/// How much of a refusal's body is collected.
+/// Maximum number of body bytes kept of a refusal.
 const MAX_BODY: usize = 8 * 1024;

@@ -1,4 +1,4 @@
-//! The rules of RFC 6455 §4.2.1: what a request must be to open a WebSocket.
+//! The rules of RFC 6455 §4.2.1 for a request to open a WebSocket.
 
 use alloc::vec::Vec;
 
@@ -7,8 +7,7 @@ use crate::http::{
     split_absolute, split_port,
 };
 
-/// What a WebSocket request that keeps every rule offers; `None` for a request that has nothing to do with
-/// WebSocket.
+/// Returns the offers of a valid WebSocket request; `None` for a request unrelated to WebSocket.
 pub(super) fn check(head: &Head<RequestLine>) -> Result<Option<Offers>, HandshakeError> {
     use HandshakeError as E;
     // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
@@ -52,7 +51,7 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<Option<Offers>, Handshak
     }
     check_version(head)?;
     check_key(head.only(Field::Key, E::MissingKey, E::RepeatedKey)?)?;
-    // A proxy that believes in a body would not see the frames where we see them.
+    // A proxy that expects a body would find the frames at another position.
     let mut lengths = head.values(Field::ContentLength);
     if head.count(Field::TransferEncoding) > 0 || lengths.any(|length| length != b"0") {
         return Err(E::RequestBody);
@@ -60,7 +59,7 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<Option<Offers>, Handshak
     Offers::parse(head).map(Some)
 }
 
-/// What a client offers, each in the order of its preference.
+/// The offers of a client, each in its order of preference.
 #[derive(Debug)]
 pub(super) struct Offers {
     pub(super) subprotocols: Vec<Span>,
@@ -68,7 +67,7 @@ pub(super) struct Offers {
 }
 
 impl Offers {
-    /// The checks that do not depend on the version of HTTP.
+    /// Makes the checks that do not depend on the HTTP version.
     pub(super) fn parse(head: &Head<RequestLine>) -> Result<Self, HandshakeError> {
         if head.count(Field::Origin) > 1 {
             return Err(HandshakeError::RepeatedOrigin);
@@ -92,8 +91,8 @@ pub(super) fn check_version(head: &Head<RequestLine>) -> Result<(), HandshakeErr
 
 /// §4.2.1-5: "a base64-encoded […] value that, when decoded, is 16 bytes in length."
 ///
-/// The last character has four bits to spare, and the RFC's own example in §4.1 does not leave them zero: any
-/// are taken.
+/// The last character has four unused bits, and the RFC's own example in §4.1 does not set them to zero: any
+/// value is accepted.
 fn check_key(key: &[u8]) -> Result<(), HandshakeError> {
     match key.split_first_chunk::<22>() {
         Some((characters, b"==")) if characters.iter().all(|&byte| BASE64[usize::from(byte)]) => Ok(()),
@@ -115,15 +114,15 @@ fn parse_subprotocols(head: &Head<RequestLine>) -> Result<Vec<Span>, HandshakeEr
     if !offered.iter().all(|subprotocol| is_token(subprotocol)) {
         return Err(HandshakeError::InvalidSubprotocol);
     }
-    // Sorted, because comparing each with each takes too long for thousands.
+    // Sorted, because pairwise comparison would take too long for thousands.
     offered.sort_unstable();
     let unique = offered.windows(2).all(|pair| pair[0] != pair[1]);
     if unique { Ok(spans) } else { Err(HandshakeError::DuplicateSubprotocol) }
 }
 
-/// Whether one of the field's lists has the element, without regard to case.
+/// Returns `true` if one of the field's lists contains the element, ignoring case.
 pub(super) fn contains<S>(head: &Head<S>, field: Field, element: &[u8]) -> bool {
     let is_it = |other: &[u8]| is_same(other, element);
-    // Most often it stands alone.
+    // The most common case: it is the only element.
     head.value(field).is_some_and(is_it) || head.values(field).flat_map(list).any(is_it)
 }

@@ -9,12 +9,12 @@ use super::opening::{Opened, Opening, compressing};
 use crate::http::{Field, HandshakeError, Head, Headers, StatusLine, text};
 use crate::{Config, Connection, Input, Random};
 
-/// The client's side of the opening handshake, until the answer is judged.
+/// The client's side of the opening handshake, until the response is validated.
 ///
-/// 1. Write [`output`](Self::output) and tell so with [`output_written`](Self::output_written).
-/// 2. Give what is received to [`recv`](Self::recv).
-/// 3. If the stream ends or the time is over first, [`recv_eof`](Self::recv_eof) or
-///    [`timed_out`](Self::timed_out) tell what has arrived.
+/// 1. Write the [`output`](Self::output); call [`output_written`](Self::output_written).
+/// 2. Pass received bytes to [`recv`](Self::recv).
+/// 3. If the stream ends first or the deadline passes, [`recv_eof`](Self::recv_eof) or
+///    [`timed_out`](Self::timed_out) returns what has arrived.
 #[must_use]
 pub struct ClientHandshake {
     output: Vec<u8>,
@@ -24,7 +24,8 @@ pub struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    /// Writes the request. `random` gives its nonce, and later the masking keys of the connection.
+    /// Creates the handshake with its request. `random` supplies the nonce, and later the masking keys of the
+    /// connection.
     pub fn new(
         request: ClientRequest,
         config: Config,
@@ -36,35 +37,35 @@ impl ClientHandshake {
         Self { output, written: 0, opening, connection: Connection::client(config, random) }
     }
 
-    /// What is still to be written.
+    /// Returns the bytes that are not written yet.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.get(self.written..).unwrap_or_default()
     }
 
-    /// The first `n` bytes of the output were written.
+    /// Records that the first `n` bytes of the output were written.
     pub fn output_written(&mut self, n: usize) {
         self.written = self.written.saturating_add(n).min(self.output.len());
     }
 
-    /// The headers of the request, for an HTTP library that writes it itself; its method is GET, its target
+    /// Returns the headers of the request, for an HTTP library that writes it. The method is GET, the target
     /// [`Url::resource`](super::Url::resource).
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.output)
     }
 
-    /// The request target, which is in the first line.
+    /// Returns the request target, which is in the first line.
     #[cfg(feature = "http")]
     pub(super) fn target(&self) -> &str {
         let line = self.output.split(|&byte| byte == b'\r').next().unwrap_or_default();
         text(line).split(' ').nth(1).unwrap_or("/")
     }
 
-    /// Takes received bytes. Those behind the head of a 101 stay in `input`: they are the first frames.
+    /// Handles received bytes. Bytes after the head of a 101 stay in `input`: they are the first frames.
     ///
-    /// With a 101, what is left of the output is gone: its accept key proves that the request has arrived,
-    /// whether or not it was told to be written.
+    /// A 101 discards unwritten output: its accept key proves that the request has arrived, even if that was
+    /// not reported.
     pub fn recv(mut self, input: &mut Input<'_>) -> ClientProgress {
         match self.opening.recv(input) {
             Opened::Incomplete => ClientProgress::Incomplete(self),
@@ -76,27 +77,28 @@ impl ClientHandshake {
         }
     }
 
-    /// The stream ended. The refusal, with as much of its body as has arrived, if its head is complete.
+    /// Handles the end of the stream. Returns the refusal, with the part of its body that has arrived, if its
+    /// head is complete.
     ///
     /// # Errors
-    /// [`HandshakeError::Truncated`] if it is not.
+    /// [`HandshakeError::Truncated`] if the head is incomplete.
     pub fn recv_eof(mut self) -> Result<RefusedResponse, HandshakeError> {
         self.opening.give_up().ok_or(HandshakeError::Truncated)
     }
 
-    /// The caller waits no longer. The refusal, with as much of its body as has arrived, if its head is
-    /// complete.
+    /// Stops waiting, after a deadline of the caller. Returns the refusal, with the part of its body that has
+    /// arrived, if its head is complete.
     ///
     /// # Errors
-    /// [`HandshakeError::TimedOut`] if it is not.
+    /// [`HandshakeError::TimedOut`] if the head is incomplete.
     pub fn timed_out(mut self) -> Result<RefusedResponse, HandshakeError> {
         self.opening.give_up().ok_or(HandshakeError::TimedOut)
     }
 
-    /// Takes a response that an HTTP library received and parsed. The connection's output is empty.
+    /// Handles a response that an HTTP library received and parsed. The connection's output is empty.
     ///
     /// # Errors
-    /// [`HandshakeError::OtherStatus`] for a status other than 101, or the rule that is broken.
+    /// [`HandshakeError::OtherStatus`] for a status other than 101, or the error for the rule that is broken.
     pub fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         self,
         status: u16,
@@ -113,11 +115,11 @@ impl fmt::Debug for ClientHandshake {
     }
 }
 
-/// What has come of the received bytes.
+/// The result of [`ClientHandshake::recv`].
 #[derive(Debug)]
 #[must_use]
 pub enum ClientProgress {
-    /// The answer is not whole yet: all bytes are taken, read more.
+    /// The response is incomplete: all bytes are consumed, read more.
     Incomplete(ClientHandshake),
     /// The connection is open.
     Connected(Connection, Established),
@@ -127,31 +129,31 @@ pub enum ClientProgress {
     Failed(HandshakeError),
 }
 
-/// What the server said when it opened the connection.
+/// The server's response that opened the connection.
 #[derive(Debug)]
 pub struct Established {
     head: Head<StatusLine>,
 }
 
 impl Established {
-    /// The checks of the head are over.
+    /// Creates it from a checked head.
     pub(super) fn new(head: Head<StatusLine>) -> Self {
         Self { head }
     }
 
-    /// The subprotocol that the server chose among those offered, if it chose one.
+    /// Returns the subprotocol that the server chose among the offered ones, if any.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.head.value(Field::Protocol).map(text)
     }
 
-    /// All headers, in order.
+    /// Returns all headers, in order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         self.head.headers()
     }
 
-    /// The value of the first header of this name, without regard to case.
+    /// Returns the value of the first header with this name, ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers().value(name)

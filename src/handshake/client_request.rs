@@ -1,4 +1,4 @@
-//! [`ClientRequest`]: what a client asks for (RFC 6455 §4.1).
+//! [`ClientRequest`]: a client's request for a WebSocket (RFC 6455 §4.1).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -10,7 +10,7 @@ use crate::http::{
     ArgumentError, Headers, Url, UrlError, is_token, list, push_header, push_line, split_port,
 };
 
-/// What a client asks for.
+/// A client's request for a WebSocket.
 ///
 /// ```
 /// use sansocket::handshake::ClientRequest;
@@ -26,7 +26,7 @@ use crate::http::{
 #[derive(Clone)]
 pub struct ClientRequest {
     pub(super) url: Url,
-    /// `Host`, if it is not that of the URL.
+    /// `Host`, if it differs from the URL.
     pub(super) host: Option<String>,
     /// `a, b`
     pub(super) subprotocols: String,
@@ -34,7 +34,8 @@ pub struct ClientRequest {
 }
 
 impl ClientRequest {
-    /// A request for this URL. A user name and password in it become `Authorization: Basic` (RFC 7617).
+    /// Creates a request for this URL. A user name and password in it become `Authorization: Basic` (RFC
+    /// 7617).
     ///
     /// # Errors
     /// Those of [`Url::parse`].
@@ -42,17 +43,17 @@ impl ClientRequest {
         Url::parse(url).map(Self::from)
     }
 
-    /// Where to connect, and whether with TLS.
+    /// Returns the URL: where to connect, and whether with TLS.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Offers a subprotocol, after those already offered: the favourite comes first.
+    /// Offers a subprotocol, with a lower preference than those already offered.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidSubprotocol`] for what is no token, [`ArgumentError::DuplicateSubprotocol`]:
-    /// "The elements […] MUST all be unique strings" (RFC 6455 §4.1).
+    /// [`ArgumentError::InvalidSubprotocol`] if it is not a token, [`ArgumentError::DuplicateSubprotocol`] if
+    /// it is already offered: "The elements […] MUST all be unique strings" (RFC 6455 §4.1).
     pub fn subprotocol(mut self, subprotocol: &str) -> Result<Self, ArgumentError> {
         if !is_token(subprotocol.as_bytes()) {
             return Err(ArgumentError::InvalidSubprotocol);
@@ -67,8 +68,8 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// Asks for this host in `Host`, with a port if it is not the default one: where to connect still stands in
-    /// the URL. For servers behind an address, a tunnel or a Unix socket.
+    /// Sets `Host` to this host, with a port unless it is the default one. The URL still determines where to
+    /// connect. Use it for servers behind an IP address, a tunnel or a Unix socket.
     ///
     /// # Errors
     /// [`ArgumentError::InvalidHost`].
@@ -78,13 +79,13 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// Adds a header, for example `Origin`, `Cookie` or `User-Agent`. An `Authorization` takes the place of
-    /// the one from the URL.
+    /// Adds a header, for example `Origin`, `Cookie` or `User-Agent`. An `Authorization` replaces the one
+    /// from the URL.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one
-    /// line; [`ArgumentError::ReservedHeader`] for Host (see [`host`](Self::host)), Connection, Upgrade,
-    /// Content-Length, Transfer-Encoding and Sec-WebSocket-*.
+    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] if it is not a valid
+    /// header line. [`ArgumentError::ReservedHeader`] for Host (see [`host`](Self::host)), Connection,
+    /// Upgrade, Content-Length, Transfer-Encoding and Sec-WebSocket-*.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, ArgumentError> {
         push_header(&mut self.lines, name.as_bytes(), value.as_ref())?;
         if name.eq_ignore_ascii_case("Authorization") {
@@ -93,12 +94,12 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// The value of `Host` or `:authority`.
+    /// Returns the value of `Host` or `:authority`.
     pub(super) fn authority(&self) -> String {
         self.host.clone().unwrap_or_else(|| self.url.host_header())
     }
 
-    /// The lines that do not depend on the version of HTTP, and the end of the head.
+    /// Appends the lines that do not depend on the HTTP version, and the end of the head.
     pub(super) fn push_offers(&self, head: &mut Vec<u8>, deflate: Option<&Deflate>) {
         // §4.1-9: "The value of this header field MUST be 13."
         push_line(head, b"Sec-WebSocket-Version", b"13");
@@ -146,7 +147,7 @@ impl TryFrom<&String> for ClientRequest {
     }
 }
 
-/// Without user name, password and the values of headers.
+/// Omits user name, password and header values.
 impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest")
@@ -158,7 +159,7 @@ impl fmt::Debug for ClientRequest {
     }
 }
 
-/// Whether a list of subprotocols has this one.
+/// Returns `true` if a list of subprotocols contains this one.
 pub(super) fn is_offered(subprotocols: &str, subprotocol: &[u8]) -> bool {
     list(subprotocols.as_bytes()).any(|offered| offered == subprotocol)
 }

@@ -1,8 +1,8 @@
 //! Extended CONNECT: a WebSocket on one stream of HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220).
 //!
-//! An HTTP library carries the stream, frames its data and tells the peer that extended CONNECT is
-//! understood. The headers come and go as pairs, the pseudo-headers beside them; the rest is a [`Connection`]
-//! as ever, masks included.
+//! An HTTP library carries the stream, frames its data and announces the support of extended CONNECT to the
+//! peer. Headers are exchanged as pairs, pseudo-headers separately. After that it is an ordinary
+//! [`Connection`], masking included.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -36,9 +36,9 @@ pub struct PseudoHeaders<'a> {
 }
 
 impl PseudoHeaders<'_> {
-    /// Whether this is the extended CONNECT of a WebSocket; not whether it keeps every rule.
+    /// Returns `true` if this is the extended CONNECT of a WebSocket. It does not check the other rules.
     ///
-    /// Otherwise it is an ordinary request, a CONNECT that asks for a tunnel, or an extended CONNECT for another
+    /// Otherwise it is an ordinary request, a CONNECT for a tunnel, or an extended CONNECT for another
     /// protocol.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
@@ -46,7 +46,8 @@ impl PseudoHeaders<'_> {
     }
 }
 
-/// A client asks for a WebSocket by extended CONNECT; everything of [`UpgradeRequest`] but its own answers.
+/// A client's request for a WebSocket by extended CONNECT: everything of [`UpgradeRequest`] except its
+/// answers.
 ///
 /// ```
 /// use sansocket::Config;
@@ -70,14 +71,14 @@ impl PseudoHeaders<'_> {
 pub struct ConnectRequest(UpgradeRequest);
 
 impl ConnectRequest {
-    /// Checks a request whose parts an HTTP library parsed. Its target becomes the absolute URI.
+    /// Checks a request that an HTTP library has parsed. The target becomes the absolute URI.
     ///
-    /// A server that serves pages too asks [`PseudoHeaders::is_websocket`] first.
+    /// A server with other resources checks [`PseudoHeaders::is_websocket`] first.
     ///
     /// # Errors
-    /// The [`Refusal`] to answer with: its status, headers and body. Its error is
-    /// [`OrdinaryRequest`](HandshakeError::OrdinaryRequest) or [`TunnelRequest`](HandshakeError::TunnelRequest)
-    /// for what is no extended CONNECT at all.
+    /// Returns the [`Refusal`] to answer with: its status, headers and body. Its error is
+    /// [`OrdinaryRequest`](HandshakeError::OrdinaryRequest) or
+    /// [`TunnelRequest`](HandshakeError::TunnelRequest) for a request that is not an extended CONNECT.
     pub fn from_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         pseudo: PseudoHeaders<'_>,
         headers: impl IntoIterator<Item = (N, V)>,
@@ -94,7 +95,8 @@ impl ConnectRequest {
         use HandshakeError as E;
         match pseudo {
             PseudoHeaders { protocol: Some(_), .. } => {}
-            // RFC 9113 §8.5, of a tunnel: "The ":scheme" and ":path" pseudo-header fields MUST be omitted."
+            // RFC 9113 §8.5, about a tunnel: "The ":scheme" and ":path" pseudo-header fields MUST be
+            // omitted."
             PseudoHeaders { method: Some("CONNECT"), scheme: None, path: None, .. } => {
                 return Err(E::TunnelRequest);
             }
@@ -103,14 +105,14 @@ impl ConnectRequest {
             }
             _ => {}
         }
-        // RFC 9220 §3: a :protocol that is unknown or not supported is answered with 501.
+        // RFC 9220 §3: an unknown or unsupported :protocol is answered with 501.
         let (Some("CONNECT"), Some(protocol)) = (pseudo.method, pseudo.protocol) else {
             return Err(E::InvalidPseudoHeader);
         };
         if protocol != "websocket" {
             return Err(E::UnsupportedProtocol);
         }
-        // RFC 8441 §4: unlike in other CONNECTs, :scheme and :path are there too.
+        // RFC 8441 §4: unlike other CONNECTs, this one has :scheme and :path.
         let (Some(scheme @ ("https" | "http")), Some(authority), Some(path)) =
             (pseudo.scheme, pseudo.authority, pseudo.path)
         else {
@@ -121,8 +123,7 @@ impl ConnectRequest {
         }
         let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
         let head = HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), headers)?;
-        // RFC 8441 §5: :protocol has taken the place of the key, and HTTP/2 knows no header of one
-        // connection.
+        // RFC 8441 §5: :protocol replaces the key, and HTTP/2 has no connection-specific headers.
         let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];
         if http1.iter().any(|&field| head.count(field) > 0) {
             return Err(E::ForbiddenHeader);
@@ -139,7 +140,7 @@ impl ConnectRequest {
         Ok(Self(UpgradeRequest::new(head, offers, config)))
     }
 
-    /// Opens the connection and gives the answer to the HTTP library that writes it.
+    /// Opens the connection; returns it with the response, which the HTTP library writes.
     #[must_use]
     pub fn accept_parts(self) -> (Accepted, Connection) {
         self.0.accept_connect()
@@ -160,7 +161,7 @@ impl DerefMut for ConnectRequest {
     }
 }
 
-/// A client's extended CONNECT, until the answer is judged.
+/// A client's extended CONNECT, until the response is validated.
 #[must_use]
 pub struct ConnectHandshake {
     url: Url,
@@ -172,7 +173,7 @@ pub struct ConnectHandshake {
 }
 
 impl ConnectHandshake {
-    /// Prepares the request. `random` gives the masking keys of the connection.
+    /// Creates the request. `random` supplies the masking keys of the connection.
     pub fn new(request: ClientRequest, config: Config, random: impl Random + Send + Sync + 'static) -> Self {
         let mut head = b"\n".to_vec();
         request.push_offers(&mut head, config.deflate.as_ref());
@@ -186,7 +187,7 @@ impl ConnectHandshake {
         }
     }
 
-    /// The pseudo-headers to send.
+    /// Returns the pseudo-headers to send.
     #[must_use]
     pub fn pseudo_headers(&self) -> PseudoHeaders<'_> {
         PseudoHeaders {
@@ -199,17 +200,17 @@ impl ConnectHandshake {
         }
     }
 
-    /// The headers to send. Their names have capitals, which HTTP/2 libraries change to small letters
-    /// themselves.
+    /// Returns the headers to send. Their names contain capitals, which HTTP/2 libraries convert to lower
+    /// case.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.head)
     }
 
-    /// Takes the response that the HTTP library received.
+    /// Handles the response that the HTTP library received.
     ///
     /// # Errors
-    /// [`HandshakeError::OtherStatus`] for a status other than 2xx, or the rule that is broken.
+    /// [`HandshakeError::OtherStatus`] for a status other than 2xx, or the error for the rule that is broken.
     pub fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         mut self,
         status: u16,
@@ -226,7 +227,7 @@ impl ConnectHandshake {
     }
 }
 
-/// Without the values of headers, which may be secrets.
+/// Omits header values, which may be secrets.
 impl fmt::Debug for ConnectHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectHandshake")

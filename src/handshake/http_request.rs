@@ -1,4 +1,4 @@
-//! [`HttpRequest`]: a request that has nothing to do with WebSocket.
+//! [`HttpRequest`]: a request unrelated to WebSocket.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -20,57 +20,57 @@ impl HttpRequest {
         Self { head }
     }
 
-    /// The method, in the case it was sent in.
+    /// Returns the method as it was sent; it is case-sensitive.
     #[must_use]
     pub fn method(&self) -> &str {
         self.head.method()
     }
 
-    /// The request target as it was sent.
+    /// Returns the request target as it was sent.
     #[must_use]
     pub fn target(&self) -> &str {
         self.head.target()
     }
 
-    /// The path of the target, without the query, still percent-encoded.
+    /// Returns the path of the target without the query, still percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
         self.head.path()
     }
 
-    /// What follows the first `?` of the target, still percent-encoded.
+    /// Returns the part of the target after the first `?`, still percent-encoded.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.head.query()
     }
 
-    /// The host, with a port if there is one; empty if an HTTP/1.0 request names none. That of an absolute
-    /// target counts more than `Host` (RFC 9112 §3.2.2).
+    /// Returns the host, with a port if there is one; empty if an HTTP/1.0 request has none. The host of an
+    /// absolute target takes precedence over `Host` (RFC 9112 §3.2.2).
     #[must_use]
     pub fn host(&self) -> &str {
         self.head.host()
     }
 
-    /// The version of HTTP, (1, 0) or (1, 1).
+    /// Returns the HTTP version, (1, 0) or (1, 1).
     #[must_use]
     pub fn version(&self) -> (u8, u8) {
         (1, self.head.start.minor)
     }
 
-    /// All headers, in order.
+    /// Returns all headers, in order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         self.head.headers()
     }
 
-    /// The value of the first header of this name, without regard to case.
+    /// Returns the value of the first header with this name, ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers().value(name)
     }
 
-    /// All of the request, to be handed on to an HTTP server. The body is still to be read: it begins with what
-    /// is left of the input.
+    /// Converts into parts, to pass the complete request to an HTTP server. Its body is not read yet: it
+    /// begins with the rest of the input.
     #[must_use]
     pub fn into_parts(self) -> HttpRequestParts {
         let headers = self.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -83,31 +83,31 @@ impl HttpRequest {
         }
     }
 
-    /// The bytes of the response, without its body if the method is HEAD. After them the transport is to be
-    /// ended, as after a [`Refusal::response`](super::Refusal::response).
+    /// Returns the bytes of the response, without its body if the method is HEAD. End the transport after
+    /// them, as after a [`Refusal::response`](super::Refusal::response).
     #[must_use]
     pub fn respond(self, response: &Response) -> Vec<u8> {
         encode_for(self.method(), response)
     }
 }
 
-/// An ordinary HTTP request in its parts; see [`HttpRequest::into_parts`].
+/// The parts of an ordinary HTTP request; see [`HttpRequest::into_parts`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpRequestParts {
-    /// The method, in the case it was sent in.
+    /// The method as it was sent; it is case-sensitive.
     pub method: String,
     /// The request target as it was sent.
     pub target: String,
-    /// The version of HTTP, (1, 0) or (1, 1).
+    /// The HTTP version, (1, 0) or (1, 1).
     pub version: (u8, u8),
-    /// All headers in order, the values without the whitespace around them.
+    /// All headers in order, the values without surrounding whitespace.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The head as it was sent, from the request line to the blank line: for a server that parses it itself.
+    /// The head as it was sent, from the request line to the blank line, for a server that parses it itself.
     pub head: Vec<u8>,
 }
 
-/// Without the values of headers, which may be secrets.
+/// Omits header values, which may be secrets.
 impl fmt::Debug for HttpRequestParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();

@@ -1,4 +1,5 @@
-//! Requests and responses of the `http` crate (feature `http`), for hyper, axum and all else that speaks it.
+//! Requests and responses of the `http` crate (feature `http`), for hyper, axum and all other users of that
+//! crate.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -37,20 +38,20 @@ impl UpgradeRequest {
     /// let (parts, _) = request.into_parts();
     /// let upgrade = UpgradeRequest::from_http(&parts, Config::default()).unwrap();
     /// let (accepted, connection) = upgrade.accept_parts();
-    /// assert_eq!(accepted.to_http().status(), 101); // give it the library's empty body with `map`
+    /// assert_eq!(accepted.to_http().status(), 101); // add the library's empty body with `map`
     /// # drop(connection);
     /// # Ok::<(), http::Error>(())
     /// ```
     ///
     /// # Errors
-    /// The [`Refusal`] to answer with: [`Refusal::to_http`].
+    /// Returns the [`Refusal`] to answer with: [`Refusal::to_http`].
     pub fn from_http(parts: &request::Parts, config: Config) -> Result<Self, Refusal> {
         let version = match parts.version {
             Version::HTTP_11 => "1.1",
             Version::HTTP_10 => "1.0",
             _ => return Err(Refusal::new(HandshakeError::UnsupportedHttpVersion)),
         };
-        // With its scheme and authority, if it has them: they are checked, and count more than `Host`.
+        // With scheme and authority, if present: they are checked, and take precedence over `Host`.
         let line = format!("{} {} HTTP/{version}", parts.method, parts.uri);
         Self::from_line(&line, &parts.headers, config)
     }
@@ -58,7 +59,7 @@ impl UpgradeRequest {
 
 /// Feature `http`.
 impl Accepted {
-    /// The answer as a response of the `http` crate.
+    /// Returns the response as a type of the `http` crate.
     #[must_use]
     pub fn to_http(&self) -> Response<()> {
         response(self.status(), self.headers(), ())
@@ -67,8 +68,8 @@ impl Accepted {
 
 /// Feature `http`.
 impl Refusal {
-    /// The answer as a response of the `http` crate. The length and the end of the connection are left to the
-    /// library.
+    /// Returns the response as a type of the `http` crate. The library adds the length, and ends the
+    /// connection.
     #[must_use]
     pub fn to_http(&self) -> Response<Vec<u8>> {
         let body = self.body().to_owned();
@@ -87,11 +88,12 @@ impl Refusal {
 
 /// Feature `http`.
 impl ClientHandshake {
-    /// The request as one of the `http` crate, for an HTTP library that is connected to the host already.
+    /// Returns the request as a type of the `http` crate, for an HTTP library that is already connected to
+    /// the host.
     #[must_use]
     pub fn to_http(&self) -> Request<()> {
         let mut request = Request::new(());
-        // What a URL's resource holds was checked when it was parsed.
+        // The resource of a URL was checked when it was parsed.
         if let Ok(uri) = self.target().parse() {
             *request.uri_mut() = uri;
         }
@@ -99,10 +101,10 @@ impl ClientHandshake {
         request
     }
 
-    /// Takes the head of the response that the library received; see [`recv_parts`](Self::recv_parts).
+    /// Handles the head of the response that the library received; see [`recv_parts`](Self::recv_parts).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`recv_parts`](Self::recv_parts).
     pub fn recv_http(self, parts: &response::Parts) -> Result<(Connection, Established), HandshakeError> {
         self.recv_parts(parts.status.as_u16(), &parts.headers)
     }
@@ -110,8 +112,8 @@ impl ClientHandshake {
 
 /// Feature `http`.
 impl HttpRequest {
-    /// The head as one of the `http` crate, to be handed on to an HTTP library. `None` if its target is no URI
-    /// for that crate. The body is still to be read: it begins with what is left of the input.
+    /// Returns the head as a type of the `http` crate, to pass to an HTTP library; `None` if its target is
+    /// not a URI in that crate. The body is not read yet: it begins with the rest of the input.
     #[must_use]
     pub fn to_http(&self) -> Option<Request<()>> {
         let mut request = Request::new(());
@@ -126,7 +128,7 @@ impl HttpRequest {
 /// Feature `http`.
 impl ConnectRequest {
     /// Checks the head of an extended CONNECT that an HTTP/2 or HTTP/3 library received. `protocol` is its
-    /// `:protocol`, which libraries keep among the request's extensions, each in a type of its own.
+    /// `:protocol`, which each library stores in the request's extensions with a type of its own.
     ///
     /// ```
     /// use sansocket::Config;
@@ -143,7 +145,7 @@ impl ConnectRequest {
     /// ```
     ///
     /// # Errors
-    /// As for [`from_parts`](Self::from_parts); answer with [`Refusal::to_http`].
+    /// Those of [`from_parts`](Self::from_parts); answer with [`Refusal::to_http`].
     pub fn from_http(
         parts: &request::Parts,
         protocol: Option<&str>,
@@ -162,15 +164,15 @@ impl ConnectRequest {
 
 /// Feature `http`.
 impl ConnectHandshake {
-    /// The request as one of the `http` crate. An HTTP/2 or HTTP/3 library wants its `:protocol`, which is
-    /// `websocket`, among the request's extensions, in a type of its own.
+    /// Returns the request as a type of the `http` crate. An HTTP/2 or HTTP/3 library expects the
+    /// `:protocol`, which is `websocket`, in the request's extensions with a type of its own.
     #[must_use]
     pub fn to_http(&self) -> Request<()> {
         let pseudo = self.pseudo_headers();
         let mut request = Request::new(());
         *request.method_mut() = Method::CONNECT;
         *request.version_mut() = Version::HTTP_2;
-        // What a URL holds was checked when it was parsed.
+        // The parts of a URL were checked when it was parsed.
         if let (Some(scheme), Some(authority), Some(path)) = (pseudo.scheme, pseudo.authority, pseudo.path)
             && let Ok(uri) = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
         {
@@ -180,10 +182,10 @@ impl ConnectHandshake {
         request
     }
 
-    /// Takes the head of the response that the library received; see [`recv_parts`](Self::recv_parts).
+    /// Handles the head of the response that the library received; see [`recv_parts`](Self::recv_parts).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`recv_parts`](Self::recv_parts).
     pub fn recv_http(self, parts: &response::Parts) -> Result<(Connection, Established), HandshakeError> {
         self.recv_parts(parts.status.as_u16(), &parts.headers)
     }
@@ -207,10 +209,10 @@ impl TryFrom<&Uri> for ClientRequest {
     }
 }
 
-/// Feature `http`. A `Host` becomes [`host`](ClientRequest::host), and `Sec-WebSocket-Protocol` the
-/// [subprotocols](ClientRequest::subprotocol). What the handshake writes itself may be there and is left out:
-/// `Connection: Upgrade`, `Upgrade: websocket`, `Sec-WebSocket-Version: 13` and any `Sec-WebSocket-Key`, since
-/// the nonce has to be fresh.
+/// Feature `http`. `Host` becomes [`host`](ClientRequest::host), and `Sec-WebSocket-Protocol` becomes the
+/// [subprotocols](ClientRequest::subprotocol). The headers that the handshake writes itself are allowed and
+/// ignored: `Connection: Upgrade`, `Upgrade: websocket`, `Sec-WebSocket-Version: 13` and any
+/// `Sec-WebSocket-Key`, because the nonce must be fresh.
 impl TryFrom<Request<()>> for ClientRequest {
     type Error = RequestError;
 
@@ -238,13 +240,13 @@ impl TryFrom<Request<()>> for ClientRequest {
     }
 }
 
-/// A request of the `http` crate that asks for no WebSocket (feature `http`).
+/// The error for a request of the `http` crate that cannot open a WebSocket (feature `http`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestError {
     /// Its URI is not a WebSocket URL.
     Url(UrlError),
-    /// Its method, or one of its headers, cannot be sent.
+    /// Its method or one of its headers cannot be sent.
     Argument(ArgumentError),
 }
 
@@ -278,7 +280,7 @@ fn response<B>(status: u16, headers: Headers<'_>, body: B) -> Response<B> {
     response
 }
 
-/// Both sides have checked that names are tokens and values hold no control characters: none is left out.
+/// Both roles have checked that names are tokens and values have no control characters: none is omitted.
 fn map(headers: Headers<'_>) -> HeaderMap {
     headers
         .filter_map(|(name, value)| {

@@ -2,8 +2,8 @@
 //!
 //! # Server
 //!
-//! [`ServerHandshake`] takes bytes until the request is whole. What follows the head stays in the
-//! [`Input`](crate::Input): it belongs to the connection.
+//! [`ServerHandshake`] consumes bytes until the request is complete. Bytes after the head stay in the
+//! [`Input`](crate::Input): they belong to the connection.
 //!
 #![cfg_attr(feature = "alloc", doc = "```")]
 #![cfg_attr(not(feature = "alloc"), doc = "```ignore")]
@@ -26,16 +26,16 @@
 //!         assert_eq!(request.path(), "/chat");
 //!         request.choose_supported(&["superchat"]);
 //!         let mut connection = request.accept();
-//!         assert!(connection.output().starts_with(b"HTTP/1.1 101 ")); // write it, then go on with `input`
+//!         assert!(connection.output().starts_with(b"HTTP/1.1 101 ")); // write it, continue with `input`
 //!     }
 //!     ServerProgress::Http(_request) => { /* serve a page with `respond` */ }
 //!     ServerProgress::Refused(_refusal) => { /* write `response`, end the transport */ }
 //! }
 //! ```
 //!
-//! A request that does not get whole in time is refused as well: [`ServerHandshake::timed_out`].
+//! A request that is not complete in time is refused with [`ServerHandshake::timed_out`].
 //!
-//! Before accepting, a server that trusts cookies asks its [`OriginPolicy`].
+//! A server that authenticates by cookies must check its [`OriginPolicy`] before it accepts.
 //!
 //! # Client
 //!
@@ -46,7 +46,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let request = ClientRequest::new("ws://server.example.com/chat")?.subprotocol("chat")?;
-//! // For real, `OsRandom`.
+//! // In a real program, use `OsRandom`.
 //! let random = |bytes: &mut [u8]| bytes.copy_from_slice(&b"the sample nonce"[..bytes.len()]);
 //! let mut handshake = ClientHandshake::new(request, Config::default(), random);
 //! let written = handshake.output().len(); // write it to the host and port of the URL
@@ -69,14 +69,19 @@
 //! # }
 //! ```
 //!
-//! A refusal may be a redirect: [`Redirects`] says where to, if it is to be followed. The way through a proxy is a
-//! [`ProxyHandshake`] or a [`Socks5Handshake`], before TLS and before this one.
+//! A refusal may be a redirect: [`Redirects`] returns the request that follows it, if allowed. A
+//! [`ProxyHandshake`] or a [`Socks5Handshake`] opens the tunnel through a proxy, before TLS and before this
+//! handshake.
 //!
 //! # Inside other HTTP libraries
 //!
-//! When somebody else reads and writes HTTP, the same checks work on name-value pairs:
-//! [`UpgradeRequest::from_parts`] and [`UpgradeRequest::accept_parts`], [`ClientHandshake::headers`] and
-//! [`ClientHandshake::recv_parts`], and with the feature `http` on the types of that crate; for HTTP/2 and HTTP/3 [`ConnectRequest`] and [`ConnectHandshake`].
+//! If other code reads and writes HTTP, the same checks work on name-value pairs:
+//!
+//! * HTTP/1.1: [`UpgradeRequest::from_parts`] and [`UpgradeRequest::accept_parts`],
+//!   [`ClientHandshake::headers`] and [`ClientHandshake::recv_parts`];
+//! * HTTP/2 and HTTP/3: [`ConnectRequest`] and [`ConnectHandshake`].
+//!
+//! With the feature `http`, they also work on the types of that crate.
 
 mod accept_key;
 #[cfg(feature = "alloc")]
@@ -146,7 +151,7 @@ pub use crate::http::{ArgumentError, Extension, HandshakeError, Headers, Respons
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub use http_types::RequestError;
 
-/// The limits of a peer's head.
+/// Returns the limits for a peer's head.
 #[cfg(feature = "alloc")]
 fn head_limits(config: &crate::Config) -> crate::http::Limits {
     crate::http::Limits { max_head: config.max_head, max_headers: config.max_headers }

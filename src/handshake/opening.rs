@@ -17,23 +17,23 @@ use crate::deflate::{Deflate, Params};
 use crate::http::{Extensions, Field, HandshakeError, Head, StatusLine, push_line};
 use crate::{Config, Connection, Input};
 
-/// The compression that both ends have agreed on.
+/// The compression that both sides agreed on.
 pub(crate) type Agreed = (Deflate, Params);
 
-/// What judges the answer to one request. `recv` it until something else than [`Opened::Incomplete`] comes.
+/// Validates the response to one request. Call `recv` until it returns anything but [`Opened::Incomplete`].
 pub(crate) struct Opening {
-    /// What the server must answer to our key.
+    /// The accept key that the server must return.
     accept: [u8; 28],
     offer: Offer,
     answer: AnswerReader,
 }
 
-/// What has come of the received bytes.
+/// The result of [`Opening::recv`].
 #[derive(Debug)]
 pub(crate) enum Opened {
-    /// All bytes are taken, more are needed.
+    /// All bytes are consumed, more are needed.
     Incomplete,
-    /// The connection is open, with this compression. What is left of the input are its first frames.
+    /// The connection is open, with this compression. The rest of the input is its first frames.
     Open(Option<Agreed>, Established),
     /// The server answered in HTTP.
     Refused(RefusedResponse),
@@ -42,14 +42,14 @@ pub(crate) enum Opened {
 }
 
 impl Opening {
-    /// The bytes of the request, and what judges the answer to it. §4.1-7: "The nonce MUST be selected
-    /// randomly for each connection."
+    /// Returns the bytes of the request, and the validator of the response. §4.1-7: "The nonce MUST be
+    /// selected randomly for each connection."
     pub(crate) fn new(request: &ClientRequest, nonce: [u8; 16], config: &Config) -> (Vec<u8>, Self) {
         let (output, accept) = encode_request(request, nonce, config.deflate.as_ref());
         (output, Self { accept, offer: Offer::new(request, config), answer: AnswerReader::new(config) })
     }
 
-    /// Takes received bytes.
+    /// Handles received bytes.
     pub(crate) fn recv(&mut self, input: &mut Input<'_>) -> Opened {
         match self.answer.recv(input, |code| code == 101) {
             Ok(None) => Opened::Incomplete,
@@ -64,7 +64,7 @@ impl Opening {
         }
     }
 
-    /// Takes a response that an HTTP library received and parsed.
+    /// Handles a response that an HTTP library received and parsed.
     pub(super) fn recv_parts<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         mut self,
         status: u16,
@@ -77,7 +77,8 @@ impl Opening {
         self.open(head)
     }
 
-    /// No more is waited for: the refusal, with as much of its body as has arrived, if its head is complete.
+    /// Stops waiting. Returns the refusal, with the part of its body that has arrived, if its head is
+    /// complete.
     pub(crate) fn give_up(&mut self) -> Option<RefusedResponse> {
         self.answer.give_up()
     }
@@ -89,14 +90,14 @@ impl Opening {
     }
 }
 
-/// Without the accept key, which only the server is to know.
+/// Omits the accept key, which must be unknown to anyone but the server.
 impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opening").field("answer", &self.answer).finish_non_exhaustive()
     }
 }
 
-/// What was offered, whatever the version of HTTP, and what of it a server may choose.
+/// The offers, for any HTTP version, from which a server may choose.
 #[derive(Debug)]
 pub(super) struct Offer {
     /// `a, b`
@@ -109,7 +110,7 @@ impl Offer {
         Self { subprotocols: request.subprotocols.clone(), deflate: config.deflate }
     }
 
-    /// What the server has chosen; the compression that was agreed on.
+    /// Checks the server's choice; returns the compression that was agreed on.
     pub(super) fn check(&self, head: &Head<StatusLine>) -> Result<Option<Agreed>, HandshakeError> {
         // 5: "this header field indicates the use of an extension that was not present in the client's
         // handshake"
@@ -131,7 +132,7 @@ impl Offer {
     }
 }
 
-/// The connection with what was agreed on.
+/// Adds the compression that was agreed on to the connection.
 pub(super) fn compressing(connection: Connection, agreed: Option<Agreed>) -> Connection {
     match agreed {
         Some((deflate, params)) => connection.with_deflate(&deflate, &params),
@@ -139,14 +140,14 @@ pub(super) fn compressing(connection: Connection, agreed: Option<Agreed>) -> Con
     }
 }
 
-/// The bytes of a request, and the accept key that the server must answer with.
+/// Encodes a request; returns its bytes, and the accept key that the server must return.
 fn encode_request(
     request: &ClientRequest,
     nonce: [u8; 16],
     deflate: Option<&Deflate>,
 ) -> (Vec<u8>, [u8; 28]) {
     let mut key = [0; 24];
-    // 16 bytes are always 24 characters: it cannot fail.
+    // 16 bytes are always 24 characters, so this cannot fail.
     let _ = STANDARD.encode_slice(nonce, &mut key);
     let mut output =
         format!("GET {} HTTP/1.1\r\nHost: {}\r\n", request.url().resource(), request.authority())
@@ -158,7 +159,7 @@ fn encode_request(
     (output, accept_key(&key))
 }
 
-/// "The client MUST validate the server's response as follows" (§4.1). A body that the head announces is
+/// "The client MUST validate the server's response as follows" (§4.1). A body announced by the head is
 /// ignored: a 101 has none.
 fn check_upgrade(head: &Head<StatusLine>, accept: &[u8]) -> Result<(), HandshakeError> {
     use HandshakeError as E;

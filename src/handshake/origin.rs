@@ -10,10 +10,10 @@ use crate::http::{ArgumentError, is_same_host, split_port};
 
 /// Which web pages may connect.
 ///
-/// A browser lets any page open a WebSocket to any server, and sends the user's cookies along. A server that
-/// trusts cookies must therefore look at `Origin`, or every page that the user visits can act in the user's
-/// name (cross-site WebSocket hijacking, RFC 6455 §10.2). Programs that are no browsers may send any origin
-/// or none: this is no protection against them.
+/// A browser lets any page open a WebSocket to any server, and includes the user's cookies. A server that
+/// authenticates by cookies must therefore check `Origin`. Otherwise any page that the user visits can act in
+/// the user's name (cross-site WebSocket hijacking, RFC 6455 §10.2). Programs other than browsers can send
+/// any origin or none: this policy does not protect against them.
 ///
 /// The default is [`same_origin`](Self::same_origin).
 ///
@@ -38,21 +38,21 @@ pub struct OriginPolicy {
 }
 
 impl OriginPolicy {
-    /// Only pages that come from the host and port which the request goes to.
+    /// Allows only pages from the host and port that the request is sent to.
     ///
-    /// The schemes are not compared, since TLS may end before this server; a `Host` without port means the
-    /// default port of the origin's scheme.
+    /// Schemes are not compared, because TLS may end in front of this server. A `Host` without a port means
+    /// the default port of the origin's scheme.
     #[must_use]
     pub fn same_origin() -> Self {
         Self::default()
     }
 
-    /// Only pages of these origins, each as a browser writes it: `https://example.com`,
-    /// `http://localhost:8080`. Case does not matter.
+    /// Allows only pages of these origins, in the form that browsers send: `https://example.com`,
+    /// `http://localhost:8080`. Case is ignored.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidOrigin`] for what no browser sends, and which would therefore match nothing: a
-    /// host without scheme, a path (`https://example.com/`), the default port, a wildcard.
+    /// [`ArgumentError::InvalidOrigin`] for a value that no browser sends, and which would never match: a
+    /// host without a scheme, a path (`https://example.com/`), the default port, a wildcard.
     pub fn allow<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Result<Self, ArgumentError> {
         let listed = |origin: O| match origin.as_ref() {
             origin if is_origin(origin) => Ok(origin.to_owned()),
@@ -62,22 +62,23 @@ impl OriginPolicy {
         Ok(Self { rule: Rule::Listed(origins), required: false })
     }
 
-    /// Every page: for servers that trust no cookie, no client certificate and no network address.
+    /// Allows every page. Use it only on servers that do not authenticate by cookies, client certificates or
+    /// network addresses.
     #[must_use]
     pub fn any() -> Self {
         Self { rule: Rule::Any, required: false }
     }
 
-    /// Refuses requests without `Origin` too.
+    /// Also refuses requests without `Origin`.
     ///
-    /// They pass otherwise: "A connection attempt lacking this header field SHOULD NOT be interpreted as
-    /// coming from a browser client" (RFC 6455 §4.2.1).
+    /// By default they are allowed: "A connection attempt lacking this header field SHOULD NOT be interpreted
+    /// as coming from a browser client" (RFC 6455 §4.2.1).
     #[must_use]
     pub fn require_origin(self) -> Self {
         Self { required: true, ..self }
     }
 
-    /// Whether the request may become a connection; if not, RFC 6455 §4.2.2 wants a 403.
+    /// Returns `true` if the request may be accepted; otherwise RFC 6455 §4.2.2 requires a 403.
     #[must_use]
     pub fn check(&self, request: &UpgradeRequest) -> bool {
         let Some(origin) = request.origin() else {
@@ -101,8 +102,9 @@ enum Rule {
     Any,
 }
 
-/// Whether a browser may write this origin. RFC 6454 §6.2: it is `null`, or `scheme "://" host [ ":" port ]`,
-/// where the port is left out "if the port part of the origin triple is […] the default port for the protocol".
+/// Returns `true` if a browser may send this origin. RFC 6454 §6.2: it is `null`, or `scheme "://" host [ ":"
+/// port ]`, where the port is omitted "if the port part of the origin triple is […] the default port for the
+/// protocol".
 fn is_origin(origin: &str) -> bool {
     if origin == "null" {
         return true;
@@ -115,7 +117,7 @@ fn is_origin(origin: &str) -> bool {
     };
     let is = |name| scheme.eq_ignore_ascii_case(name);
     let default = if is("https") { Some(443) } else { is("http").then_some(80) };
-    // Extensions of browsers have schemes of their own; a page is never ws.
+    // Browser extensions have schemes of their own; the origin of a page is never ws.
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         && !is("ws")
@@ -127,7 +129,7 @@ fn is_origin(origin: &str) -> bool {
     is_scheme && port_is_written && !host.contains(['*', '%'])
 }
 
-/// The same form, compared with a host.
+/// Returns `true` if the origin has this host, in the same form.
 fn is_same(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;

@@ -1,4 +1,4 @@
-//! [`Proxy`], and [`ProxyHandshake`]: a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
+//! [`Proxy`], and [`ProxyHandshake`] for a tunnel through an HTTP proxy (RFC 9110 §9.3.6).
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -12,7 +12,7 @@ use super::tunnel::Tunnel;
 use crate::http::{HandshakeError, Url, UrlError, basic, push_line, split_port, user_and_password};
 use crate::{Config, Input};
 
-/// A proxy: where it is, how to speak to it, and the credentials for it.
+/// A proxy: its address, its protocol, and the credentials for it.
 ///
 /// ```
 /// use sansocket::handshake::{Proxy, ProxyProtocol};
@@ -23,14 +23,14 @@ use crate::{Config, Input};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     protocol: ProxyProtocol,
-    /// An IPv6 address has its brackets.
+    /// With brackets for an IPv6 address.
     host: String,
     port: u16,
-    /// What gives the credentials in the proxy's protocol: the value of a header, or a message of RFC 1929.
+    /// The credentials in the proxy's protocol: a header value, or a message of RFC 1929.
     authentication: Option<Vec<u8>>,
 }
 
-/// How to speak to a [`Proxy`].
+/// The protocol of a [`Proxy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProxyProtocol {
@@ -43,7 +43,7 @@ pub enum ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    /// The scheme of a URL, in lower case, and the default port.
+    /// Returns the scheme in lower case, and the default port.
     const fn facts(self) -> (&'static str, u16) {
         match self {
             Self::Http => ("http", 80),
@@ -52,7 +52,7 @@ impl ProxyProtocol {
         }
     }
 
-    /// What gives the credentials.
+    /// Encodes the credentials.
     fn authentication(self, user_info: &str) -> Result<Vec<u8>, UrlError> {
         match self {
             Self::Http | Self::Https => basic(user_info).map(String::into_bytes),
@@ -65,8 +65,8 @@ impl ProxyProtocol {
 }
 
 impl Proxy {
-    /// Parses `scheme://[user:password@]host[:port]`. The schemes are `http` (port 80 by default), `https` (443),
-    /// and `socks5` (1080) with `socks5h` for the same: the proxy resolves the server's name.
+    /// Parses `scheme://[user:password@]host[:port]`. The schemes are `http` (default port 80), `https`
+    /// (443), and `socks5` or, equivalently, `socks5h` (1080). The proxy resolves the server's name.
     ///
     /// # Errors
     /// [`UrlError`], as for [`Url::parse`].
@@ -84,7 +84,7 @@ impl Proxy {
         if rest.contains('#') {
             return Err(UrlError::Fragment);
         }
-        // A path has no meaning here.
+        // The path is ignored.
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let (authentication, authority) = match authority.split_once('@') {
             Some((user_info, authority)) => (Some(protocol.authentication(user_info)?), authority),
@@ -95,40 +95,41 @@ impl Proxy {
         Ok(Self { protocol, host: host.to_owned(), port, authentication })
     }
 
-    /// How to speak to it.
+    /// Returns the protocol of the proxy.
     #[must_use]
     pub const fn protocol(&self) -> ProxyProtocol {
         self.protocol
     }
 
-    /// The host to connect to, an IPv6 address without brackets.
+    /// Returns the host to connect to; an IPv6 address has no brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The port to connect to.
+    /// Returns the port to connect to.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// What gives the credentials in this protocol, if it is the proxy's.
+    /// Returns the credentials if this is the proxy's protocol.
     pub(super) fn authentication(&self, protocol: ProxyProtocol) -> Option<&[u8]> {
         self.authentication.as_deref().filter(|_| self.protocol == protocol)
     }
 }
 
-/// Without user name and password.
+/// Omits user name and password.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Proxy({}://{}:{})", self.protocol.facts().0, self.host, self.port)
     }
 }
 
-/// The way through an HTTP proxy, until the tunnel to the server is open. For `wss` TLS comes next, inside the tunnel.
+/// The handshake with an HTTP proxy, until the tunnel to the server is open. For `wss`, TLS comes next,
+/// inside the tunnel.
 ///
-/// Write all of [`output`](Self::output) to the proxy, then give what is received to [`recv`](Self::recv).
+/// Write all of [`output`](Self::output) to the proxy, then pass received bytes to [`recv`](Self::recv).
 ///
 /// ```
 /// use sansocket::handshake::{Proxy, ProxyHandshake, ProxyProgress, Url};
@@ -148,9 +149,9 @@ pub struct ProxyHandshake {
 }
 
 impl ProxyHandshake {
-    /// Asks `proxy`, of the protocol [`Http`](ProxyProtocol::Http) or [`Https`](ProxyProtocol::Https), for a tunnel
-    /// to the host and port of `url`. The limits of the answer's head are those of
-    /// `config`.
+    /// Creates a request to `proxy`, of the protocol [`Http`](ProxyProtocol::Http) or
+    /// [`Https`](ProxyProtocol::Https), for a tunnel to the host and port of `url`. `config` limits the head
+    /// of the response.
     pub fn new(proxy: &Proxy, url: &Url, config: Config) -> Self {
         let target = url.authority();
         // RFC 9110 §7.2: "a user agent MUST generate a Host header field in a request".
@@ -164,18 +165,18 @@ impl ProxyHandshake {
         Self { output, written: 0, answer: AnswerReader::new(&config) }
     }
 
-    /// What is still to be written.
+    /// Returns the bytes that are not written yet.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.get(self.written..).unwrap_or_default()
     }
 
-    /// The first `n` bytes of the output were written.
+    /// Records that the first `n` bytes of the output were written.
     pub fn output_written(&mut self, n: usize) {
         self.written = self.written.saturating_add(n).min(self.output.len());
     }
 
-    /// Takes received bytes.
+    /// Handles received bytes.
     pub fn recv(mut self, input: &mut Input<'_>) -> ProxyProgress {
         match self.recv_mut(input) {
             Tunnel::Incomplete => ProxyProgress::Incomplete(self),
@@ -185,7 +186,7 @@ impl ProxyHandshake {
         }
     }
 
-    /// The same by reference.
+    /// Like [`recv`](Self::recv), by reference.
     pub(super) fn recv_mut(&mut self, input: &mut Input<'_>) -> Tunnel<HandshakeError> {
         // "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch to
         // tunnel mode immediately after the response header section"; "A client MUST ignore any Content-Length
@@ -198,49 +199,51 @@ impl ProxyHandshake {
         }
     }
 
-    /// The stream ended. The refusal, with as much of its body as has arrived, if its head is complete.
+    /// Handles the end of the stream. Returns the refusal, with the part of its body that has arrived, if its
+    /// head is complete.
     ///
     /// # Errors
-    /// [`HandshakeError::Truncated`] if it is not.
+    /// [`HandshakeError::Truncated`] if the head is incomplete.
     pub fn recv_eof(mut self) -> Result<RefusedResponse, HandshakeError> {
         self.give_up().ok_or(HandshakeError::Truncated)
     }
 
-    /// The caller waits no longer. The refusal, with as much of its body as has arrived, if its head is
-    /// complete.
+    /// Stops waiting, after a deadline of the caller. Returns the refusal, with the part of its body that has
+    /// arrived, if its head is complete.
     ///
     /// # Errors
-    /// [`HandshakeError::TimedOut`] if it is not.
+    /// [`HandshakeError::TimedOut`] if the head is incomplete.
     pub fn timed_out(mut self) -> Result<RefusedResponse, HandshakeError> {
         self.give_up().ok_or(HandshakeError::TimedOut)
     }
 
-    /// No more is waited for: the refusal, with as much of its body as has arrived, if its head is complete.
+    /// Stops waiting. Returns the refusal, with the part of its body that has arrived, if its head is
+    /// complete.
     pub(super) fn give_up(&mut self) -> Option<RefusedResponse> {
         self.answer.give_up()
     }
 }
 
-/// Without the output, which may hold a password.
+/// Omits the output, which may contain a password.
 impl fmt::Debug for ProxyHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyHandshake").field("answer", &self.answer).finish_non_exhaustive()
     }
 }
 
-/// What has come of the received bytes.
+/// The result of [`ProxyHandshake::recv`].
 #[derive(Debug)]
 #[must_use]
 pub enum ProxyProgress {
-    /// The answer is not whole yet: all bytes are taken, read more.
+    /// The response is incomplete: all bytes are consumed, read more.
     Incomplete(ProxyHandshake),
-    /// The tunnel is open, and what follows belongs to it. In TLS and in a WebSocket the client speaks first:
-    /// bytes that are in the input already are not the server's.
+    /// The tunnel is open, and the following bytes belong to it. In TLS and in a WebSocket the client speaks
+    /// first, so bytes already in the input are not the server's.
     Open,
-    /// The proxy opens no tunnel: it asks for credentials (407), or reports an error. Whatever this says, it
-    /// is not the server that says it: a redirect is not to be followed.
+    /// The proxy refuses the tunnel: it requests credentials (407), or reports an error. The response is the
+    /// proxy's, not the server's, so never follow a redirect in it.
     Refused(RefusedResponse),
-    /// The proxy's answer breaks a rule: close the transport.
+    /// The proxy's response breaks a rule: close the transport.
     Failed(HandshakeError),
 }
 
@@ -314,7 +317,7 @@ mod tests {
         assert!(handshake.output().ends_with(b"\r\nHost: h:80\r\n\r\n"));
     }
 
-    /// What an answer leads to when it arrives in pieces, and what is left of the last one.
+    /// Returns the result of a response that arrives in pieces, and the rest of its last piece.
     fn answered(answer: &[u8], piece: usize) -> (ProxyProgress, Vec<u8>) {
         let (proxy, url) = (Proxy::parse("http://p").unwrap(), Url::parse("ws://h").unwrap());
         let mut handshake = ProxyHandshake::new(&proxy, &url, Config::default().max_head(200).max_headers(4));
@@ -337,7 +340,7 @@ mod tests {
         use HandshakeError as E;
         let long = [b"HTTP/1.1 200 OK\r\nX: ", &[b'x'; 200][..], b"\r\n\r\n"].concat();
         let endless = b"HTTP/1.1 100 \r\n\r\n".repeat(9);
-        // 0: open, else the status of the refusal
+        // expected: 0 for an open tunnel, else the status of the refusal
         let cases: [(&[u8], Result<u16, E>); 20] = [
             (b"HTTP/1.1 200 OK\r\n\r\n", Ok(0)),
             (b"HTTP/1.0 200 Connection established\r\n\r\n", Ok(0)),

@@ -1,4 +1,4 @@
-//! [`Proxy::from_vars`]: the proxy that the environment names.
+//! [`Proxy::from_vars`]: the proxy configured in the environment.
 
 use alloc::string::String;
 use core::error::Error;
@@ -9,10 +9,11 @@ use super::proxy::Proxy;
 use crate::http::{Url, UrlError};
 
 impl Proxy {
-    /// The proxy that environment variables name for `url`; `None` if there is none, or if `url` is excepted. `var`
-    /// gives the value of a variable. `Proxy::from_env` asks the environment itself.
+    /// Returns the proxy that environment variables configure for `url`; `None` if there is none, or if `url`
+    /// is an exception. `var` returns the value of a variable. `Proxy::from_env` reads the environment
+    /// itself.
     ///
-    /// The rules are those of curl, extended. The first of these variables that is not empty counts:
+    /// The rules extend those of curl. The first non-empty variable of these is used:
     ///
     /// | | variables |
     /// |---|---|
@@ -20,18 +21,19 @@ impl Proxy {
     /// | `wss` | `wss_proxy`, `WSS_PROXY`, `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` |
     /// | exceptions | `no_proxy`, `NO_PROXY` |
     ///
-    /// A proxy without a scheme is an HTTP proxy. `HTTP_PROXY` does not count where `REQUEST_METHOD` is set: in a CGI
-    /// program it is the header `Proxy` of a request, which is for anybody to choose.
+    /// A proxy without a scheme is an HTTP proxy. `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: in a
+    /// CGI program it holds the request header `Proxy`, which any client can choose.
     ///
     /// Exceptions are separated by commas or spaces, and each is one of:
     ///
     /// - `*`: every host;
-    /// - a domain, as `example.com`, `.example.com` or `*.example.com`: it and all below it;
-    /// - an address, as `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`;
-    /// - a network, as `192.0.2.0/24` or `2001:db8::/32`, for URLs with an address: names are not looked up;
-    /// - a domain or an address with a port, as `example.com:8080` or `[::1]:80`: at that port alone.
+    /// - a domain, such as `example.com`, `.example.com` or `*.example.com`: the domain and its subdomains;
+    /// - an address, such as `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`;
+    /// - a network, such as `192.0.2.0/24` or `2001:db8::/32`, for URLs with an address: names are not
+    ///   resolved;
+    /// - a domain or an address with a port, such as `example.com:8080` or `[::1]:80`: only at that port.
     ///
-    /// Anything else there excepts nothing.
+    /// Invalid entries are ignored.
     ///
     /// ```
     /// use sansocket::handshake::{Proxy, Url};
@@ -47,7 +49,8 @@ impl Proxy {
     /// ```
     ///
     /// # Errors
-    /// [`ProxyVarError`], if the variable that counts has no URL of a proxy: going past it would be worse.
+    /// [`ProxyVarError`] if the variable in use is not the URL of a proxy: bypassing the proxy would be
+    /// worse.
     pub fn from_vars(url: &Url, var: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ProxyVarError> {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let is_cgi = var("REQUEST_METHOD").is_some();
@@ -66,19 +69,20 @@ impl Proxy {
         Self::parse(&value).map(Some).map_err(|error| ProxyVarError { variable, error })
     }
 
-    /// The proxy that the environment of this process names for `url`; see [`from_vars`](Self::from_vars).
+    /// Returns the proxy that the environment of this process configures for `url`; see
+    /// [`from_vars`](Self::from_vars).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`from_vars`](Self::from_vars).
     #[cfg(feature = "std")]
     #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
     pub fn from_env(url: &Url) -> Result<Option<Self>, ProxyVarError> {
-        // What is not Unicode is an error in the end, not ignored.
+        // Values that are not Unicode cause an error later and are not ignored.
         Self::from_vars(url, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 }
 
-/// An environment variable has no URL of a proxy.
+/// The error for an environment variable that is not the URL of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProxyVarError {
     variable: &'static str,
@@ -86,20 +90,20 @@ pub struct ProxyVarError {
 }
 
 impl ProxyVarError {
-    /// The name of the variable.
+    /// Returns the name of the variable.
     #[must_use]
     pub const fn variable(self) -> &'static str {
         self.variable
     }
 
-    /// What is wrong with its value.
+    /// Returns the error in its value.
     #[must_use]
     pub const fn error(self) -> UrlError {
         self.error
     }
 }
 
-/// Without the value, which may hold a password.
+/// Omits the value, which may contain a password.
 impl fmt::Display for ProxyVarError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the environment variable {}: {}", self.variable, self.error)
@@ -108,7 +112,7 @@ impl fmt::Display for ProxyVarError {
 
 impl Error for ProxyVarError {}
 
-/// Where a URL leads to.
+/// The destination of a URL.
 struct Host<'a> {
     name: &'a str,
     address: Option<IpAddr>,
@@ -118,11 +122,11 @@ struct Host<'a> {
 impl<'a> Host<'a> {
     fn new(url: &'a Url) -> Self {
         let name = url.host();
-        // A name that ends in a dot is complete, and the same name.
+        // A trailing dot makes a name absolute; it is the same name.
         Self { name: name.strip_suffix('.').unwrap_or(name), address: name.parse().ok(), port: url.port() }
     }
 
-    /// Whether one exception is meant for this host.
+    /// Returns `true` if the exception applies to this host.
     fn is_in(&self, exception: &str) -> bool {
         if exception == "*" {
             return true;
@@ -133,7 +137,7 @@ impl<'a> Host<'a> {
                 _ => false,
             };
         }
-        // An IPv6 address without brackets has colons, but no port.
+        // An IPv6 address without brackets has colons but no port.
         let (host, port) = match exception.rsplit_once(':') {
             Some((host, port)) if address(exception).is_none() => (host, Some(port)),
             _ => (exception, None),
@@ -158,7 +162,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// An IPv6 address may have brackets.
+/// Parses an address; an IPv6 address may have brackets.
 fn address(text: &str) -> Option<IpAddr> {
     match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(text) => text.parse().ok().map(IpAddr::V6),
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn exceptions() {
-        // exception, the URLs that it holds for, others
+        // exception, URLs that it applies to, other URLs
         let cases: [(&str, &[&str], &[&str]); 17] = [
             ("*", &["ws://h", "ws://[::1]:81"], &[]),
             (

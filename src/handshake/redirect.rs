@@ -1,4 +1,4 @@
-//! [`Redirects`]: where a refusal leads to (RFC 9110 §15.4).
+//! [`Redirects`]: following redirects (RFC 9110 §15.4).
 
 use alloc::vec::Vec;
 use core::error::Error;
@@ -8,11 +8,11 @@ use super::answer::RefusedResponse;
 use super::client_request::ClientRequest;
 use crate::http::{Headers, Url, push_line};
 
-/// Which redirects a client follows, and how many. Nothing is followed unless it asks.
+/// The redirects that a client follows, and how many. By default a client follows none.
 ///
-/// When the scheme, the host or the port changes, what may be a secret stays behind: the user name and the
-/// password of the URL, `Authorization`, `Proxy-Authorization` and `Cookie`. All else goes along,
-/// subprotocols too.
+/// If the scheme, the host or the port changes, possible secrets are removed: the user name and the password
+/// of the URL, `Authorization`, `Proxy-Authorization` and `Cookie`. Everything else is kept, including
+/// subprotocols.
 ///
 /// ```
 /// use sansocket::handshake::{ClientHandshake, ClientProgress, ClientRequest, Redirects};
@@ -35,22 +35,24 @@ pub struct Redirects {
 }
 
 impl Redirects {
-    /// Follows at most so many, one after the other, and none from `wss` to `ws`.
+    /// Follows at most `limit` redirects in a row, and none from `wss` to `ws`.
     #[must_use]
     pub fn new(limit: u32) -> Self {
         Self { left: limit, downgrade: false }
     }
 
-    /// Also from `wss` to `ws`, where everybody on the way can read along and change what is said.
+    /// Also follows redirects from `wss` to `ws`, whose traffic anyone on the network path can read and
+    /// change.
     #[must_use]
     pub fn allow_downgrade(self) -> Self {
         Self { downgrade: true, ..self }
     }
 
-    /// The request to try next, now that `request` was refused; `None`: this is no redirect.
+    /// Returns the request that follows the redirect `refused`, the response to `request`; `None` if it is
+    /// not a redirect.
     ///
     /// # Errors
-    /// [`RedirectError`], for one that is not to be followed.
+    /// [`RedirectError`] if the redirect must not be followed.
     pub fn follow(
         &mut self,
         request: &ClientRequest,
@@ -70,21 +72,21 @@ impl Redirects {
             return Err(RedirectError::Downgrade);
         }
         self.left = self.left.checked_sub(1).ok_or(RedirectError::TooMany)?;
-        // Who we are is not for the server to say.
+        // Never take credentials from `Location`.
         url.authorization = None;
         Ok(Some(request.moved_to(url)))
     }
 }
 
-/// A redirect that is not followed (RFC 9110 §15.4).
+/// The error for a redirect that is not followed (RFC 9110 §15.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RedirectError {
-    /// There were as many as are followed.
+    /// The limit of redirects is reached.
     TooMany,
-    /// It leads from `wss` to `ws`.
+    /// The redirect leads from `wss` to `ws`.
     Downgrade,
-    /// `Location` is not an http, https, ws or wss URL, nor relative to one; or it is repeated.
+    /// `Location` is not an http, https, ws or wss URL or relative reference, or there are several.
     Location,
 }
 
@@ -101,7 +103,8 @@ impl fmt::Display for RedirectError {
 impl Error for RedirectError {}
 
 impl ClientRequest {
-    /// The same request elsewhere; without secrets and without a host of its own if that is another origin.
+    /// Returns the same request for another URL; without secrets and without a custom `Host` if the origin
+    /// changes.
     fn moved_to(&self, url: Url) -> Self {
         let mut moved = Self { url, ..self.clone() };
         if moved.url.is_same_origin(&self.url) {
@@ -140,7 +143,7 @@ mod tests {
         }
     }
 
-    /// The request as it is written.
+    /// Returns the request as it is written.
     fn written(request: ClientRequest) -> String {
         let handshake = ClientHandshake::new(request, Config::default(), |bytes: &mut [u8]| bytes.fill(1));
         String::from_utf8(handshake.output().to_vec()).unwrap()
@@ -198,7 +201,7 @@ mod tests {
                 .header("Proxy-Authorization", "secret")
                 .unwrap()
         };
-        // from, to, whether it is the same origin
+        // from, to, whether the origin is the same
         let cases = [
             ("ws://me:secret@a/", "/b", true),
             ("ws://me:secret@a/", "//A:80/b", true),

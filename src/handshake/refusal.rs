@@ -1,4 +1,4 @@
-//! [`Refusal`]: the answer to a request that breaks a rule.
+//! [`Refusal`]: the answer to an invalid request.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::http::{HandshakeError, Head, Headers, RequestLine, Response};
 
-/// A request that breaks a rule, and the response that says so.
+/// An invalid request, and the response that reports the error.
 #[derive(Clone)]
 #[must_use = "the client waits for the response"]
 pub struct Refusal {
@@ -16,7 +16,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// To a request whose head is not even a head.
+    /// Answers a request without a valid head.
     pub(super) fn new(error: HandshakeError) -> Self {
         Self { error, status: error.status(), response: Response::from(error).encode() }
     }
@@ -25,8 +25,8 @@ impl Refusal {
         Self { error, status: error.status(), response: encode_for(head.method(), &error.into()) }
     }
 
-    /// To an extended CONNECT. A 426 needs `Upgrade` (RFC 9110 §15.5.22), which HTTP/2 and HTTP/3 do not have:
-    /// another version is a 400 there.
+    /// Answers an extended CONNECT. A 426 needs `Upgrade` (RFC 9110 §15.5.22), which HTTP/2 and HTTP/3 do not
+    /// have: an unsupported version is a 400 there.
     pub(super) fn to_connect(error: HandshakeError) -> Self {
         let response = match error.status() {
             426 => refuse(400, error).line("Sec-WebSocket-Version", "13"),
@@ -35,27 +35,31 @@ impl Refusal {
         Self { error, status: response.status(), response: response.encode_for_stream() }
     }
 
-    /// Which rule was broken.
+    /// Returns the rule that was broken.
     #[must_use]
     pub fn error(&self) -> HandshakeError {
         self.error
     }
 
-    /// The whole response: write it, shut down the writing side, read and drop until the client has ended its
-    /// own or a moment has passed, and close. Closing with unread input would reset the connection and could
-    /// destroy the response on its way.
+    /// Returns the complete response. After writing it,
+    ///
+    /// 1. shut down the writing side;
+    /// 2. read and discard until the client ends its side, or for a short time;
+    /// 3. close.
+    ///
+    /// Closing with unread input would reset the connection and could destroy the response in transit.
     #[must_use]
     pub fn response(&self) -> &[u8] {
         &self.response
     }
 
-    /// The status of the response.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The body of the response: which rule was broken, for a person to read.
+    /// Returns the body of the response: a readable description of the error.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         let end =
@@ -63,8 +67,8 @@ impl Refusal {
         &self.response[end..]
     }
 
-    /// The headers of the response, for an HTTP library to write together with [`status`](Self::status) and
-    /// [`body`](Self::body), whose length is among them.
+    /// Returns the headers of the response, for an HTTP library that writes it with [`status`](Self::status)
+    /// and [`body`](Self::body). They include the length of the body.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.response)
@@ -72,7 +76,7 @@ impl Refusal {
 }
 
 impl From<HandshakeError> for Response {
-    /// The response to a request that is refused for this reason.
+    /// Creates the response for this error.
     fn from(error: HandshakeError) -> Self {
         use HandshakeError as E;
         let response = refuse(error.status(), error);
@@ -80,19 +84,19 @@ impl From<HandshakeError> for Response {
             // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
             E::MethodNotGet => response.line("Allow", "GET"),
             // RFC 6455 §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field […] containing all
-            // versions it is willing to use." Every 426 has it anyway.
+            // versions it is willing to use." Every 426 has it already.
             E::MissingVersion | E::InvalidVersion => response.line("Sec-WebSocket-Version", "13"),
             _ => response,
         }
     }
 }
 
-/// A response that says which rule was broken.
+/// Creates a response that describes the error.
 fn refuse(status: u16, error: HandshakeError) -> Response {
     Response::known(status).body(error.to_string()).line("Content-Type", "text/plain")
 }
 
-/// The rule that was broken says all.
+/// Shows only the rule that was broken.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")

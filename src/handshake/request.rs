@@ -1,4 +1,4 @@
-//! [`UpgradeRequest`]: a request that passed every check of RFC 6455 §4.2.1, and the answer to it.
+//! [`UpgradeRequest`]: a request that passed every check of RFC 6455 §4.2.1, and its answers.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -14,25 +14,26 @@ use crate::http::{
 };
 use crate::{Config, Connection};
 
-/// A client asks for a WebSocket, and every rule of RFC 6455 §4.2.1 is kept.
+/// A client's request for a WebSocket that follows every rule of RFC 6455 §4.2.1.
 ///
-/// It owns its head, so it can travel to where the decision is made. What the answer shall say in addition is
-/// set with [`choose_subprotocol`](Self::choose_subprotocol) and [`add_header`](Self::add_header), which
-/// leave the request as it was when they fail; [`set_config`](Self::set_config) decides on limits and compression. Then
-/// [`accept`](Self::accept) cannot fail.
+/// It owns its head, so it can be moved to another thread or task for the decision.
 ///
-/// Getters: [`target`](Self::target), [`path`](Self::path), [`query`](Self::query), [`host`](Self::host),
-/// [`origin`](Self::origin), [`headers`](Self::headers), [`header`](Self::header),
-/// [`subprotocols`](Self::subprotocols), [`extensions`](Self::extensions). Answers: [`accept`](Self::accept),
-/// [`accept_parts`](Self::accept_parts), [`reject`](Self::reject).
+/// * Getters: [`target`](Self::target), [`path`](Self::path), [`query`](Self::query), [`host`](Self::host),
+///   [`origin`](Self::origin), [`headers`](Self::headers), [`header`](Self::header),
+///   [`subprotocols`](Self::subprotocols), [`extensions`](Self::extensions).
+/// * Settings: [`choose_subprotocol`](Self::choose_subprotocol) and [`add_header`](Self::add_header) for the
+///   response; a call that fails changes nothing. [`set_config`](Self::set_config) for limits and
+///   compression.
+/// * Answers: [`accept`](Self::accept), which cannot fail, [`accept_parts`](Self::accept_parts),
+///   [`reject`](Self::reject).
 #[must_use = "the client waits for an answer"]
 pub struct UpgradeRequest {
     head: Head<RequestLine>,
     offers: Offers,
     config: Config,
-    /// Which of the offered subprotocols was chosen.
+    /// Index of the chosen subprotocol among the offered ones.
     chosen: Option<usize>,
-    /// Header lines that the caller adds to the answer.
+    /// Header lines that the caller adds to the response.
     added: Vec<u8>,
 }
 
@@ -41,12 +42,12 @@ impl UpgradeRequest {
         Self { head, offers, config, chosen: None, added: Vec::new() }
     }
 
-    /// The same request from what an HTTP library parsed; name-value pairs must be in their order.
+    /// Checks a request that an HTTP library has parsed. Name-value pairs must be in their original order.
     ///
     /// The checks are the same as for bytes, limits included.
     ///
     /// # Errors
-    /// The [`Refusal`] to answer with, which for a request that does not ask for a WebSocket at all is a 426.
+    /// Returns the [`Refusal`] to answer with. It is a 426 for a request that does not ask for a WebSocket.
     ///
     /// ```
     /// use sansocket::Config;
@@ -74,7 +75,7 @@ impl UpgradeRequest {
         Self::from_line(&[method, " ", target, " HTTP/1.1"].concat(), headers, config)
     }
 
-    /// The same with a request line.
+    /// Like [`from_parts`](Self::from_parts), with a request line.
     pub(super) fn from_line<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         line: &str,
         headers: impl IntoIterator<Item = (N, V)>,
@@ -90,67 +91,67 @@ impl UpgradeRequest {
         }
     }
 
-    /// The request target as it was sent: a path, or an absolute URI.
+    /// Returns the request target as it was sent: a path, or an absolute URI.
     #[must_use]
     pub fn target(&self) -> &str {
         self.head.target()
     }
 
-    /// The path, at least `/`, still percent-encoded.
+    /// Returns the path, at least `/`, still percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
         self.head.path()
     }
 
-    /// What follows the first `?`, still percent-encoded.
+    /// Returns the part after the first `?`, still percent-encoded.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.head.query()
     }
 
-    /// The host, with a port if there is one. That of an absolute target counts more than `Host` (RFC 9112
-    /// §3.2.2).
+    /// Returns the host, with a port if there is one. The host of an absolute target takes precedence over
+    /// `Host` (RFC 9112 §3.2.2).
     #[must_use]
     pub fn host(&self) -> &str {
         self.head.host()
     }
 
-    /// `Origin`, which every browser sends and no script can forge: see
+    /// Returns `Origin`, which every browser sends and no script can forge; see
     /// [`OriginPolicy`](super::OriginPolicy).
     #[must_use]
     pub fn origin(&self) -> Option<&[u8]> {
         self.head.value(Field::Origin)
     }
 
-    /// All headers, in order.
+    /// Returns all headers, in order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         self.head.headers()
     }
 
-    /// The value of the first header of this name, without regard to case.
+    /// Returns the value of the first header with this name, ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers().value(name)
     }
 
-    /// The offered subprotocols, the client's favourite first.
+    /// Returns the offered subprotocols in the client's order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         self.offers.subprotocols.iter().map(|&span| text(self.head.part(span)))
     }
 
-    /// The offered extensions, the client's favourite first.
+    /// Returns the offered extensions in the client's order of preference.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> {
         self.offers.extensions.of(&self.head)
     }
 
-    /// The subprotocol that the answer will name.
+    /// Returns the subprotocol chosen for the response.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.chosen.and_then(|chosen| self.subprotocols().nth(chosen))
     }
 
-    /// Chooses one of the offered subprotocols; upper and lower case differ.
+    /// Chooses one of the offered subprotocols; case matters.
     ///
     /// # Errors
     /// [`ArgumentError::SubprotocolNotOffered`]: "The value chosen MUST be derived from the client's
@@ -161,40 +162,41 @@ impl UpgradeRequest {
         Ok(())
     }
 
-    /// Chooses the first of `supported` that is offered, if any is.
+    /// Chooses the first of `supported` that is offered; returns `None` if none is.
     pub fn choose_supported<'a>(&mut self, supported: &[&'a str]) -> Option<&'a str> {
         supported.iter().copied().find(|subprotocol| self.choose_subprotocol(subprotocol).is_ok())
     }
 
-    /// Adds a header to the answer, for example `Set-Cookie`.
+    /// Adds a header to the response, for example `Set-Cookie`.
     ///
     /// # Errors
-    /// As for [`Response::header`].
+    /// Those of [`Response::header`].
     pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), ArgumentError> {
         push_header(&mut self.added, name.as_bytes(), value.as_ref())
     }
 
-    /// Replaces the limits, deadlines and compression of the connection that is to be opened. The limits of the head have
-    /// been checked already.
+    /// Replaces the limits, deadlines and compression of the future connection. The limits of the head have
+    /// already been checked.
     pub fn set_config(&mut self, config: Config) {
         self.config = config;
     }
 
-    /// Opens the connection. The 101 comes first in its output.
+    /// Opens the connection. Its output begins with the 101.
     #[must_use]
     pub fn accept(self) -> Connection {
         let (head, connection) = self.switching_protocols();
         connection.with_output(head)
     }
 
-    /// Opens the connection and gives the answer to whoever writes it; the connection's output is empty.
+    /// Opens the connection; returns it with the response, which the caller writes. The connection's output
+    /// is empty.
     #[must_use]
     pub fn accept_parts(self) -> (Accepted, Connection) {
         let (head, connection) = self.switching_protocols();
         (Accepted { status: 101, head }, connection)
     }
 
-    /// Refuses with any HTTP response. The bytes are to be written, and the transport ended, as after a
+    /// Refuses the request with any HTTP response. Write the bytes and end the transport as after a
     /// [`Refusal::response`].
     #[must_use]
     pub fn reject(self, response: &Response) -> Vec<u8> {
@@ -211,7 +213,7 @@ impl UpgradeRequest {
         (head, connection)
     }
 
-    /// What an answer says apart from the upgrade itself, and the connection that keeps to it.
+    /// Completes a response after its upgrade lines; returns the matching connection.
     fn finish_answer(&self, head: &mut Vec<u8>) -> Connection {
         let mut connection = Connection::server(self.config);
         if let Some(subprotocol) = self.subprotocol() {
@@ -228,7 +230,7 @@ impl UpgradeRequest {
         connection
     }
 
-    /// The answer to an extended CONNECT, which has no key.
+    /// Returns the response to an extended CONNECT, which has no key, and the connection.
     pub(super) fn accept_connect(self) -> (Accepted, Connection) {
         let mut head = b"HTTP/2 200\r\n".to_vec();
         let connection = self.finish_answer(&mut head);
@@ -236,7 +238,7 @@ impl UpgradeRequest {
     }
 }
 
-/// Without the values of headers, which may be secrets.
+/// Omits header values, which may be secrets.
 impl fmt::Debug for UpgradeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpgradeRequest")
@@ -248,7 +250,7 @@ impl fmt::Debug for UpgradeRequest {
     }
 }
 
-/// The answer that opens a connection, for an HTTP library to write.
+/// The response that opens a connection, for an HTTP library to write.
 #[derive(Clone)]
 pub struct Accepted {
     status: u16,
@@ -256,20 +258,20 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The status code: 101, or 200 for an extended CONNECT.
+    /// Returns the status code: 101, or 200 for an extended CONNECT.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The headers, in order.
+    /// Returns the headers, in order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.head)
     }
 }
 
-/// Without the values of headers, which may be secrets.
+/// Omits header values, which may be secrets.
 impl fmt::Debug for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accepted").field("status", &self.status).field("headers", &self.headers()).finish()

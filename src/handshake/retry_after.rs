@@ -1,13 +1,13 @@
-//! [`RefusedResponse::retry_after`]: how long a refusal lasts (RFC 9110 §10.2.3).
+//! [`RefusedResponse::retry_after`]: when to try again after a refusal (RFC 9110 §10.2.3).
 
 use core::time::Duration;
 
 use super::answer::RefusedResponse;
 
 impl RefusedResponse {
-    /// How long `Retry-After` says to wait before another attempt. A date is counted from the response's own `Date`, so
-    /// that no clock is needed; `None` if there is none, or if one of the two is not in the format of today (RFC 9110
-    /// §5.6.7).
+    /// Returns how long to wait before another attempt, according to `Retry-After`; `None` without a valid
+    /// one. A date is relative to the response's own `Date`, so no clock is needed; both must be in the
+    /// preferred format (RFC 9110 §5.6.7).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let value = self.header("Retry-After")?;
@@ -19,7 +19,7 @@ impl RefusedResponse {
     }
 }
 
-/// "delay-seconds = 1*DIGIT"; more than fit are as many as fit.
+/// "delay-seconds = 1*DIGIT"; larger numbers saturate.
 fn seconds(digits: &[u8]) -> Option<u64> {
     (!digits.is_empty()).then_some(())?;
     digits.iter().try_fold(0_u64, |seconds, digit| {
@@ -28,7 +28,8 @@ fn seconds(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// RFC 9110 §5.6.7: "IMF-fixdate", as in `Sun, 06 Nov 1994 08:49:37 GMT`; in seconds from the beginning of year 0.
+/// RFC 9110 §5.6.7: "IMF-fixdate", such as `Sun, 06 Nov 1994 08:49:37 GMT`; in seconds since the beginning of
+/// year 0.
 fn date(text: &[u8]) -> Option<u64> {
     let [_, _, _, b',', b' ', d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', time @ ..] = text else {
         return None;
@@ -37,7 +38,7 @@ fn date(text: &[u8]) -> Option<u64> {
     let month = MONTHS.iter().position(|month| *month == [*m1, *m2, *m3])?;
     let (day, year) = (seconds(&[*d1, *d2])?, seconds(&[*y1, *y2, *y3, *y4])?);
     let (hour, minute, second) = (seconds(&[*h1, *h2])?, seconds(&[*n1, *n2])?, seconds(&[*s1, *s2])?);
-    // Years begin in March here, so that the leap day is their last.
+    // Years begin in March here, so that the leap day comes last.
     let years = year.checked_sub(u64::from(month < 2))?;
     let leap_days = years / 4 - years / 100 + years / 400;
     let days = years * 365 + leap_days + DAYS_FROM_MARCH[month] + day;

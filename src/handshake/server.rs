@@ -8,7 +8,7 @@ use super::request::UpgradeRequest;
 use crate::http::{HandshakeError, HeadReader, RequestLine};
 use crate::{Config, Input};
 
-/// The server's side of the opening handshake, until the head of the request is whole.
+/// The server's side of the opening handshake, until the head of the request is complete.
 #[derive(Debug)]
 #[must_use]
 pub struct ServerHandshake {
@@ -17,13 +17,13 @@ pub struct ServerHandshake {
 }
 
 impl ServerHandshake {
-    /// Waits for a request. The limits for the head, and later for the connection, are those of `config`.
+    /// Creates a handshake that waits for a request. `config` limits the head, and later the connection.
     pub fn new(config: Config) -> Self {
         Self { reader: HeadReader::new(head_limits(&config)), config }
     }
 
-    /// Takes received bytes. Those behind the head stay in `input`: they are the first frames, or the body of
-    /// an ordinary request.
+    /// Handles received bytes. Bytes after the head stay in `input`: they are the first frames, or the body
+    /// of an ordinary request.
     pub fn recv(mut self, input: &mut Input<'_>) -> ServerProgress {
         match self.reader.recv(input) {
             Ok(None) => ServerProgress::Incomplete(self),
@@ -36,13 +36,13 @@ impl ServerHandshake {
         }
     }
 
-    /// Whether a part of a request has arrived.
+    /// Returns `true` if a part of a request has arrived.
     pub(crate) fn has_begun(&self) -> bool {
         !self.reader.is_empty()
     }
 
-    /// The caller waits no longer: the refusal of a request of which only a part has arrived (RFC 9110
-    /// §15.5.9). `None`: there was none, and the transport is to be closed without a word.
+    /// Stops waiting, after a deadline of the caller. Returns the refusal of an incomplete request (RFC 9110
+    /// §15.5.9). `None` means that nothing has arrived: close the transport without a response.
     #[must_use]
     pub fn timed_out(self) -> Option<Refusal> {
         // "The 408 (Request Timeout) status code indicates that the server did not receive a complete request
@@ -51,15 +51,15 @@ impl ServerHandshake {
     }
 }
 
-/// What has come of the received bytes.
+/// The result of [`ServerHandshake::recv`].
 #[derive(Debug)]
 #[must_use]
 pub enum ServerProgress {
-    /// The head is not whole yet: all bytes are taken, read more.
+    /// The head is incomplete: all bytes are consumed, read more.
     Incomplete(ServerHandshake),
-    /// A client asks for a WebSocket.
+    /// A client requests a WebSocket.
     Upgrade(UpgradeRequest),
-    /// A valid request that has nothing to do with WebSocket: serve a page on the same port, or send a 404.
+    /// A valid request unrelated to WebSocket: serve a page on the same port, or send a 404.
     Http(HttpRequest),
     /// The request breaks a rule: write [`response`](Refusal::response), then end the transport.
     Refused(Refusal),

@@ -16,11 +16,11 @@ use super::tunnel::Tunnel;
 use crate::Input;
 use crate::http::Url;
 
-/// The way through a SOCKS5 proxy, until the tunnel to the server is open. The proxy resolves the server's name. For
-/// `wss` TLS comes next, inside the tunnel.
+/// The handshake with a SOCKS5 proxy, until the tunnel to the server is open. The proxy resolves the server's
+/// name. For `wss`, TLS comes next, inside the tunnel.
 ///
-/// Write all of [`output`](Self::output) to the proxy, then give what is received to [`recv`](Self::recv), and again
-/// while it is [`Incomplete`](Socks5Progress::Incomplete): there are two or three rounds.
+/// Write all of [`output`](Self::output) to the proxy, then pass received bytes to [`recv`](Self::recv).
+/// Repeat while it returns [`Incomplete`](Socks5Progress::Incomplete): there are two or three rounds.
 ///
 /// ```
 /// use sansocket::Input;
@@ -47,12 +47,12 @@ pub struct Socks5Handshake {
     output: Vec<u8>,
     written: usize,
     state: State,
-    /// Sent when the proxy asks for it.
+    /// Sent if the proxy requests it.
     authentication: Option<Vec<u8>>,
     request: Vec<u8>,
 }
 
-/// The byte that comes next.
+/// The next expected byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     MethodVersion,
@@ -64,56 +64,56 @@ enum State {
     Reserved,
     AddressType,
     NameLength,
-    /// So many bytes of address and port.
+    /// This many bytes of address and port.
     Address(u16),
     Open,
     Failed(Socks5Error),
 }
 
-/// What has come of the received bytes.
+/// The result of [`Socks5Handshake::recv`].
 #[derive(Debug)]
 #[must_use]
 pub enum Socks5Progress {
-    /// All bytes are taken. Write the output, if there is any, and read more.
+    /// All bytes are consumed. Write the output, if there is any, and read more.
     Incomplete(Socks5Handshake),
-    /// The tunnel is open, and what follows belongs to it. In TLS and in a WebSocket the client speaks first:
-    /// bytes that are in the input already are not the server's.
+    /// The tunnel is open, and the following bytes belong to it. In TLS and in a WebSocket the client speaks
+    /// first, so bytes already in the input are not the server's.
     Open,
-    /// The proxy opens no tunnel, or its answer breaks a rule: close the transport.
+    /// The proxy refuses the tunnel, or its answer breaks a rule: close the transport.
     Failed(Socks5Error),
 }
 
-/// Why a SOCKS5 proxy opened no tunnel.
+/// Why a SOCKS5 proxy did not open a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Socks5Error {
     /// The server's name is longer than the 255 bytes that a request can carry. Nothing was sent.
     NameTooLong,
-    /// The answer begins with another version than 5: no SOCKS5 proxy is there.
+    /// The answer begins with a version other than 5: this is not a SOCKS5 proxy.
     Version(u8),
-    /// The proxy accepts none of the methods of authentication that were offered: it wants other credentials, or any.
+    /// The proxy accepts none of the offered authentication methods: it requires credentials, or others.
     NoAcceptableMethod,
-    /// The proxy chose a method of authentication that was not offered.
+    /// The proxy chose an authentication method that was not offered.
     UnofferedMethod(u8),
-    /// The answer to user name and password has another version than 1.
+    /// The answer to user name and password has a version other than 1.
     AuthenticationVersion(u8),
-    /// The proxy does not accept user name and password; it gave this status.
+    /// The proxy rejected user name and password with this status.
     AuthenticationFailed(u8),
-    /// The proxy could not connect to the server, or may not; it gave this reply.
+    /// The proxy could not connect to the server, or is not allowed to; this is its reply code.
     Refused(u8),
     /// The reserved byte of the reply is not zero.
     Reserved(u8),
     /// The address in the reply is neither IPv4, IPv6 nor a name.
     AddressType(u8),
-    /// The proxy answered what it was not asked yet.
+    /// The proxy sent an answer before the request.
     UnexpectedData,
-    /// The stream ended before the answer did.
+    /// The stream ended inside the answer.
     Truncated,
 }
 
 impl Socks5Handshake {
-    /// Asks `proxy`, of the protocol [`Socks5`](ProxyProtocol::Socks5), for a tunnel to the host and port of `url`.
-    /// Credentials are offered if `proxy` has them; it may do without.
+    /// Creates a request to `proxy`, of the protocol [`Socks5`](ProxyProtocol::Socks5), for a tunnel to the
+    /// host and port of `url`. Credentials are offered if `proxy` has them; the proxy may not require them.
     ///
     /// # Errors
     /// [`Socks5Error::NameTooLong`].
@@ -127,29 +127,29 @@ impl Socks5Handshake {
         Ok(Self { output, written: 0, state: State::MethodVersion, authentication, request })
     }
 
-    /// What is still to be written.
+    /// Returns the bytes that are not written yet.
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.get(self.written..).unwrap_or_default()
     }
 
-    /// The first `n` bytes of the output were written.
+    /// Records that the first `n` bytes of the output were written.
     pub fn output_written(&mut self, n: usize) {
         self.written = self.written.saturating_add(n).min(self.output.len());
     }
 
-    /// Takes received bytes.
+    /// Handles received bytes.
     pub fn recv(mut self, input: &mut Input<'_>) -> Socks5Progress {
         match self.recv_mut(input) {
             Tunnel::Incomplete => Socks5Progress::Incomplete(self),
             Tunnel::Open => Socks5Progress::Open,
             Tunnel::Failed(error) => Socks5Progress::Failed(error),
-            // No answer of this protocol is a response in HTTP.
+            // No answer of this protocol is an HTTP response.
             Tunnel::Refused(_) => Socks5Progress::Failed(Socks5Error::UnexpectedData),
         }
     }
 
-    /// The same by reference.
+    /// Like [`recv`](Self::recv), by reference.
     pub(super) fn recv_mut(&mut self, input: &mut Input<'_>) -> Tunnel<Socks5Error> {
         while self.state != State::Open && !input.is_empty() {
             let next = match self.output() {
@@ -168,7 +168,7 @@ impl Socks5Handshake {
         }
     }
 
-    /// What comes after this byte.
+    /// Returns the state after this byte.
     fn next(&mut self, byte: u8) -> Result<State, Socks5Error> {
         use {Socks5Error as E, State as S};
         Ok(match (self.state, byte) {
@@ -203,14 +203,14 @@ impl Socks5Handshake {
             (S::AddressType, NAME) => S::NameLength,
             (S::AddressType, other) => return Err(E::AddressType(other)),
             (S::NameLength, len) => S::Address(u16::from(len) + 2),
-            // The address that the proxy connects from is of no use to a client.
+            // The address from which the proxy connects is of no use to a client.
             (S::Address(left), _) if left > 1 => S::Address(left - 1),
             (S::Address(_) | S::Open, _) => S::Open,
             (S::Failed(error), _) => return Err(error),
         })
     }
 
-    /// Asks for the tunnel.
+    /// Requests the tunnel.
     fn ask(&mut self) -> State {
         let request = core::mem::take(&mut self.request);
         self.send(request);
@@ -222,7 +222,8 @@ impl Socks5Handshake {
     }
 }
 
-/// RFC 1929 §2: a user name of 1 to 255 bytes. A password has as many, but other clients send an empty one as well.
+/// RFC 1929 §2: a user name of 1 to 255 bytes. The same applies to a password, but other clients send empty
+/// ones too.
 pub(super) fn authentication(user: &[u8], password: &[u8]) -> Option<Vec<u8>> {
     let user_len = u8::try_from(user.len()).ok().filter(|&len| len > 0)?;
     let password_len = u8::try_from(password.len()).ok()?;
@@ -247,7 +248,7 @@ fn request(host: &str, port: u16) -> Option<Vec<u8>> {
     Some(request)
 }
 
-/// Without the output, which may hold a password.
+/// Omits the output, which may contain a password.
 impl fmt::Debug for Socks5Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socks5Handshake").field("state", &self.state).finish_non_exhaustive()
@@ -345,8 +346,8 @@ mod tests {
         Socks5Handshake::new(&Proxy::parse(proxy).unwrap(), &Url::parse(url).unwrap()).unwrap()
     }
 
-    /// What a client writes while these answers arrive in pieces, each after all output before it was written; what
-    /// that leads to, and what is left of the input.
+    /// Returns what a client writes while these answers arrive in pieces, each after all previous output was
+    /// written; the result of that; and the rest of the input.
     fn run(
         mut handshake: Socks5Handshake,
         answers: Rounds<'_>,
@@ -370,7 +371,7 @@ mod tests {
         (written, Ok(false), Vec::new())
     }
 
-    /// What one side sends, a piece for each round.
+    /// The data sent by one side, one piece per round.
     type Rounds<'a> = &'a [&'a [u8]];
 
     #[test]
@@ -444,7 +445,7 @@ mod tests {
             ("socks5://u:p@p", &[b"\x05\xff"], E::NoAcceptableMethod),
             ("socks5://u:p@p", &[b"\x05\x02", b"\x05"], E::AuthenticationVersion(5)),
             ("socks5://u:p@p", &[b"\x05\x02", b"\x01\x01"], E::AuthenticationFailed(1)),
-            // An answer to what was not written yet.
+            // An answer to an unwritten request.
             ("socks5://p", &[b"\x05\0\x05"], E::UnexpectedData),
             ("socks5://u:p@p", &[b"\x05\x02", b"\x01\0\x05\0\0\x01\0\0\0\0\0\0"], E::UnexpectedData),
         ];

@@ -1,4 +1,4 @@
-//! [`ProxyTunnel`]: the way through a proxy, whatever its protocol.
+//! [`ProxyTunnel`]: the handshake with a proxy of any protocol.
 
 use alloc::vec::Vec;
 
@@ -8,25 +8,25 @@ use super::socks5::{Socks5Error, Socks5Handshake};
 use crate::http::{HandshakeError, Url};
 use crate::{Config, Input};
 
-/// The handshake with a proxy. Its output is taken, and what was taken has to be written before anything is received.
+/// The handshake with a proxy. Its output is taken; write it before receiving anything.
 #[derive(Debug)]
 pub(crate) enum ProxyTunnel {
     Http(ProxyHandshake),
     Socks5(Socks5Handshake),
 }
 
-/// What has come of the received bytes.
+/// The result of [`ProxyTunnel::recv`].
 #[derive(Debug)]
 pub(crate) enum Tunnel<E = TunnelError> {
-    /// All bytes are taken; there may be output.
+    /// All bytes are consumed; there may be output.
     Incomplete,
-    /// What is left of the input belongs to the tunnel.
+    /// The rest of the input belongs to the tunnel.
     Open,
     Refused(RefusedResponse),
     Failed(E),
 }
 
-/// What is wrong with a proxy's answer.
+/// The error in a proxy's answer.
 #[derive(Debug)]
 pub(crate) enum TunnelError {
     Http(HandshakeError),
@@ -34,7 +34,7 @@ pub(crate) enum TunnelError {
 }
 
 impl ProxyTunnel {
-    /// Asks `proxy` for a tunnel to the host and port of `url`.
+    /// Creates a request to `proxy` for a tunnel to the host and port of `url`.
     pub(crate) fn new(proxy: &Proxy, url: &Url, config: Config) -> Result<Self, Socks5Error> {
         match proxy.protocol() {
             ProxyProtocol::Http | ProxyProtocol::Https => {
@@ -44,7 +44,7 @@ impl ProxyTunnel {
         }
     }
 
-    /// What has to be written now, once.
+    /// Takes the bytes to write now.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         match self {
             Self::Http(handshake) => {
@@ -67,7 +67,7 @@ impl ProxyTunnel {
         }
     }
 
-    /// No more is waited for: the refusal, if its head is complete.
+    /// Stops waiting. Returns the refusal if its head is complete.
     pub(crate) fn give_up(&mut self) -> Option<RefusedResponse> {
         match self {
             Self::Http(handshake) => handshake.give_up(),
@@ -75,7 +75,7 @@ impl ProxyTunnel {
         }
     }
 
-    /// What it means that the stream ended before the answer did.
+    /// Returns the error for a stream that ended inside the answer.
     pub(crate) const fn truncated(&self) -> TunnelError {
         match self {
             Self::Http(_) => TunnelError::Http(HandshakeError::Truncated),

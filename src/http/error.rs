@@ -1,8 +1,8 @@
-//! What can be wrong with a head: [`HandshakeError`] in what the peer sent, [`ArgumentError`] and [`UrlError`]
-//! in what the caller asked for.
+//! The errors in HTTP heads: [`HandshakeError`] for what the peer sent, [`ArgumentError`] and [`UrlError`]
+//! for what the caller supplied.
 //!
-//! One enum serves the syntax of HTTP and the rules of the WebSocket handshake: either way a request is
-//! answered with a status.
+//! One enum covers the syntax of HTTP and the rules of the WebSocket handshake: both kinds of invalid request
+//! are answered with a status.
 
 use core::error::Error;
 use core::fmt;
@@ -11,11 +11,11 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The head is longer than [`Config::max_head`](crate::Config::max_head).
+    /// The head exceeds [`Config::max_head`](crate::Config::max_head).
     HeadTooLarge,
-    /// The head has more lines than [`Config::max_headers`](crate::Config::max_headers).
+    /// The head has more lines than [`Config::max_headers`](crate::Config::max_headers) allows.
     TooManyHeaders,
-    /// The stream ended before the head did.
+    /// The stream ended inside the head.
     Truncated,
     /// The head did not arrive in time; see [`ServerHandshake::timed_out`](crate::handshake::ServerHandshake::timed_out).
     TimedOut,
@@ -23,8 +23,8 @@ pub enum HandshakeError {
     BareLineFeed,
     /// The first line is not `method target HTTP/1.1`.
     InvalidRequestLine,
-    /// The request target is empty, or holds a space, a fragment, or a character that is not visible ASCII;
-    /// or it is neither a path nor an absolute http, https, ws or wss URI.
+    /// The request target is empty, or contains a space, a fragment, or a character that is not visible
+    /// ASCII; or it is neither a path nor an absolute http, https, ws or wss URI.
     InvalidTarget,
     /// The first line is not `HTTP/1.1 status reason`.
     InvalidStatusLine,
@@ -32,12 +32,12 @@ pub enum HandshakeError {
     UnsupportedHttpVersion,
     /// A request for a WebSocket in HTTP/1.0, which cannot be upgraded.
     UpgradeInHttp10,
-    /// A header line has no colon, an empty name, whitespace before the colon or a character that no name
-    /// has.
+    /// A header line has no colon, an empty name, whitespace before the colon or an invalid character in the
+    /// name.
     InvalidHeaderName,
-    /// A header value has a control character (also: a CR that is not followed by LF).
+    /// A header value contains a control character, such as a CR that is not followed by LF.
     InvalidHeaderValue,
-    /// A header line starts with whitespace: the obsolete folding of lines.
+    /// A header line starts with whitespace, the obsolete line folding.
     FoldedHeader,
 
     /// There is no `Host`.
@@ -46,9 +46,12 @@ pub enum HandshakeError {
     RepeatedHost,
     /// `Host` is not a host with an optional port.
     InvalidHost,
-    /// No `Upgrade: websocket`. From bytes only a request with other headers of a WebSocket gets this, and an
-    /// ordinary one is [`Http`](crate::handshake::ServerProgress::Http); from [parts](crate::handshake::UpgradeRequest::from_parts)
-    /// every request that does not ask for a WebSocket.
+    /// No `Upgrade: websocket`.
+    ///
+    /// A request from bytes only gets this if it has other headers of a WebSocket; otherwise it is reported
+    /// as [`Http`](crate::handshake::ServerProgress::Http). From
+    /// [parts](crate::handshake::UpgradeRequest::from_parts), every request that does not ask for a WebSocket
+    /// gets it.
     MissingUpgrade,
     /// The method is not GET.
     MethodNotGet,
@@ -56,7 +59,7 @@ pub enum HandshakeError {
     MissingConnectionUpgrade,
     /// There is no `Sec-WebSocket-Version`.
     MissingVersion,
-    /// `Sec-WebSocket-Version` is repeated, or no version number at all.
+    /// `Sec-WebSocket-Version` is repeated, or not a version number.
     InvalidVersion,
     /// `Sec-WebSocket-Version` is not 13.
     UnsupportedVersion,
@@ -68,7 +71,7 @@ pub enum HandshakeError {
     InvalidKey,
     /// There is more than one `Origin`.
     RepeatedOrigin,
-    /// The request announces a body: two parties could disagree about where the frames begin.
+    /// The request announces a body, so two parties could disagree about where the frames begin.
     RequestBody,
     /// `Sec-WebSocket-Protocol` is not a list of tokens.
     InvalidSubprotocol,
@@ -77,10 +80,10 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Extensions` does not follow its grammar.
     InvalidExtensions,
 
-    /// Endless 1xx answers before the real one.
+    /// Too many 1xx responses before the final one.
     TooManyInformational,
-    /// The server answered with a status that opens no connection (only where an HTTP library received it;
-    /// otherwise it comes as [`RefusedResponse`](crate::handshake::RefusedResponse)).
+    /// The server answered with a status that does not open a connection. This only occurs with an HTTP
+    /// library; otherwise the response is a [`RefusedResponse`](crate::handshake::RefusedResponse).
     OtherStatus,
     /// The response's `Upgrade` is not `websocket`.
     WrongUpgrade,
@@ -88,38 +91,37 @@ pub enum HandshakeError {
     WrongConnection,
     /// The response has no `Sec-WebSocket-Accept`, or more than one.
     MissingAccept,
-    /// `Sec-WebSocket-Accept` does not belong to our key.
+    /// `Sec-WebSocket-Accept` does not match our key.
     WrongAccept,
     /// The server chose a subprotocol that was not offered, or several.
     UnofferedSubprotocol,
     /// The server chose an extension that was not offered.
     UnofferedExtension,
-    /// The server's parameters of permessage-deflate are malformed, not offered, or less than was asked for.
+    /// The server's parameters of permessage-deflate are malformed, not offered, or weaker than requested.
     InvalidDeflate,
 
     /// Extended CONNECT: `:protocol` is not `websocket`.
     UnsupportedProtocol,
     /// Extended CONNECT: a pseudo-header is missing or wrong.
     InvalidPseudoHeader,
-    /// Extended CONNECT: a header that belongs to HTTP/1.1 alone.
+    /// Extended CONNECT: a header that only HTTP/1.1 has.
     ForbiddenHeader,
-    /// Extended CONNECT: `Host` names another server than `:authority`.
+    /// Extended CONNECT: `Host` names a different server than `:authority`.
     OtherHost,
-    /// Extended CONNECT: the request is an ordinary one, with another method than CONNECT.
+    /// Extended CONNECT: an ordinary request, with a method other than CONNECT.
     OrdinaryRequest,
-    /// Extended CONNECT: the request is a CONNECT without `:protocol`, which asks for a tunnel.
+    /// Extended CONNECT: a CONNECT without `:protocol`, which requests a tunnel.
     TunnelRequest,
 }
 
 impl HandshakeError {
-    /// The HTTP status to answer a request with that has this fault. In a response there is nothing to
-    /// answer.
+    /// Returns the HTTP status for the answer to a request with this error. Responses are not answered.
     #[must_use]
     pub fn status(self) -> u16 {
         self.facts().0
     }
 
-    /// The section that the peer did not follow.
+    /// Returns the section that the peer violated.
     #[must_use]
     pub fn section(self) -> &'static str {
         self.facts().1
@@ -144,9 +146,9 @@ impl HandshakeError {
                 (505, "RFC 6455 §4.2.1", "unsupported version of HTTP, expected HTTP/1.1")
             }
             // RFC 6455 §4.2.1: "the server MUST […] return an HTTP response with an appropriate error code".
-            // RFC 9110 §15.5.22: the server "might be willing to do so after the client upgrades to a different
-            // protocol". A 505 would say that "it is unable or unwilling to complete the request using the
-            // same major version" (§15.6.6).
+            // RFC 9110 §15.5.22: the server "might be willing to do so after the client upgrades to a
+            // different protocol". A 505 would mean that "it is unable or unwilling to complete the request
+            // using the same major version" (§15.6.6).
             E::UpgradeInHttp10 => {
                 (426, "RFC 9110 §7.8", "an HTTP/1.0 request cannot be upgraded, expected HTTP/1.1")
             }
@@ -227,15 +229,15 @@ impl HandshakeError {
     }
 }
 
-/// The caller asked for what must not be sent. Nothing was changed.
+/// The caller supplied something that must not be sent. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ArgumentError {
     /// The header name is not a token (RFC 9110 §5.1).
     InvalidHeaderName,
-    /// The header value has a control character (RFC 9110 §5.5).
+    /// The header value contains a control character (RFC 9110 §5.5).
     InvalidHeaderValue,
-    /// This header is written by the handshake itself.
+    /// The handshake itself writes this header.
     ReservedHeader,
     /// The status is not one of a final response, 200 to 599 (RFC 9110 §15).
     InvalidStatus,
@@ -247,17 +249,19 @@ pub enum ArgumentError {
     SubprotocolNotOffered,
     /// The host is not a name, an IPv4 address or an IPv6 address in brackets, with an optional port.
     InvalidHost,
-    /// The origin is not one that a browser writes: `scheme://host[:port]` without the default port, or `null`.
+    /// The origin is not in the form that browsers send: `scheme://host[:port]` without the default port, or
+    /// `null`.
     InvalidOrigin,
-    /// The method of a WebSocket's request is GET (RFC 6455 §4.1).
+    /// The method is not GET, as a request for a WebSocket requires (RFC 6455 §4.1).
     InvalidMethod,
 }
 
-/// The text is not a WebSocket URL (RFC 6455 §3).
+/// The error for text that is not a WebSocket URL (RFC 6455 §3) or the URL of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It does not start with `ws://` or `wss://`; a proxy's, with `http://`, `https://`, `socks5://` or `socks5h://`.
+    /// It does not start with `ws://` or `wss://`; or, for a proxy, with `http://`, `https://`, `socks5://`
+    /// or `socks5h://`.
     Scheme,
     /// The user name or password is not percent-encoded text that HTTP Basic authentication can carry; or, for a
     /// SOCKS5 proxy, the user name is empty or one of them is longer than 255 bytes.
@@ -266,10 +270,10 @@ pub enum UrlError {
     Host,
     /// The port is not a number from 1 to 65535.
     Port,
-    /// It has a fragment; in a WebSocket URL `#` is written `%23`.
+    /// It has a fragment. In a WebSocket URL, `#` is written as `%23`.
     Fragment,
-    /// It has a space, a control character, one outside ASCII or one of ``\ " < > ^ ` { | }``, which must be
-    /// percent-encoded (RFC 3986 §2).
+    /// It contains a space, a control character, a character outside ASCII or one of ``\ " < > ^ ` { | }``,
+    /// which must be percent-encoded (RFC 3986 §2).
     Character,
 }
 

@@ -8,23 +8,24 @@ use super::error::HandshakeError;
 use super::grammar::{text, token_len};
 use super::head::{Field, Head, Span};
 
-/// One extension that the peer offers or accepts, with its parameters. [`Display`](fmt::Display) writes it as
-/// it goes into the header.
+/// An extension that the peer offers or accepts, with its parameters. [`Display`](fmt::Display) formats it
+/// for the header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Extension<'a> {
     name: &'a str,
-    /// `; a=b ;c`, known to follow the grammar.
+    /// `; a=b ;c`, already validated.
     params: &'a [u8],
 }
 
 impl<'a> Extension<'a> {
-    /// The name, a token.
+    /// Returns the name, a token.
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// The parameters in order: name, and value if there is one, without its quotes. Both are tokens.
+    /// Returns the parameters in order: the name, and the value without quotes, if there is one. Both are
+    /// tokens.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> + use<'a> {
         let mut cursor = Cursor(self.params);
         core::iter::from_fn(move || if cursor.eat(b';') { cursor.param() } else { None })
@@ -51,7 +52,7 @@ impl fmt::Debug for Extension<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Extensions(Vec<Place>);
 
-/// Where an extension's name and its parameters are.
+/// Position of an extension's name and parameters.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     name: Span,
@@ -67,7 +68,7 @@ impl Extensions {
         for span in head.value_spans(Field::Extensions) {
             for extension in parse(head.part(span)) {
                 let (Extension { name, params }, left) = extension?;
-                // The name, its parameters and what is left stand right behind one another.
+                // The name, its parameters and the remaining bytes are adjacent.
                 let end = span.end() - left;
                 let params = end - params.len();
                 places.push(Place {
@@ -83,7 +84,7 @@ impl Extensions {
         Ok(Self(places))
     }
 
-    /// Those of the head that they were parsed from.
+    /// Returns the extensions, given the head that they were parsed from.
     pub(crate) fn of<'a, S>(&self, head: &'a Head<S>) -> impl Iterator<Item = Extension<'a>> {
         self.0
             .iter()
@@ -91,8 +92,8 @@ impl Extensions {
     }
 }
 
-/// The extensions of one header value, each with the number of bytes left behind it; the first error is the
-/// last item.
+/// Parses the extensions of one header value, each with the number of bytes remaining after it. An error is
+/// the last item.
 fn parse(value: &[u8]) -> impl Iterator<Item = Result<(Extension<'_>, usize), HandshakeError>> {
     let mut cursor = Cursor(value);
     core::iter::from_fn(move || {
@@ -108,7 +109,7 @@ fn parse(value: &[u8]) -> impl Iterator<Item = Result<(Extension<'_>, usize), Ha
     })
 }
 
-/// What is left to parse. Each step moves over what it read, so that the time is linear in the length.
+/// The remaining input. Each step consumes what it reads, so the time is linear in the length.
 #[derive(Clone, Copy)]
 struct Cursor<'a>(&'a [u8]);
 
@@ -189,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    /// The list in its canonical form.
+    /// Returns the list in its canonical form.
     fn canonical(value: &[u8]) -> Result<String, HandshakeError> {
         let list: Result<Vec<_>, _> =
             parse(value).map(|extension| extension.map(|(e, _)| e.to_string())).collect();

@@ -1,29 +1,29 @@
-//! The words of HTTP headers (RFC 9110 §5.5, §5.6): tokens, values, lists.
+//! The elements of HTTP headers (RFC 9110 §5.5, §5.6): tokens, values, lists.
 
 use alloc::vec::Vec;
 
 use super::error::ArgumentError;
 
-/// How many bytes at the start of `bytes` are token characters.
+/// Returns the number of token characters at the start of `bytes`.
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| !TCHAR[usize::from(byte)]).unwrap_or(bytes.len())
 }
 
 /// RFC 9110 §5.6.2: "token = 1*tchar".
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    // Without early exit, because nearly all are good.
+    // Without an early exit, because nearly all are valid.
     !bytes.is_empty() && bytes.iter().fold(true, |all, &byte| all & TCHAR[usize::from(byte)])
 }
 
-/// Whether they are equal but for the case of letters. Most often they are equal.
+/// Returns `true` if both are equal, ignoring case. The most common case is exact equality.
 pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     a == b || a.eq_ignore_ascii_case(b)
 }
 
 /// RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous". No control
-/// character but HTAB has a use in a value, so none passes.
+/// character except HTAB is useful in a value, so all others are rejected.
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
-    // Some at a time without early exit become vector code; the last ones may overlap those before.
+    // Fixed chunks without an early exit become vector code; the last chunk may overlap the previous one.
     match (bytes.last_chunk::<16>(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         (Some(last), ..) => bytes.as_chunks().0.iter().all(is_clean::<16>) && is_clean(last),
         (None, Some(first), Some(last)) => is_clean(first) && is_clean(last),
@@ -39,37 +39,38 @@ fn is_control(byte: u8) -> bool {
     ((byte < b' ') & (byte != b'\t')) | (byte == 0x7F)
 }
 
-/// Whether all lines in these bytes are known to hold [values](is_value) alone: there is no control character
-/// but HTAB, LF and a CR right before LF. A CR at the end is none of them, since its LF is not there yet.
+/// Returns `true` if all lines in these bytes contain only valid [values](is_value): there is no control
+/// character except HTAB, LF and a CR directly before LF. A CR at the end is rejected, because its LF has not
+/// arrived.
 pub(super) fn are_values(bytes: &[u8]) -> bool {
     let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
     let last = bytes.last().is_none_or(|&last| !is_control(last) || last == b'\n');
-    // Without early exit it becomes vector code.
+    // Without an early exit this becomes vector code.
     last & !pairs.fold(false, |any, (&byte, &next)| {
         let is_line_end = (byte == b'\n') | ((byte == b'\r') & (next == b'\n'));
         any | (is_control(byte) & !is_line_end)
     })
 }
 
-/// Visible ASCII, at least one character.
+/// Returns `true` for visible ASCII, at least one character.
 pub(crate) fn is_visible(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
 }
 
-/// The elements of a comma-separated list. RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable
-/// number of empty list elements".
+/// Returns the elements of a comma-separated list. RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a
+/// reasonable number of empty list elements".
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
-/// Text that was checked to be ASCII.
+/// Returns validated ASCII as text.
 pub(crate) fn text(ascii: &[u8]) -> &str {
     core::str::from_utf8(ascii).unwrap_or_default()
 }
 
-/// Appends a header line of the caller's.
+/// Appends a header line of the caller.
 ///
-/// The names that decide what the handshake says or where the head ends belong to this crate alone.
+/// The names that determine the meaning of the handshake or the end of the head are reserved for this crate.
 pub(crate) fn push_header(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
     if !is_token(name) {
         return Err(ArgumentError::InvalidHeaderName);
@@ -100,7 +101,7 @@ const RESERVED: [&[u8]; 5] = [b"Host", b"Upgrade", b"Connection", b"Content-Leng
 /// RFC 9110 §5.6.2: the characters of a token.
 const TCHAR: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
 
-/// A table of ASCII letters, digits and these symbols.
+/// Returns a table of ASCII letters, digits and these symbols.
 pub(crate) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;

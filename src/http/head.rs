@@ -1,4 +1,4 @@
-//! [`Head`]: the head of an HTTP/1.1 message (RFC 9112), kept as the bytes that came.
+//! [`Head`]: the head of an HTTP/1.1 message (RFC 9112), stored as received.
 
 use alloc::vec::Vec;
 use core::{fmt, iter};
@@ -8,10 +8,10 @@ use memchr::memchr;
 use super::error::HandshakeError;
 use super::grammar::{is_same, text};
 
-/// A whole head whose lines were all checked.
+/// A complete head whose lines were all checked.
 pub(crate) struct Head<S> {
     pub(super) bytes: Vec<u8>,
-    /// Where the start line and the first header line start.
+    /// Start of the start line and of the first header line.
     pub(super) start_line: usize,
     pub(super) headers: usize,
     pub(super) places: [Place; Field::COUNT],
@@ -19,7 +19,7 @@ pub(crate) struct Head<S> {
 }
 
 impl<S> Head<S> {
-    /// The bytes from the start line on.
+    /// Returns the bytes from the start line on.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(self.start_line..).unwrap_or_default()
     }
@@ -28,17 +28,18 @@ impl<S> Head<S> {
         Headers { lines: self.bytes.get(self.headers..).unwrap_or_default() }
     }
 
-    /// How many lines the field has.
+    /// Returns the number of lines of the field.
     pub(crate) fn count(&self, field: Field) -> usize {
         self.places[field as usize].count as usize
     }
 
-    /// The values of the field's lines, in order.
+    /// Returns the values of the field's lines, in order.
     pub(crate) fn values(&self, field: Field) -> impl Iterator<Item = &[u8]> {
         self.value_spans(field).map(|span| self.part(span).trim_ascii())
     }
 
-    /// Where the values of the field's lines are, with the whitespace around them and the line end.
+    /// Returns the positions of the values of the field's lines, including surrounding whitespace and the
+    /// line end.
     pub(super) fn value_spans(&self, field: Field) -> impl Iterator<Item = Span> {
         let Place { value, next, count } = self.places[field as usize];
         let mut line = next as usize;
@@ -47,7 +48,7 @@ impl<S> Head<S> {
                 let rest = self.bytes.get(line..)?;
                 let (start, len) = (line, memchr(b'\n', rest)? + 1);
                 line += len;
-                // The blank line has no colon and is the last one.
+                // The blank line has no colon and is last.
                 let name_len = memchr(b':', rest.get(..len)?)?;
                 if is_same(rest.get(..name_len)?, field.name().as_bytes()) {
                     return Some(Span::new(start + name_len + 1, line));
@@ -58,12 +59,12 @@ impl<S> Head<S> {
         first.into_iter().chain(others.take(count.saturating_sub(1) as usize))
     }
 
-    /// The bytes of a part.
+    /// Returns the bytes of a part.
     pub(crate) fn part(&self, span: Span) -> &[u8] {
         self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
-    /// The elements of the field's comma-separated lists, over all its lines.
+    /// Returns the positions of the elements of the field's comma-separated lists, over all its lines.
     pub(crate) fn elements(&self, field: Field) -> impl Iterator<Item = Span> {
         self.value_spans(field).flat_map(|span| {
             let mut next = span.start as usize;
@@ -76,7 +77,7 @@ impl<S> Head<S> {
         })
     }
 
-    /// The value of the field's first line.
+    /// Returns the value of the field's first line.
     pub(crate) fn value(&self, field: Field) -> Option<&[u8]> {
         let place = self.places[field as usize];
         self.bytes
@@ -85,7 +86,7 @@ impl<S> Head<S> {
             .filter(|_| place.count > 0)
     }
 
-    /// The value of a field that has exactly one line.
+    /// Returns the value of a field that has exactly one line.
     pub(crate) fn only(
         &self,
         field: Field,
@@ -99,7 +100,7 @@ impl<S> Head<S> {
     }
 }
 
-/// Without the headers, which may hold secrets.
+/// Omits the headers, which may contain secrets.
 impl<S: fmt::Debug> fmt::Debug for Head<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Head")
@@ -109,26 +110,26 @@ impl<S: fmt::Debug> fmt::Debug for Head<S> {
     }
 }
 
-/// The headers of a message in order: an iterator of names, as they were written, and values without the
-/// whitespace around them.
+/// The headers of a message in order: an iterator of names as they were written, and values without
+/// surrounding whitespace.
 #[derive(Clone)]
 pub struct Headers<'a> {
     lines: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
-    /// The headers of a head that this crate wrote.
+    /// Returns the headers of a head that this crate wrote.
     pub(crate) fn of(head: &'a [u8]) -> Self {
         let first = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
         Self { lines: &head[first..] }
     }
 
-    /// Those of lines that this crate wrote.
+    /// Returns the headers in lines that this crate wrote.
     pub(crate) fn lines(lines: &'a [u8]) -> Self {
         Self { lines }
     }
 
-    /// The value of the first header of this name; names are compared without regard to case.
+    /// Returns the value of the first header with this name, ignoring case.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&'a [u8]> {
         self.clone().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -140,21 +141,21 @@ impl<'a> Iterator for Headers<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (line, rest) = self.lines.split_at(memchr(b'\n', self.lines)? + 1);
-        // The blank line has no colon and is the last one.
+        // The blank line has no colon and is last.
         let (name, value) = line.split_at(memchr(b':', line)?);
         self.lines = rest;
         Some((text(name), value[1..].trim_ascii()))
     }
 }
 
-/// Names alone: values may be secrets.
+/// Shows only names: values may be secrets.
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone().map(|(name, _)| name)).finish()
     }
 }
 
-/// Where a part of a head is.
+/// Position of a part of a head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     start: u32,
@@ -172,7 +173,7 @@ impl Span {
     }
 }
 
-/// Where the value of a field's first line is, where the next line starts, and how many lines the field has.
+/// Position of the value of a field's first line, start of the next line, and number of lines of the field.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Place {
     pub(super) value: u32,
@@ -180,7 +181,7 @@ pub(super) struct Place {
     pub(super) count: u32,
 }
 
-/// The headers that the handshake itself asks for.
+/// The headers that the handshake itself reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     Host,
@@ -215,7 +216,7 @@ impl Field {
         }
     }
 
-    /// By length first: most headers of a request are none of these.
+    /// Compares the length first: most headers of a request are none of these.
     pub(super) fn named(name: &[u8]) -> Option<Self> {
         let field = match name.len() {
             4 => Self::Host,

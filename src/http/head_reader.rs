@@ -4,11 +4,11 @@
 //!  Input   GET / HTTP/1.1␍␊Host: a␍␊X: y␍␊␍␊ frames…
 //!          └──────── moved to `bytes` ─────┘ └ stay
 //!  bytes   GET / HTTP/1.1␍␊Host: a␍␊X: y␍␊␍␊
-//!                                  ↑ line  ↑ scanned: no line end between them is known yet
+//!                                  ↑ line  ↑ scanned: no line end found between them
 //! ```
 //!
-//! One pass: each line is checked when its end arrives, and the first place of every header that the
-//! handshake asks for is noted then. Nothing is searched twice, however the bytes are cut.
+//! One pass: each line is checked when its end arrives, and the first position of every header that the
+//! handshake reads is recorded then. Nothing is searched twice, however the bytes are cut.
 
 use alloc::vec::Vec;
 use core::{fmt, mem};
@@ -20,32 +20,32 @@ use super::grammar::{are_values, is_token, is_value, push_line, token_len};
 use super::head::{Field, Head, Place};
 use crate::Input;
 
-/// How large a head may be; both limits are inclusive.
+/// Limits for a head; both are inclusive.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes, from the start line to the blank line.
+    /// Maximum number of bytes, from the start line to the blank line.
     pub(crate) max_head: usize,
-    /// Header lines.
+    /// Maximum number of header lines.
     pub(crate) max_headers: usize,
 }
 
-/// What the two kinds of head differ in.
+/// The differences between the two kinds of head.
 pub(crate) trait StartLine: Copy {
-    /// Whether an empty line in front is skipped.
+    /// Whether a leading empty line is skipped.
     const AFTER_EMPTY_LINE: bool;
 
-    /// Checks the line, which has no line end.
+    /// Parses the line, which has no line end.
     fn parse(line: &[u8]) -> Result<Self, HandshakeError>;
 }
 
-/// Takes bytes until a head is whole.
+/// Consumes bytes until a head is complete.
 pub(crate) struct HeadReader<S> {
     bytes: Vec<u8>,
-    /// Where the unfinished line starts.
+    /// Start of the incomplete line.
     line: usize,
-    /// Up to where the unfinished line was searched for its end.
+    /// End of the part of the incomplete line that was searched for its end.
     scanned: usize,
-    /// Up to where there may be lines whose values hold control characters.
+    /// End of the lines whose values may contain control characters.
     unchecked_end: usize,
     start: Option<S>,
     start_line: usize,
@@ -69,24 +69,24 @@ impl<S: StartLine> HeadReader<S> {
             headers: 0,
             header_lines: 0,
             places: [Place::default(); Field::COUNT],
-            // Places are noted in 32 bits.
+            // Positions have 32 bits.
             limits: Limits { max_head: limits.max_head.min(u32::MAX as usize), ..limits },
             #[cfg(test)]
             work: 0,
         }
     }
 
-    /// Waits for another head within the same limits.
+    /// Prepares for another head with the same limits.
     pub(crate) fn restart(&mut self) {
         *self = Self::new(self.limits);
     }
 
-    /// Whether nothing of the head has arrived.
+    /// Returns `true` if nothing of the head has arrived.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Consumes the bytes of the head and none behind it. `None`: more are needed.
+    /// Consumes the bytes of the head and none after it. `None` means that more are needed.
     pub(crate) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
         let before = self.bytes.len();
         let offered = input.len().min(self.limits.max_head - before);
@@ -103,7 +103,7 @@ impl<S: StartLine> HeadReader<S> {
         if input.is_empty() { Ok(None) } else { Err(HandshakeError::HeadTooLarge) }
     }
 
-    /// A head from what somebody else parsed, as strictly checked as if it had arrived in bytes.
+    /// Creates a head from parsed fields, checked as strictly as if it had arrived in bytes.
     pub(crate) fn recv_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
         start_line: &[u8],
@@ -126,8 +126,8 @@ impl<S: StartLine> HeadReader<S> {
         self.recv(&mut Input::new(&mut bytes))?.ok_or(HandshakeError::Truncated)
     }
 
-    /// Checks the lines that have ended since the last call, and tells how long the head is if it is whole.
-    /// What was searched for line ends is never searched again.
+    /// Checks the lines that have ended since the last call. Returns the length of the head if it is
+    /// complete. Nothing is searched for line ends twice.
     fn finish_lines(&mut self, bytes: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let scanned = mem::replace(&mut self.scanned, bytes.len());
         #[cfg(test)]
@@ -135,7 +135,7 @@ impl<S: StartLine> HeadReader<S> {
             self.work += bytes.len() - scanned;
         }
         let arrived = &bytes[scanned..];
-        // Values are checked all at once, and line by line only if one of them may be at fault.
+        // Values are checked together, and line by line only if one of them may be invalid.
         if !are_values(arrived) {
             self.unchecked_end = bytes.len();
         }
@@ -149,7 +149,7 @@ impl<S: StartLine> HeadReader<S> {
         Ok(None)
     }
 
-    /// Checks the line that ends with the LF at `end`. True: it was the blank line behind the headers.
+    /// Checks the line that ends with the LF at `end`. Returns `true` for the blank line after the headers.
     fn finish_line(&mut self, line: &[u8], end: usize) -> Result<bool, HandshakeError> {
         let line = line.strip_suffix(b"\r").ok_or(HandshakeError::BareLineFeed)?;
         if self.start.is_none() {
@@ -187,7 +187,7 @@ impl<S> fmt::Debug for HeadReader<S> {
     }
 }
 
-/// Checks `name: value` and returns the name. `check_value`: the value may hold a control character.
+/// Checks `name: value` and returns the name. `check_value`: the value may contain a control character.
 fn check_header(line: &[u8], check_value: bool) -> Result<&[u8], HandshakeError> {
     // RFC 9112 §5.2: "A server that receives an obs-fold in a request message […] MUST either reject the
     // message".

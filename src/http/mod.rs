@@ -1,12 +1,11 @@
-//! HTTP/1.1 as far as an opening handshake needs it: heads, URLs and responses.
+//! The parts of HTTP/1.1 that an opening handshake needs: heads, URLs and responses.
 //!
 //! ```text
 //! bytes ─▶ HeadReader ─▶ Head { RequestLine or StatusLine, Headers }     Response ─▶ bytes
 //!                         └▶ Extension, one for each offer
 //! ```
 //!
-//! What must be in a head for it to open a WebSocket is decided in [`handshake`](crate::handshake), which
-//! re-exports the public types.
+//! [`handshake`](crate::handshake) decides which heads open a WebSocket, and re-exports the public types.
 
 mod error;
 mod extensions;

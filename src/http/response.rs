@@ -8,8 +8,8 @@ use super::error::ArgumentError;
 use super::grammar::{push_header, push_line};
 use super::head::Headers;
 
-/// An ordinary HTTP response. The length, the end of the connection, and what a 426 needs are written by
-/// themselves.
+/// An ordinary HTTP response. `Connection`, `Content-Length` and the headers of a 426 are added
+/// automatically.
 ///
 /// ```
 /// use sansocket::handshake::Response;
@@ -31,10 +31,11 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response without headers and body.
+    /// Creates a response without headers and body.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidStatus`] outside of 200 to 599: a 1xx is never the last word (RFC 9110 §15.2).
+    /// [`ArgumentError::InvalidStatus`] outside of 200 to 599: a 1xx is not a final response (RFC 9110
+    /// §15.2).
     pub fn new(status: u16) -> Result<Self, ArgumentError> {
         match status {
             200..=599 => Ok(Self::known(status)),
@@ -42,7 +43,7 @@ impl Response {
         }
     }
 
-    /// A response with a status that is known to be valid.
+    /// Creates a response with a valid status.
     pub(crate) fn known(status: u16) -> Self {
         Self { status, lines: Vec::new(), body: Vec::new() }
     }
@@ -50,33 +51,34 @@ impl Response {
     /// Adds a header.
     ///
     /// # Errors
-    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] for what cannot be one
-    /// line; [`ArgumentError::ReservedHeader`] for Connection, Upgrade, Content-Length, Transfer-Encoding,
-    /// Host and Sec-WebSocket-*.
+    /// [`ArgumentError::InvalidHeaderName`] and [`ArgumentError::InvalidHeaderValue`] if it is not a valid
+    /// header line; [`ArgumentError::ReservedHeader`] for Connection, Upgrade, Content-Length,
+    /// Transfer-Encoding, Host and Sec-WebSocket-*.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, ArgumentError> {
         push_header(&mut self.lines, name.as_bytes(), value.as_ref())?;
         Ok(self)
     }
 
-    /// Adds a header that the caller may not.
+    /// Adds a header that is reserved for this crate.
     pub(crate) fn line(mut self, name: &str, value: &str) -> Self {
         push_line(&mut self.lines, name.as_bytes(), value.as_bytes());
         self
     }
 
-    /// Sets the body. A 204, 205 or 304 has none (RFC 9110 §15.3.5, §15.3.6, §15.4.5): there it is left out.
+    /// Sets the body. It is omitted from a 204, 205 or 304, which have none (RFC 9110 §15.3.5, §15.3.6,
+    /// §15.4.5).
     #[must_use]
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
     }
 
-    /// The status code.
+    /// Returns the status code.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// All bytes of the response, ready to be written; the connection is to be closed after them.
+    /// Returns the complete response, ready to be written; close the connection after it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = self.encode_head();
@@ -86,7 +88,7 @@ impl Response {
         bytes
     }
 
-    /// The same without the body: the answer to a HEAD request (RFC 9110 §9.3.2).
+    /// Returns the response without its body: the answer to a HEAD request (RFC 9110 §9.3.2).
     #[must_use]
     pub fn encode_head(&self) -> Vec<u8> {
         let mut bytes = self.status_line();
@@ -104,8 +106,9 @@ impl Response {
         bytes
     }
 
-    /// The same for one stream of HTTP/2 or HTTP/3, without what speaks of a connection of HTTP/1.1. RFC 9113
-    /// §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields."
+    /// Returns the response for one stream of HTTP/2 or HTTP/3, without headers specific to HTTP/1.1
+    /// connections. RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing
+    /// connection-specific header fields."
     pub(crate) fn encode_for_stream(&self) -> Vec<u8> {
         let mut bytes = self.status_line();
         self.push_end(&mut bytes);
@@ -119,7 +122,7 @@ impl Response {
         format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes()
     }
 
-    /// The caller's headers, the length and the blank line.
+    /// Appends the caller's headers, the length and the blank line.
     fn push_end(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.lines);
         if self.has_body() {
@@ -129,14 +132,14 @@ impl Response {
     }
 
     /// RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a status
-    /// code of 1xx (Informational) or 204 (No Content)". A 205 has no body either, and a 304 speaks of the
-    /// length of another response.
+    /// code of 1xx (Informational) or 204 (No Content)". A 205 has no body either, and in a 304 the length
+    /// would be that of another response.
     fn has_body(&self) -> bool {
         !matches!(self.status, 204 | 205 | 304)
     }
 }
 
-/// Without the values of headers and the body, which may hold secrets.
+/// Omits header values and the body, which may contain secrets.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
@@ -147,8 +150,8 @@ impl fmt::Debug for Response {
     }
 }
 
-/// The reason phrase of the status codes in RFC 9110 §15 and RFC 6585; nothing for others, as RFC 9112 §4
-/// allows.
+/// Returns the reason phrase of the status codes in RFC 9110 §15 and RFC 6585; empty for others, as RFC 9112
+/// §4 allows.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

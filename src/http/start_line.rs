@@ -6,7 +6,7 @@ use super::head::{Field, Head};
 use super::head_reader::StartLine;
 use super::url::split_uri;
 
-/// "request-line = method SP request-target SP HTTP-version": where the first two end.
+/// "request-line = method SP request-target SP HTTP-version": the ends of the first two.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestLine {
     method: usize,
@@ -51,7 +51,7 @@ impl Head<RequestLine> {
         self.bytes().get(self.start.method + 1..self.start.target).unwrap_or_default()
     }
 
-    /// The path of the target, at least `/`, without the query; the target itself if it is no URI.
+    /// Returns the path of the target, at least `/`, without the query; the target itself if it is not a URI.
     pub(crate) fn path(&self) -> &str {
         let resource = self.resource();
         match resource.split_once('?').map_or(resource, |(path, _)| path) {
@@ -60,13 +60,14 @@ impl Head<RequestLine> {
         }
     }
 
-    /// What follows the first `?`.
+    /// Returns the part after the first `?`.
     pub(crate) fn query(&self) -> Option<&str> {
         self.resource().split_once('?').map(|(_, query)| query)
     }
 
-    /// The host that the request goes to. RFC 9112 §3.2.2: "When an origin server receives a request with an
-    /// absolute-form of request-target, the origin server MUST ignore the received Host header field (if any)".
+    /// Returns the host that the request is sent to. RFC 9112 §3.2.2: "When an origin server receives a
+    /// request with an absolute-form of request-target, the origin server MUST ignore the received Host
+    /// header field (if any)".
     pub(crate) fn host(&self) -> &str {
         split_uri(self.target()).map_or_else(
             || self.value(Field::Host).map(text).unwrap_or_default(),
@@ -94,7 +95,7 @@ impl StartLine for StatusLine {
         let invalid = HandshakeError::InvalidStatusLine;
         let (version, rest) = line.split_at_checked(VERSION_LEN).ok_or(invalid)?;
         let minor = minor_version(version, invalid)?;
-        // Servers leave out the last space when there is no reason.
+        // Servers omit the last space when there is no reason phrase.
         let [b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', reason @ ..] = rest else {
             return Err(invalid);
         };
@@ -112,7 +113,7 @@ impl Head<StatusLine> {
     }
 }
 
-/// The y of `HTTP/1.y`.
+/// Returns the y of `HTTP/1.y`.
 fn minor_version(version: &[u8], invalid: HandshakeError) -> Result<u8, HandshakeError> {
     match version {
         [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {

@@ -30,7 +30,7 @@ use super::grammar::{letters_digits_and, text};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     secure: bool,
-    /// An IPv6 address has its brackets.
+    /// With brackets for an IPv6 address.
     host: String,
     port: u16,
     resource: String,
@@ -42,8 +42,8 @@ impl Url {
     /// Parses a URL. A user name and password become [`Authorization: Basic`](crate::handshake::ClientRequest::new).
     ///
     /// # Errors
-    /// One [`UrlError`] for each part that can be wrong. What is not visible ASCII must come percent-encoded,
-    /// and international names as Punycode: nothing is guessed.
+    /// A [`UrlError`] for the invalid part. Characters other than visible ASCII must be percent-encoded, and
+    /// international names in Punycode: nothing is guessed.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UrlError::Character);
@@ -69,7 +69,7 @@ impl Url {
             return Err(UrlError::Character);
         }
         let port = port.unwrap_or(if secure { 443 } else { 80 });
-        // The resource name is ""/" if the path component is empty", then the path, then the query.
+        // The resource name is ""/" if the path component is empty", otherwise the path, then the query.
         let slash = if resource.starts_with('/') { "" } else { "/" };
         Ok(Self {
             secure,
@@ -80,10 +80,10 @@ impl Url {
         })
     }
 
-    /// Where a reference found at this URL leads to (RFC 3986 §5.2); http is ws, and https is wss.
+    /// Resolves a reference found at this URL (RFC 3986 §5.2); http becomes ws, and https becomes wss.
     pub(crate) fn join(&self, reference: &str) -> Result<Self, UrlError> {
         let reference = reference.split('#').next().unwrap_or_default();
-        // Before a segment with such a character can disappear with its dots.
+        // Checked before a segment with such a character can be removed with its dots.
         if !reference.bytes().all(|byte| RESOURCE[usize::from(byte)]) {
             return Err(UrlError::Character);
         }
@@ -108,41 +108,41 @@ impl Url {
         Self::parse(&format!("{scheme}://{}{}", self.host_header(), without_dots(&resource)))
     }
 
-    /// Whether both have the same scheme, host and port (RFC 6454 §5).
+    /// Returns `true` if both have the same scheme, host and port (RFC 6454 §5).
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         (self.secure, self.port) == (other.secure, other.port) && self.host.eq_ignore_ascii_case(&other.host)
     }
 
-    /// Host and port, the default one as well: the target of a CONNECT.
+    /// Returns host and port, even the default one: the target of a CONNECT.
     pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// Whether it is `wss`: TLS comes first.
+    /// Returns `true` for `wss`, which runs over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The host to connect to, an IPv6 address without brackets.
+    /// Returns the host to connect to; an IPv6 address has no brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The port to connect to, 80 or 443 by default.
+    /// Returns the port to connect to, 80 or 443 by default.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The resource name: path and query.
+    /// Returns the resource name: path and query.
     #[must_use]
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// The value of `Host`: with the port "when not using the default port" (RFC 6455 §4.1).
+    /// Returns the value of `Host`: with the port "when not using the default port" (RFC 6455 §4.1).
     #[must_use]
     pub fn host_header(&self) -> String {
         match (self.secure, self.port) {
@@ -152,14 +152,14 @@ impl Url {
     }
 }
 
-/// Whether a scheme has TLS below it.
+/// Returns `true` if the scheme runs over TLS.
 fn is_secure(scheme: &str) -> Result<bool, UrlError> {
     let is = |name| scheme.eq_ignore_ascii_case(name);
     let secure = is("https") || is("wss");
     if secure || is("http") || is("ws") { Ok(secure) } else { Err(UrlError::Scheme) }
 }
 
-/// RFC 3986 §5.2.4, for a path that is empty or starts with a slash, and the query behind it.
+/// RFC 3986 §5.2.4, for a path that is empty or starts with a slash, and the query after it.
 fn without_dots(resource: &str) -> String {
     let (path, query) = resource.split_at(resource.find('?').unwrap_or(resource.len()));
     let mut kept = vec![""];
@@ -173,7 +173,7 @@ fn without_dots(resource: &str) -> String {
                 continue;
             }
         }
-        // What a last dot stands for is a directory.
+        // A last dot segment stands for a directory.
         if segments.peek().is_none() {
             kept.push("");
         }
@@ -181,7 +181,7 @@ fn without_dots(resource: &str) -> String {
     format!("{}{query}", kept.join("/"))
 }
 
-/// Without user name and password.
+/// Omits user name and password.
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "wss" } else { "ws" };
@@ -189,7 +189,7 @@ impl fmt::Debug for Url {
     }
 }
 
-/// `host [ ":" port ]`, as in a URL, a `Host` or an `Origin`. The brackets of an IPv6 address stay.
+/// Splits `host [ ":" port ]`, as in a URL, a `Host` or an `Origin`. An IPv6 address keeps its brackets.
 pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
     let host_end = match authority.strip_prefix('[').and_then(|authority| authority.find(']')) {
         Some(bracket) => bracket + 2,
@@ -210,7 +210,7 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlErro
     Ok((host, port))
 }
 
-/// Whether two authorities name the same host and port.
+/// Returns `true` if both authorities have the same host and port.
 pub(crate) fn is_same_host(a: &str, b: &str, default_port: u16) -> bool {
     match (split_port(a), split_port(b)) {
         (Ok((a, a_port)), Ok((b, b_port))) => {
@@ -220,13 +220,13 @@ pub(crate) fn is_same_host(a: &str, b: &str, default_port: u16) -> bool {
     }
 }
 
-/// The authority of an absolute http, https, ws or wss URI, and what is behind it.
+/// Splits an absolute http, https, ws or wss URI into the authority and the rest.
 pub(crate) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
     let (scheme, authority, resource) = split_uri(uri)?;
     is_secure(scheme).is_ok().then_some((authority, resource))
 }
 
-/// The scheme and the authority of an absolute URI, and what is behind them.
+/// Splits an absolute URI into the scheme, the authority and the rest.
 pub(super) fn split_uri(uri: &str) -> Option<(&str, &str, &str)> {
     // The usual target is a path.
     let (scheme, rest) = if uri.starts_with('/') { None } else { uri.split_once("://") }?;
@@ -250,7 +250,8 @@ const REG_NAME: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%");
 /// RFC 3986 §3.2.1: "userinfo = *( unreserved / pct-encoded / sub-delims / ":" )".
 const USER_INFO: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%:");
 
-/// RFC 3986 §3.3 and §3.4: the characters of paths and queries, and the brackets that nearly everything takes.
+/// RFC 3986 §3.3 and §3.4: the characters of paths and queries, and brackets, which nearly every
+/// implementation accepts.
 const RESOURCE: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%:@/?[]");
 
 /// RFC 7617 §2: "the user-id and password MUST NOT contain any control characters", and a user-id no colon.
@@ -261,12 +262,12 @@ pub(crate) fn basic(user_info: &str) -> Result<String, UrlError> {
         return Err(UrlError::UserInfo);
     }
     let mut encoded = vec![0; pair.len().div_ceil(3) * 4];
-    // The buffer has the exact size: it cannot fail.
+    // The buffer has the exact size, so this cannot fail.
     let _ = STANDARD.encode_slice(pair, &mut encoded);
     Ok(format!("Basic {}", text(&encoded)))
 }
 
-/// What the user information of a URL stands for; without a colon, the password is empty.
+/// Decodes the user information of a URL; without a colon, the password is empty.
 pub(crate) fn user_and_password(user_info: &str) -> Result<(Vec<u8>, Vec<u8>), UrlError> {
     if !user_info.bytes().all(|byte| USER_INFO[usize::from(byte)]) {
         return Err(UrlError::UserInfo);
@@ -379,7 +380,7 @@ mod tests {
 
     #[test]
     fn references_are_resolved() {
-        // RFC 3986 §5.4, as far as they are http.
+        // RFC 3986 §5.4, the references that apply to http.
         let base = Url::parse("ws://a/b/c/d;p?q").unwrap();
         let cases = [
             ("g:h", Err(UrlError::Scheme)),

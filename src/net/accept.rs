@@ -14,7 +14,7 @@ use crate::connection::Config;
 use crate::endpoint::{Answer, Endpoint, Server};
 use crate::handshake::{HandshakeError, HttpRequest, Response, UpgradeRequest};
 
-/// Accepts a connection as a server: any target, any `Origin`, no subprotocol; see [`accept_with`].
+/// Accepts a connection as a server, with any target, any `Origin` and no subprotocol; see [`accept_with`].
 ///
 /// ```no_run
 /// use std::net::TcpListener;
@@ -39,10 +39,11 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
     accept_with(stream, Config::default())
 }
 
-/// Accepts a connection as a server, with limits and deadlines of one's own. [`Accepting`] leaves the decision to you.
+/// Accepts a connection as a server, with custom limits and deadlines. To decide on each request yourself,
+/// use [`Accepting`].
 ///
-/// It takes at most [`Config::handshake_timeout`]. A request that is not for a WebSocket is answered with 426, and a
-/// bad one with what is wrong.
+/// This takes at most [`Config::handshake_timeout`]. A request that is not for a WebSocket is answered with
+/// 426, an invalid one with its error.
 ///
 /// # Errors
 /// See [`Error`].
@@ -57,7 +58,7 @@ pub fn accept_with<S: Transport>(stream: S, config: Config) -> Result<WebSocket<
     }
 }
 
-/// A server's opening handshake over a stream, which reads the request.
+/// A server's opening handshake over a stream: reads the request.
 ///
 /// ```no_run
 /// use std::net::TcpListener;
@@ -75,20 +76,21 @@ pub fn accept_with<S: Transport>(stream: S, config: Config) -> Result<WebSocket<
 #[derive(Debug)]
 pub struct Accepting<S> {
     driver: Driver<S, Server>,
-    /// A bad request is being answered.
+    /// The error of an invalid request while it is being answered.
     refused: Option<Error>,
 }
 
 impl<S: Transport> Accepting<S> {
-    /// Waits for a request on `stream`, at most for [`Config::handshake_timeout`] from now.
+    /// Creates a handshake that waits for a request on `stream`, at most for [`Config::handshake_timeout`]
+    /// from now.
     pub fn new(stream: S, config: Config) -> Self {
         let driver = Driver::new(stream, Server::new(config), Clock::from(Duration::ZERO));
         Self { driver, refused: None }
     }
 
-    /// Reads until the request is complete, or the stream can do no more now.
+    /// Reads until the request is complete, or the stream would block.
     ///
-    /// A bad request is answered before its error is returned, and so is one that comes too slowly.
+    /// A request that is invalid or too slow is answered before its error is returned.
     ///
     /// # Errors
     /// See [`Error`].
@@ -113,14 +115,16 @@ impl<S: Transport> Accepting<S> {
             match self.driver.wait(None) {
                 Ok(true) => {}
                 Err(error) if is_later(&error) => return Ok(Step::Blocked(self)),
-                // The peer's fault is worth more to the caller than a stream that cannot take the answer.
+                // The peer's error is more useful to the caller than that of a stream that cannot take the
+                // answer.
                 Ok(false) => return Err(self.refused.unwrap_or(ErrorKind::UnexpectedEof.into())),
                 Err(error) => return Err(self.refused.unwrap_or(error.into())),
             }
         }
     }
 
-    /// The same, to the end on any stream. One that does not block is tried every millisecond.
+    /// Like [`advance`](Self::advance), to the end and on any stream. A non-blocking stream is tried every
+    /// millisecond.
     ///
     /// # Errors
     /// See [`Error`].
@@ -131,17 +135,17 @@ impl<S: Transport> Accepting<S> {
     wait_methods!();
 }
 
-/// How far a handshake, or an answer in its place, has come.
+/// The progress of a handshake, or of an answer in its place.
 #[derive(Debug)]
 #[must_use]
 pub enum Step<T, H> {
-    /// It is over.
+    /// It is complete.
     Done(T),
-    /// The stream can do no more now: advance again when it can, or at the next timeout.
+    /// The stream would block: advance again when it is ready, or at the next timeout.
     Blocked(H),
 }
 
-/// Goes on to the end.
+/// Advances to the end.
 pub(super) fn finish<T, H, E>(
     mut handshake: H,
     advance: impl Fn(H) -> Result<Step<T, H>, E>,
@@ -155,28 +159,28 @@ pub(super) fn finish<T, H, E>(
     }
 }
 
-/// What a client has asked for.
+/// A client's request.
 #[derive(Debug)]
 pub enum Incoming<S> {
-    /// A WebSocket.
+    /// A request for a WebSocket.
     Upgrade(Upgrade<S>),
-    /// Something else, such as a page.
+    /// Any other request, such as for a page.
     Http(Http<S>),
 }
 
-/// A client waits for its request to be accepted or rejected.
+/// A request for a WebSocket that waits to be accepted or rejected.
 #[derive(Debug)]
 pub struct Upgrade<S> {
-    /// The request, where subprotocol and headers of the answer are chosen.
+    /// The request. It also determines the subprotocol and headers of the response.
     pub request: UpgradeRequest,
     driver: Driver<S, Server>,
 }
 
 impl<S: Transport> Upgrade<S> {
-    /// Opens the connection, and writes the response as far as the stream takes it now.
+    /// Opens the connection. Writes as much of the response as the stream takes now.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub fn accept(mut self) -> io::Result<WebSocket<S>> {
         self.driver.endpoint.answer(self.request.accept());
         let mut ws = opened(self.driver, Server::into_connection)?;
@@ -184,8 +188,8 @@ impl<S: Transport> Upgrade<S> {
         Ok(WebSocket::over(ws))
     }
 
-    /// Answers with `response` and ends the transport: the client has to read the answer first, and has
-    /// [`Config::close_timeout`] to do so. [`rejecting`](Self::rejecting) does not wait.
+    /// Answers with `response` and ends the transport after the client has read it, within
+    /// [`Config::close_timeout`]. [`rejecting`](Self::rejecting) does not wait.
     ///
     /// # Errors
     /// See [`Answering::advance`].
@@ -193,18 +197,18 @@ impl<S: Transport> Upgrade<S> {
         finish(self.rejecting(response), Answering::advance)
     }
 
-    /// The same step by step, for a stream that does not block.
+    /// Like [`reject`](Self::reject), step by step, for a non-blocking stream.
     pub fn rejecting(self, response: &Response) -> Answering<S> {
         Answering::new(self.driver, self.request.reject(response))
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub fn stream(&self) -> &S {
         &self.driver.pipe.stream
     }
 }
 
-/// A client waits for the answer to an ordinary HTTP request.
+/// An ordinary HTTP request that waits for its answer.
 #[derive(Debug)]
 pub struct Http<S> {
     /// The request.
@@ -213,8 +217,8 @@ pub struct Http<S> {
 }
 
 impl<S: Transport> Http<S> {
-    /// Answers with `response` and ends the transport: the client has to read the answer first, and has
-    /// [`Config::close_timeout`] to do so. [`responding`](Self::responding) does not wait.
+    /// Answers with `response` and ends the transport after the client has read it, within
+    /// [`Config::close_timeout`]. [`responding`](Self::responding) does not wait.
     ///
     /// # Errors
     /// See [`Answering::advance`].
@@ -222,24 +226,24 @@ impl<S: Transport> Http<S> {
         finish(self.responding(response), Answering::advance)
     }
 
-    /// The same step by step, for a stream that does not block.
+    /// Like [`respond`](Self::respond), step by step, for a non-blocking stream.
     pub fn responding(self, response: &Response) -> Answering<S> {
         Answering::new(self.driver, self.request.respond(response))
     }
 
-    /// The request, its stream, and what was read behind its head, to hand on to an HTTP server.
+    /// Returns the request, its stream, and the bytes read after its head, to pass to an HTTP server.
     pub fn into_parts(self) -> (HttpRequest, S, Vec<u8>) {
         let (stream, _, unread) = self.driver.into_parts();
         (self.request, stream, unread)
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub fn stream(&self) -> &S {
         &self.driver.pipe.stream
     }
 }
 
-/// The connection of an endpoint that is open, over the same stream.
+/// Returns the connection of an open endpoint, over the same stream.
 pub(super) fn opened<S: Transport, E: Endpoint>(
     driver: Driver<S, E>,
     into_connection: impl FnOnce(E) -> Result<crate::Connection, E>,
@@ -250,8 +254,9 @@ pub(super) fn opened<S: Transport, E: Endpoint>(
     Ok(Driver::over(pipe, endpoint, buffer))
 }
 
-/// An HTTP response on its way, and the end of the transport. The client has to read the response before the stream is
-/// dropped: closing with unread input would reset the connection and could destroy it.
+/// An HTTP response in transmission, then the end of the transport. The client must read the response before
+/// the stream is dropped: closing with unread input would reset the connection and could destroy the
+/// response.
 ///
 /// ```no_run
 /// # use sansocket::{handshake::Response, net::{Http, Step}};
@@ -259,7 +264,7 @@ pub(super) fn opened<S: Transport, E: Endpoint>(
 /// # fn serve(http: Http<std::net::TcpStream>) -> std::io::Result<()> {
 /// let mut answering = http.responding(&Response::new(404).unwrap());
 /// while let Step::Blocked(more) = answering.advance()? {
-///     wait_until_ready(); // as wants_read, wants_write and next_timeout say
+///     wait_until_ready(); // according to wants_read, wants_write and next_timeout
 ///     answering = more;
 /// }
 /// # Ok(())
@@ -277,11 +282,12 @@ impl<S: Transport> Answering<S> {
         Self { driver }
     }
 
-    /// Writes on, until the client has closed, or had [`Config::close_timeout`] to do so, or the stream can do no more
-    /// now. The time begins anew with each fair part of the response that the client takes.
+    /// Writes until the client has closed, or [`Config::close_timeout`] has passed, or the stream would
+    /// block. Each fair part of the response that the client takes restarts the time.
     ///
     /// # Errors
-    /// The stream's; [`TimedOut`](ErrorKind::TimedOut) if the client took too little. How it closes is its own affair.
+    /// Errors of the stream; [`TimedOut`](ErrorKind::TimedOut) if the client took too little. The way in
+    /// which the client closes is not an error.
     pub fn advance(mut self) -> io::Result<Step<(), Self>> {
         loop {
             while self.driver.next(|_, _| ()).is_some() {}

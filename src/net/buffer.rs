@@ -1,4 +1,4 @@
-//! [`Buffer`] and [`Batch`]: what was read, and what one read brought.
+//! [`Buffer`] and [`Batch`]: received bytes, and the events of one read.
 
 use std::boxed::Box;
 use std::io;
@@ -12,26 +12,26 @@ use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::input::Input;
 
-/// What was read and not received yet.
+/// Bytes that were read but not received yet.
 #[derive(Debug)]
 pub(super) struct Buffer {
     bytes: ReadBuffer,
-    /// Whether there is an event in it, for all that is known. Else there is at most a frame that is cut.
+    /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
 }
 
 impl Buffer {
-    /// These bytes were read before.
+    /// Creates a buffer with these bytes, which were read before.
     pub(super) fn new(unread: Vec<u8>) -> Self {
         let fresh = !unread.is_empty();
         Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh }
     }
 
-    /// Sets how many bytes are read at a time.
+    /// Sets how many bytes a read is offered.
     pub(super) fn set_size(&mut self, bytes: usize) {
         let unread = core::mem::take(&mut self.bytes).into_unread();
         self.bytes = ReadBuffer::new(bytes, MAX_FRAME).with_unread(unread);
-        // What is known of a cut frame is forgotten.
+        // This discards what is known about an incomplete frame.
         self.fresh = !self.bytes.is_empty();
     }
 
@@ -43,7 +43,7 @@ impl Buffer {
         self.bytes.unread()
     }
 
-    /// Gives what was read to `recv`, which returns the next event if there is one.
+    /// Passes the bytes to `recv`, which returns the next event if there is one.
     pub(super) fn recv<'b, E>(&'b mut self, recv: impl FnOnce(&mut Input<'b>) -> Option<E>) -> Option<E> {
         let mut input = self.bytes.input();
         let event = recv(&mut input);
@@ -51,28 +51,28 @@ impl Buffer {
         event
     }
 
-    /// What was read, what is left of it, and [`fresh`](Self::fresh).
+    /// Returns the bytes, what is left of them, and [`fresh`](Self::fresh).
     pub(super) fn lend(&mut self) -> (Input<'_>, &mut Unread, &mut bool) {
         let (input, unread) = self.bytes.parts();
         (input, unread, &mut self.fresh)
     }
 
-    /// Where to read to.
+    /// Returns space to read into.
     pub(super) fn space(&mut self) -> &mut [u8] {
         self.bytes.space()
     }
 
-    /// So much was read there.
+    /// Records that `n` bytes were read there.
     pub(super) fn filled(&mut self, n: usize) {
         self.bytes.filled(n);
         self.fresh = true;
     }
 }
 
-/// What one read brought; see [`WebSocket::read`](super::WebSocket::read).
+/// The events of one read; see [`WebSocket::read`](super::WebSocket::read).
 ///
-/// Its events borrow from the read buffer and from nothing else, so that sending while holding one compiles. What is
-/// [fed](Self::feed) is written by the next call of the WebSocket.
+/// They borrow from the read buffer and from nothing else, so sending while holding one compiles. The next
+/// call of the WebSocket writes what is [fed](Self::feed).
 #[derive(Debug)]
 pub struct Batch<'b, S> {
     pub(super) pipe: &'b mut Pipe<S>,
@@ -84,7 +84,7 @@ pub struct Batch<'b, S> {
 }
 
 impl<'b, S> Batch<'b, S> {
-    /// The next event, borrowing from the read buffer; `None`: that was all.
+    /// Returns the next event, which borrows from the read buffer; `None` after the last one.
     #[inline(always)]
     pub fn recv(&mut self) -> Option<Event<'b>> {
         match self.connection.recv_whole(&mut self.input) {
@@ -97,7 +97,7 @@ impl<'b, S> Batch<'b, S> {
         }
     }
 
-    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    /// Returns the next event, with message data in pieces; see [`Connection::recv_chunk`].
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
         self.next(Connection::recv_chunk)
     }
@@ -123,7 +123,7 @@ impl<'b, S> Batch<'b, S> {
         self.connection.send(message)
     }
 
-    /// Queues a message by value: a large payload that is owned is moved, not copied.
+    /// Queues a message by value: a large owned payload is moved, not copied.
     ///
     /// # Errors
     /// See [`Connection::send_owned`].
@@ -132,18 +132,18 @@ impl<'b, S> Batch<'b, S> {
         self.connection.send_owned(message)
     }
 
-    /// The connection, for everything else.
+    /// Returns the connection, for everything else.
     pub fn connection(&mut self) -> &mut Connection {
         self.connection
     }
 }
 
 impl<S: Transport> Batch<'_, S> {
-    /// Sends a message at once; see [`WebSocket::send`](super::WebSocket::send). A server's large message goes to the
-    /// stream from where it is.
+    /// Sends a message at once; see [`WebSocket::send`](super::WebSocket::send). A server's large message is
+    /// written directly from its own memory.
     ///
     /// # Errors
-    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
+    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the stream.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         send(self.pipe, self.connection, message)
     }
@@ -170,7 +170,7 @@ pub(super) fn send<S: Transport>(
     sent(pipe, connection, written)
 }
 
-/// An error of a write ends the connection, unless it means "later", which is fine.
+/// Ends the connection on a write error, unless the error means "later", which is harmless.
 pub(super) fn sent<S: Transport>(
     pipe: &mut Pipe<S>,
     connection: &mut Connection,
@@ -186,7 +186,7 @@ pub(super) fn sent<S: Transport>(
     }
 }
 
-/// Keeps what the peer's Close says.
+/// Records the content of the peer's Close.
 #[inline]
 pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
     if let Some(Event::Close(Some(frame))) = event {
@@ -194,11 +194,11 @@ pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Eve
     }
 }
 
-/// How much is read at a time.
+/// Maximum bytes per read.
 const SIZE: usize = 16 * 1024;
 
-/// The maximum payload of a frame that is borrowed from where it was read into, though it came in several reads.
+/// Maximum payload of a frame that is borrowed from the read buffer even if it took several reads.
 const MAX_FRAME: usize = 4 << 20;
 
-/// From this size on, a server's payload is written from where it is.
+/// Minimum size of a server's payload that is written directly from its own memory.
 const DIRECT_FROM: usize = 16 * 1024;

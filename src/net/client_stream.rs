@@ -1,4 +1,4 @@
-//! [`ClientStream`]: what a URL led to.
+//! [`ClientStream`]: the stream to the server of a URL.
 
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
@@ -6,11 +6,12 @@ use std::net::TcpStream;
 
 use super::Transport;
 
-/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`. An `https` proxy is
-/// reached by TLS, too, so that a `wss` server behind it has TLS inside of that.
+/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`. An `https`
+/// proxy adds TLS to the proxy, so a `wss` server behind it uses TLS inside TLS.
 ///
-/// [`try_clone`](Transport::try_clone), and with it [`WebSocket::into_split`](super::WebSocket::into_split), works for
-/// `ws://`; the two directions of TLS cannot be separated.
+/// [`try_clone`](Transport::try_clone), and therefore
+/// [`WebSocket::into_split`](super::WebSocket::into_split), works for `ws://` only: the two directions of TLS
+/// cannot be separated.
 #[derive(Debug)]
 pub struct ClientStream(Kind);
 
@@ -24,7 +25,7 @@ enum Kind {
 }
 
 impl ClientStream {
-    /// The TCP connection, with or without TLS over it.
+    /// Returns the TCP connection, with or without TLS over it.
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             Kind::Tcp(stream) => stream,
@@ -35,8 +36,8 @@ impl ClientStream {
         }
     }
 
-    /// The TLS session, for `wss://`: the one with the server, if there is another one with a proxy. For `ws://`
-    /// through an `https` proxy, the one with that.
+    /// Returns the TLS session with the server for `wss://`, or with the proxy for `ws://` through an `https`
+    /// proxy.
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(&self) -> Option<&::rustls::Connection> {
@@ -59,7 +60,7 @@ impl ClientStream {
         }
     }
 
-    /// Puts TLS over it, for the peer of that name; over the TLS that is there, too: that one leads to a proxy.
+    /// Starts TLS with the peer of that name, over the existing TLS if there is one: that leads to a proxy.
     #[cfg(feature = "rustls")]
     pub(super) fn into_tls(
         self,
@@ -73,7 +74,7 @@ impl ClientStream {
                 let stream = super::Tls::client(config, name, *stream)?;
                 Ok(Self(Kind::TlsInTls(std::boxed::Box::new(stream))))
             }
-            // No way leads through two proxies.
+            // No route uses two proxies.
             Kind::TlsInTls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -1,4 +1,4 @@
-//! A client's way to its server: [`connect`] by URL, and [`Connecting`] over a stream that is there already.
+//! A client's connection to its server: [`connect`] by URL, and [`Connecting`] over an existing stream.
 
 use core::time::Duration;
 use std::format;
@@ -16,7 +16,7 @@ use crate::endpoint::{self, Client, ClientEvent, ConnectOptions};
 use crate::handshake::{ClientRequest, Established};
 use crate::random::OsRandom;
 
-/// Connects to a `ws://` URL, and with the feature `rustls` to a `wss://` URL, with the default configuration.
+/// Connects to a `ws://` URL or, with the feature `rustls`, a `wss://` URL, with the default configuration.
 ///
 /// ```no_run
 /// use sansocket::{Event, net};
@@ -42,11 +42,11 @@ where
     Ok(ws)
 }
 
-/// Connects with subprotocols, headers and limits of your own, through a proxy, or wherever redirects lead; see
-/// [`ConnectOptions`]. Returns what the server said as well.
+/// Connects with custom subprotocols, headers and limits, through a proxy, or along redirects; see
+/// [`ConnectOptions`]. Also returns the server's response.
 ///
-/// [`Config::handshake_timeout`] bounds it all but looking up the name, which the operating system bounds:
-/// every address, the proxy, TLS, the handshake, redirects.
+/// [`Config::handshake_timeout`] covers everything: all connection attempts, the proxy, TLS, the handshake
+/// and redirects. The exception is name resolution, which the operating system limits.
 ///
 /// # Errors
 /// See [`Error`].
@@ -70,7 +70,7 @@ where
         let mut driver = Driver::new(stream, client, clock);
         let mut answers_in_tls = false;
         loop {
-            // The head of a TLS alert.
+            // The beginning of a TLS alert.
             answers_in_tls |= driver.buffer.unread().starts_with(&[0x15, 3]);
             match driver.endpoint.step() {
                 endpoint::Step::Dial { .. } => break,
@@ -101,8 +101,8 @@ where
     }
 }
 
-/// Opens a connection as a client over a stream that is connected already, with TLS if the URL wants it; a proxy and
-/// redirects in `options` are not for it.
+/// Opens a connection as a client over an existing stream, which already includes TLS if the URL requires it.
+/// The proxy and the redirects in `options` are ignored.
 ///
 /// # Errors
 /// See [`Error`].
@@ -126,7 +126,8 @@ pub struct Connecting<S> {
 }
 
 impl<S: Transport> Connecting<S> {
-    /// Sends `request` over `stream`, and waits for the answer, at most for [`Config::handshake_timeout`] from now.
+    /// Creates a handshake that sends `request` over `stream`, and waits for the response, at most for
+    /// [`Config::handshake_timeout`] from now.
     pub fn new(stream: S, request: ClientRequest, options: impl Into<ConnectOptions>) -> Self {
         let options = ConnectOptions { proxy: None, redirects: None, ..options.into() };
         let mut client = Client::new(request, options, OsRandom);
@@ -135,7 +136,7 @@ impl<S: Transport> Connecting<S> {
         Self { driver: Driver::new(stream, client, Clock::from(Duration::ZERO)) }
     }
 
-    /// Writes and reads on, until the answer is complete or the stream can do no more now.
+    /// Writes and reads until the response is complete or the stream would block.
     ///
     /// # Errors
     /// See [`Error`].
@@ -158,7 +159,7 @@ impl<S: Transport> Connecting<S> {
     wait_methods!();
 }
 
-/// Receives what was read and waits for more. `None`: that was not all.
+/// Receives the bytes read and waits for more. `None` means that more are needed.
 fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Established>, Error> {
     let event = driver.next(|event, _| match event {
         ClientEvent::Opened(established) => Ok(Some(*established)),
@@ -166,7 +167,7 @@ fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Establishe
     });
     match event {
         Some(event) => event,
-        // The next step is not to be waited for.
+        // The next step needs no wait.
         None if driver.endpoint.step() != endpoint::Step::Run => Ok(None),
         None => match driver.wait(None) {
             Ok(true) => Ok(None),
@@ -177,10 +178,10 @@ fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Establishe
     }
 }
 
-/// The error with the step that failed, and with a hint if the other end speaks TLS, or does not.
+/// Returns the error with the step that failed, and with a hint if TLS and plain text were confused.
 fn explained(error: Error, stream: &ClientStream, to: &str, answers_in_tls: bool) -> Error {
     let (step, hint) = if stream.is_tls_handshaking() {
-        // Of what is no TLS at all rustls says "received corrupt message".
+        // For anything that is not TLS, rustls reports "received corrupt message".
         let is_plain = error.to_string().contains("corrupt message");
         ("TLS handshake", if is_plain { " (ws:// instead of wss://?)" } else { "" })
     } else {
@@ -197,8 +198,8 @@ fn explained(error: Error, stream: &ClientStream, to: &str, answers_in_tls: bool
     }
 }
 
-/// Connects to where the client wants to go: to the first address of the host that answers; each has its share of the
-/// time. Returns host and port, too.
+/// Connects to the destination that the client requests: to the first address of the host that answers, with
+/// a share of the time for each. Also returns host and port.
 fn dial(client: &Client, clock: Clock) -> Result<(ClientStream, String), Error> {
     let endpoint::Step::Dial { host, port } = client.step() else {
         return Err(ErrorKind::NotConnected.into());
@@ -214,7 +215,7 @@ fn dial(client: &Client, clock: Clock) -> Result<(ClientStream, String), Error> 
         let stream = if left.is_zero() { timed_out() } else { TcpStream::connect_timeout(&address, left) };
         match stream {
             Ok(stream) => {
-                // What is written is whole messages: waiting to fill packets only costs time.
+                // Each write contains complete messages: waiting to fill packets would only cost time.
                 stream.set_nodelay(true)?;
                 return Ok((stream.into(), format!("{host}:{port}")));
             }

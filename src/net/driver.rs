@@ -1,7 +1,7 @@
-//! [`Driver`]: the loop between a stream and an endpoint, whatever the phase.
+//! [`Driver`]: the loop between a stream and an endpoint, for every phase.
 //!
 //! ```text
-//! tell the time ─▶ receive (the caller) ─▶ write and flush ─▶ shut down once ─▶ read, at the latest until the next timeout
+//! set the time ─▶ receive (the caller) ─▶ write and flush ─▶ shut down once ─▶ read, at most until the next timeout
 //! ```
 
 use core::time::Duration;
@@ -16,19 +16,19 @@ use crate::connection::{Connection, State};
 use crate::endpoint::Endpoint;
 use crate::input::Input;
 
-/// An endpoint and the stream that it is driven over.
+/// An endpoint and the stream over which it is driven.
 #[derive(Debug)]
 pub(super) struct Driver<S, E> {
     pub(super) pipe: Pipe<S>,
     pub(super) endpoint: E,
     pub(super) buffer: Buffer,
-    /// How often it is read before the next write, as the stream took nothing more.
+    /// Number of reads before the next write, because the stream took nothing more.
     reads_first: u8,
 }
 
 impl<S: Transport, E: Endpoint> Driver<S, E> {
     pub(super) fn new(stream: S, mut endpoint: E, clock: Clock) -> Self {
-        // This starts the deadline of an opening handshake.
+        // Starts the deadline of an opening handshake.
         endpoint.handle_timeout(clock.now());
         Self::over(Pipe::new(stream, clock), endpoint, Buffer::new(Vec::new()))
     }
@@ -37,18 +37,19 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         Self { pipe, endpoint, buffer, reads_first: 0 }
     }
 
-    /// The stream without timeouts, the endpoint, and what was read and not received.
+    /// Returns the stream without timeouts, the endpoint, and the bytes that were read but not received.
     pub(super) fn into_parts(mut self) -> (S, E, Vec<u8>) {
         let stream = self.pipe.into_stream(&mut self.endpoint);
         (stream, self.endpoint, self.buffer.into_unread())
     }
 
-    /// How long from now until the next timeout.
+    /// Returns the time from now until the next timeout.
     pub(super) fn until_timeout(&self) -> Option<Duration> {
         self.endpoint.next_timeout().map(|due| due.saturating_sub(self.pipe.clock.now()))
     }
 
-    /// The next event in what was read, as `keep` makes it of the event and the state behind it.
+    /// Returns the next event of the buffered bytes, converted by `keep` from the event and the state after
+    /// it.
     pub(super) fn next<T>(&mut self, keep: impl FnOnce(E::Event<'_>, State) -> T) -> Option<T> {
         let endpoint = &mut self.endpoint;
         self.buffer.recv(|input| {
@@ -57,9 +58,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         })
     }
 
-    /// Writes what waits and reads until there is something to receive: bytes, or last words. `false`: it is over.
+    /// Writes the waiting output and reads until there is something to receive: bytes, or last words. Returns
+    /// `false` if the connection is over.
     ///
-    /// On a blocking stream it waits at most for `read_timeout`, and then fails with the stream's word for that.
+    /// On a blocking stream it waits at most for `read_timeout`, and then fails with the stream's error for a
+    /// timeout.
     pub(super) fn wait(&mut self, read_timeout: Option<Duration>) -> io::Result<bool> {
         let Self { pipe, endpoint, buffer, reads_first } = self;
         let until = read_timeout.map(|timeout| pipe.clock.now().saturating_add(timeout));
@@ -70,8 +73,8 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 break;
             }
             let mut written = Ok(());
-            // Two ends that both wait for the other to read would wait for ever: what cannot be written soon is tried
-            // again when what has arrived was read.
+            // Two endpoints that both wait for the other to read would wait forever: after a write that makes
+            // no progress, read first, then try again.
             let is_put_off = *reads_first > 0 && endpoint.wants_read();
             if pipe.must_write(endpoint) && !is_put_off {
                 let turn = endpoint.wants_read().then_some(TURN);
@@ -123,11 +126,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     }
 }
 
-/// The stream is broken. An error, unless the connection was over.
+/// Handles a broken stream. Returns an error unless the connection was over.
 fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: io::Error) -> io::Result<()> {
     let waited = endpoint.connection().wants_write();
     pipe.broken(endpoint);
-    // The event says the same once more.
+    // The event would report the same error again.
     if endpoint.recv(&mut Input::new(&mut [])).is_some() {
         return Err(error);
     }
@@ -138,14 +141,14 @@ fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: i
 }
 
 impl<S> Driver<S, Connection> {
-    /// Whether `recv` would at once borrow a message from the buffer, or refuse it.
+    /// Returns `true` if `recv` would immediately borrow a message from the buffer, or refuse it.
     pub(super) fn has_whole_message(&self) -> bool {
         self.endpoint.is_whole(self.buffer.unread())
     }
 }
 
-/// How long a write waits before what has arrived is looked at, and a read before the write goes on.
+/// Maximum wait of a write before arrived input is handled, and of a read before the write continues.
 pub(super) const TURN: Duration = Duration::from_millis(20);
 
-/// How often what arrives is read before a write is tried again that found no room.
+/// Number of reads before a write that found no room is tried again.
 pub(super) const READS_FIRST: u8 = 16;

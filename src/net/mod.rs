@@ -1,17 +1,19 @@
 //! WebSockets over the standard library's streams (feature `net`).
 //!
-//! A thin adapter: it moves bytes between a stream and an endpoint, waits until the next timeout, and ends the stream
-//! when the endpoint says so. No rule of the protocol lives in it.
+//! A thin adapter: it moves bytes between a stream and an endpoint, waits until the next timeout, and ends
+//! the stream when the endpoint requires it. It contains no rules of the protocol.
 //!
 //! # Time
 //!
-//! The timeouts of the stream belong to the adapter: no read and no write blocks beyond the endpoint's next deadline,
-//! whatever the peer does ([`Config`](crate::Config) says which there are). A connection without timers sleeps.
+//! The adapter controls the timeouts of the stream: no read or write blocks beyond the endpoint's next
+//! deadline, regardless of the peer. [`Config`](crate::Config) lists the deadlines. A connection without
+//! timers sleeps.
 //!
-//! # Streams that do not block
+//! # Non-blocking streams
 //!
-//! `WouldBlock` means "later" and loses nothing. [`Accepting`], [`Connecting`], [`Answering`] and [`WebSocket`] tell what
-//! to wait for: `stream`, `wants_read`, `wants_write` and `next_timeout`, after which they have to be called again.
+//! `WouldBlock` means "later" and loses nothing. [`Accepting`], [`Connecting`], [`Answering`] and
+//! [`WebSocket`] have the methods `stream`, `wants_read`, `wants_write` and `next_timeout`, which tell what
+//! to wait for before the next call.
 
 mod accept;
 mod buffer;
@@ -50,25 +52,25 @@ pub use crate::endpoint::ConnectOptions;
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 
-/// The methods that say what a driven endpoint waits for.
+/// The methods that tell what a driven endpoint waits for.
 macro_rules! wait_methods {
     () => {
-        /// The stream.
+        /// Returns the stream.
         pub fn stream(&self) -> &S {
             &self.driver.pipe.stream
         }
 
-        /// Whether to go on when the stream can be read.
+        /// Returns `true` if the next call should follow when the stream is readable.
         pub fn wants_read(&self) -> bool {
             self.driver.endpoint.wants_read()
         }
 
-        /// Whether to go on when the stream can be written.
+        /// Returns `true` if the next call should follow when the stream is writable.
         pub fn wants_write(&self) -> bool {
             self.driver.endpoint.wants_write()
         }
 
-        /// How long from now until it has to go on in any case.
+        /// Returns the time from now until the next call must follow in any case.
         pub fn next_timeout(&self) -> Option<Duration> {
             self.driver.until_timeout()
         }
@@ -76,31 +78,34 @@ macro_rules! wait_methods {
 }
 use wait_methods;
 
-/// A WebSocket over a stream, blocking or not.
+/// A WebSocket over a blocking or non-blocking stream.
 ///
-/// * [`recv`](Self::recv) returns one event at a time; a message is borrowed from the read buffer where possible.
-/// * [`read`](Self::read) returns all that one read brought, to be answered with one write: the fastest way.
-/// * [`send`](Self::send) writes at once; [`feed`](Self::feed) leaves that to the next `flush`, `recv` or `read`.
+/// * [`recv`](Self::recv) returns one event at a time. Messages are borrowed from the read buffer where
+///   possible.
+/// * [`read`](Self::read) returns all events of one read; their answers take one write. This is the fastest
+///   way.
+/// * [`send`](Self::send) writes at once; [`feed`](Self::feed) leaves that to the next `flush`, `recv` or
+///   `read`.
 ///
-/// Both ways of reading also write what is waiting, answer pings, send pings in time, and end the transport
-/// in the right order once the connection is over: go on until they return `None`.
+/// `recv` and `read` also write waiting output, answer pings, send keepalive pings, and end the transport in
+/// the right order when the connection is over. Call them until they return `None`.
 ///
-/// What a peer does wrong, and a deadline that passes, is never an error of these methods but an [`Event::Failed`].
-/// An error of the stream is returned once; then the connection is over.
+/// Protocol violations by the peer and missed deadlines are reported as [`Event::Failed`], never as errors of
+/// these methods. An error of the stream is returned once; then the connection is over.
 #[derive(Debug)]
 pub struct WebSocket<S> {
     driver: Driver<S, Connection>,
-    /// The caller's own.
+    /// The caller's own timeout.
     read_timeout: Option<Duration>,
-    /// What the peer's Close said.
+    /// The content of the peer's Close.
     close_frame: Option<Box<CloseFrame>>,
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read
-    /// behind it.
+    /// Creates a WebSocket over `stream`, whose opening handshake resulted in `connection`. `unread` holds
+    /// the bytes read after the handshake.
     ///
-    /// The other way round: [`into_parts`](Self::into_parts).
+    /// The inverse is [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
         let pipe = Pipe::new(stream, Clock::from(connection.now()));
         Self::over(Driver::over(pipe, connection, Buffer::new(unread)))
@@ -110,24 +115,25 @@ impl<S: Transport> WebSocket<S> {
         Self { driver, read_timeout: None, close_frame: None }
     }
 
-    /// The stream, without timeouts, the connection with its output, and what was read but not yet looked at.
+    /// Returns the stream without timeouts, the connection with its output, and the bytes that were read but
+    /// not received.
     pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
         self.driver.into_parts()
     }
 
     wait_methods!();
 
-    /// The connection.
+    /// Returns the connection.
     pub fn connection(&self) -> &Connection {
         &self.driver.endpoint
     }
 
-    /// The connection, for everything else that it can do; what it has to say is written by the next call.
+    /// Returns the connection, for everything else. The next call writes its output.
     pub fn connection_mut(&mut self) -> &mut Connection {
         &mut self.driver.endpoint
     }
 
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     pub fn state(&self) -> State {
         self.driver.endpoint.state()
     }
@@ -137,17 +143,18 @@ impl<S: Transport> WebSocket<S> {
         self.driver.endpoint.latency()
     }
 
-    /// Whether messages can be sent: until either end closes, or the connection fails.
+    /// Returns `true` if messages can be sent: neither side has begun to close, and the connection has not
+    /// failed.
     pub fn can_send(&self) -> bool {
         self.state() == State::Open
     }
 
-    /// What the peer's Close said, once it was received; `None` if it said nothing.
+    /// Returns the code and reason of the peer's Close after it is received; `None` if it has none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
         self.close_frame.as_deref()
     }
 
-    /// Sets how many bytes are read at a time. Default: 16 KiB. 64 KiB can double the throughput over TCP.
+    /// Sets how many bytes a read is offered. Default: 16 KiB. 64 KiB can double the throughput over TCP.
     pub fn set_read_buffer(&mut self, bytes: usize) {
         self.driver.buffer.set_size(bytes);
     }
@@ -155,21 +162,21 @@ impl<S: Transport> WebSocket<S> {
     /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they
     /// return `WouldBlock`. Default: forever.
     ///
-    /// Zero counts as a millisecond.
+    /// Zero is treated as one millisecond.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
     }
 
-    /// The next event; `None` when the connection is over and the transport ended.
+    /// Returns the next event; `None` when the connection is over and the transport has ended.
     ///
-    /// A failure is an event as well, [`Event::Failed`], and the Close that tells the peer has been written, as far
-    /// as the stream took it. The event borrows from the WebSocket: to send while holding a message, use
-    /// [`read`](Self::read), or [`Event::into_owned`] first.
+    /// A failure is also an event, [`Event::Failed`]; the Close for the peer has then been written, as far as
+    /// the stream took it. The event borrows from the WebSocket: to send while holding a message, use
+    /// [`read`](Self::read), or call [`Event::into_owned`] first.
     ///
     /// # Errors
-    /// The stream's. `WouldBlock` loses nothing.
+    /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
-        // A message that lies whole in the buffer is borrowed from there, which a loop cannot return.
+        // A message that is complete in the buffer is borrowed from there, which a loop cannot return.
         while !self.driver.has_whole_message() {
             match self.driver.next(|event, _| event.into_owned()) {
                 Some(event) => {
@@ -188,16 +195,16 @@ impl<S: Transport> WebSocket<S> {
         Ok(event)
     }
 
-    /// The next event, with data piece by piece as it arrives: messages of any size in constant memory; see
-    /// [`Connection::recv_chunk`]. Otherwise like [`recv`](Self::recv). Pieces are owned here, and borrowed in
-    /// [`Batch::recv_chunk`].
+    /// Returns the next event, with message data in pieces as they arrive: messages of any size in constant
+    /// memory. See [`Connection::recv_chunk`]; otherwise like [`recv`](Self::recv). The pieces are owned;
+    /// those of [`Batch::recv_chunk`] are borrowed.
     ///
     /// # Errors
-    /// The stream's. `WouldBlock` loses nothing.
+    /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
         loop {
             let Driver { endpoint, buffer, .. } = &mut self.driver;
-            // A loop cannot return what it borrows from the buffer.
+            // A loop cannot return a borrow from the buffer.
             match buffer.recv(|input| endpoint.recv_chunk(input).map(Event::into_owned)) {
                 Some(event) => {
                     self.note(&event);
@@ -209,7 +216,7 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// Looks after the last events.
+    /// Handles the last events.
     fn note(&mut self, event: &Event<'_>) {
         note(&mut self.close_frame, Some(event));
         if event.close_code().is_some() {
@@ -217,8 +224,8 @@ impl<S: Transport> WebSocket<S> {
         }
     }
 
-    /// Writes what is waiting, then reads once: all that this brought is in the [`Batch`]. `None` when the
-    /// connection is over and the transport ended.
+    /// Writes waiting output, then reads once. The [`Batch`] holds all events of that read. Returns `None`
+    /// when the connection is over and the transport has ended.
     ///
     /// ```no_run
     /// # fn echo(mut ws: sansocket::net::WebSocket<std::net::TcpStream>) -> std::io::Result<()> {
@@ -226,16 +233,16 @@ impl<S: Transport> WebSocket<S> {
     /// while let Some(mut batch) = ws.read()? {
     ///     while let Some(event) = batch.recv() {
     ///         if let Event::Message(message) = event {
-    ///             batch.feed(&message)?; // holding the message while sending is fine
+    ///             batch.feed(&message)?; // sending while holding the message is fine
     ///         }
     ///     }
-    /// } // all answers are written at once, by the next `read`
+    /// } // the next `read` writes all answers at once
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// The stream's. `WouldBlock` loses nothing.
+    /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn read(&mut self) -> io::Result<Option<Batch<'_, S>>> {
         if !self.driver.wait(self.read_timeout)? {
             return Ok(None);
@@ -246,17 +253,18 @@ impl<S: Transport> WebSocket<S> {
         Ok(Some(Batch { pipe, connection, input, unread, fresh, close_frame }))
     }
 
-    /// Sends a message and writes it, or as much of it as the stream takes now; the rest goes with the next call.
+    /// Sends a message and writes it, or as much of it as the stream takes now; the next call writes the
+    /// rest.
     ///
-    /// A server's large payload is written from where it is, without a copy.
+    /// A server's large payload is written directly from its own memory, without a copy.
     ///
-    /// It does not read: whoever sends a lot on a blocking stream and never receives blocks against a peer that
-    /// answers, until [`Config::write_timeout`](crate::Config::write_timeout).
-    /// [`into_split`](WebSocket::into_split) is for doing both at once.
+    /// This does not read. On a blocking stream, a caller that sends a lot and never receives can block
+    /// against a peer that answers, until [`Config::write_timeout`](crate::Config::write_timeout).
+    /// [`into_split`](WebSocket::into_split) allows doing both at once.
     ///
     /// # Errors
-    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's, but never
-    /// `WouldBlock`.
+    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the stream,
+    /// but never `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         buffer::send(pipe, endpoint, message)
@@ -264,23 +272,23 @@ impl<S: Transport> WebSocket<S> {
 
     send_methods!();
 
-    /// Starts the closing handshake, if it has not begun, and writes the Close as far as the stream takes it now. Then
-    /// receive on until `None`, or [`finish`](Self::finish): messages may still be on their way.
+    /// Starts the closing handshake, if it has not begun, and writes as much of the Close as the stream takes
+    /// now. Then receive until `None`, or call [`finish`](Self::finish): messages may still arrive.
     ///
     /// # Errors
-    /// The stream's, but never `WouldBlock`.
+    /// Errors of the stream, but never `WouldBlock`.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
-        // Closing already is what was asked for.
+        // A connection that is already closing is what the caller wants.
         let _ = self.driver.endpoint.close(code, reason);
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         let written = pipe.write(endpoint, Some(NOW));
         sent(pipe, endpoint, written)
     }
 
-    /// Receives and drops what still arrives until the connection is over.
+    /// Receives and drops further events until the connection is over.
     ///
     /// # Errors
-    /// The stream's. `WouldBlock` loses nothing.
+    /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn finish(&mut self) -> io::Result<()> {
         while self.recv()?.is_some() {}
         Ok(())
@@ -296,16 +304,16 @@ impl<S: Transport> WebSocket<S> {
     /// Queues a message without writing it.
     ///
     /// # Errors
-    /// [`SendError`], if the message cannot be sent.
+    /// [`SendError`] if the message cannot be sent.
     pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.driver.endpoint.send(message)
     }
 
-    /// Writes all that is waiting. If a deadline passes meanwhile, the connection is over, which
-    /// [`recv`](Self::recv) says.
+    /// Writes all waiting output. If a deadline passes meanwhile, the connection is over, which
+    /// [`recv`](Self::recv) reports.
     ///
     /// # Errors
-    /// The stream's. `WouldBlock` loses nothing.
+    /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         match pipe.write(endpoint, None) {

@@ -1,4 +1,4 @@
-//! [`Pipe`]: a stream, and how far it has taken what an endpoint has to say.
+//! [`Pipe`]: a stream, and how much of an endpoint's output it has taken.
 
 use core::mem;
 use core::time::Duration;
@@ -15,13 +15,13 @@ pub(super) struct Pipe<S> {
     pub(super) clock: Clock,
     pub(super) reading: Timeout,
     writing: Timeout,
-    /// How much of the output's front the stream has taken and not flushed: it counts as written only then, so that
-    /// every wait for the peer has a deadline of the endpoint.
+    /// Bytes at the front of the output that the stream has taken but not flushed. They count as written only
+    /// after the flush, so that the endpoint has a deadline for every wait on the peer.
     unflushed: usize,
-    /// The stream may hold something that was written before.
+    /// The stream may hold bytes that were written before.
     must_flush: bool,
     pub(super) shut_down: bool,
-    /// Why not everything was written, where that is no event: the connection was over.
+    /// Why not everything was written, if no event reports it: the connection was over.
     pub(super) failed: Option<io::Error>,
 }
 
@@ -39,7 +39,7 @@ impl<S: Transport> Pipe<S> {
         }
     }
 
-    /// The stream without timeouts.
+    /// Returns the stream without timeouts.
     pub(super) fn into_stream(mut self, endpoint: &mut impl Endpoint) -> S {
         self.reading.lift(|timeout| self.stream.set_read_timeout(timeout));
         self.writing.lift(|timeout| self.stream.set_write_timeout(timeout));
@@ -47,17 +47,17 @@ impl<S: Transport> Pipe<S> {
         self.stream
     }
 
-    /// The opening handshake is over, and with it perhaps what the stream has taken of it.
+    /// Handles the end of the opening handshake, which may drop output that the stream has taken.
     pub(super) fn opened(&mut self, connection: &Connection) {
         (self.unflushed, self.must_flush) = (self.unflushed.min(connection.output_len()), true);
     }
 
-    /// What the stream has taken of the output is its own to flush.
+    /// Counts bytes as written that the stream has taken: it must flush them itself.
     pub(super) fn forget_unflushed(&mut self, endpoint: &mut impl Endpoint) {
         endpoint.connection_mut().output_written(mem::take(&mut self.unflushed));
     }
 
-    /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
+    /// Sets the time. If a deadline ends the connection, the stream is aborted.
     pub(super) fn tick(&mut self, endpoint: &mut impl Endpoint) -> Duration {
         let now = self.clock.now();
         let was_ended = endpoint.connection().sender().is_ended();
@@ -73,24 +73,26 @@ impl<S: Transport> Pipe<S> {
         now
     }
 
-    /// Nothing more is written.
+    /// Stops writing.
     pub(super) fn give_up(&mut self) {
         (self.unflushed, self.must_flush, self.shut_down) = (0, false, true);
     }
 
-    /// The stream is broken, which the next event says.
+    /// Handles a broken stream, which the next event reports.
     pub(super) fn broken(&mut self, endpoint: &mut impl Endpoint) {
         endpoint.recv_error();
         self.give_up();
     }
 
-    /// Reads for at most `wait`. An error that [is later](is_later) comes only when the caller has to decide.
+    /// Reads for at most `wait`. Returns the stream's error if that [is later](is_later), for the caller to
+    /// decide.
     pub(super) fn read(&mut self, buf: &mut [u8], wait: Option<Duration>) -> io::Result<usize> {
         self.reading.bound(wait, |timeout| self.stream.set_read_timeout(timeout))?;
         self.stream.read(buf)
     }
 
-    /// Whether the stream blocks, as it said "later" after a wait since `before`: then the timeout was too short.
+    /// Returns `true` if the stream blocks: it returned "later" after a wait that began at `before`. The
+    /// timeout was too short then.
     pub(super) fn did_wait(&mut self, before: Duration, now: Duration) -> bool {
         let did_wait = now.saturating_sub(before) >= AT_ONCE;
         if did_wait {
@@ -103,7 +105,8 @@ impl<S: Transport> Pipe<S> {
         self.must_flush || endpoint.connection().wants_write()
     }
 
-    /// Writes all that waits, or what the stream takes within `patience` and before a deadline ends the connection.
+    /// Writes all waiting output, or as much as the stream takes within `patience` and before a deadline ends
+    /// the connection.
     pub(super) fn write(
         &mut self,
         endpoint: &mut impl Endpoint,
@@ -112,7 +115,7 @@ impl<S: Transport> Pipe<S> {
         let mut began = None;
         while self.must_write(endpoint) {
             let now = self.tick(endpoint);
-            // A deadline may have dropped it all.
+            // A deadline may have dropped everything.
             if !self.must_write(endpoint) {
                 break;
             }
@@ -134,7 +137,8 @@ impl<S: Transport> Pipe<S> {
         Ok(())
     }
 
-    /// Writes a payload from where it is, behind the output; what the stream does not take at once is copied.
+    /// Writes a payload directly from its own memory, after the output; the part that the stream does not
+    /// take at once is copied.
     pub(super) fn write_owed(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {
         loop {
             let now = self.tick(endpoint);
@@ -155,7 +159,7 @@ impl<S: Transport> Pipe<S> {
         }
     }
 
-    /// Whether a payload may be written from where it is.
+    /// Returns `true` if a payload may be written directly from its own memory.
     pub(super) fn is_flushed(&self) -> bool {
         self.unflushed == 0
     }
@@ -174,7 +178,7 @@ impl<S: Transport> Pipe<S> {
         let connection = endpoint.connection();
         let mut slices = [&[][..]; SLICES];
         let mut n = connection.output_slices(&mut slices);
-        // The payload comes behind all of the output.
+        // The payload follows all of the output.
         if !payload.is_empty() && n < SLICES {
             slices[n] = payload;
             n += 1;
@@ -188,7 +192,7 @@ impl<S: Transport> Pipe<S> {
         Ok(())
     }
 
-    /// Ends the writing side, once, if that is due; what the stream cannot do now is left for the next call.
+    /// Ends the writing side once, if required; what the stream cannot do now is left for the next call.
     pub(super) fn end_writing(&mut self, endpoint: &impl Endpoint) -> io::Result<()> {
         while endpoint.connection().should_shutdown() && !self.shut_down {
             match self.stream.shutdown_write() {
@@ -203,8 +207,8 @@ impl<S: Transport> Pipe<S> {
         Ok(())
     }
 
-    /// The last events were received: whoever stops there may not cost the peer our Close, or the end that it waits
-    /// for. A stream that is broken says so again.
+    /// Writes after the last events: even a caller that stops here must not cost the peer our Close, or the
+    /// end that it waits for. A broken stream will return its error again.
     pub(super) fn write_last_words(&mut self, endpoint: &mut impl Endpoint) {
         if self.write(endpoint, Some(NOW)).is_ok() {
             let _ = self.end_writing(endpoint);
@@ -212,7 +216,7 @@ impl<S: Transport> Pipe<S> {
     }
 }
 
-/// Writes some of these bytes. Tells how many.
+/// Writes some of these bytes; returns how many.
 pub(super) fn write_slices(stream: &mut impl Write, slices: &[&[u8]]) -> io::Result<usize> {
     let written = match slices {
         [slice] => stream.write(slice),
@@ -230,8 +234,8 @@ pub(super) fn write_slices(stream: &mut impl Write, slices: &[&[u8]]) -> io::Res
     }
 }
 
-/// How many pieces of the output are written at once.
+/// Maximum number of output pieces per write.
 pub(super) const SLICES: usize = 16;
 
-/// How long a write waits that is to write what the stream takes now.
+/// Maximum wait of a write for "what the stream takes now".
 pub(super) const NOW: Duration = Duration::from_millis(1);

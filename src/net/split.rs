@@ -1,4 +1,4 @@
-//! [`ReadHalf`] and [`WriteHalf`]: one connection in two threads.
+//! [`ReadHalf`] and [`WriteHalf`]: one connection for two threads.
 //!
 //! ```text
 //!            ReadHalf                                       WriteHalf
@@ -9,18 +9,18 @@
 //!                        ▲ Sender::lost, when the reader looks
 //! ```
 //!
-//! The lock is never held while a stream blocks: a thread that writes takes [`Out`], the writing side of the stream,
-//! with it, and writes all that waits, the other's bytes too. So a reader answers pings while the writer is blocked,
-//! and is never blocked by it.
+//! The lock is never held while a stream blocks. A thread that writes takes [`Out`], the writing side of the
+//! stream, and writes all waiting bytes, including those of the other half. So a reader answers pings while
+//! the writer is blocked, and the writer never blocks it.
 //!
-//! | who | sets | wakes |
+//! | actor | sets | wakes |
 //! |---|---|---|
-//! | reader: notice with a reply (Ping, Close, failure) | output, perhaps the end | nobody: it writes, or the thread that has `Out` does |
-//! | reader: notice without | deadlines, which only move away | nobody |
-//! | writer: message, Ping | output | nobody: it writes, or the thread that has `Out` does |
-//! | writer: `close` | output, and a deadline | nobody: a reader that waits looks again within `close_timeout`, and what the stream does not take now is written by a thread of its own |
-//! | who brings `Out` back | room in the output | who waits for `Out`, by `returned` |
-//! | who finds that a deadline has passed, or that the stream is broken | `given_up` in `Writing` | both, by [`Transport::abort`], once |
+//! | reader: notice with a reply (Ping, Close, failure) | output, perhaps the end | none: it writes, or the thread that has `Out` does |
+//! | reader: notice without a reply | deadlines, which only become later | none |
+//! | writer: message, Ping | output | none: it writes, or the thread that has `Out` does |
+//! | writer: `close` | output, and a deadline | none: a waiting reader looks again within `close_timeout`, and a separate thread writes what the stream does not take now |
+//! | thread that returns `Out` | room in the output | threads that wait for `Out`, by `returned` |
+//! | thread that finds a missed deadline or a broken stream | `given_up` in `Writing` | both, by [`Transport::abort`], once |
 
 mod shared;
 
@@ -43,7 +43,8 @@ use crate::frame::{CloseCode, CloseFrame};
 use crate::input::Input;
 
 impl<S: Transport> WebSocket<S> {
-    /// The two halves of a blocking stream, for two threads, each with a handle of the stream.
+    /// Splits a WebSocket over a blocking stream into two halves, for two threads, each with a handle of the
+    /// stream.
     ///
     /// ```no_run
     /// # fn run(ws: sansocket::net::WebSocket<std::net::TcpStream>) -> std::io::Result<()> {
@@ -63,7 +64,7 @@ impl<S: Transport> WebSocket<S> {
         Ok(self.into_split_with(writing))
     }
 
-    /// The two halves of a blocking stream, of which `writing` is a second handle.
+    /// Splits a WebSocket over a blocking stream into two halves. `writing` is a second handle of the stream.
     pub fn into_split_with(self, writing: S) -> (ReadHalf<S>, WriteHalf<S>) {
         let Driver { mut pipe, mut endpoint, buffer, .. } = self.driver;
         pipe.forget_unflushed(&mut endpoint);
@@ -81,16 +82,17 @@ impl<S: Transport> WebSocket<S> {
         (reader, WriteHalf { shared, closing: None })
     }
 
-    /// Puts two halves together again, after writing what one of them has begun to write.
+    /// Reunites two halves, after completing a write that either has begun.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if they are not of one connection; otherwise the stream's.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if they belong to different connections; otherwise errors of
+    /// the stream.
     pub fn reunite(reader: ReadHalf<S>, mut writer: WriteHalf<S>) -> io::Result<Self> {
         if Arc::ptr_eq(&reader.shared, &writer.shared) {
             writer.flush()?;
         }
         if let Some(closing) = writer.closing {
-            // It panics only if the stream does.
+            // It only panics if the stream does.
             let _ = closing.join();
         }
         let ReadHalf { stream, receiver, buffer, close_frame, shared, .. } = reader;
@@ -104,11 +106,13 @@ impl<S: Transport> WebSocket<S> {
     }
 }
 
-/// The half of a [`WebSocket`] that receives, in a thread of its own.
+/// The receiving half of a [`WebSocket`], for a thread of its own.
 ///
-/// It also answers pings and Closes, watches the deadlines and ends the transport, all of that inside
-/// [`recv`](Self::recv): go on until it returns `None`. When it is dropped, pings stay unanswered and deadlines are
-/// watched only while the [`WriteHalf`] writes.
+/// [`recv`](Self::recv) also answers pings and Closes, checks the deadlines and ends the transport. Call it
+/// until it returns `None`.
+///
+/// After this half is dropped, pings are not answered, and deadlines are only checked while the [`WriteHalf`]
+/// writes.
 #[derive(Debug)]
 pub struct ReadHalf<S> {
     stream: S,
@@ -116,29 +120,30 @@ pub struct ReadHalf<S> {
     receiver: Receiver,
     buffer: Buffer,
     close_frame: Option<Box<CloseFrame>>,
-    /// How often it is read before the next write, as the stream took nothing more.
+    /// Number of reads before the next write, because the stream took nothing more.
     reads_first: u8,
     shared: Arc<Shared<S>>,
 }
 
-/// The half of a [`WebSocket`] that sends, in a thread of its own.
+/// The sending half of a [`WebSocket`], for a thread of its own.
 ///
-/// When it is dropped, nothing more can be sent, and the [`ReadHalf`] goes on answering. The peer is not told:
-/// [`close`](Self::close) does that.
+/// After this half is dropped, nothing more can be sent, but the [`ReadHalf`] still answers. The peer is not
+/// informed; call [`close`](Self::close) for that.
 #[derive(Debug)]
 pub struct WriteHalf<S> {
     shared: Arc<Shared<S>>,
-    /// Writes a Close that did not fit at once.
+    /// The thread that writes a Close that did not fit at once.
     closing: Option<thread::JoinHandle<()>>,
 }
 
 impl<S: Transport> ReadHalf<S> {
-    /// The next event; `None` when the connection is over and the transport ended. See [`WebSocket::recv`].
+    /// Returns the next event; `None` when the connection is over and the transport has ended. See
+    /// [`WebSocket::recv`].
     ///
-    /// A reply is written as far as the stream takes it now; the rest, with what arrives next.
+    /// A reply is written as far as the stream takes it now; the rest follows after the next input.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
         while !self.receiver.is_whole(self.buffer.unread()) {
             let Self { receiver, buffer, .. } = self;
@@ -158,10 +163,10 @@ impl<S: Transport> ReadHalf<S> {
         Ok(event)
     }
 
-    /// The next event, with data piece by piece; see [`WebSocket::recv_chunk`].
+    /// Returns the next event, with message data in pieces; see [`WebSocket::recv_chunk`].
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
         loop {
             let Self { receiver, buffer, .. } = self;
@@ -177,17 +182,17 @@ impl<S: Transport> ReadHalf<S> {
         }
     }
 
-    /// What the peer's Close said, once it was received; `None` if it said nothing.
+    /// Returns the code and reason of the peer's Close after it is received; `None` if it has none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
         self.close_frame.as_deref()
     }
 
-    /// This half's handle of the stream.
+    /// Returns this half's handle of the stream.
     pub fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     pub fn state(&self) -> State {
         self.shared.lock().sender.state()
     }
@@ -197,8 +202,8 @@ impl<S: Transport> ReadHalf<S> {
         self.shared.lock().sender.latency()
     }
 
-    /// Writes what is waiting, then reads once: all that this brought is in the [`ReadBatch`]. `None` when the
-    /// connection is over and the transport ended. See [`WebSocket::read`].
+    /// Writes waiting output, then reads once. The [`ReadBatch`] holds all events of that read. Returns
+    /// `None` when the connection is over and the transport has ended. See [`WebSocket::read`].
     ///
     /// ```no_run
     /// # use sansocket::net::{ReadHalf, WriteHalf};
@@ -208,16 +213,16 @@ impl<S: Transport> ReadHalf<S> {
     /// while let Some(mut batch) = reader.read()? {
     ///     while let Some(event) = batch.recv() {
     ///         if let Event::Message(message) = event {
-    ///             batch.feed(&message)?; // holding the message while sending is fine
+    ///             batch.feed(&message)?; // sending while holding the message is fine
     ///         }
     ///     }
-    /// } // all answers are written at once, by the next `read`
+    /// } // the next `read` writes all answers at once
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub fn read(&mut self) -> io::Result<Option<ReadBatch<'_, S>>> {
         if !self.fill()? {
             return Ok(None);
@@ -227,16 +232,17 @@ impl<S: Transport> ReadHalf<S> {
         Ok(Some(ReadBatch { receiver, input, unread, fresh, close_frame, shared }))
     }
 
-    /// Receives and drops what still arrives until the connection is over.
+    /// Receives and drops further events until the connection is over.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub fn finish(&mut self) -> io::Result<()> {
         while self.recv()?.is_some() {}
         Ok(())
     }
 
-    /// Reads until there is something to receive: bytes, or last words. `false`: it is over.
+    /// Reads until there is something to receive: bytes, or last words. Returns `false` if the connection is
+    /// over.
     fn fill(&mut self) -> io::Result<bool> {
         while !self.buffer.fresh {
             let now = self.shared.clock.now();
@@ -252,8 +258,8 @@ impl<S: Transport> ReadHalf<S> {
             if self.receiver.has_last_words() {
                 break;
             }
-            // Who cannot read waits for the writing; who can does not, as the peer may be waiting for that: see
-            // `Driver::wait`.
+            // A reader that may not read waits for the write. Otherwise it does not wait, because the peer
+            // may wait for a read: see `Driver::wait`.
             if self.reads_first == 0 || !wants_read {
                 match self.shared.write(wants_read.then_some(TURN), !wants_read) {
                     Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,
@@ -275,7 +281,7 @@ impl<S: Transport> ReadHalf<S> {
                 continue;
             }
             let due = writing.sender.next_timeout();
-            // The writer may start the deadline for closing while this one waits.
+            // The writer may start the close deadline while this thread waits.
             let look_again = (Arc::strong_count(&self.shared) > 1 && writing.sender.state() == State::Open)
                 .then(|| writing.sender.close_timeout());
             drop(writing);
@@ -291,7 +297,7 @@ impl<S: Transport> ReadHalf<S> {
         self.timeout.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
         match stream.read(buffer.space()) {
             Ok(0) => match self.shared.lock().sender.lost() {
-                // That was our own end of it.
+                // We ended the stream ourselves.
                 Some(error) => self.receiver.lose(error),
                 None => self.receiver.recv_eof(),
             },
@@ -310,7 +316,7 @@ impl<S: Transport> ReadHalf<S> {
         Ok(())
     }
 
-    /// A read failed: because the connection was given up, or the stream is broken.
+    /// Handles a failed read: the connection was given up, or the stream is broken.
     fn lost(&mut self, error: io::Error) -> io::Result<()> {
         let mut writing = self.shared.lock();
         if writing.given_up {
@@ -325,10 +331,10 @@ impl<S: Transport> ReadHalf<S> {
         self.broken(error)
     }
 
-    /// An error, unless the connection was over.
+    /// Returns an error unless the connection was over.
     fn broken(&mut self, error: io::Error) -> io::Result<()> {
         self.receiver.recv_error();
-        // The event says the same once more.
+        // The event would report the same error again.
         match self.receiver.recv(&mut Input::new(&mut [])) {
             Some(_) => Err(error),
             None => Ok(()),
@@ -336,7 +342,7 @@ impl<S: Transport> ReadHalf<S> {
     }
 }
 
-/// What one read brought; see [`ReadHalf::read`].
+/// The events of one read; see [`ReadHalf::read`].
 #[derive(Debug)]
 pub struct ReadBatch<'b, S> {
     receiver: &'b mut Receiver,
@@ -348,12 +354,12 @@ pub struct ReadBatch<'b, S> {
 }
 
 impl<'b, S> ReadBatch<'b, S> {
-    /// The next event, borrowing from the read buffer; `None`: that was all.
+    /// Returns the next event, which borrows from the read buffer; `None` after the last one.
     pub fn recv(&mut self) -> Option<Event<'b>> {
         self.next(Receiver::recv)
     }
 
-    /// The next event, with data piece by piece; see [`Connection::recv_chunk`].
+    /// Returns the next event, with message data in pieces; see [`Connection::recv_chunk`].
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
         self.next(Receiver::recv_chunk)
     }
@@ -375,39 +381,39 @@ impl<'b, S> ReadBatch<'b, S> {
     /// Queues a message; the next call of either half writes it.
     ///
     /// # Errors
-    /// [`SendError`], if the message cannot be sent.
+    /// [`SendError`] if the message cannot be sent.
     pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.shared.lock().sender.send(message)
     }
 }
 
 impl<S: Transport> WriteHalf<S> {
-    /// Sends a message; blocks until the stream has taken it, or a deadline ends the connection, which the
+    /// Sends a message. Blocks until the stream has taken it, or a deadline ends the connection, which the
     /// [`ReadHalf`] reports.
     ///
     /// # Errors
-    /// [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise the stream's.
+    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the stream.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         self.queue(|sender| sender.send(message))
     }
 
     send_methods!();
 
-    /// Starts the closing handshake, if it has not begun, and writes the Close as far as the stream takes it now; a
-    /// thread for the purpose writes the rest. The [`ReadHalf`] finishes it.
+    /// Starts the closing handshake, if it has not begun, and writes as much of the Close as the stream takes
+    /// now. A separate thread writes the rest, and the [`ReadHalf`] completes the handshake.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()>
     where
         S: Send + 'static,
     {
-        // Closing already is what was asked for.
+        // A connection that is already closing is what the caller wants.
         let _ = self.shared.lock().sender.close(code, reason);
         if let Written::Blocked(_) = self.shared.write(Some(NOW), false)? {
-            // A reader that is waiting cannot be woken for it.
+            // A waiting reader cannot be woken for this.
             let shared = Arc::clone(&self.shared);
-            // Its errors come to the reader.
+            // The reader gets its errors.
             let closing = thread::Builder::new().spawn(move || drop(shared.write(None, true)))?;
             self.closing.get_or_insert(closing);
         }
@@ -417,15 +423,15 @@ impl<S: Transport> WriteHalf<S> {
     /// Queues a message without writing it.
     ///
     /// # Errors
-    /// [`SendError`], if the message cannot be sent.
+    /// [`SendError`] if the message cannot be sent.
     pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.shared.lock().sender.send(message)
     }
 
-    /// Writes all that is waiting.
+    /// Writes all waiting output.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub fn flush(&mut self) -> io::Result<()> {
         match self.shared.write(None, true)? {
             Written::Blocked(error) => Err(error),
@@ -433,12 +439,13 @@ impl<S: Transport> WriteHalf<S> {
         }
     }
 
-    /// Whether messages can be sent: until either end closes, or the connection fails.
+    /// Returns `true` if messages can be sent: neither side has begun to close, and the connection has not
+    /// failed.
     pub fn can_send(&self) -> bool {
         self.state() == State::Open
     }
 
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     pub fn state(&self) -> State {
         self.shared.lock().sender.state()
     }

@@ -1,4 +1,4 @@
-//! Time on a stream that blocks: [`Clock`], and [`Timeout`], what a stream was told last.
+//! Time on a blocking stream: [`Clock`], and [`Timeout`], the most recent timeout of a stream.
 
 use core::time::Duration;
 use std::io::{self, ErrorKind};
@@ -8,7 +8,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     began: Instant,
-    /// What the timers showed then.
+    /// The time of the timers at that moment.
     before: Duration,
 }
 
@@ -22,18 +22,18 @@ impl Clock {
     }
 }
 
-/// A timeout of a stream. Telling it is a system call, so that it is told only when it has to be: a shorter one
-/// than wanted is left, and told anew when it has ended a wait too early.
+/// A timeout of a stream. Setting it is a system call, so it is only set when necessary: one that is too
+/// short is left until it ends a wait too early.
 #[derive(Debug, Default)]
 pub(super) struct Timeout {
-    /// What the stream was told; `None`: nothing that is known.
+    /// The timeout that was set; `None` if unknown.
     told: Option<Option<Duration>>,
-    /// It ended the last wait.
+    /// Whether it ended the last wait.
     over: bool,
 }
 
 impl Timeout {
-    /// Makes sure that the stream waits no longer than `wanted`, by telling it with `tell`.
+    /// Ensures that the stream waits no longer than `wanted`, by setting its timeout with `tell`.
     pub(super) fn bound(
         &mut self,
         wanted: Option<Duration>,
@@ -43,11 +43,11 @@ impl Timeout {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(None), Some(_)) => false,
-            // A little later is in time.
+            // Slightly later is still in time.
             (Some(Some(told)), Some(wanted)) => told <= wanted.saturating_add(wanted / 128 + LATE),
         };
         if self.over || !is_short_enough {
-            // A little earlier would be for nothing.
+            // Slightly earlier would be in vain.
             let timeout = wanted.map(|wanted| wanted.saturating_add(LATE));
             tell(timeout)?;
             (self.told, self.over) = (Some(timeout), false);
@@ -55,27 +55,28 @@ impl Timeout {
         Ok(())
     }
 
-    /// A wait ended: if it goes on, the stream is told anew.
+    /// Records that the timeout ended a wait: the next one sets it again.
     pub(super) fn is_over(&mut self) {
         self.over = true;
     }
 
-    /// The same, if that is what an error of a call that began then means.
+    /// Like [`is_over`](Self::is_over), if the error of a call that began at `began` indicates that.
     #[cfg(feature = "rustls")]
     pub(super) fn ended_wait(&mut self, error: &io::Error, began: Instant) {
         self.over |= is_later(error) && began.elapsed() >= AT_ONCE;
     }
 
-    /// Gives the stream back without a timeout.
+    /// Removes the timeout from the stream.
     pub(super) fn lift(&self, tell: impl FnOnce(Option<Duration>) -> io::Result<()>) {
         if matches!(self.told, Some(Some(_))) {
-            // A stream that cannot do so will say what is wrong with it when it is used.
+            // A stream that cannot do so will fail when it is used.
             let _ = tell(None);
         }
     }
 }
 
-/// Whether a stream says "not now": `TimedOut` is what some systems call a timeout of a blocking stream.
+/// Returns `true` if the error means "not now". Some systems use `TimedOut` for the timeout of a blocking
+/// stream.
 pub(super) fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
@@ -84,13 +85,13 @@ pub(super) fn later_is_fine(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if is_later(&error) { Ok(()) } else { Err(error) })
 }
 
-/// How much later than needed a wait may end. Systems that count in ticks can be as much too early.
+/// Maximum delay of the end of a wait. Systems that count in ticks can be early by as much.
 const LATE: Duration = Duration::from_millis(5);
 
-/// A stream that says "not now" within this time does not block.
+/// A stream that returns "not now" within this time is non-blocking.
 pub(super) const AT_ONCE: Duration = Duration::from_millis(1);
 
-/// The earlier of two times, of which `None` is never.
+/// Returns the earlier of two times; `None` is never.
 pub(super) fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
     a.into_iter().chain(b).min()
 }

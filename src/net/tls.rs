@@ -13,11 +13,12 @@ use super::pipe::NOW;
 use super::time::{Timeout, is_later, later_is_fine};
 use crate::tls;
 
-/// TLS by rustls over a stream, for either end, blocking or not.
+/// TLS by rustls over a blocking or non-blocking stream, for either role.
 ///
-/// The TLS handshake is carried out by the first read or write. Timeouts hold for one read or write of *this* stream,
-/// however many of the stream below it takes, so that no peer can prolong them. Ending the writing side sends
-/// close_notify, which tells the peer that nobody has cut the end off (RFC 8446 §6.1).
+/// The first read or write carries out the TLS handshake. Timeouts apply to one read or write of *this*
+/// stream, independent of how many operations of the underlying stream it takes, so no peer can prolong them.
+/// Ending the writing side sends close_notify, which proves to the peer that the stream was not truncated
+/// (RFC 8446 §6.1).
 ///
 /// It cannot be [split](super::WebSocket::into_split): both directions share the session.
 ///
@@ -39,7 +40,7 @@ pub struct Tls<S> {
     close_notify: bool,
 }
 
-/// How long one call may take, and what the stream below was told last.
+/// The maximum time of a call, and the most recent timeout of the underlying stream.
 #[derive(Debug, Default)]
 struct Direction {
     timeout: Option<Duration>,
@@ -47,35 +48,35 @@ struct Direction {
 }
 
 impl<S: Transport> Tls<S> {
-    /// A server's end.
+    /// Creates the server side.
     ///
     /// # Errors
-    /// What rustls says of the configuration.
+    /// Errors of rustls about the configuration.
     pub fn server(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
         ServerConnection::new(config).map_err(io::Error::other).map(|session| Self::new(session, stream))
     }
 
-    /// A client's end; `name` is the host that the server's certificate has to be for.
+    /// Creates the client side; `name` is the host that the server's certificate must match.
     ///
     /// # Errors
-    /// What rustls says of the configuration, or of the name.
+    /// Errors of rustls about the configuration or the name.
     pub fn client(config: Arc<ClientConfig>, name: &str, stream: S) -> io::Result<Self> {
         let session = ClientConnection::new(config, tls::server_name(name)?).map_err(io::Error::other)?;
         Ok(Self::new(session, stream))
     }
 
-    /// A session over the stream that its peer is at the other end of.
+    /// Creates a TLS stream from a session and the stream to its peer.
     pub fn new(session: impl Into<Connection>, stream: S) -> Self {
         let (reading, writing) = Default::default();
         Self { session: session.into(), stream, reading, writing, close_notify: false }
     }
 
-    /// The TLS session.
+    /// Returns the TLS session.
     pub fn session(&self) -> &Connection {
         &self.session
     }
 
-    /// The stream below.
+    /// Returns the underlying stream.
     pub fn stream(&self) -> &S {
         &self.stream
     }
@@ -94,13 +95,13 @@ impl<S: Transport> Tls<S> {
             }
         }
         self.session.process_new_packets().map(drop).map_err(|error| {
-            // The alert that says why. A stream that is broken says so again.
+            // Sends the alert with the reason. A broken stream will return its error again.
             let _ = self.session.write_tls(&mut self.stream);
             io::Error::new(ErrorKind::InvalidData, error)
         })
     }
 
-    /// Writes all that the session has to send, before `until`.
+    /// Writes all pending output of the session, before `until`.
     fn write_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
         let Self { session, stream, writing, .. } = self;
         while session.wants_write() {
@@ -130,7 +131,8 @@ impl<S: Transport> Tls<S> {
         Ok(())
     }
 
-    /// Makes room for plaintext and puts some there; what the stream does not take of it waits for the next call.
+    /// Makes room for plaintext and adds some; the part that the stream does not take waits for the next
+    /// call.
     fn write_plain(&mut self, put: impl FnOnce(&mut Connection) -> io::Result<usize>) -> io::Result<usize> {
         let until = self.writing.until();
         self.handshake(until)?;
@@ -149,7 +151,7 @@ impl Direction {
     }
 }
 
-/// How much time is left, which is never zero.
+/// Returns the remaining time, which is never zero.
 fn left(until: Option<Instant>) -> io::Result<Option<Duration>> {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     if left.is_some_and(|left| left.is_zero()) { Err(ErrorKind::WouldBlock.into()) } else { Ok(left) }
@@ -166,7 +168,7 @@ impl<S: Transport> Read for Tls<S> {
             if self.session.is_handshaking() {
                 self.write_tls(until)?;
             } else {
-                // What the peer does not take now does not keep us from reading.
+                // Output that the peer does not take now must not prevent a read.
                 later_is_fine(self.write_tls(Instant::now().checked_add(NOW)))?;
             }
             self.read_tls(until)?;

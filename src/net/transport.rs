@@ -1,14 +1,14 @@
-//! [`Transport`]: what a WebSocket runs over.
+//! [`Transport`]: the stream below a WebSocket.
 
 use core::time::Duration;
 use std::boxed::Box;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-/// A byte stream, blocking or not, that can end its writing side.
+/// A blocking or non-blocking byte stream with a separate end of its writing side.
 ///
-/// The standard library's streams are transports, and TLS is one in a `Tls` (feature `rustls`); any other
-/// `Read + Write` becomes one in a [`Stream`].
+/// The standard library's streams are transports, and so is TLS in a `Tls` (feature `rustls`). [`Stream`]
+/// makes a transport of any other `Read + Write`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Transport`",
     note = "TLS of rustls: `sansocket::net::Tls`; another stream over a stream: `sansocket::net::Stream`",
@@ -18,35 +18,35 @@ pub trait Transport: Read + Write {
     /// Ends the writing side: the peer reads the end of the stream, and we can still read.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// Errors of the stream.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Ends both directions at once. A thread that is blocked reading or writing, in any handle of the same stream,
-    /// goes on.
+    /// Ends both directions at once. A thread that is blocked in a read or write, on any handle of the same
+    /// stream, continues.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// Errors of the stream.
     fn abort(&mut self) -> io::Result<()>;
 
-    /// Bounds how long one blocking read takes; it then fails with `WouldBlock` or `TimedOut`. A stream that never
-    /// blocks need not do anything.
+    /// Limits the time of one blocking read, which then fails with `WouldBlock` or `TimedOut`. Non-blocking
+    /// streams may ignore it.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// Errors of the stream.
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// The same for one blocking write or flush.
+    /// Limits the time of one blocking write or flush, in the same way.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// Errors of the stream.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// A second handle of the same stream, for [`WebSocket::into_split`](super::WebSocket::into_split). Default:
-    /// an error.
+    /// Returns a second handle of the same stream, for
+    /// [`WebSocket::into_split`](super::WebSocket::into_split). Default: an error.
     ///
     /// # Errors
-    /// [`Unsupported`](ErrorKind::Unsupported) for a stream that cannot be used from two threads; otherwise those of
-    /// the stream.
+    /// [`Unsupported`](ErrorKind::Unsupported) if the stream cannot be used from two threads; otherwise
+    /// errors of the stream.
     fn try_clone(&self) -> io::Result<Self>
     where
         Self: Sized,
@@ -106,10 +106,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
 }
 
-/// Any `Read + Write` as a [`Transport`]: a stream over a stream.
+/// A [`Transport`] made of any `Read + Write` that runs over another transport.
 ///
-/// Timeouts are those of the stream below, so that a peer that sends little at a time can prolong one read of a
-/// stream that needs many of them. For rustls there is `Tls`, whose deadlines are exact.
+/// Timeouts are those of the underlying transport. If one read of the stream needs several reads below, a
+/// peer that sends slowly can prolong it. For rustls, use `Tls`, whose deadlines are exact.
 ///
 /// ```no_run
 /// # use std::net::{Shutdown, TcpStream};
@@ -134,12 +134,12 @@ pub struct Stream<S, T> {
 }
 
 impl<S: Read + Write, T: Transport> Stream<S, T> {
-    /// `stream`, which runs over the transport that `below` returns.
+    /// Creates a transport of `stream`, which runs over the transport that `below` returns.
     pub fn new(stream: S, below: fn(&mut S) -> &mut T) -> Self {
         Self { stream, below }
     }
 
-    /// The stream itself.
+    /// Returns the stream.
     pub fn into_inner(self) -> S {
         self.stream
     }

@@ -1,4 +1,4 @@
-//! [`ReadHalf`] and [`WriteHalf`]: one connection in two tasks.
+//! [`ReadHalf`] and [`WriteHalf`]: one connection for two tasks.
 //!
 //! ```text
 //! ReadHalf   stream ─▶ ReadBuffer ─▶ Receiver ─▶ events          its own, without a lock
@@ -9,12 +9,12 @@
 //! WriteHalf                     messages, pings, close
 //! ```
 //!
-//! | who | sets | wakes |
+//! | actor | sets | wakes |
 //! |---|---|---|
 //! | reader, a notice with a reply, at once | a Pong, a Close, the end, in the sender; writes it | the writer, if it is the end |
-//! | reader, any other notice, once a read | heard, message: deadlines only move away | nobody |
-//! | writer, whoever sends, pings, closes | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know, or a new state |
-//! | either, after a write | room | the other one, by the stream's waker, which is both's |
+//! | reader, any other notice, once per read | bytes or a message arrived: deadlines only become later | none |
+//! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know, or a new state |
+//! | either, after a write | room | the other one, by the stream's waker, which is shared |
 //! | reader, when a deadline passes or the stream breaks | the end; nothing waits any more | the writer |
 //! | writer, when the stream breaks | `Sender::lost`, which the reader reports | the reader |
 
@@ -38,7 +38,7 @@ use crate::adapter::{not_halves, reunited};
 use crate::connection::{Connection, Receiver, Sender};
 
 impl<S, T: Timer> WebSocket<S, T> {
-    /// The two halves of a stream that `split` can take apart.
+    /// Splits the WebSocket into two halves, over a stream that `split` can take apart.
     pub fn split_with<R, W>(self, split: impl FnOnce(S) -> (R, W)) -> (ReadHalf<R, W, T>, WriteHalf<W, T>) {
         let Driver { link, buffer } = self.driver;
         let (receiver, sender) = link.endpoint.split();
@@ -66,10 +66,10 @@ impl<S, T: Timer> WebSocket<S, T> {
         (reader, WriteHalf { shared, both })
     }
 
-    /// Puts two halves together again, and the stream with `reunite`.
+    /// Reunites two halves, and the stream with `reunite`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they belong to different connections.
     pub fn reunite_with<R, W>(
         reader: ReadHalf<R, W, T>,
         writer: WriteHalf<W, T>,
@@ -92,21 +92,22 @@ impl<S, T: Timer> WebSocket<S, T> {
 
 #[derive(Debug)]
 struct Shared<W, T> {
-    /// Held to queue, to write as much as the stream takes, and to look: never while anything waits.
+    /// Held to queue, to write as much as the stream takes, and to check the state: never while anything
+    /// waits.
     side: Mutex<WriteSide<W, T>>,
     wakers: Arc<Wakers>,
 }
 
-/// Everything that the two halves share.
+/// All state that the two halves share.
 #[derive(Debug)]
 struct WriteSide<W, T> {
     stream: W,
     sender: Sender,
     outgoing: Outgoing,
-    /// For a writer that waits for its Close to be written: it may be the only one there is.
+    /// For a writer that waits for its Close to be written: it may be the only half left.
     timer: T,
-    /// The deadline that the reader knows. It is set when the reader looks; a writer that makes an earlier one wakes the
-    /// reader.
+    /// The deadline that the reader knows. It is set when the reader checks; a writer that sets an earlier
+    /// one wakes the reader.
     known: Option<Duration>,
 }
 
@@ -117,8 +118,8 @@ impl<W, T> Shared<W, T> {
 }
 
 impl<W: Write<T>, T> Shared<W, T> {
-    /// Carries out at once what the last event asks for, and writes it, as far as the stream takes it now. An error of the
-    /// stream comes again when the reader looks.
+    /// Carries out the reply to the last event at once, and writes it, as far as the stream takes it now. An
+    /// error of the stream recurs when the reader checks.
     fn reply(&self, receiver: &mut Receiver, both: &Waker) {
         if !receiver.has_reply() {
             return;
@@ -135,7 +136,7 @@ impl<W: Write<T>, T> Shared<W, T> {
         }
     }
 
-    /// Nothing can be written any more.
+    /// Stops writing.
     fn abort(&self, both: &Waker) {
         let mut side = self.lock();
         let WriteSide { stream, sender, outgoing, .. } = &mut *side;

@@ -1,4 +1,4 @@
-//! [`ReadHalf`](super::ReadHalf): the half that receives.
+//! [`ReadHalf`](super::ReadHalf): the receiving half.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
@@ -22,13 +22,13 @@ use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::input::Input;
 
-/// The half of a [`WebSocket`](crate::aio::WebSocket) that receives.
+/// The receiving half of a [`WebSocket`](crate::aio::WebSocket).
 ///
-/// It also answers pings and Closes, watches the deadlines, writes what the stream did not take at once, and
-/// ends the transport, all of that inside [`recv`](Self::recv): go on until it returns `None`.
+/// [`recv`](Self::recv) also answers pings and Closes, checks the deadlines, writes what the stream did not
+/// take at once, and ends the transport. Call it until it returns `None`.
 ///
-/// When it is dropped, nothing is received any more and the connection should be dropped as well: the
-/// [`WriteHalf`](super::WriteHalf) can still send, but pings stay unanswered and no deadline is watched.
+/// After this half is dropped, nothing is received; drop the connection as well. The
+/// [`WriteHalf`](super::WriteHalf) can still send, but pings are not answered and deadlines are not checked.
 #[derive(Debug)]
 pub struct ReadHalf<R, W, T> {
     pub(super) stream: R,
@@ -43,12 +43,12 @@ pub struct ReadHalf<R, W, T> {
 }
 
 impl<R, W, T> ReadHalf<R, W, T> {
-    /// The stream's reading direction.
+    /// Returns the stream's reading direction.
     pub fn stream(&self) -> &R {
         &self.stream
     }
 
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     pub fn state(&self) -> State {
         self.shared.lock().sender.state()
     }
@@ -58,20 +58,21 @@ impl<R, W, T> ReadHalf<R, W, T> {
         self.shared.lock().sender.latency()
     }
 
-    /// The code and reason of the peer's Close, once [`Event::Close`] was received; `None` if it had none.
+    /// Returns the code and reason of the peer's Close after [`Event::Close`] is received; `None` if it has
+    /// none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
         self.close_frame.as_deref()
     }
 }
 
 impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
-    /// The next event; `None` when the connection is over and the transport ended. See
+    /// Returns the next event; `None` when the connection is over and the transport has ended. See
     /// [`WebSocket::recv`](crate::aio::WebSocket::recv).
     ///
-    /// Cancel-safe: a future that was dropped has taken no event.
+    /// Cancel-safe: a dropped future has taken no event.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub async fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
         match poll_fn(|cx| self.poll_next(cx, Recv::Borrowed)).await? {
             Next::Borrowed => {
@@ -87,13 +88,13 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
 
     receive_methods!();
 
-    /// Reads once: all that this brought is in the [`ReadBatch`]. `None` when the connection is over and the transport ended.
+    /// Reads once. The [`ReadBatch`] holds all events of that read. Returns `None` when the connection is
+    /// over and the transport has ended.
     ///
-    /// Cancel-safe: a future that was dropped has read nothing. What a dropped batch has not received comes with the next
-    /// one.
+    /// Cancel-safe: a dropped future has read nothing. Events left in a dropped batch are in the next one.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub async fn read(&mut self) -> io::Result<Option<ReadBatch<'_, W, T>>> {
         let ready = poll_fn(|cx| {
             ready!(self.turn.poll(cx));
@@ -139,8 +140,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         }
     }
 
-    /// Once everything that was read has been received: looks after the writing side and reads, until there is something to
-    /// report (`true`) or all is over (`false`).
+    /// Call this after all buffered bytes have been received. Handles the writing side and reads, until there
+    /// is something to report (`true`) or the connection is over (`false`).
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.shared.wakers.set(Side::Reader, cx);
         loop {
@@ -161,7 +162,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                 }
                 return Poll::Ready(Ok(false));
             }
-            // A reader never waits for what the writer sends.
+            // A reader never waits for the writer's messages.
             if self.receiver.wants_read() && look.state != State::Ended {
                 ready!(self.turn.poll(cx));
                 match self.buffer.poll_read(&mut self.stream, cx) {
@@ -185,7 +186,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         }
     }
 
-    /// Tells the sender what was received and the time, writes what is waiting, ends the transport if that is all.
+    /// Passes on the notice and the time to the sender, writes waiting output, and ends the transport if
+    /// required.
     fn look(&mut self) -> Look {
         let cx = &mut Context::from_waker(&self.both);
         let mut side = self.shared.lock();
@@ -210,7 +212,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         look
     }
 
-    /// The stream is broken: an error, unless everything had been said.
+    /// Handles a broken stream: returns an error unless everything was written.
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
         self.shared.abort(&self.both);
         self.shared.wakers.wake_side(Side::Writer);
@@ -218,7 +220,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         if !self.receiver.has_last_words() {
             return Ok(());
         }
-        // It would report the same again.
+        // It would report the same error again.
         let _ = self.receiver.recv(&mut Input::new(&mut []));
         Err(error)
     }
@@ -232,7 +234,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
     }
 }
 
-/// What one read of a [`ReadHalf`](super::ReadHalf) brought; see [`Batch`](crate::aio::Batch).
+/// The events of one read of a [`ReadHalf`](super::ReadHalf); see [`Batch`](crate::aio::Batch).
 #[derive(Debug)]
 pub struct ReadBatch<'b, W, T> {
     receiver: &'b mut Receiver,
@@ -246,12 +248,13 @@ pub struct ReadBatch<'b, W, T> {
 }
 
 impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
-    /// The next event, borrowing from the read buffer; `None`: that was all.
+    /// Returns the next event, which borrows from the read buffer; `None` after the last one.
     pub fn recv(&mut self) -> Option<Event<'b>> {
         self.next(Receiver::recv)
     }
 
-    /// The next event, with data piece by piece; see [`Connection::recv_chunk`](crate::Connection::recv_chunk).
+    /// Returns the next event, with message data in pieces; see
+    /// [`Connection::recv_chunk`](crate::Connection::recv_chunk).
     pub fn recv_chunk(&mut self) -> Option<Event<'b>> {
         self.next(Receiver::recv_chunk)
     }
@@ -273,7 +276,7 @@ impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
     }
 }
 
-/// What the reader finds when it has looked after the writing side.
+/// The result of the reader's check of the writing side.
 struct Look {
     due: Option<Duration>,
     written: Poll<io::Result<()>>,

@@ -1,4 +1,4 @@
-//! [`WriteHalf`](super::WriteHalf): the half that sends.
+//! [`WriteHalf`](super::WriteHalf): the sending half.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
@@ -16,10 +16,10 @@ use crate::connection::{EncodedMessage, Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 
-/// The half of a [`WebSocket`](crate::aio::WebSocket) that sends.
+/// The sending half of a [`WebSocket`](crate::aio::WebSocket).
 ///
-/// When it is dropped, nothing more can be sent; what was sent is still written by the [`ReadHalf`](super::ReadHalf), which
-/// also goes on answering. The peer is not told: [`close`](Self::close) does that.
+/// After this half is dropped, nothing more can be sent. The [`ReadHalf`](super::ReadHalf) still writes
+/// waiting messages, and still answers. The peer is not informed; call [`close`](Self::close) for that.
 #[derive(Debug)]
 pub struct WriteHalf<W, T> {
     pub(super) shared: Arc<Shared<W, T>>,
@@ -28,7 +28,7 @@ pub struct WriteHalf<W, T> {
 }
 
 impl<W, T> WriteHalf<W, T> {
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     pub fn state(&self) -> State {
         self.shared.lock().sender.state()
     }
@@ -49,15 +49,15 @@ impl<W, T> WriteHalf<W, T> {
         look(&self.shared.lock().stream)
     }
 
-    /// Whether messages can be sent: neither end has begun to close.
+    /// Returns `true` if messages can be sent: neither side has begun to close.
     pub fn can_send(&self) -> bool {
         self.state() == State::Open
     }
 
-    /// Queues a message without writing it: the next call of either half does.
+    /// Queues a message without writing it: the next call of either half writes it.
     ///
     /// # Errors
-    /// [`SendError`], if the message cannot be sent.
+    /// [`SendError`] if the message cannot be sent.
     pub fn feed(&self, message: &Message<'_>) -> Result<(), SendError> {
         self.change(|sender| sender.send(message))
     }
@@ -78,13 +78,13 @@ impl<W, T> WriteHalf<W, T> {
 impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
     write_methods!();
 
-    /// Starts the closing handshake; see [`WebSocket::close`](crate::aio::WebSocket::close). The [`ReadHalf`](super::ReadHalf) receives what is still on its way and
-    /// finishes the handshake.
+    /// Starts the closing handshake; see [`WebSocket::close`](crate::aio::WebSocket::close). The
+    /// [`ReadHalf`](super::ReadHalf) receives the remaining messages and completes the handshake.
     ///
-    /// Cancel-safe: the Close is queued with the first poll, once.
+    /// Cancel-safe: the first poll queues the Close, once.
     ///
     /// # Errors
-    /// The stream's.
+    /// Errors of the stream.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
         poll_fn(|cx| self.poll_close(code, reason, cx)).await
     }
@@ -100,7 +100,7 @@ impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
             if closed.is_ready() {
                 return closed;
             }
-            // There may be no reader that watches the deadline.
+            // There may be no reader to check the deadline.
             let mut side = self.shared.lock();
             let WriteSide { stream, sender, outgoing, timer, .. } = &mut *side;
             let both = &mut Context::from_waker(&self.both);
@@ -111,7 +111,8 @@ impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
         }
     }
 
-    /// Lets `poll` write. The stream's error is returned here; the reading half reports that the connection failed.
+    /// Lets `poll` write. Errors of the stream are returned here; the reading half reports the failed
+    /// connection.
     pub(in crate::aio) fn poll_writing(
         &self,
         cx: &mut Context<'_>,
@@ -128,7 +129,8 @@ impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
             writing.abort(both);
             sender.abort();
         }
-        // The reader watches the deadlines and ends the transport: it has to know of a new one, and of a new state.
+        // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
+        // new state.
         let due = sender.next_timeout();
         let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
         let wakes_reader = is_earlier || sender.state() != state;
@@ -144,7 +146,7 @@ impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
 }
 
 impl<W, T> Drop for WriteHalf<W, T> {
-    /// What it leaves is the reader's to write.
+    /// The reader writes what is left.
     fn drop(&mut self) {
         self.shared.wakers.wake_side(Side::Reader);
     }

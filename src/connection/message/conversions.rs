@@ -1,4 +1,4 @@
-//! A [`Message`] from what users have, and what they want of it.
+//! Conversions of a [`Message`] from and into common types.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -26,7 +26,7 @@ impl<'b> From<&'b [u8]> for Message<'b> {
 }
 
 impl<'b> From<ValidText<'b>> for Message<'b> {
-    /// Owned only if it begins with a code point that was cut.
+    /// Owned only if it begins with a code point that was split.
     fn from(valid: ValidText<'b>) -> Self {
         match valid.carried {
             None => Self::from(valid.text),
@@ -71,7 +71,7 @@ impl<'b> From<Cow<'b, [u8]>> for Message<'b> {
     }
 }
 
-/// As [`Message::into_text`].
+/// Like [`Message::into_text`].
 impl<'b> TryFrom<Message<'b>> for String {
     type Error = Message<'b>;
 
@@ -80,49 +80,49 @@ impl<'b> TryFrom<Message<'b>> for String {
     }
 }
 
-/// As [`Message::into_bytes`].
+/// Like [`Message::into_bytes`].
 impl From<Message<'_>> for Vec<u8> {
     fn from(message: Message<'_>) -> Self {
         message.into_bytes()
     }
 }
 
-/// A text message with this text.
+/// Equals a text message with this text.
 impl PartialEq<str> for Message<'_> {
     fn eq(&self, text: &str) -> bool {
         self.as_text() == Some(text)
     }
 }
 
-/// A text message with this text.
+/// Equals a text message with this text.
 impl PartialEq<&str> for Message<'_> {
     fn eq(&self, text: &&str) -> bool {
         *self == **text
     }
 }
 
-/// A binary message with this payload.
+/// Equals a binary message with this payload.
 impl PartialEq<[u8]> for Message<'_> {
     fn eq(&self, bytes: &[u8]) -> bool {
         self.is_binary() && self.as_bytes() == bytes
     }
 }
 
-/// A binary message with this payload.
+/// Equals a binary message with this payload.
 impl PartialEq<&[u8]> for Message<'_> {
     fn eq(&self, bytes: &&[u8]) -> bool {
         *self == **bytes
     }
 }
 
-/// A binary message with this payload.
+/// Equals a binary message with this payload.
 impl<const N: usize> PartialEq<&[u8; N]> for Message<'_> {
     fn eq(&self, bytes: &&[u8; N]) -> bool {
         *self == bytes[..]
     }
 }
 
-/// The payload of either kind. Without a copy if it is owned, or borrowed for the life of the program.
+/// The payload of either kind, without a copy if it is owned or `'static`.
 #[cfg(feature = "bytes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 impl From<Message<'static>> for bytes::Bytes {
@@ -136,7 +136,7 @@ impl From<Message<'static>> for bytes::Bytes {
     }
 }
 
-/// A binary message. Without a copy if nobody shares the bytes; to send shared ones without a copy, see
+/// A binary message, without a copy if the bytes are not shared. To send shared bytes without a copy, see
 /// [`Connection::send_binary_owned`](crate::Connection::send_binary_owned).
 #[cfg(feature = "bytes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]

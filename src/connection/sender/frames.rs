@@ -15,8 +15,8 @@ impl Sender {
         }
     }
 
-    /// Sends a short message, as most are, if nothing stands in its way. Anything else is left for
-    /// [`send_any`](Self::send_any), which knows all the rules.
+    /// Sends a short message, the most common case, if nothing prevents it. The rest is left to
+    /// [`send_any`](Self::send_any), which checks all the rules.
     #[inline]
     fn send_short(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
         if self.state != State::Open
@@ -39,7 +39,8 @@ impl Sender {
         if mask_bit == 0 && payload.len() > 32 {
             room[start..end].copy_from_slice(payload);
         } else {
-            // A server copies so few bytes fastest by masking them with zeros, and its payload overwrites the key.
+            // On a server, masking with zeros is the fastest copy of so few bytes, and the payload overwrites
+            // the key.
             room[2..6].copy_from_slice(&key);
             Mask::new(key).copy(payload, &mut room[start..end]);
         }
@@ -60,7 +61,7 @@ impl Sender {
 
     #[inline(never)]
     fn send_compressed(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
-        // Whether it fits has to be known before: what was compressed has to be sent.
+        // Check in advance that it fits: what has been compressed must be sent.
         let bound = Deflater::bound(payload.len());
         let header = self.message_header(kind, bound, bound)?;
         self.push_compressed(header, payload)
@@ -76,7 +77,7 @@ impl Sender {
         }
     }
 
-    /// The header of a whole message, if it may be sent now.
+    /// Returns the header of a complete message if it may be sent now.
     #[inline(always)]
     pub(super) fn message_header(
         &mut self,
@@ -92,7 +93,8 @@ impl Sender {
         Ok(header)
     }
 
-    /// The header of a frame, if it may be sent now. `buffered` bytes of its payload go through the output.
+    /// Returns the header of a frame if it may be sent now. `buffered` bytes of its payload go through the
+    /// output.
     #[inline(always)]
     pub(super) fn header(
         &mut self,
@@ -106,8 +108,7 @@ impl Sender {
             return Err(SendError::PayloadOwed);
         }
         let payload_len = len as u64;
-        // "the most significant bit MUST be 0" (§5.2); no slice is that long, but a number that is announced
-        // may be.
+        // "the most significant bit MUST be 0" (§5.2). No slice is that long, but an announced length may be.
         if payload_len > u64::MAX >> 1 {
             return Err(SendError::PayloadTooLong);
         }
@@ -121,8 +122,7 @@ impl Sender {
         Ok(self.masked(header))
     }
 
-    /// The header with a fresh masking key, if this is a client: "A client MUST mask all frames that it
-    /// sends" (§5.1).
+    /// Adds a fresh masking key on a client: "A client MUST mask all frames that it sends" (§5.1).
     #[inline(always)]
     fn masked(&mut self, header: Header) -> Header {
         Header { mask: self.masks.as_mut().map(|masks| masks.next()), ..header }
@@ -143,7 +143,7 @@ impl Sender {
         self.output.appended(end);
     }
 
-    /// Appends the header of a frame whose payload the caller writes.
+    /// Appends the header of a frame whose payload the caller writes itself.
     pub(super) fn push_header(&mut self, header: Header) {
         let room = self.output.room(Header::MAX_LEN);
         let Some(head) = room.first_chunk_mut() else { return };
@@ -151,7 +151,7 @@ impl Sender {
         self.output.appended(len);
     }
 
-    /// Appends a frame of a compressed message. Its header has everything but RSV1, and for a length the bound.
+    /// Appends a frame of a compressed message. `header` lacks RSV1, and its length is an upper bound.
     pub(super) fn push_compressed(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
         let Some(deflater) = &mut self.deflater else { return Err(SendError::Compression) };
         let (bound, at) = (Deflater::bound(payload.len()), header.len());
@@ -177,7 +177,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Appends a control frame whatever the limits are: there are never more of these than a few.
+    /// Appends a control frame regardless of the limits: there are never more than a few.
     pub(super) fn push_control(&mut self, opcode: Opcode, payload: &[u8]) {
         let header = Header { fin: true, rsv1: false, opcode, mask: None, payload_len: payload.len() as u64 };
         let header = self.masked(header);
@@ -185,6 +185,6 @@ impl Sender {
     }
 }
 
-/// The longest payload whose length fits into the second byte of a header (§5.2).
+/// Maximum payload length that fits into the second byte of a header (§5.2).
 const SHORT: usize = 125;
 const SHORT_FRAME: usize = 6 + SHORT;

@@ -1,4 +1,4 @@
-//! How the [`Sender`] carries out what the receiver tells it, and answers the peer.
+//! The part of the [`Sender`] that carries out notices and answers the peer.
 
 use alloc::string::ToString;
 use core::mem;
@@ -9,7 +9,7 @@ use crate::connection::state::{State, Step};
 use crate::frame::{CloseFrame, ControlPayload, Opcode};
 
 impl Sender {
-    /// Carries out what the [`Receiver`](crate::Receiver) has told; see [`Notice`].
+    /// Carries out what the [`Receiver`](crate::Receiver) reports; see [`Notice`].
     pub fn notice(&mut self, notice: Notice) {
         if notice.heard {
             self.heard(notice.message);
@@ -61,8 +61,8 @@ impl Sender {
         }
     }
 
-    /// Moves on by a step of the peer's, after which it wants no more Pongs or messages, and tells the state
-    /// before.
+    /// Applies a state change made by the peer, after which it needs no more Pongs or messages. Returns the
+    /// previous state.
     pub(super) fn conclude(&mut self, step: Step) -> State {
         self.replies.take_pong();
         self.deflater = None;
@@ -78,7 +78,7 @@ impl Sender {
         }
     }
 
-    /// Whether a Pong may be put into the output now.
+    /// Returns `true` if a Pong may be put into the output now.
     fn takes_pong(&self) -> bool {
         self.owed == 0 && self.replies.takes_pong()
     }
@@ -88,7 +88,7 @@ impl Sender {
         self.replies.pong_pushed(self.output.len());
     }
 
-    /// Puts the replies that wait into the output, if there is nothing left to wait for.
+    /// Puts the kept replies into the output, if nothing delays them any more.
     pub(super) fn send_replies(&mut self) {
         if self.takes_pong()
             && let Some(payload) = self.replies.take_pong()

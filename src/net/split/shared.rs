@@ -1,4 +1,4 @@
-//! What the two halves share: the sender and the writing side of the stream.
+//! The state shared by the two halves: the sender and the writing side of the stream.
 
 use core::mem;
 use core::time::Duration;
@@ -13,9 +13,9 @@ use crate::net::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
 
 #[derive(Debug)]
 pub(super) struct Shared<S> {
-    /// Locked for moments only, by both halves.
+    /// Locked only briefly, by both halves.
     pub(super) writing: Mutex<Writing<S>>,
-    /// `Writing::out` is back in its place; signalled by the thread that had it.
+    /// `Writing::out` is back; signalled by the thread that had it.
     pub(super) returned: Condvar,
     pub(super) clock: Clock,
 }
@@ -23,10 +23,10 @@ pub(super) struct Shared<S> {
 #[derive(Debug)]
 pub(super) struct Writing<S> {
     pub(super) sender: Sender,
-    /// `None` while a thread writes; it goes on until nothing is waiting.
+    /// `None` while a thread writes; it continues until nothing is waiting.
     pub(super) out: Option<Out<S>>,
-    /// The connection is over before its time: set by the thread that finds that out. Whoever has a handle of the
-    /// stream then aborts it, so that both threads go on.
+    /// The connection is over early, as found by either thread. A thread with a handle of the stream then
+    /// aborts it, so that both threads continue.
     pub(super) given_up: bool,
     pub(super) aborted: bool,
 }
@@ -36,25 +36,25 @@ pub(super) struct Writing<S> {
 pub(super) struct Out<S> {
     stream: S,
     timeout: Timeout,
-    /// The front of the output, in flight: it is written without the lock. What a timeout leaves of it is written
-    /// first by whoever writes next.
+    /// The front of the output, in flight: it is written without the lock. The next thread that writes begins
+    /// with what a timeout leaves of it.
     segments: VecDeque<Segment>,
-    /// How much of that was written and not flushed.
+    /// Bytes of it that were written but not flushed.
     unflushed: usize,
     pub(super) shut_down: bool,
 }
 
-/// What came of writing.
+/// The result of a write.
 pub(super) enum Written {
     All,
-    /// The stream takes nothing more now.
+    /// The stream would block.
     Blocked(io::Error),
     /// The other half is writing.
     Elsewhere,
 }
 
 impl<S> Shared<S> {
-    /// `stream` is the handle to write to.
+    /// Creates the state; `stream` is the handle for writing.
     pub(super) fn new(sender: Sender, stream: S, shut_down: bool, clock: Clock) -> Self {
         let (timeout, segments) = Default::default();
         let out = Out { stream, timeout, segments, unflushed: 0, shut_down };
@@ -70,14 +70,14 @@ impl<S> Shared<S> {
 }
 
 impl<S> Writing<S> {
-    /// Tells the time. Where a deadline ends the connection there is nobody left to write to.
+    /// Sets the time. If a deadline ends the connection, the writing side is given up.
     pub(super) fn tick(&mut self, now: Duration) {
         let was_ended = self.sender.is_ended();
         self.sender.handle_timeout(now);
         self.given_up |= !was_ended && self.sender.is_ended();
     }
 
-    /// The stream is broken.
+    /// Handles a broken stream.
     pub(super) fn give_up(&mut self) {
         self.sender.abort();
         self.given_up = true;
@@ -85,7 +85,7 @@ impl<S> Writing<S> {
 }
 
 impl<S: Transport> Writing<S> {
-    /// Ends the stream, if that is due and was not done yet: both threads go on.
+    /// Aborts the stream once, if required: both threads continue.
     pub(super) fn abort_if_given_up(&mut self, stream: &mut S) {
         if self.given_up && !self.aborted {
             self.aborted = true;
@@ -95,7 +95,7 @@ impl<S: Transport> Writing<S> {
 }
 
 impl<S: Transport> Shared<S> {
-    /// Carries what the receiver has to tell, if it is a reply, and writes that.
+    /// Passes on the receiver's notice if it is a reply, and writes the reply.
     pub(super) fn carry(&self, receiver: &mut Receiver) {
         if receiver.has_reply() {
             self.reply(receiver.take_notice());
@@ -104,12 +104,13 @@ impl<S: Transport> Shared<S> {
 
     pub(super) fn reply(&self, notice: Notice) {
         self.lock().sender.notice(notice);
-        // A stream that is broken says so again.
+        // A broken stream will return its error again.
         let _ = self.write(Some(NOW), false);
     }
 
-    /// Writes all that waits, or what the stream takes within `patience`, and ends the writing side when that is all.
-    /// If the other half is at it, it does this as well: `wait` until then, or return at once.
+    /// Writes all waiting output, or as much as the stream takes within `patience`, and then ends the writing
+    /// side if required. If the other half is writing, it does this as well; with `wait`, wait for that, else
+    /// return at once.
     pub(super) fn write(&self, patience: Option<Duration>, wait: bool) -> io::Result<Written> {
         let mut writing = self.lock();
         let mut out = loop {
@@ -131,7 +132,7 @@ impl<S: Transport> Shared<S> {
         };
         let (mut writing, result) = self.write_to(&mut out, writing, patience);
         let result = match result {
-            // That was our own end of it.
+            // We ended the stream ourselves.
             Err(_) if writing.given_up => Ok(Written::All),
             result => result,
         };
@@ -196,7 +197,7 @@ impl<S: Transport> Shared<S> {
 }
 
 impl<S: Transport> Out<S> {
-    /// Writes some of the segments, for at most `wait`, and flushes it. Tells how much.
+    /// Writes some of the segments, for at most `wait`, and flushes them; returns how many bytes.
     fn write_once(&mut self, wait: Option<Duration>) -> io::Result<usize> {
         let Self { stream, timeout, segments, unflushed, .. } = self;
         timeout.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
