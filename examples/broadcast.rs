@@ -71,7 +71,7 @@ async fn member(ws: WebSocket<TcpStream>, news: broadcast::Sender<EncodedMessage
                 // Clones share the bytes; sending waits while the connection's own output is full.
                 Ok(message) => timeout(PATIENCE, writer.send_encoded(&message)).await??,
                 Err(RecvError::Lagged(_)) => {
-                    return timeout(PATIENCE, writer.close(CloseCode::POLICY, "too slow")).await?;
+                    return timeout(PATIENCE, writer.close(CloseCode::POLICY_VIOLATION, "too slow")).await?;
                 }
                 Err(RecvError::Closed) => return Ok(()),
             }

@@ -60,8 +60,10 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(self) -> Option<CloseCode> {
         Some(match self {
-            Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
-            Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => CloseCode::TOO_BIG,
+            Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD_DATA,
+            Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => {
+                CloseCode::MESSAGE_TOO_BIG
+            }
             Self::UnexpectedEof
             | Self::TransportFailed
             | Self::PongTimeout

@@ -109,7 +109,7 @@ fn look_at_messages(logged: &mut Logged) {
     let mut frame = Role::Client.frame(BINARY, &long());
     let mut decoder = Decoder::client(NO_LIMITS);
     logged.look("frame::Decoder", &decoder);
-    logged.look("frame::Chunk", &decoder.next(&mut Input::new(&mut frame)).expect("a legal frame"));
+    logged.look("frame::Part", &decoder.next(&mut Input::new(&mut frame)).expect("a legal frame"));
 }
 
 fn look_at_servers(logged: &mut Logged) {

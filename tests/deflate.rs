@@ -466,7 +466,7 @@ fn every_message_that_is_cut_short_fails() {
 
 #[test]
 fn data_that_is_no_deflate_fails_with_1007() {
-    assert_eq!(E::InvalidDeflate.close_code(), Some(sansocket::CloseCode::INVALID_PAYLOAD));
+    assert_eq!(E::InvalidDeflate.close_code(), Some(sansocket::CloseCode::INVALID_PAYLOAD_DATA));
     for payload in [
         b"\x06\0".as_slice(),            // a block of the reserved type
         b"\x07\0",                       // and a final one

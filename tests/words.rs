@@ -11,7 +11,7 @@ use sansocket::{ProtocolError, SendError};
 #[test]
 fn close_codes_are_written_as_numbers() {
     for (code, text) in
-        [(CloseCode::NORMAL, "1000"), (CloseCode::GOING_AWAY, "1001"), (CloseCode::POLICY, "1008")]
+        [(CloseCode::NORMAL, "1000"), (CloseCode::GOING_AWAY, "1001"), (CloseCode::POLICY_VIOLATION, "1008")]
     {
         assert_eq!(code.to_string(), text);
     }

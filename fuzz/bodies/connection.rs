@@ -120,7 +120,7 @@ impl Fuzzed {
             11 => self.send(|c| c.ping(tape.take(n))),
             12 => self.send(|c| c.pong(tape.take(n))),
             13 => {
-                let code = tape.pick(&[CloseCode::NORMAL, CloseCode::TOO_BIG]);
+                let code = tape.pick(&[CloseCode::NORMAL, CloseCode::MESSAGE_TOO_BIG]);
                 self.send(|c| c.close(code, &"€".repeat(n)));
             }
             14 => {

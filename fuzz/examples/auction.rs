@@ -22,7 +22,7 @@ impl Auction {
                 connection.send_text(&format!("highest {bid}"))
             }
             Some(_) => connection.send_text("too low"),
-            None => connection.close(CloseCode::POLICY, "expected a bid"),
+            None => connection.close(CloseCode::POLICY_VIOLATION, "expected a bid"),
         };
     }
 }

@@ -304,7 +304,7 @@ impl Assembly {
     ) -> Result<(), ProtocolError> {
         match (self, frame.mask) {
             (Self::Binary(bytes), Some(mask)) => {
-                let payload = frame.chunk.payload;
+                let payload = frame.part.payload;
                 bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), payload.len(), to_come));
                 mask.append(payload, bytes);
                 Ok(())

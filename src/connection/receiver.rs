@@ -316,7 +316,7 @@ impl Receiver {
                     input.take(usize::MAX);
                     return Some(self.fail(error));
                 }
-                Ok(Some(frame)) if frame.chunk.header.opcode.is_control() => self.control(frame.unmask()),
+                Ok(Some(frame)) if frame.part.header.opcode.is_control() => self.control(frame.unmask()),
                 Ok(Some(frame)) => data(self, frame),
                 Err(error) => Err(error),
             };
@@ -340,8 +340,8 @@ impl Receiver {
     }
 
     /// Handles a piece of a control frame; returns the event at the last piece.
-    fn control<'b>(&mut self, frame: frame::Chunk<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
-        let frame::Chunk { header, payload, end, .. } = frame;
+    fn control<'b>(&mut self, frame: frame::Part<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
+        let frame::Part { header, payload, end, .. } = frame;
         let payload: Cow<'b, [u8]> = if end && self.control.is_none() {
             Cow::Borrowed(payload)
         } else {
@@ -371,7 +371,7 @@ impl Receiver {
 
     /// Handles a piece of a data frame for `recv`; returns the message at the last piece.
     fn assemble<'b>(&mut self, frame: Masked<'b>) -> Result<Option<Event<'b>>, ProtocolError> {
-        let frame::Chunk { header, end, .. } = frame.chunk;
+        let frame::Part { header, end, .. } = frame.part;
         let last = end && header.fin;
         let partial = self.message.get_or_insert_with(|| Partial::new(header.opcode));
         if let Some(inflater) = &mut self.inflater

@@ -22,15 +22,15 @@ impl CloseCode {
     /// 1002: a rule of the protocol was broken.
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// 1003: an unacceptable type of data, such as binary at an endpoint that only understands text.
-    pub const UNSUPPORTED: Self = Self(1003);
+    pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// 1007: data that does not match its type, such as text that is not UTF-8.
-    pub const INVALID_PAYLOAD: Self = Self(1007);
+    pub const INVALID_PAYLOAD_DATA: Self = Self(1007);
     /// 1008: a message that violates a policy.
-    pub const POLICY: Self = Self(1008);
+    pub const POLICY_VIOLATION: Self = Self(1008);
     /// 1009: a message that is too big.
-    pub const TOO_BIG: Self = Self(1009);
+    pub const MESSAGE_TOO_BIG: Self = Self(1009);
     /// 1010: the client expected an extension that the server did not negotiate.
-    pub const MISSING_EXTENSION: Self = Self(1010);
+    pub const MANDATORY_EXTENSION: Self = Self(1010);
     /// 1011: the server encountered an unexpected condition.
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// 1012: the service is restarting.

@@ -4,7 +4,7 @@
 //! input   │ header │ payload ............ │ header │ payl          cut anywhere
 //!             │         │ unmasked in place    │       │
 //!             ▼         ▼ and lent             ▼       ▼
-//!         partial     Chunk { start, end }  partial  Chunk { start }, later Chunk { end }
+//!         partial     Part { start, end }  partial  Part { start }, later Part { end }
 //!         (only if the header is cut)
 //! ```
 
@@ -16,9 +16,9 @@ use super::rules::{Fragments, Limits, Rules};
 use crate::error::ProtocolError;
 use crate::input::Input;
 
-/// A piece of a frame. Its payload is unmasked in the buffer in which it was received.
+/// A part of a frame. Its payload is unmasked in the buffer in which it was received.
 #[derive(PartialEq, Eq)]
-pub struct Chunk<'b> {
+pub struct Part<'b> {
     /// The header of the frame.
     pub header: Header,
     /// Whether this is the first piece of the frame.
@@ -30,9 +30,9 @@ pub struct Chunk<'b> {
 }
 
 /// Shows only the length of the payload.
-impl fmt::Debug for Chunk<'_> {
+impl fmt::Debug for Part<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunk")
+        f.debug_struct("Part")
             .field("header", &self.header)
             .field("start", &self.start)
             .field("end", &self.end)
@@ -44,16 +44,16 @@ impl fmt::Debug for Chunk<'_> {
 /// A piece of a frame with its payload as received.
 #[derive(Debug)]
 pub(crate) struct Masked<'b> {
-    pub(crate) chunk: Chunk<'b>,
+    pub(crate) part: Part<'b>,
     pub(crate) mask: Option<Mask>,
 }
 
 impl<'b> Masked<'b> {
-    pub(crate) fn unmask(self) -> Chunk<'b> {
+    pub(crate) fn unmask(self) -> Part<'b> {
         if let Some(mut mask) = self.mask {
-            mask.apply(self.chunk.payload);
+            mask.apply(self.part.payload);
         }
-        self.chunk
+        self.part
     }
 }
 
@@ -70,9 +70,9 @@ impl<'b> Masked<'b> {
 /// let mut decoder = Decoder::client(limits); // what a server sent
 /// let mut bytes = *b"\x81\x05Hello";
 /// let mut input = Input::new(&mut bytes);
-/// let chunk = decoder.next(&mut input)?.unwrap();
-/// assert_eq!(chunk.payload, b"Hello");
-/// assert!(chunk.start && chunk.end);
+/// let part = decoder.next(&mut input)?.unwrap();
+/// assert_eq!(part.payload, b"Hello");
+/// assert!(part.start && part.end);
 /// assert_eq!(decoder.next(&mut input)?, None);
 /// # Ok::<(), sansocket::ProtocolError>(())
 /// ```
@@ -150,7 +150,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Fails at the first byte that breaks a rule, and with the same error on every later call.
-    pub fn next<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Chunk<'b>>, ProtocolError> {
+    pub fn next<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Part<'b>>, ProtocolError> {
         self.next_up_to(input, usize::MAX, usize::MAX)
     }
 
@@ -161,7 +161,7 @@ impl Decoder {
         input: &mut Input<'b>,
         max: usize,
         max_compressed: usize,
-    ) -> Result<Option<Chunk<'b>>, ProtocolError> {
+    ) -> Result<Option<Part<'b>>, ProtocolError> {
         Ok(self.next_masked(input, max, max_compressed)?.map(Masked::unmask))
     }
 
@@ -197,7 +197,7 @@ impl Decoder {
         self.left -= payload.len() as u64;
         let end = self.left == 0;
         self.state = if end { State::Header { have: 0 } } else { State::Payload };
-        Ok(Some(Masked { chunk: Chunk { header: self.header, start, end, payload }, mask }))
+        Ok(Some(Masked { part: Part { header: self.header, start, end, payload }, mask }))
     }
 
     #[cfg(feature = "alloc")]
