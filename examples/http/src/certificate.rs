@@ -7,14 +7,21 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// A server's configuration for one protocol of ALPN, and its certificate.
+/// A server's configuration for one protocol of ALPN, and its certificate, which is also written to a file, in DER, if there is
+/// to be one: for clients that are to trust it.
 ///
 /// # Errors
-/// If no certificate can be made.
-pub fn server(alpn: &str) -> Result<(ServerConfig, CertificateDer<'static>), Box<dyn Error + Send + Sync>> {
+/// If the certificate cannot be made or written.
+pub fn server(
+    alpn: &str,
+    file: Option<&str>,
+) -> Result<(ServerConfig, CertificateDer<'static>), Box<dyn Error + Send + Sync>> {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names)?;
     let certificate = made.cert.der().clone();
+    if let Some(file) = file {
+        std::fs::write(file, &certificate).map_err(|error| format!("cannot write {file}: {error}"))?;
+    }
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?

@@ -5,17 +5,31 @@ mod options;
 
 use lexopt::Arg::{Long, Value};
 
-/// Where to listen, and whether over TLS, if that can be chosen.
-pub(crate) fn parse(usage: &str, may_choose: bool) -> (String, bool) {
+/// What the command line says.
+pub(crate) struct Options {
+    /// Where to listen.
+    pub(crate) address: String,
+    /// Whether to speak TLS.
+    pub(crate) tls: bool,
+    /// Where to write the certificate.
+    pub(crate) certificate: Option<String>,
+}
+
+pub(crate) fn parse(usage: &str, tls: bool) -> Options {
     options::parse(usage, |args| {
-        let (mut address, mut tls) = (None, false);
+        let (mut address, mut options) = (None, Options { address: String::new(), tls, certificate: None });
         while let Some(arg) = args.next()? {
             match arg {
-                Long("tls") if may_choose => tls = true,
+                Long("tls") => options.tls = true,
+                Long("certificate") => {
+                    options.certificate = Some(options::value(args.value()?, "--certificate", "FILE")?);
+                    options.tls = true;
+                }
                 Value(value) if address.is_none() => address = Some(options::address(value, "ADDR:PORT")?),
                 _ => return Err(arg.unexpected()),
             }
         }
-        Ok((address.unwrap_or_else(|| "127.0.0.1:9001".into()), tls))
+        options.address = address.unwrap_or_else(|| "127.0.0.1:9001".into());
+        Ok(options)
     })
 }

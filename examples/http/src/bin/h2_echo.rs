@@ -1,7 +1,7 @@
 //! An echo server over HTTP/2 (RFC 8441): many WebSockets over one connection. With `--tls` browsers speak to it.
 //!
 //! ```text
-//! cargo run --release --bin h2_echo -- [--tls] [ADDR:PORT]
+//! cargo run --release --bin h2_echo -- [--tls] [--certificate FILE] [ADDR:PORT]
 //! ```
 
 #[path = "../command_line.rs"]
@@ -18,26 +18,34 @@ use tokio_rustls::TlsAcceptor;
 use websocket_http::h2::{Stream, serve};
 use websocket_http::{WebSocket, certificate};
 
-const USAGE: &str = "usage: h2_echo [--tls] [ADDR:PORT]
+const USAGE: &str = "usage: h2_echo [--tls] [--certificate FILE] [ADDR:PORT]
 
 An echo server over HTTP/2, one connection for many WebSockets.
 
-  ADDR:PORT    where to listen (127.0.0.1:9001)
-  --tls        over TLS, with a new certificate for localhost
-  -h, --help   print this";
+  ADDR:PORT            where to listen (127.0.0.1:9001)
+  --tls                over TLS, with a new certificate for localhost
+  --certificate FILE   the same; where to write it, in DER, for clients that are to trust it
+  -h, --help           print this";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let (address, with_tls) = command_line::parse(USAGE, true);
-    let tls = if with_tls { Some(TlsAcceptor::from(Arc::new(certificate::server("h2")?.0))) } else { None };
-    let listener = TcpListener::bind(address).await?;
-    let scheme = if with_tls { "wss" } else { "ws" };
+    let options = command_line::parse(USAGE, false);
+    let tls = match options.tls {
+        true => {
+            Some(TlsAcceptor::from(Arc::new(certificate::server("h2", options.certificate.as_deref())?.0)))
+        }
+        false => None,
+    };
+    let listener = TcpListener::bind(options.address).await?;
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
     println!("WebSocket echo over HTTP/2 on {scheme}://{}/", listener.local_addr()?);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(Duration::from_millis(50)).await; // such as too many open files
             continue;
         };
+        // Otherwise a window update waits for the peer's delayed acknowledgement.
+        let _ = stream.set_nodelay(true);
         tokio::spawn(connection(stream, tls.clone()));
     }
 }

@@ -1,4 +1,5 @@
 //! Servers and clients of both kinds, for the same scenarios.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test uses a part of this module")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -47,6 +48,12 @@ pub(crate) struct H3 {
     events: UnboundedReceiver<Option<Event<'static>>>,
 }
 
+impl H2 {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
 impl Server for H2 {
     type Client = h2::Client;
     type Stream = h2::Stream;
@@ -57,6 +64,7 @@ impl Server for H2 {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let tell = tell.clone();
                 tokio::spawn(async move { h2::serve(stream, config, |ws| echo(ws, tell.clone())).await });
             }
@@ -65,7 +73,9 @@ impl Server for H2 {
     }
 
     async fn client(&self, config: Config) -> h2::Client {
-        h2::Client::new(TcpStream::connect(self.address).await.unwrap(), config).await.unwrap()
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        h2::Client::new(stream, config).await.unwrap()
     }
 
     async fn try_open(client: &h2::Client, path: &str) -> Result<Peer<h2::Stream>, String> {
@@ -83,7 +93,7 @@ impl Server for H3 {
     type Stream = h3::Stream;
 
     async fn start(config: Config) -> Self {
-        let (tls, certificate) = certificate::server("h3").unwrap();
+        let (tls, certificate) = certificate::server("h3", None).unwrap();
         let address = "127.0.0.1:0".parse().unwrap();
         let endpoint = quinn::Endpoint::server(h3::server_config(tls).unwrap(), address).unwrap();
         let (address, (tell, events)) = (endpoint.local_addr().unwrap(), unbounded_channel());
@@ -139,7 +149,7 @@ pub(crate) struct Peer<T: Transport> {
 }
 
 impl<T: Transport> Peer<T> {
-    fn new(ws: WebSocket<T>) -> Self {
+    pub(crate) fn new(ws: WebSocket<T>) -> Self {
         Self { ws, events: VecDeque::new() }
     }
 
