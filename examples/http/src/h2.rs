@@ -12,7 +12,7 @@ use http::{Request, Response};
 use sansocket::handshake::{ClientRequest, ConnectHandshake, ConnectRequest, HandshakeError};
 use sansocket::{Config, OsRandom};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{CONNECTION_WINDOW, MAX_STREAMS, Reset, STREAM_WINDOW, Transport, WebSocket};
 
@@ -68,13 +68,15 @@ pub async fn serve<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut connection = server::Builder::new()
+    let handshake = server::Builder::new()
         .enable_connect_protocol()
         .max_concurrent_streams(MAX_STREAMS)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(io)
-        .await?;
+        .handshake(io);
+    // Who has not said anything has asked for nothing.
+    let Ok(connection) = timeout(OPENING_WITHIN, handshake).await else { return Ok(()) };
+    let mut connection = connection?;
     while let Some(accepted) = connection.accept().await {
         let (request, respond) = accepted?;
         if let Ok(ws) = answer(request, respond, config) {
@@ -135,7 +137,7 @@ impl Client {
         // What ends it is told to each stream.
         tokio::spawn(connection);
         // The library has no event for the server's SETTINGS.
-        let deadline = Instant::now() + SETTINGS_WITHIN;
+        let deadline = Instant::now() + OPENING_WITHIN;
         while !requests.is_extended_connect_protocol_enabled() {
             if Instant::now() >= deadline {
                 return Err("the server does not understand extended CONNECT".into());
@@ -167,5 +169,5 @@ impl Client {
     }
 }
 
-/// How long the server may take for its SETTINGS.
-const SETTINGS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a peer may take for its SETTINGS.
+const OPENING_WITHIN: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use h3wire::{Event, FieldRef, H3Code, HeaderBlockId, HeaderBlockRef, Recv, StreamId};
+use h3wire::{Event, FieldRef, H3Code, HeaderBlockId, HeaderBlockRef, HeadersKind, Recv, StreamId};
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
 
 use super::session::{CHUNK, Halves, Session, Shared, id};
@@ -100,6 +100,11 @@ impl Stream {
             let Shared { h3, streams, .. } = &mut *shared;
             let halves = streams.get_mut(&self.id).ok_or(Reset)?;
             match halves.events.pop_front() {
+                // RFC 9110 §15.2: a client must be able to parse 1xx responses; the final one follows.
+                Some(Event::Headers { block, kind: HeadersKind::Informational, .. }) => {
+                    h3.release(block);
+                    continue;
+                }
                 Some(Event::Headers { block, .. }) => return Poll::Ready(Ok(Item::Headers(block))),
                 Some(Event::Finished(_)) => return Poll::Ready(Ok(Item::End)),
                 Some(_) => return Poll::Ready(Err(Reset)),

@@ -88,6 +88,16 @@ impl Server for H2 {
     }
 }
 
+impl H3 {
+    /// A QUIC connection without HTTP/3 in it.
+    pub(crate) async fn connect(&self) -> quinn::Connection {
+        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        let tls = certificate::client(self.certificate.clone(), "h3").unwrap();
+        let quic = h3::client_config(tls).unwrap();
+        endpoint.connect_with(quic, self.address, "localhost").unwrap().await.unwrap()
+    }
+}
+
 impl Server for H3 {
     type Client = h3::Client;
     type Stream = h3::Stream;
@@ -109,11 +119,7 @@ impl Server for H3 {
     }
 
     async fn client(&self, config: Config) -> h3::Client {
-        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        let tls = certificate::client(self.certificate.clone(), "h3").unwrap();
-        let quic = h3::client_config(tls).unwrap();
-        let quic = endpoint.connect_with(quic, self.address, "localhost").unwrap().await.unwrap();
-        h3::Client::new(quic, config).await.unwrap()
+        h3::Client::new(self.connect().await, config).await.unwrap()
     }
 
     async fn try_open(client: &h3::Client, path: &str) -> Result<Peer<h3::Stream>, String> {
