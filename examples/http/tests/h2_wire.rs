@@ -52,7 +52,7 @@ async fn data(recv: &mut RecvStream) -> Option<Result<Bytes, h2::Error>> {
 }
 
 #[tokio::test]
-async fn a_close_ends_with_end_stream_and_masks_are_as_ever() {
+async fn trap_68_a_close_ends_with_end_stream_and_masks_are_as_ever() {
     let mut server = H2::start(Config::default()).await;
     let (mut send, mut recv) = open(&server).await;
     let hello = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // RFC 6455 §5.7
@@ -68,7 +68,7 @@ async fn a_close_ends_with_end_stream_and_masks_are_as_ever() {
 }
 
 #[tokio::test]
-async fn end_stream_without_a_close_is_an_abnormal_closure() {
+async fn trap_68_end_stream_without_a_close_is_an_abnormal_closure() {
     let mut server = H2::start(Config::default()).await;
     let (mut send, mut recv) = open(&server).await;
     send.send_data(b"\x81\x85"[..].into(), true).unwrap();
@@ -77,7 +77,7 @@ async fn end_stream_without_a_close_is_an_abnormal_closure() {
 }
 
 #[tokio::test]
-async fn what_the_server_gives_up_is_cancelled() {
+async fn trap_68_what_the_server_gives_up_is_cancelled() {
     let server = H2::start(Config::default()).await;
     let (mut send, mut recv) = open(&server).await;
     send.send_data(b"\x81\x87\0\0\0\0give up"[..].into(), false).unwrap();
@@ -86,7 +86,7 @@ async fn what_the_server_gives_up_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_reset_is_the_end_of_its_stream() {
+async fn trap_68_a_reset_is_the_end_of_its_stream() {
     let mut server = H2::start(Config::default()).await;
     let (mut send, _recv) = open(&server).await;
     send.send_reset(Reason::CANCEL);
@@ -94,7 +94,7 @@ async fn a_reset_is_the_end_of_its_stream() {
 }
 
 #[tokio::test]
-async fn other_requests_are_refused() {
+async fn trap_67_other_requests_are_refused() {
     let server = H2::start(Config::default()).await;
     let requests = connect(&server).await;
     while !requests.is_extended_connect_protocol_enabled() {

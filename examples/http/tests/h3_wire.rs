@@ -67,7 +67,7 @@ async fn open(server: &H3) -> (quinn::Connection, SendStream, RecvStream) {
 }
 
 #[tokio::test]
-async fn a_close_ends_with_fin_and_masks_are_as_ever() {
+async fn trap_68_a_close_ends_with_fin_and_masks_are_as_ever() {
     let mut server = H3::start(Config::default()).await;
     let (_quic, mut send, mut recv) = open(&server).await;
     let hello = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // RFC 6455 §5.7
@@ -83,7 +83,7 @@ async fn a_close_ends_with_fin_and_masks_are_as_ever() {
 }
 
 #[tokio::test]
-async fn fin_without_a_close_is_an_abnormal_closure() {
+async fn trap_68_fin_without_a_close_is_an_abnormal_closure() {
     let mut server = H3::start(Config::default()).await;
     let (_quic, mut send, mut recv) = open(&server).await;
     send.write_all(&data(b"\x81\x85")).await.unwrap();
@@ -93,7 +93,7 @@ async fn fin_without_a_close_is_an_abnormal_closure() {
 }
 
 #[tokio::test]
-async fn what_the_server_gives_up_is_cancelled() {
+async fn trap_68_what_the_server_gives_up_is_cancelled() {
     let server = H3::start(Config::default()).await;
     let (_quic, mut send, mut recv) = open(&server).await;
     send.write_all(&data(b"\x81\x87\0\0\0\0give up")).await.unwrap();
@@ -102,7 +102,7 @@ async fn what_the_server_gives_up_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_reset_is_the_end_of_its_stream() {
+async fn trap_68_a_reset_is_the_end_of_its_stream() {
     let mut server = H3::start(Config::default()).await;
     let (_quic, mut send, mut recv) = open(&server).await;
     send.reset(CANCELLED).unwrap();
@@ -111,7 +111,7 @@ async fn a_reset_is_the_end_of_its_stream() {
 }
 
 #[tokio::test]
-async fn another_protocol_is_refused() {
+async fn trap_67_another_protocol_is_refused() {
     let server = H3::start(Config::default()).await;
     let (_quic, _send, mut recv, answer) = ask(&server, "webtransport").await;
     // `:status` by its name in the static table, and the Huffman code of 501.
