@@ -138,8 +138,8 @@ impl Stream {
                 Ok(Recv::Consumed(n) | Recv::Frame { consumed: n, .. } | Recv::Raw { consumed: n, .. }) => {
                     (n, Bytes::new())
                 }
-                Ok(Recv::Paused) => continue,
-                Err(_) => return Poll::Ready(Err(Reset)),
+                // It would wait for a header block to be released, which each is at once.
+                Ok(Recv::Paused) | Err(_) => return Poll::Ready(Err(Reset)),
             };
             self.chunk.advance(consumed);
             if self.fin == Fin::Read && self.chunk.is_empty() {
