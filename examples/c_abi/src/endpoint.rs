@@ -1,4 +1,4 @@
-//! [`Socket`]: an endpoint of either role, with what its caller does not keep.
+//! [`Socket`]: an endpoint of either role, with the memory that its events point to.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::types::{Event, EventKind, Status};
 #[derive(Debug)]
 pub struct Socket {
     pub(crate) endpoint: Endpoint,
-    /// What was received and not yet reported; large messages are borrowed from here.
+    /// Received bytes. Messages are borrowed from here.
     received: ReadBuffer,
-    /// What the last event points to, if it does not lie in `received`. On the heap: the socket itself is borrowed mutably
-    /// while the caller reads it.
+    /// The payload of the last event, unless it lies in `received`. It has to be on the heap: other calls borrow the socket mutably
+    /// while C still holds the pointer.
     held: Vec<u8>,
     /// The request that waits for an answer.
     request: Option<Request>,
@@ -190,7 +190,7 @@ impl<'b> Reported<'b> {
 
 /// Memory for received bytes, once there are any.
 const READ: usize = 4 << 10;
-/// A longer frame is put together elsewhere, with one more copy.
+/// Payloads of longer frames are copied once more.
 const MAX_FRAME: usize = 1 << 20;
 /// RFC 6455 §7.1.5: the close code of a connection that ends without a Close.
 const NO_CLOSE: u16 = 1006;

@@ -1,8 +1,8 @@
 //! sansocket for C: [`sansocket.h`](../sansocket.h) documents every function.
 //!
-//! What crosses the border is an opaque pointer to a [`Socket`], plain values, and bytes as a pointer and a length. Bytes that
-//! come in are copied during the call, so no lifetime crosses it; bytes that go out are owned by the socket. A reference that
-//! may be null is an `Option`, which leaves `unsafe` to the bytes that come in. A panic cannot cross: `extern "C"` aborts.
+//! The border is crossed by an opaque pointer to a [`Socket`], by plain values, and by bytes as a pointer and a length. Incoming bytes
+//! are copied during the call, so that no lifetime crosses; outgoing bytes belong to the socket. Pointers that may be null are
+//! `Option`s of references and boxes, so that only incoming bytes need `unsafe`. A panic aborts, as in every `extern "C"` function.
 
 mod endpoint;
 mod types;
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn sansocket_client(
     url: *const c_char,
     config: Option<&Limits>,
 ) -> Option<Box<Socket>> {
-    // SAFETY: it is such a string, as this function asks for.
+    // SAFETY: the caller of this function vouches for the string.
     let url = unsafe { string(url) }?;
     Socket::client(url, config.copied().unwrap_or_default().config()).map(Box::new)
 }
@@ -49,7 +49,7 @@ pub extern "C" fn sansocket_free(socket: Option<Box<Socket>>) {
 /// `bytes` points to `len` bytes, which nobody writes to during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sansocket_recv(socket: Option<&mut Socket>, bytes: *const u8, len: usize) {
-    // SAFETY: they are there, as this function asks for.
+    // SAFETY: the caller of this function vouches for the bytes.
     let bytes = unsafe { slice(bytes, len) };
     if let Some(socket) = socket {
         socket.recv(bytes);
@@ -84,7 +84,7 @@ pub extern "C" fn sansocket_next_event(socket: Option<&mut Socket>) -> Event {
 /// `name` is null or a string that ends with NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sansocket_header(socket: Option<&Socket>, name: *const c_char) -> Bytes {
-    // SAFETY: it is such a string, as this function asks for.
+    // SAFETY: the caller of this function vouches for the string.
     let name = unsafe { string(name) };
     let value = socket.zip(name).and_then(|(socket, name)| socket.header(name));
     value.map_or(Bytes::NONE, Bytes::from)
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn sansocket_respond(
     body: *const u8,
     len: usize,
 ) -> Status {
-    // SAFETY: they are there, as this function asks for.
+    // SAFETY: the caller of this function vouches for the bytes.
     let body = unsafe { slice(body, len) };
     socket.map_or(Status::Closed, |socket| socket.respond(status, body))
 }
@@ -125,7 +125,7 @@ pub extern "C" fn sansocket_step(socket: Option<&Socket>) -> NextStep {
     }
 }
 
-/// The transport that a client asked for is there.
+/// The transport is connected, as the step asked for.
 #[unsafe(no_mangle)]
 pub extern "C" fn sansocket_connected(socket: Option<&mut Socket>) {
     if let Some(Socket { endpoint: Endpoint::Client(client), .. }) = socket {
@@ -133,7 +133,7 @@ pub extern "C" fn sansocket_connected(socket: Option<&mut Socket>) {
     }
 }
 
-/// The TLS that a client asked for is there.
+/// TLS is established, as the step asked for.
 #[unsafe(no_mangle)]
 pub extern "C" fn sansocket_secured(socket: Option<&mut Socket>) {
     if let Some(Socket { endpoint: Endpoint::Client(client), .. }) = socket {
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn sansocket_send_text(
     text: *const u8,
     len: usize,
 ) -> Status {
-    // SAFETY: they are there, as this function asks for.
+    // SAFETY: the caller of this function vouches for the bytes.
     let text = unsafe { slice(text, len) };
     let Some(socket) = socket else { return Status::Closed };
     match str::from_utf8(text) {
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn sansocket_send_binary(
     bytes: *const u8,
     len: usize,
 ) -> Status {
-    // SAFETY: they are there, as this function asks for.
+    // SAFETY: the caller of this function vouches for the bytes.
     let bytes = unsafe { slice(bytes, len) };
     socket.map_or(Status::Closed, |socket| socket.connection().send_binary(bytes).into())
 }
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn sansocket_ping(
     payload: *const u8,
     len: usize,
 ) -> Status {
-    // SAFETY: they are there, as this function asks for.
+    // SAFETY: the caller of this function vouches for the bytes.
     let payload = unsafe { slice(payload, len) };
     socket.map_or(Status::Closed, |socket| socket.connection().ping(payload).into())
 }
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn sansocket_close(
     let reason = if reason.is_null() {
         Some("")
     } else {
-        // SAFETY: it is such a string, as this function asks for.
+        // SAFETY: the caller of this function vouches for the string.
         unsafe { string(reason) }
     };
     match (socket, CloseCode::new(code), reason) {
@@ -221,7 +221,7 @@ pub extern "C" fn sansocket_output(socket: Option<&Socket>) -> Bytes {
     socket.map_or(Bytes::NONE, |socket| both!(&socket.endpoint, endpoint => endpoint.output()).into())
 }
 
-/// So many bytes of the output were written.
+/// The next `n` bytes of the output were written.
 #[unsafe(no_mangle)]
 pub extern "C" fn sansocket_written(socket: Option<&mut Socket>, n: usize) {
     if let Some(socket) = socket {
@@ -270,7 +270,7 @@ unsafe fn slice<'a>(ptr: *const u8, len: usize) -> &'a [u8] {
     if ptr.is_null() || len == 0 {
         return &[];
     }
-    // SAFETY: they are there, as this function asks for.
+    // SAFETY: the caller of this function vouches for the bytes.
     unsafe { slice::from_raw_parts(ptr, len) }
 }
 
@@ -282,6 +282,6 @@ unsafe fn string<'a>(ptr: *const c_char) -> Option<&'a str> {
     if ptr.is_null() {
         return None;
     }
-    // SAFETY: it is such a string, as this function asks for.
+    // SAFETY: the caller of this function vouches for the string.
     unsafe { CStr::from_ptr(ptr) }.to_str().ok()
 }

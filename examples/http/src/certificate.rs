@@ -7,8 +7,8 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// A server's configuration for one protocol of ALPN, and its certificate, which is also written to a file, in DER, if there is
-/// to be one: for clients that are to trust it.
+/// A server's configuration for one ALPN protocol, and its certificate. With `file`, the certificate is also written there in DER,
+/// for clients that are to trust it.
 ///
 /// # Errors
 /// If the certificate cannot be made or written.
@@ -34,7 +34,7 @@ pub fn server(
 /// The configuration of a client that trusts this certificate alone.
 ///
 /// # Errors
-/// If it is none.
+/// If the certificate is invalid.
 pub fn client(
     certificate: CertificateDer<'static>,
     alpn: &str,

@@ -5,7 +5,7 @@ mod options;
 
 use lexopt::Arg::{Long, Value};
 
-/// What the command line says.
+/// The options of both programs.
 pub(crate) struct Options {
     /// Where to listen.
     pub(crate) address: String,

@@ -28,7 +28,7 @@ impl Transport for Stream {
         let data = ready!(self.recv.poll_data(cx));
         Poll::Ready(data.map(|data| {
             let data = data.map_err(|_| Reset)?;
-            // It is received at once: the peer may send as much again.
+            // The data is received at once, so the peer may send as much again.
             self.recv.flow_control().release_capacity(data.len()).map_err(|_| Reset)?;
             Ok(data)
         }))
@@ -47,7 +47,7 @@ impl Transport for Stream {
     }
 
     fn finish(&mut self) {
-        // It fails if the stream was reset, which `poll_recv` tells.
+        // This fails if the stream was reset, which `poll_recv` reports.
         let _ = self.send.send_data(Bytes::new(), true);
     }
 
@@ -56,7 +56,7 @@ impl Transport for Stream {
     }
 }
 
-/// Serves one connection: `serve` has every WebSocket, each in a task of its own.
+/// Serves one connection: calls `serve` with each WebSocket, in a task of its own.
 ///
 /// # Errors
 /// What ended the connection, unless its peer has closed it.
@@ -74,7 +74,7 @@ where
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .handshake(io);
-    // Who has not said anything has asked for nothing.
+    // A peer that has sent nothing gets no answer.
     let Ok(connection) = timeout(OPENING_WITHIN, handshake).await else { return Ok(()) };
     let mut connection = connection?;
     while let Some(accepted) = connection.accept().await {
@@ -104,7 +104,7 @@ fn answer(
             let (response, body) = refusal.to_http().into_parts();
             let mut send =
                 respond.send_response(Response::from_parts(response, ()), false).map_err(|_| Reset)?;
-            // Short: the library keeps it until there is a window for it.
+            // The body is short: the library keeps it until there is a window for it.
             send.send_data(body.into(), true).map_err(|_| Reset)?;
             Err(Reset)
         }
@@ -119,11 +119,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Begins HTTP/2, and waits until the server has told whether it understands extended CONNECT. The connection runs in a
-    /// task of its own.
+    /// Begins HTTP/2, and waits for the server to announce extended CONNECT. The connection runs in a task of its own.
     ///
     /// # Errors
-    /// What ended the connection, or that the server does not understand it.
+    /// What ended the connection, or that the server does not support extended CONNECT.
     pub async fn new(
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         config: Config,
@@ -134,13 +133,13 @@ impl Client {
             .enable_push(false)
             .handshake(io)
             .await?;
-        // What ends it is told to each stream.
+        // Each stream learns of its end.
         tokio::spawn(connection);
-        // The library has no event for the server's SETTINGS.
+        // The library has no event for the server's SETTINGS: ask until they are there.
         let deadline = Instant::now() + OPENING_WITHIN;
         while !requests.is_extended_connect_protocol_enabled() {
             if Instant::now() >= deadline {
-                return Err("the server does not understand extended CONNECT".into());
+                return Err("the server does not support extended CONNECT".into());
             }
             sleep(Duration::from_millis(1)).await;
         }
@@ -150,7 +149,7 @@ impl Client {
     /// Opens a WebSocket.
     ///
     /// # Errors
-    /// What ended the connection, or how the server refused.
+    /// What ended the connection, or the status with which the server refused.
     pub async fn open(
         &self,
         request: ClientRequest,
@@ -169,5 +168,5 @@ impl Client {
     }
 }
 
-/// How long a peer may take for its SETTINGS.
+/// Time for a peer to send its preface and SETTINGS.
 const OPENING_WITHIN: Duration = Duration::from_secs(5);

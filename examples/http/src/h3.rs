@@ -1,7 +1,7 @@
-//! HTTP/3 (RFC 9220): `quinn` carries the QUIC streams, `h3wire` is the HTTP/3 in them, without I/O of its own.
+//! HTTP/3 (RFC 9220): `quinn` carries the QUIC streams; `h3wire` is HTTP/3 without I/O.
 //!
-//! One [`Session`] is one QUIC connection. Its streams share the state of HTTP/3 behind a lock, and each is run by the task of
-//! its WebSocket.
+//! A [`Session`] is one QUIC connection. Its streams share the state of HTTP/3 behind a lock. The task of each WebSocket runs its
+//! own stream.
 
 mod session;
 mod stream;
@@ -23,7 +23,7 @@ pub use stream::Stream;
 
 use crate::{CONNECTION_WINDOW, MAX_STREAMS, Reset, STREAM_WINDOW, WebSocket};
 
-/// Serves one connection: `serve` has every WebSocket, each in a task of its own.
+/// Serves one connection: calls `serve` with each WebSocket, in a task of its own.
 ///
 /// # Errors
 /// What ended the connection, unless its peer has closed it.
@@ -77,7 +77,7 @@ async fn answer(mut stream: Stream, config: Config) -> Result<WebSocket<Stream>,
         }
         Err(refusal) => {
             let status = refusal.status().to_string();
-            // Without its body, whose length is not told either.
+            // Without the body, and so without its length.
             let headers = refusal.headers().filter(|(name, _)| !is_of_http1(name));
             stream.send_headers(&[(":status", &status)], headers, true).await?;
             stream.sent().await;
@@ -86,7 +86,7 @@ async fn answer(mut stream: Stream, config: Config) -> Result<WebSocket<Stream>,
     }
 }
 
-/// What is not UTF-8 gets a character that the checks refuse.
+/// Bytes that are not UTF-8 become a character that the checks refuse.
 fn text(value: Option<&[u8]>) -> Option<Cow<'_, str>> {
     value.map(String::from_utf8_lossy)
 }
@@ -104,14 +104,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Begins HTTP/3, and waits until the server has told whether it understands extended CONNECT.
+    /// Begins HTTP/3, and waits for the server to announce extended CONNECT.
     ///
     /// # Errors
-    /// What ended the connection, or that the server does not understand it.
+    /// What ended the connection, or that the server does not support extended CONNECT.
     pub async fn new(quic: Connection, config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let session = Session::begin(quic.clone(), Role::Client).await?;
-        if !timeout(OPENING_WITHIN, session.understands_connect()).await? {
-            return Err("the server does not understand extended CONNECT".into());
+        if !timeout(OPENING_WITHIN, session.supports_connect()).await? {
+            return Err("the server does not support extended CONNECT".into());
         }
         Ok(Self { quic, session, config })
     }
@@ -119,7 +119,7 @@ impl Client {
     /// Opens a WebSocket.
     ///
     /// # Errors
-    /// What ended the connection, or how the server refused.
+    /// What ended the connection, or the status with which the server refused.
     pub async fn open(
         &self,
         request: ClientRequest,
@@ -150,7 +150,7 @@ impl Client {
         Ok(WebSocket::new(connection, stream))
     }
 
-    /// Closes the connection with all its WebSockets; otherwise it lasts until QUIC's idle timeout.
+    /// Closes the connection and all its WebSockets. Without this call it lasts until QUIC's idle timeout.
     pub fn close(self) {
         self.quic.close(VarInt::from_u32(NO_ERROR), b"");
     }
@@ -195,7 +195,7 @@ fn transport_config() -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(MAX_STREAMS))
-        // Control, and two of QPACK.
+        // One for control, two for QPACK, and some for extensions, which are refused.
         .max_concurrent_uni_streams(VarInt::from_u32(8))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW));
@@ -204,5 +204,5 @@ fn transport_config() -> TransportConfig {
 
 /// H3_NO_ERROR (RFC 9114 §8.1).
 const NO_ERROR: u32 = 0x100;
-/// How long a peer may take for its request, or its SETTINGS.
+/// Time for a peer to send its SETTINGS, or a request.
 const OPENING_WITHIN: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! [`WebSocket`]: the loop around a connection whose transport gives and takes [`Bytes`].
+//! [`WebSocket`]: the loop around a connection, over a transport of [`Bytes`].
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ pub trait Transport {
     /// The next received bytes; `None`: the peer has ended its side.
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Reset>>>;
 
-    /// Sends as many of `bytes` as flow control lets it, at least one, and takes them from the front. Bytes that were offered
-    /// are offered again until all of them are sent.
+    /// Sends the first of `bytes`, as many as flow control allows and at least one, and removes them. The caller offers the rest
+    /// again before other bytes.
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<(), Reset>>;
 
     /// Ends our side: END_STREAM, FIN.
     fn finish(&mut self);
 
-    /// Gives both sides up: RST_STREAM, H3_REQUEST_CANCELLED. What has ended already stays as it is.
+    /// Ends both sides abruptly: RST_STREAM, H3_REQUEST_CANCELLED. It does nothing to a side that has ended already.
     fn reset(&mut self);
 }
 
@@ -34,7 +34,7 @@ pub struct WebSocket<T: Transport> {
     connection: Connection,
     transport: T,
     received: ReadBuffer,
-    /// What was taken from the output and is being sent.
+    /// Taken from the output, and not sent yet.
     sending: Bytes,
     began: Instant,
     deadline: Pin<Box<Sleep>>,
@@ -43,7 +43,7 @@ pub struct WebSocket<T: Transport> {
 }
 
 impl<T: Transport> WebSocket<T> {
-    /// `connection` comes from an extended CONNECT that `transport` has carried.
+    /// A connection that an extended CONNECT on this stream has opened.
     pub fn new(connection: Connection, transport: T) -> Self {
         let began = Instant::now();
         Self {
@@ -58,13 +58,13 @@ impl<T: Transport> WebSocket<T> {
         }
     }
 
-    /// The connection, to send and to close. What it has to say is written by [`turn`](Self::turn).
+    /// The connection, to send and to close. [`turn`](Self::turn) writes its output.
     pub fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
 
-    /// One turn: what is to be written as far as flow control allows, then waiting for something to happen, then each event
-    /// to `handle`. `false`: it was the last. A future that is dropped loses nothing.
+    /// One turn: writes as far as flow control allows, waits for something to happen, and gives each event to `handle`.
+    /// `false`: it was the last turn. Dropping the future loses nothing.
     pub async fn turn(&mut self, mut handle: impl FnMut(&mut Connection, Event<'_>)) -> bool {
         poll_fn(|cx| self.poll(cx)).await;
         self.connection.handle_timeout(self.began.elapsed());
@@ -73,7 +73,7 @@ impl<T: Transport> WebSocket<T> {
             handle(&mut self.connection, event);
         }
         drop(input);
-        // An idle WebSocket has no memory here.
+        // An idle WebSocket keeps no memory for reading.
         self.received.release();
         if !self.connection.is_ended() {
             return true;
@@ -105,7 +105,7 @@ impl<T: Transport> WebSocket<T> {
             && let Poll::Ready(received) = self.transport.poll_recv(cx)
         {
             match received {
-                // They may be shared with the library below, and are to be unmasked: here they are copied, once.
+                // The library may share these bytes, and they are to be unmasked: this is their only copy.
                 Some(Ok(bytes)) => self.received.extend_from_slice(&bytes),
                 Some(Err(Reset)) => self.failed(),
                 None => {

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 /// The HTTP/3 of one QUIC connection.
 pub struct Session {
     quic: quinn::Connection,
+    /// Locked by the task of each stream while it reads or writes, never across an `await`.
     shared: Mutex<Shared>,
-    /// Whether the peer understands extended CONNECT, once it has told.
+    /// Whether the peer supports extended CONNECT; `None` before its SETTINGS.
     connect: watch::Sender<Option<bool>>,
 }
 
@@ -25,11 +26,12 @@ pub(super) struct Shared {
     _critical: Vec<SendStream>,
 }
 
-/// One request's stream. An event for another stream than the one at work is put here, and wakes its task.
+/// The QUIC stream of one request, and its events.
 pub(super) struct Halves {
     pub(super) send: SendStream,
     pub(super) recv: RecvStream,
     pub(super) events: VecDeque<Event>,
+    /// Set by the stream's task when it waits for the peer; woken by the task that puts an event here, usually itself.
     pub(super) waker: Option<Waker>,
 }
 
@@ -62,8 +64,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Whether the peer understands extended CONNECT: known when its SETTINGS are here, or the connection is gone.
-    pub async fn understands_connect(&self) -> bool {
+    /// Waits for the peer's SETTINGS: whether it supports extended CONNECT. `false` if the connection ends before.
+    pub async fn supports_connect(&self) -> bool {
         let mut told = self.connect.subscribe();
         told.wait_for(Option::is_some).await.is_ok_and(|told| *told == Some(true))
     }
@@ -102,14 +104,14 @@ impl Session {
                     | Recv::Frame { consumed: n, .. }
                     | Recv::Raw { consumed: n, .. },
                 ) if n < bytes.len() => bytes = &bytes[n..],
-                // An error is among the actions.
+                // An error has become an action.
                 _ => break,
             }
         }
         self.settle(&mut shared);
     }
 
-    /// Does what HTTP/3 asks for, and hands its events to the streams. Called after everything that was told to it.
+    /// Carries out the actions of HTTP/3, and hands its events to the streams. Due after every call that changes its state.
     pub(super) fn settle(&self, shared: &mut Shared) {
         while let Some(action) = shared.h3.poll_action() {
             let (Action::ResetStream { stream, .. }
@@ -122,7 +124,7 @@ impl Session {
                 continue;
             };
             let Some(Halves { send, recv, .. }) = shared.streams.get_mut(&stream) else { continue };
-            // What QUIC has ended already needs no second end: that is what their errors mean.
+            // The errors mean that QUIC has ended this side already.
             let _ = match action {
                 Action::ResetStream { code, .. } => send.reset(var_int(code)),
                 Action::StopSending { code, .. } => recv.stop(var_int(code)),

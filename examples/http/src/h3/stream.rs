@@ -16,10 +16,10 @@ use crate::{Reset, Transport};
 pub struct Stream {
     session: Arc<Session>,
     id: StreamId,
-    /// What was read and is not received yet.
+    /// Read, and not received yet.
     chunk: Bytes,
     fin: Fin,
-    /// What is still to be sent of the header of a DATA frame.
+    /// The rest of the header of a DATA frame.
     prefix: Bytes,
     /// A DATA frame is being sent.
     in_frame: bool,
@@ -33,7 +33,7 @@ enum Fin {
     Received,
 }
 
-/// What a stream brings.
+/// A piece of a stream.
 enum Item {
     Headers(HeaderBlockId),
     Data(Bytes),
@@ -48,7 +48,7 @@ impl Stream {
         Self { session, id, chunk: Bytes::new(), fin: Fin::No, prefix: Bytes::new(), in_frame: false }
     }
 
-    /// Sends a HEADERS frame, which ends our side if `end` says so.
+    /// Sends a HEADERS frame; with `end`, the last of our side.
     pub(super) async fn send_fields(&mut self, fields: &[FieldRef<'_>], end: bool) -> Result<(), Reset> {
         self.session.lock().h3.send_headers(self.id, fields, end).map_err(|_| Reset)?;
         poll_fn(|cx| {
@@ -69,7 +69,7 @@ impl Stream {
         .await
     }
 
-    /// Waits until the peer has all that was sent, or does not want it.
+    /// Waits until the peer has acknowledged everything, or refuses it.
     pub(super) async fn sent(&mut self) {
         let stopped = self.locked(|shared, id| shared.streams.get(&id).map(|halves| halves.send.stopped()));
         if let Some(stopped) = stopped {
@@ -127,7 +127,7 @@ impl Stream {
                     }
                 }
             }
-            // It has told the end, or is gone.
+            // Its end was reported already.
             if self.fin == Fin::Received {
                 return Poll::Ready(Err(Reset));
             }
@@ -138,7 +138,7 @@ impl Stream {
                 Ok(Recv::Consumed(n) | Recv::Frame { consumed: n, .. } | Recv::Raw { consumed: n, .. }) => {
                     (n, Bytes::new())
                 }
-                // It would wait for a header block to be released, which each is at once.
+                // A pause waits for a header block to be released: none is kept.
                 Ok(Recv::Paused) | Err(_) => return Poll::Ready(Err(Reset)),
             };
             self.chunk.advance(consumed);
@@ -151,7 +151,7 @@ impl Stream {
         }
     }
 
-    /// Writes some of a DATA frame, and takes that from the front of `bytes`.
+    /// Writes the first of `bytes`, a part of a DATA frame, and removes them.
     fn poll_write(&self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<(), Reset>> {
         self.locked(|Shared { h3, streams, .. }, id| {
             let halves = streams.get_mut(&id).ok_or(Reset)?;
@@ -162,7 +162,7 @@ impl Stream {
                 }
                 Err(error) => {
                     if let WriteError::Stopped(code) = error {
-                        // It fails only for a stream that HTTP/3 does not know any more.
+                        // This fails only for a stream that is over.
                         let _ = h3.stop_sending_received(id, H3Code(code.into()));
                     }
                     Poll::Ready(Err(Reset))
@@ -171,7 +171,7 @@ impl Stream {
         })
     }
 
-    /// Something is told to HTTP/3, and what it asks for is done.
+    /// Changes the state of HTTP/3, and carries out what follows.
     fn locked<T>(&self, tell: impl FnOnce(&mut Shared, StreamId) -> T) -> T {
         let mut shared = self.session.lock();
         let told = tell(&mut shared, self.id);
@@ -180,7 +180,7 @@ impl Stream {
     }
 
     fn abort(&self) {
-        // It fails only for a stream that HTTP/3 does not know any more.
+        // This fails only for a stream that is over.
         let _ = self.locked(|shared, id| shared.h3.abort(id, H3Code::REQUEST_CANCELLED));
     }
 }
@@ -197,7 +197,7 @@ impl Transport for Stream {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<(), Reset>> {
         if !self.in_frame {
-            // A frame for all of `bytes`: they are offered until they are sent.
+            // One frame for all of `bytes`, which are offered until they are sent.
             let len = bytes.len() as u64;
             let frame = self.locked(|shared, id| shared.h3.send_data(id, len, false)).map_err(|_| Reset)?;
             self.prefix = Bytes::copy_from_slice(frame.prefix());
@@ -214,7 +214,7 @@ impl Transport for Stream {
     }
 
     fn finish(&mut self) {
-        // It fails if the stream was reset, which `poll_recv` tells.
+        // This fails if the stream was reset, which `poll_recv` reports.
         let _ = self.locked(|shared, id| shared.h3.send_data(id, 0, true).map(drop));
     }
 
