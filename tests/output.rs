@@ -316,6 +316,30 @@ fn bytes_are_sent_from_where_they_are_and_masked_there_unless_shared() {
     assert_eq!(server.output(), b"\x82\x02bc");
 }
 
+#[cfg(feature = "bytes")]
+#[test]
+fn a_piece_becomes_bytes_without_a_copy() {
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    let shared: Arc<[u8]> = vec![7; 9].into();
+    for mut segment in [
+        vec![7; 9].into(),
+        Arc::clone(&shared).into(),
+        Bytes::from(vec![7; 9]).into(),
+        Segment::from(&[7; 9][..]),
+    ] {
+        segment.advance(2);
+        let at = segment.as_ref().as_ptr();
+        let bytes = Bytes::from(segment);
+        assert_eq!((bytes.as_ptr(), &bytes[..]), (at, &[7; 7][..]));
+    }
+    assert_eq!(Arc::strong_count(&shared), 1);
+    let mut spent = Segment::from(vec![7]);
+    spent.advance(2);
+    assert!(Bytes::from(spent).is_empty());
+}
+
 #[test]
 fn debug_tells_lengths_and_no_payload() {
     let secret = "secret".repeat(5000);

@@ -258,3 +258,51 @@ fn the_end_of_the_stream_inside_a_frame_that_stays() {
         assert!(buffer.is_empty());
     }
 }
+
+#[test]
+fn copied_bytes_give_the_same_events_at_every_cut() {
+    for role in Role::BOTH {
+        let bytes =
+            role.frames(&[(TEXT, b"Hello"), (PING, b"p"), (BINARY, &[7; 300]), (TEXT, b"cut \xE2\x82")]);
+        let expected = model(role, LIMITS, &bytes).events;
+        for max_frame in [0, 100, 1 << 20] {
+            for cut in 0..bytes.len() {
+                let mut buffer = ReadBuffer::new(64, max_frame);
+                let (mut connection, mut seen) = (role.connection(config(LIMITS)), Collector::default());
+                for piece in [&bytes[..cut], &[], &bytes[cut..]] {
+                    buffer.extend_from_slice(piece);
+                    let mut input = buffer.input();
+                    while let Some(event) = connection.recv(&mut input) {
+                        seen.push(&event);
+                    }
+                }
+                assert_eq!(seen.events, expected, "{max_frame} {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn copied_bytes_allocate_nothing_once_there_is_room_and_large_messages_are_borrowed() {
+    let role = Role::Server;
+    let (small, large) = (role.frame(BINARY, &[7; 1000]), role.frame(BINARY, &[7; 500_000]));
+    let (mut connection, mut buffer) = (role.connection(Config::default()), ReadBuffer::default());
+    let mut messages = 0;
+    let mut run = |bytes: &[u8]| {
+        for piece in bytes.chunks(16 << 10) {
+            buffer.extend_from_slice(piece);
+            let mut input = buffer.input();
+            while let Some(event) = connection.recv(&mut input) {
+                assert!(is_borrowed(&event));
+                messages += 1;
+            }
+        }
+    };
+    run(&small);
+    let (used, ()) = measure(|| (0..100).for_each(|_| run(&small)));
+    assert_eq!(used.calls, 0, "{used:?}");
+    let (used, ()) = measure(|| run(&large));
+    // The complete frame, and the smaller buffer before it while it is copied.
+    assert!(used.calls <= 4 && used.peak < 1_000_000, "{used:?}");
+    assert_eq!(messages, 102);
+}

@@ -87,16 +87,7 @@ impl ReadBuffer {
     ///
     /// Report the bytes read with [`filled`](Self::filled). Calling this again without a read is allowed.
     pub fn space(&mut self) -> &mut [u8] {
-        let Unread { start, end, frame, .. } = self.unread;
-        let unread = end - start;
-        if unread == 0 && end > 0 {
-            self.round_over();
-        }
-        let rest = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD));
-        let least = rest.max(self.size / 2);
-        if self.bytes.len() - self.unread.end < least {
-            self.make_space(least);
-        }
+        let rest = self.make_room(self.size / 2);
         let space = &mut self.bytes[self.unread.end..];
         let len = space.len().min(rest.max(self.size));
         &mut space[..len]
@@ -105,6 +96,33 @@ impl ReadBuffer {
     /// Records that the first `n` bytes of the [space](Self::space) were read.
     pub fn filled(&mut self, n: usize) {
         self.unread.end = self.unread.end.saturating_add(n).min(self.bytes.len());
+    }
+
+    /// Appends received bytes that cannot be borrowed mutably, such as the `Bytes` of an HTTP/2 or QUIC
+    /// library; replaces [`space`](Self::space) and [`filled`](Self::filled). This is their only copy:
+    /// messages are borrowed from it.
+    ///
+    /// ```
+    /// use sansocket::{Config, Connection, Event, ReadBuffer};
+    /// let mut connection = Connection::server(Config::default());
+    /// let mut buffer = ReadBuffer::default();
+    /// for data in [&b"\x81\x85\x37\xfa\x21\x3d\x7f"[..], b"\x9f\x4d\x51\x58"] {
+    ///     buffer.extend_from_slice(data);
+    ///     let mut input = buffer.input();
+    ///     while let Some(event) = connection.recv(&mut input) {
+    ///         assert!(matches!(event, Event::Message(message) if message == "Hello"));
+    ///     }
+    /// }
+    /// assert!(buffer.is_empty());
+    /// ```
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.make_room(bytes.len());
+        let end = self.unread.end + bytes.len();
+        self.bytes[self.unread.end..end].copy_from_slice(bytes);
+        self.unread.end = end;
     }
 
     /// Returns the same space as spare capacity of a `Vec`, without zeroing. Report appended bytes with
@@ -209,6 +227,22 @@ impl ReadBuffer {
         if self.is_empty() {
             (self.bytes, self.unread) = (Vec::new(), Unread::default());
         }
+    }
+
+    /// Makes room for at least `least` bytes and for the rest of an incomplete frame, as far as what has
+    /// arrived of it justifies. Returns that rest.
+    fn make_room(&mut self, least: usize) -> usize {
+        let Unread { start, end, frame, .. } = self.unread;
+        let unread = end - start;
+        if unread == 0 && end > 0 {
+            self.round_over();
+        }
+        let rest = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD));
+        let least = least.max(rest);
+        if self.bytes.len() - self.unread.end < least {
+            self.make_space(least);
+        }
+        rest
     }
 
     /// Handles an empty buffer: frees memory that neither this round nor the one before needed.

@@ -159,6 +159,22 @@ impl From<bytes::Bytes> for Segment {
     }
 }
 
+#[cfg(feature = "bytes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
+impl From<Segment> for bytes::Bytes {
+    /// Without a copy, for libraries that send `Bytes`, such as those of HTTP/2 and QUIC.
+    fn from(segment: Segment) -> Self {
+        let bytes = match segment.bytes {
+            Bytes::Owned(vec) => Self::from(vec),
+            Bytes::Shared(shared) => Self::from_owner(shared),
+            Bytes::Static(bytes) => Self::from_static(bytes),
+            Bytes::Counted(bytes) => bytes,
+            Bytes::Header { bytes, len } => Self::copy_from_slice(&bytes[..usize::from(len)]),
+        };
+        bytes.slice(segment.start.min(bytes.len())..)
+    }
+}
+
 impl From<Message<'static>> for Segment {
     /// Converts the payload without a copy.
     fn from(message: Message<'static>) -> Self {

@@ -1,0 +1,55 @@
+//! An echo server over HTTP/3 (RFC 9220): many WebSockets over one QUIC connection.
+//!
+//! ```text
+//! cargo run --release --bin h3_echo -- [--certificate FILE] [ADDR:PORT]
+//! ```
+
+#[path = "../command_line.rs"]
+mod command_line;
+
+use std::error::Error;
+
+use quinn::{Endpoint, Incoming};
+use sansocket::{Config, Event};
+use websocket_http::h3::{Stream, serve, server_config};
+use websocket_http::{WebSocket, certificate};
+
+const USAGE: &str = "usage: h3_echo [--certificate FILE] [ADDR:PORT]
+
+An echo server over HTTP/3, with a new certificate for localhost.
+
+  ADDR:PORT            where to listen, on UDP (127.0.0.1:9001)
+  --certificate FILE   where to write the certificate, in DER, for clients that are to trust it
+  -h, --help           print this";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let options = command_line::parse(USAGE, true);
+    let (tls, _) = certificate::server("h3", options.certificate.as_deref())?;
+    let endpoint = Endpoint::server(server_config(tls)?, options.address.parse()?)?;
+    println!("WebSocket echo over HTTP/3 on wss://{}/", endpoint.local_addr()?);
+    while let Some(incoming) = endpoint.accept().await {
+        tokio::spawn(connection(incoming));
+    }
+    Ok(())
+}
+
+async fn connection(incoming: Incoming) {
+    let result = match incoming.await {
+        Ok(quic) => serve(quic, Config::default(), echo).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = result {
+        eprintln!("{error}");
+    }
+}
+
+async fn echo(mut ws: WebSocket<Stream>) {
+    let echo = |connection: &mut sansocket::Connection, event: Event<'_>| {
+        if let Event::Message(message) = event {
+            // What cannot be sent any more, after our Close, needs no answer.
+            let _ = connection.send_owned(message);
+        }
+    };
+    while ws.turn(echo).await {}
+}
