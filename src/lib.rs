@@ -27,29 +27,29 @@
 //!     let (mut buf, mut n) = (vec![0; 64 * 1024], 0);
 //!     let (began, mut shut_down) = (Instant::now(), false);
 //!     while !server.is_ended() {
-//!         // 1. Tell the time.
+//!         // 1. Set the time.
 //!         server.handle_timeout(began.elapsed());
-//!         // 2. Handle the events of what was read.
+//!         // 2. Handle the events of the received bytes.
 //!         let mut input = Input::new(&mut buf[..n]);
 //!         while let Some(event) = server.recv(&mut input) {
 //!             match event {
 //!                 ServerEvent::Upgrade(request) => server.answer(request.accept()),
 //!                 ServerEvent::Http(request) => server.answer(request.respond(&page)),
 //!                 ServerEvent::Open(Event::Message(message)) => {
-//!                     // The message is still in `buf`: to send while holding it is fine. An
+//!                     // The message borrows from `buf`, so it can be sent while it is held. An
 //!                     // error means that the connection is closing, which an echo may ignore.
 //!                     let _ = server.connection().send(&message);
 //!                 }
-//!                 // Bad requests, pings and closing are answered already.
+//!                 // Bad requests, pings and closing are already answered.
 //!                 _ => {}
 //!             }
 //!         }
-//!         // 3. Write what it has to say.
+//!         // 3. Write the output.
 //!         while server.wants_write() {
 //!             let written = stream.write(server.output())?;
 //!             server.output_written(written);
 //!         }
-//!         // 4. End the writing side, once, when it says so.
+//!         // 4. Shut down the writing side, once, when required.
 //!         if server.should_shutdown() && !shut_down {
 //!             stream.shutdown(Shutdown::Write)?;
 //!             shut_down = true;

@@ -3,7 +3,7 @@
 //! ```text
 //! input   │ header │ payload ............ │ header │ payl          cut anywhere
 //!             │         │ unmasked in place    │       │
-//!             ▼         ▼ and lent             ▼       ▼
+//!             ▼         ▼ and borrowed         ▼       ▼
 //!         partial     Part { start, end }  partial  Part { start }, later Part { end }
 //!         (only if the header is cut)
 //! ```
