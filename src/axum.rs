@@ -21,24 +21,27 @@
 //! # is_handler(echo);
 //! ```
 //!
-//! It is routed with `Router::new().route("/echo", any(echo))`: `any`, since over HTTP/2 the request is no GET but an extended
-//! CONNECT (RFC 8441). HTTP/2 takes axum's feature `http2`. `axum::serve` then tells clients that extended CONNECT is
-//! understood; a server loop of your own calls `enable_connect_protocol` of hyper's HTTP/2 builder. The handler is the same.
+//! Route it with `Router::new().route("/echo", any(echo))`. Use `any`, because over HTTP/2 the request is not
+//! a GET but an extended CONNECT (RFC 8441). HTTP/2 requires axum's feature `http2`. `axum::serve` then
+//! announces extended CONNECT to clients; a custom server loop must call `enable_connect_protocol` of hyper's
+//! HTTP/2 builder. The handler is the same.
 //!
-//! The client is answered by [`WebSocketUpgrade::on_upgrade`], and everything before it is a [`Rejection`]:
+//! [`WebSocketUpgrade::on_upgrade`] accepts the request. Requests that are not accepted become a
+//! [`Rejection`]:
 //!
 //! | request | answer |
 //! |---|---|
-//! | no WebSocket, such as a page's | 426 with `Upgrade: websocket`; over HTTP/2, 400 |
-//! | a version other than 13 | 426 with `Sec-WebSocket-Version: 13`; over HTTP/2, 400 with the same |
+//! | not for a WebSocket, such as for a page | 426 with `Upgrade: websocket`; over HTTP/2, 400 |
+//! | a version other than 13 | 426 with `Sec-WebSocket-Version: 13`; over HTTP/2, 400 with the same header |
 //! | another method | 405 with `Allow: GET` |
 //! | an `Origin` that [`check_origin`](WebSocketUpgrade::check_origin) refuses | 403 |
-//! | any other broken rule | what [`HandshakeError::status`](crate::handshake::HandshakeError::status) says |
-//! | from a server that cannot upgrade | 500 |
+//! | any other broken rule | the status of [`HandshakeError::status`](crate::handshake::HandshakeError::status) |
+//! | on a server that cannot upgrade | 500 |
 //!
-//! A handler that serves a page at the same path takes a `Result<WebSocketUpgrade, Rejection>`.
+//! A handler that also serves a page at the same path takes a `Result<WebSocketUpgrade, Rejection>`.
 //!
-//! This module's interface names types of axum-core 0.5, which axum 0.8 has as `axum::response` and `axum::extract`.
+//! This module uses types of axum-core 0.5, which axum 0.8 re-exports in `axum::response` and
+//! `axum::extract`.
 
 use core::error::Error;
 use core::fmt;
@@ -64,13 +67,13 @@ use crate::Config;
 use crate::handshake::{ConnectRequest, OriginPolicy, Refusal, UpgradeRequest};
 use crate::tokio::Split;
 
-/// A WebSocket of a handler.
+/// The WebSocket in a handler.
 pub type WebSocket = crate::tokio::WebSocket<Upgraded>;
 
-/// An extractor: a client asks for a WebSocket, and every rule of the handshake is kept.
+/// An extractor for a client's valid request for a WebSocket.
 ///
-/// It is also the [`UpgradeRequest`], by `Deref`, which has the request's path, headers, subprotocols and `Origin`, and where
-/// subprotocol, headers and configuration are chosen:
+/// It dereferences to the [`UpgradeRequest`], which has the request's path, headers, subprotocols and
+/// `Origin`, and the methods to set subprotocol, headers and configuration of the response:
 ///
 /// ```
 /// # extern crate axum_core as axum;
@@ -111,8 +114,8 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
 }
 
 impl WebSocketUpgrade {
-    /// Lets only the web pages connect that `policy` allows: a must for a server that trusts cookies. Without it every
-    /// page may.
+    /// Allows only web pages that `policy` allows; required on a server that authenticates by cookies.
+    /// Without this call, every page may connect.
     ///
     /// # Errors
     /// [`Rejection::Origin`], for the handler to return.
@@ -120,14 +123,15 @@ impl WebSocketUpgrade {
         if policy.check(&self) { Ok(self) } else { Err(Rejection::Origin) }
     }
 
-    /// Calls `callback` if the connection is lost before it is open, as when the client has gone while it was being
-    /// answered. Without it that is silent: the handler of [`on_upgrade`](Self::on_upgrade) is dropped.
+    /// Calls `callback` if the connection is lost before it is open, for example if the client disconnects
+    /// before the response. Otherwise the handler of [`on_upgrade`](Self::on_upgrade) is dropped silently.
     #[doc(alias = "on_failed_upgrade")]
     pub fn on_failed(self, callback: impl FnOnce(io::Error) + Send + 'static) -> Self {
         Self { on_failed: Some(Box::new(callback)), ..self }
     }
 
-    /// The response that accepts; when it is written, `handler` gets the WebSocket, in a task of its own.
+    /// Returns the response that accepts. After it is written, `handler` gets the WebSocket, in a task of its
+    /// own.
     #[must_use = "the connection opens when the response is written"]
     pub fn on_upgrade<F>(self, handler: impl FnOnce(WebSocket) -> F + Send + 'static) -> Response
     where
@@ -180,7 +184,7 @@ impl fmt::Debug for WebSocketUpgrade {
     }
 }
 
-/// Why a request is not upgraded; as a response, what the client is told.
+/// Why a request is not upgraded. As a response, it is the answer to the client.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -188,7 +192,8 @@ pub enum Rejection {
     Refused(Refusal),
     /// The [`OriginPolicy`] does not allow the request's `Origin`.
     Origin,
-    /// The server gives no connection away for this request: it is not hyper, or a layer before has taken it.
+    /// The server does not provide the connection of this request: it is not hyper, or an earlier layer has
+    /// taken it.
     NotUpgradable,
 }
 
@@ -226,8 +231,8 @@ impl AsyncRead for Upgraded {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper fills a buffer of its own kind. Without `unsafe` the memory under it has to be zeroed first: that is bounded, and
-        // so little beside a read that it does not show.
+        // hyper fills its own kind of buffer. Without `unsafe`, its memory must be zeroed first. The limit
+        // keeps that cost negligible compared with a read.
         let space = buf.initialize_unfilled_to(buf.remaining().min(MAX_READ));
         let mut into = hyper::rt::ReadBuf::new(space);
         ready!(Pin::new(&mut self.0).poll_read(cx, into.unfilled()))?;
@@ -263,7 +268,7 @@ impl AsyncWrite for Upgraded {
     }
 }
 
-/// HTTP/2 has one state for both directions, so here there is a lock between them, held for one poll at a time.
+/// HTTP/2 has one state for both directions, so a lock protects it, held for one poll at a time.
 impl Split for Upgraded {
     type Read = ReadHalf<Self>;
     type Write = WriteHalf<Self>;
@@ -277,5 +282,5 @@ impl Split for Upgraded {
     }
 }
 
-/// What one read is offered at most.
+/// Maximum bytes offered to a read.
 const MAX_READ: usize = 64 * 1024;

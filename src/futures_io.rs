@@ -1,12 +1,12 @@
 //! WebSockets over the streams of the crate `futures-io` (feature `futures-io`): smol and other runtimes.
 //!
-//! The loops are those of [`tokio`](crate::tokio), whose documentation holds here: cancel safety, batches, `Stream` and
-//! `Sink`. Two things differ:
+//! The types are those of [`tokio`](crate::tokio), whose documentation also applies here: cancel safety,
+//! batches, `Stream` and `Sink`. There are two differences:
 //!
-//! * **The sleep is given in**: a function from a time to a future, such as `smol::Timer::after`. For an `async fn` it is
-//!   `|time| Box::pin(sleep(time)) as Pin<Box<dyn Future<Output = ()> + Send>>`.
-//! * **Connecting is yours**: [`client`] takes a stream that leads to the server already. A stream that can be cloned is
-//!   split by `ws.split_with(|stream| (stream.clone(), stream))`.
+//! * **The sleep is a parameter**: a function from a time to a future, such as `smol::Timer::after`. For an
+//!   `async fn`, use `|time| Box::pin(sleep(time)) as Pin<Box<dyn Future<Output = ()> + Send>>`.
+//! * **You connect the stream**: [`client`] takes a stream that already leads to the server. To split a
+//!   stream that can be cloned, use `ws.split_with(|stream| (stream.clone(), stream))`.
 //!
 //! ```no_run
 //! # use std::{io, time::Duration};
@@ -16,7 +16,7 @@
 //! use sansocket::{Event, futures_io::accept};
 //! # struct Timer;
 //! # impl Timer { fn after(_: Duration) -> std::future::Ready<()> { std::future::ready(()) } }
-//! let mut ws = accept(stream, Timer::after).await?; // `smol::Timer`, for one
+//! let mut ws = accept(stream, Timer::after).await?; // for example, `smol::Timer`
 //! while let Some(mut batch) = ws.read().await? {
 //!     while let Some(event) = batch.recv() {
 //!         if let Event::Message(message) = event {
@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! `poll_close` of the stream has to shut down its writing side: `smol::net::TcpStream` does, while
-//! `smol::Async<std::net::TcpStream>` only flushes, so that its peer learns of the end when the stream is dropped.
+//! `poll_close` of the stream must shut down its writing side. `smol::net::TcpStream` does.
+//! `smol::Async<std::net::TcpStream>` only flushes, so its peer learns of the end when the stream is dropped.
 
 use core::fmt;
 use core::future::Future;
@@ -53,37 +53,38 @@ use crate::handshake::{ClientRequest, Established};
 /// A WebSocket over a stream of `futures-io`; see [`WebSocket`](aio::WebSocket). `Z` is the future that sleeps.
 pub type WebSocket<S, Z> = aio::WebSocket<S, Timer<Z>>;
 
-/// What one read brought; see [`WebSocket::read`].
+/// The events of one read; see [`WebSocket::read`].
 pub type Batch<'b, S, Z> = aio::Batch<'b, S, Timer<Z>>;
 
 /// A server's opening handshake.
 pub type Accepting<S, Z> = aio::Accepting<S, Timer<Z>>;
 
-/// What a client has asked for.
+/// A client's request.
 pub type Incoming<S, Z> = aio::Incoming<S, Timer<Z>>;
 
-/// A client waits for its request to be accepted or rejected.
+/// A request for a WebSocket that waits to be accepted or rejected.
 pub type Upgrade<S, Z> = aio::Upgrade<S, Timer<Z>>;
 
-/// A client waits for the answer to an ordinary HTTP request.
+/// An ordinary HTTP request that waits for its answer.
 pub type Http<S, Z> = aio::Http<S, Timer<Z>>;
 
 /// A client's opening handshake.
 pub type Connecting<S, Z> = aio::Connecting<S, Timer<Z>>;
 
-/// The half of a [`WebSocket`] that receives.
+/// The receiving half of a [`WebSocket`].
 pub type ReadHalf<R, W, Z> = aio::ReadHalf<R, W, Timer<Z>>;
 
-/// What one read of a [`ReadHalf`] brought.
+/// The events of one read of a [`ReadHalf`].
 pub type ReadBatch<'b, W, Z> = aio::ReadBatch<'b, W, Timer<Z>>;
 
-/// The half of a [`WebSocket`] that sends.
+/// The sending half of a [`WebSocket`].
 pub type WriteHalf<W, Z> = aio::WriteHalf<W, Timer<Z>>;
 
 impl<S, Z> WebSocket<S, Z> {
-    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read behind it.
+    /// Creates a WebSocket over `stream`, whose opening handshake resulted in `connection`. `unread` holds
+    /// the bytes read after the handshake.
     ///
-    /// The other way round: [`into_parts`](Self::into_parts).
+    /// The inverse is [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>, sleep: fn(Duration) -> Z) -> Self {
         let timer = Timer::new(connection.now(), sleep);
         Self::over(stream, connection, unread, timer)
@@ -91,15 +92,16 @@ impl<S, Z> WebSocket<S, Z> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Accepting<S, Z> {
-    /// Waits for a request on `stream`, from now on at most for [`Config::handshake_timeout`].
+    /// Creates a handshake that waits for a request on `stream`, at most for [`Config::handshake_timeout`]
+    /// from now.
     pub fn new(stream: S, config: Config, sleep: fn(Duration) -> Z) -> Self {
         Self::over(stream, config, Timer::new(Duration::ZERO, sleep))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Connecting<S, Z> {
-    /// Sends `request` over `stream`, which leads to the server already, and waits for the answer, from now on at most for
-    /// [`Config::handshake_timeout`].
+    /// Creates a handshake that sends `request` over `stream`, which already leads to the server, and waits
+    /// for the response, at most for [`Config::handshake_timeout`] from now.
     pub fn new(
         stream: S,
         request: ClientRequest,
@@ -111,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Connecting<S, Z> {
 }
 
 /// Accepts a connection as a server with the default configuration: any target, any `Origin`, no subprotocol.
-/// [`Accepting`] leaves the decision to you.
+/// To decide on each request yourself, use [`Accepting`].
 ///
 /// A request that is not for a WebSocket is answered with 426. Dropping the future drops the stream.
 ///
@@ -125,7 +127,7 @@ where
     accept_with(stream, Config::default(), sleep).await
 }
 
-/// The same with limits and deadlines of your own.
+/// Like [`accept`], with custom limits and deadlines.
 ///
 /// # Errors
 /// See [`Error`].
@@ -138,11 +140,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     Z: Future,
 {
-    // Boxed, so that the task of an open connection is not as large as its handshake was.
+    // Boxed, so that the task of an open connection is not as large as its handshake.
     Box::pin(async { Accepting::new(stream, config, sleep).advance().await?.accept().await }).await
 }
 
-/// Opens a connection as a client over a stream that leads to the server already.
+/// Opens a connection as a client over a stream that already leads to the server.
 ///
 /// Dropping the future drops the stream; [`Connecting`] keeps it.
 ///
@@ -166,8 +168,8 @@ where
 impl<S: AsyncRead + Unpin, Z> aio::Read<Timer<Z>> for S {
     fn poll_read(&mut self, bytes: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let len = bytes.len();
-        // These traits read into initialised memory only. That costs most where little arrives, so that only the rest of a
-        // frame gets much of it.
+        // These traits only read into initialised memory. That costs most if little arrives, so only the rest
+        // of a frame gets much of it.
         let size = if len == 0 { FIRST } else { REST };
         bytes.resize(bytes.capacity().min(len.saturating_add(size)), 0);
         let read = Pin::new(self).poll_read(cx, &mut bytes[len..]);
@@ -194,11 +196,11 @@ impl<S: AsyncWrite + Unpin, Z> aio::Write<Timer<Z>> for S {
     }
 }
 
-/// A connection's deadlines on the standard library's clock, with the sleep of a runtime. Without anything to wait for there
-/// is no sleep.
+/// A connection's deadlines on the standard library's clock, with the sleep of a runtime. Without a deadline
+/// there is no sleep.
 pub struct Timer<Z> {
     began: Instant,
-    /// What that was on the connection's scale.
+    /// The time on the connection's scale at that moment.
     before: Duration,
     sleep: fn(Duration) -> Z,
     asleep: Option<Asleep<Z>>,
@@ -210,7 +212,7 @@ struct Asleep<Z> {
 }
 
 impl<Z> Timer<Z> {
-    /// For a connection that was told this time last.
+    /// Creates a timer for a connection whose last time was `before`.
     pub fn new(before: Duration, sleep: fn(Duration) -> Z) -> Self {
         Self { began: Instant::now(), before, sleep, asleep: None }
     }
@@ -226,7 +228,8 @@ impl<Z: Future> aio::Timer for Timer<Z> {
             self.asleep = None;
             return Poll::Pending;
         };
-        // With every message the deadline moves on. A sleep that is early is left alone until it ends: that is much rarer.
+        // Every message postpones the deadline. A sleep that is too early is left until it ends: that is much
+        // rarer.
         if self.asleep.as_ref().is_some_and(|asleep| asleep.until > due) {
             self.asleep = None;
         }
@@ -245,7 +248,7 @@ impl<Z: Future> aio::Timer for Timer<Z> {
     fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(asleep) = &mut self.asleep {
             ready!(asleep.future.as_mut().poll(cx));
-            // A future that has ended is not polled again.
+            // A completed future must not be polled again.
             self.asleep = None;
         }
         Poll::Ready(())
@@ -263,7 +266,7 @@ impl<Z> fmt::Debug for Timer<Z> {
     }
 }
 
-/// How much memory is initialised for a read, at most.
+/// Maximum memory initialised for a read.
 const FIRST: usize = 16 * 1024;
-/// The same for the rest of a frame.
+/// The same, for the rest of a frame.
 const REST: usize = 64 * 1024;

@@ -27,29 +27,29 @@
 //!     let (mut buf, mut n) = (vec![0; 64 * 1024], 0);
 //!     let (began, mut shut_down) = (Instant::now(), false);
 //!     while !server.is_ended() {
-//!         // 1. Tell the time.
+//!         // 1. Set the time.
 //!         server.handle_timeout(began.elapsed());
-//!         // 2. Handle the events of what was read.
+//!         // 2. Handle the events of the received bytes.
 //!         let mut input = Input::new(&mut buf[..n]);
 //!         while let Some(event) = server.recv(&mut input) {
 //!             match event {
 //!                 ServerEvent::Upgrade(request) => server.answer(request.accept()),
 //!                 ServerEvent::Http(request) => server.answer(request.respond(&page)),
 //!                 ServerEvent::Open(Event::Message(message)) => {
-//!                     // The message is still in `buf`: to send while holding it is fine. An
+//!                     // The message borrows from `buf`, so it can be sent while it is held. An
 //!                     // error means that the connection is closing, which an echo may ignore.
 //!                     let _ = server.connection().send(&message);
 //!                 }
-//!                 // Bad requests, pings and closing are answered already.
+//!                 // Bad requests, pings and closing are already answered.
 //!                 _ => {}
 //!             }
 //!         }
-//!         // 3. Write what it has to say.
+//!         // 3. Write the output.
 //!         while server.wants_write() {
 //!             let written = stream.write(server.output())?;
 //!             server.output_written(written);
 //!         }
-//!         // 4. End the writing side, once, when it says so.
+//!         // 4. Shut down the writing side, once, when required.
 //!         if server.should_shutdown() && !shut_down {
 //!             stream.shutdown(Shutdown::Write)?;
 //!             shut_down = true;
@@ -83,8 +83,8 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! An event loop that does not block does the same for each transport that is ready: [`event_loop`] has the rules, for
-//! readiness, completion, polling and others.
+//! A non-blocking event loop does the same for each transport that is ready; [`event_loop`] has the rules for
+//! readiness, completion, polling and other kinds.
 //!
 //! Why it is short:
 //!
@@ -119,16 +119,17 @@
 //!
 //! Each layer can be used on its own:
 //!
-//! * [`frame`]: headers, masks, UTF-8 in pieces, close codes, and a decoder for frames; without `alloc`.
-//! * [`handshake`]: the opening handshake of both roles, on bytes or on headers that somebody else parsed, also for HTTP/2
-//!   (RFC 8441) and HTTP/3 (RFC 9220).
-//! * [`Connection`]: messages, closing, limits, timers; or its halves [`Receiver`] and [`Sender`] for two threads or tasks,
-//!   joined by a [`Notice`].
-//! * [`Server`] and [`Client`]: all of it, for the complete life of a transport.
-//! * [`deflate`]: compression, permessage-deflate.
-//! * [`net`]: a WebSocket over any stream of the standard library; [`tokio`](crate::tokio): over one of tokio's;
-//!   [`futures_io`]: over one of smol's, or of another runtime with the traits of that crate; [`axum`](crate::axum): in a
-//!   handler of axum's.
+//! * [`frame`]: frame headers, masking, incremental UTF-8 validation, close codes, and a frame decoder;
+//!   without `alloc`.
+//! * [`handshake`]: the opening handshake of both roles, on bytes or on headers that are already parsed, also
+//!   for HTTP/2 (RFC 8441) and HTTP/3 (RFC 9220).
+//! * [`Connection`]: messages, closing, limits, timers; or its halves [`Receiver`] and [`Sender`] for two
+//!   threads or tasks, joined by a [`Notice`].
+//! * [`Server`] and [`Client`]: all of the above, for the complete life of a transport.
+//! * [`deflate`]: compression with permessage-deflate.
+//! * [`net`]: a WebSocket over any stream of the standard library; [`tokio`](crate::tokio): over a tokio
+//!   stream; [`futures_io`]: over a stream of smol, or of another runtime with the traits of `futures-io`;
+//!   [`axum`](crate::axum): in an axum handler.
 //!
 //! # Features
 //!
@@ -143,8 +144,8 @@
 //! | `simd` (with `std`) | masking (on x86-64) and UTF-8 validation with the processor's vector instructions; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
-//! | `futures-io` | the same for the streams of that crate, with the sleep of any runtime |
-//! | `aio` | what both share, for a runtime with streams of its own |
+//! | `futures-io` | the adapter for streams with the traits of that crate, with the sleep of any runtime |
+//! | `aio` | the shared parts of these adapters, for a runtime with its own streams |
 //! | `http` | the handshake from and to requests and responses of the `http` crate |
 //! | `axum` | an extractor for axum 0.8, over HTTP/1.1 and HTTP/2 |
 //! | `rustls` (beside `net`), `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |

@@ -1,4 +1,4 @@
-//! Errors of a connection that is being made: what was being done, and where.
+//! Connection errors that name the failed step and its address.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -6,12 +6,12 @@ use core::fmt;
 use core::net::SocketAddr;
 use std::io;
 
-/// The same error, and what was being done: "connecting to 127.0.0.1:9001: connection refused".
+/// Adds the step to an error: "connecting to 127.0.0.1:9001: connection refused".
 pub(crate) fn during(step: impl Into<String>, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), During { step: step.into(), error })
 }
 
-/// [`during`] connecting to `address`, which `host` has or is.
+/// [`during`] connecting to `address`, which belongs to `host` or is `host`.
 pub(crate) fn connecting(host: &str, address: SocketAddr, error: io::Error) -> io::Error {
     if host == address.ip().to_string() {
         during(format!("connecting to {address}"), error)

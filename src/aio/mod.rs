@@ -1,8 +1,8 @@
 //! The parts shared by asynchronous adapters: everything except the stream traits and the clock.
 //!
-//! With tokio use [`tokio`](crate::tokio), where these types have its [`Timer`](crate::tokio::Timer), and with smol
-//! [`futures_io`](crate::futures_io). A runtime with traits of its own needs a type that implements [`Timer`], and [`Read`] and
-//! [`Write`] for its streams.
+//! With tokio, use [`tokio`](crate::tokio), which has these types with its [`Timer`](crate::tokio::Timer);
+//! with smol, use [`futures_io`](crate::futures_io). A runtime with its own traits needs a type that
+//! implements [`Timer`], and [`Read`] and [`Write`] for its streams.
 //!
 //! ```text
 //! Driver     stream, endpoint, ReadBuffer, Outgoing, timer       one loop for every phase and both roles

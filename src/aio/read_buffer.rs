@@ -19,8 +19,8 @@ const MAX_FRAME: usize = 4 << 20;
 
 /// Bytes that were read but not received yet.
 ///
-/// The memory is there only while there are bytes in it: a connection that waits holds none. Its thread keeps that of a few,
-/// for the next connections that read.
+/// Memory is allocated only while there are bytes in it: a waiting connection holds none. Each thread keeps a
+/// few buffers for the next connections that read.
 #[derive(Debug)]
 pub(super) struct ReadBuffer {
     bytes: Option<Box<connection::ReadBuffer>>,
@@ -48,7 +48,7 @@ impl ReadBuffer {
         buffer
     }
 
-    /// A buffer to read into: one that this thread keeps, or a new one.
+    /// Returns an empty buffer: one that this thread keeps, or a new one.
     fn empty(&self) -> connection::ReadBuffer {
         let kept = KEPT.try_with(|kept| kept.borrow_mut().pop()).ok().flatten();
         match kept {
@@ -122,14 +122,14 @@ impl ReadBuffer {
 }
 
 std::thread_local! {
-    /// Empty buffers: memory that is in the cache, and no page fault for each large message.
+    /// Empty buffers: their memory is in the cache, and large messages cause no page faults.
     static KEPT: RefCell<Vec<connection::ReadBuffer>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Keeps an empty buffer for the next connection of this thread that reads.
 fn keep(buffer: connection::ReadBuffer) {
     if buffer.capacity() <= KEPT_CAPACITY {
-        // While the thread ends there is no place to keep it.
+        // A thread that is ending cannot keep it.
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
             if kept.len() < KEPT_BUFFERS {
@@ -139,7 +139,7 @@ fn keep(buffer: connection::ReadBuffer) {
     }
 }
 
-/// How many buffers a thread keeps, and of what size at most.
+/// Maximum number of buffers that a thread keeps, and maximum size of each.
 const KEPT_BUFFERS: usize = 4;
 const KEPT_CAPACITY: usize = 2 << 20;
 

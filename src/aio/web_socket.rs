@@ -94,7 +94,8 @@ impl<S, T> WebSocket<S, T> {
         self.connection().state()
     }
 
-    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    /// Returns the round-trip time of the last keepalive Ping; see
+    /// [`Connection::latency`](crate::Connection::latency).
     pub fn latency(&self) -> Option<Duration> {
         self.connection().latency()
     }

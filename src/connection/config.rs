@@ -168,7 +168,7 @@ impl Config {
     }
 }
 
-/// The values that are set, named as the standard library does it for builders that are read, such as `Command`.
+/// The getters, named like those of readable builders in the standard library, such as `Command`.
 macro_rules! getters {
     ($($get:ident $field:ident: $type:ty;)*) => {
         impl Config {

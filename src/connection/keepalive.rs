@@ -22,7 +22,7 @@ pub(crate) struct Timers {
     heard: bool,
     active: bool,
     progressed: bool,
-    /// Whether a Pong came since the last call.
+    /// Whether a Pong has arrived since the last call.
     ponged: bool,
     /// Bytes taken by the transport since the last fair part was complete.
     taken: u32,
@@ -67,12 +67,12 @@ impl Timers {
         self.heard = true;
     }
 
-    /// A Pong has arrived.
+    /// Records that a Pong has arrived.
     pub(crate) fn ponged(&mut self) {
         self.ponged = true;
     }
 
-    /// How long the last Ping of these timers waited for its Pong.
+    /// Returns how long the last keepalive Ping waited for its Pong.
     pub(crate) fn latency(&self) -> Option<Duration> {
         self.round_trip.last.map(Micros::into_duration)
     }
@@ -194,8 +194,8 @@ impl Timers {
 /// Bytes that a slow transport must take to be given the full time again.
 const FAIR_PART: u32 = 16 * 1024;
 
-/// A time in microseconds, half the size of a `Duration`: every connection has thirteen. Never zero, so that an
-/// `Option` takes no more; the largest stands for whatever is larger.
+/// A time in microseconds, half the size of a `Duration`: every connection has thirteen. It is never zero, so
+/// an `Option` of it needs no extra space; larger times saturate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Micros(NonZeroU64);
 
@@ -228,10 +228,10 @@ impl Micros {
     }
 }
 
-/// The latency of the connection, as the Pings of the keepalive measure it.
+/// The latency of the connection, measured with keepalive Pings.
 #[derive(Debug, Default)]
 struct RoundTrip {
-    /// When the Ping was sent whose Pong has not come.
+    /// When the Ping was sent whose Pong has not arrived.
     sent: Option<Micros>,
     last: Option<Micros>,
 }

@@ -382,9 +382,9 @@ impl Connection {
         self.sender.payload_owed()
     }
 
-    /// Copies the rest of a payload that is owed to the output, for a caller who cannot wait to write it (one that lies in a
-    /// [`ReadBuffer`](crate::ReadBuffer) can [stay there](crate::ReadBuffer::consumed)). Its
-    /// frame has begun, so that [`Config::max_output`] cannot refuse it any more.
+    /// Copies the rest of an owed payload to the output, for a caller that cannot wait to write it. The frame
+    /// has begun, so [`Config::max_output`] no longer applies. A payload in a
+    /// [`ReadBuffer`](crate::ReadBuffer) can [stay there](crate::ReadBuffer::consumed) instead.
     pub fn buffer_payload(&mut self, payload: &[u8]) {
         self.sender.buffer_payload(payload);
     }
@@ -479,8 +479,8 @@ impl Connection {
     /// [`should_shutdown`](Self::should_shutdown) and all deadlines. Several pieces may be in flight; write
     /// them in the order in which they were taken.
     ///
-    /// What a transport has taken when the connection fails or is given up still counts as its own: the output is empty then, and
-    /// an `output_written` that comes later for such a piece changes nothing.
+    /// When the connection fails or is given up, the output becomes empty. A later `output_written` for a
+    /// piece in flight then has no effect.
     ///
     /// ```
     /// use sansocket::{Config, Connection};
@@ -563,8 +563,9 @@ impl Connection {
         self.sender.shrink();
     }
 
-    /// The round-trip time of the last Ping of the keepalive ([`Config::ping_interval`]) whose Pong arrived, as exact as
-    /// [`handle_timeout`](Self::handle_timeout) is called close to writing and reading. `None` before the first.
+    /// Returns the round-trip time of the last keepalive Ping ([`Config::ping_interval`]) whose Pong arrived;
+    /// `None` before the first. It is accurate if [`handle_timeout`](Self::handle_timeout) is called close to
+    /// the write and the read.
     ///
     /// ```
     /// use core::time::Duration;

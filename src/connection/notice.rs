@@ -34,7 +34,7 @@ pub struct Notice {
     pub(super) message: bool,
     /// The latest Ping to answer.
     pub(super) pong: Option<ControlPayload>,
-    /// A Pong came: perhaps the answer to a Ping of the keepalive.
+    /// A Pong arrived, perhaps the reply to a keepalive Ping.
     pub(super) ponged: bool,
     pub(super) end: Option<End>,
     /// The stream ended.

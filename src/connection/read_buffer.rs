@@ -144,14 +144,14 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
-    /// The same buffer with reads of another size.
+    /// Changes the size of a read.
     #[cfg(feature = "aio")]
     pub(crate) fn resized(mut self, size: usize) -> Self {
         self.size = size.max(SMALLEST);
         self
     }
 
-    /// How much memory it has.
+    /// Returns the size of its memory in bytes.
     #[cfg(feature = "aio")]
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
@@ -191,11 +191,12 @@ impl ReadBuffer {
         (Input::holding(bytes, hold), unread)
     }
 
-    /// What has been consumed since the buffer was read into. At its end is the payload of the message that was received
-    /// last, if that was borrowed from here.
+    /// Returns the bytes consumed since the last read. They end with the payload of the last message, if that
+    /// was borrowed from this buffer.
     ///
-    /// So a large message can be sent on from where it was read, however long that takes: see
-    /// [`Connection::send_header`](super::Connection::send_header), and receive and read no more meanwhile.
+    /// So a large message can be forwarded from the memory that it was read into, in any number of writes:
+    /// see [`Connection::send_header`](super::Connection::send_header). Do not receive or read in the
+    /// meantime.
     #[must_use]
     pub fn consumed(&self) -> &[u8] {
         &self.bytes[..self.unread.start]

@@ -1,10 +1,10 @@
 //! [`Receiver`]: the half of a connection that turns bytes into events.
 //!
 //! ```text
-//! input ─▶ Decoder ─▶ data     whole in the input ─▶ Message, borrowed
+//! input ─▶ Decoder ─▶ data     complete in the input ─▶ Message, borrowed
 //!             │                cut ─▶ Assembly ─▶ Message, owned       (recv)
 //!             │                or piece by piece ─▶ Chunk              (recv_chunk)
-//!             └─▶ control  whole in the input ─▶ Ping, Pong, Close    borrowed
+//!             └─▶ control  complete in the input ─▶ Ping, Pong, Close    borrowed
 //!                          cut ─▶ ControlPayload ─▶ the same, owned
 //! ```
 

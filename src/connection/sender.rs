@@ -102,7 +102,7 @@ impl Sender {
     /// See [`Connection::send`](super::Connection::send).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send`](super::Connection::send).
     #[inline]
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.send_whole(message.kind(), message.as_bytes())
@@ -111,7 +111,7 @@ impl Sender {
     /// See [`Connection::send_text`](super::Connection::send_text).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send_text`](super::Connection::send_text).
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         self.send_whole(Kind::Text, text.as_bytes())
@@ -120,7 +120,7 @@ impl Sender {
     /// See [`Connection::send_binary`](super::Connection::send_binary).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send_binary`](super::Connection::send_binary).
     #[inline]
     pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.send_whole(Kind::Binary, bytes)
@@ -129,7 +129,7 @@ impl Sender {
     /// See [`Connection::send_owned`](super::Connection::send_owned).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send_owned`](super::Connection::send_owned).
     #[inline]
     pub fn send_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
         match message {
@@ -142,7 +142,7 @@ impl Sender {
     /// See [`Connection::send_binary_owned`](super::Connection::send_binary_owned).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send_binary_owned`](super::Connection::send_binary_owned).
     pub fn send_binary_owned(&mut self, payload: impl Into<Segment>) -> Result<(), SendError> {
         self.send_payload(Kind::Binary, payload.into())
     }
@@ -198,7 +198,7 @@ impl Sender {
     /// See [`Connection::send_encoded`](super::Connection::send_encoded).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send_encoded`](super::Connection::send_encoded).
     pub fn send_encoded(&mut self, message: &EncodedMessage) -> Result<(), SendError> {
         let header = self.message_header(message.kind(), message.payload().len(), message.payload().len())?;
         if header.mask.is_some() {
@@ -224,7 +224,7 @@ impl Sender {
     /// See [`Connection::send_fragment`](super::Connection::send_fragment).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send_fragment`](super::Connection::send_fragment).
     pub fn send_fragment(&mut self, fragment: &Message<'_>, last: bool) -> Result<(), SendError> {
         self.may_send()?;
         let (kind, payload) = (fragment.kind(), fragment.as_bytes());
@@ -249,7 +249,7 @@ impl Sender {
     /// See [`Connection::send_header`](super::Connection::send_header).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::send_header`](super::Connection::send_header).
     pub fn send_header(&mut self, kind: Kind, payload_len: usize) -> Result<Option<Mask>, SendError> {
         // The payload bypasses the output: only the header must fit.
         let header = self.message_header(kind, payload_len, 0)?;
@@ -281,7 +281,7 @@ impl Sender {
     /// See [`Connection::ping`](super::Connection::ping).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::ping`](super::Connection::ping).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Ping, payload)
     }
@@ -289,7 +289,7 @@ impl Sender {
     /// See [`Connection::pong`](super::Connection::pong).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::pong`](super::Connection::pong).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload)
     }
@@ -306,7 +306,7 @@ impl Sender {
     /// See [`Connection::close`](super::Connection::close).
     ///
     /// # Errors
-    /// Those of the same method there.
+    /// Those of [`Connection::close`](super::Connection::close).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.may_send()?;
         self.state = self.state.after(Step::SendClose);

@@ -94,9 +94,9 @@ macro_rules! common_words {
             self.connection.state()
         }
 
-        /// The connection, for sending and all else. It is there in every phase; sending is refused with
-        /// [`SendError::NotOpen`](crate::SendError::NotOpen) until it is open. Bytes are received by this endpoint's own `recv`: the
-        /// connection's would take those of the opening handshake for frames.
+        /// Returns the connection, for sending and everything else. It exists in every phase; until it is
+        /// open, sending fails with [`SendError::NotOpen`](crate::SendError::NotOpen). Receive with this
+        /// endpoint's own `recv`: the connection's would treat the bytes of the opening handshake as frames.
         #[inline]
         pub fn connection(&mut self) -> &mut Connection {
             &mut self.connection

@@ -3,7 +3,7 @@
 //! ```text
 //! input   │ header │ payload ............ │ header │ payl          cut anywhere
 //!             │         │ unmasked in place    │       │
-//!             ▼         ▼ and lent             ▼       ▼
+//!             ▼         ▼ and borrowed         ▼       ▼
 //!         partial     Part { start, end }  partial  Part { start }, later Part { end }
 //!         (only if the header is cut)
 //! ```
@@ -21,9 +21,9 @@ use crate::input::Input;
 pub struct Part<'b> {
     /// The header of the frame.
     pub header: Header,
-    /// Whether this is the first piece of the frame.
+    /// Whether this is the first part of the frame.
     pub start: bool,
-    /// Whether this is the last piece of the frame.
+    /// Whether this is the last part of the frame.
     pub end: bool,
     /// The payload bytes that have arrived.
     pub payload: &'b mut [u8],
@@ -41,7 +41,7 @@ impl fmt::Debug for Part<'_> {
     }
 }
 
-/// A piece of a frame with its payload as received.
+/// A part of a frame with its payload as received.
 #[derive(Debug)]
 pub(crate) struct Masked<'b> {
     pub(crate) part: Part<'b>,
@@ -57,7 +57,7 @@ impl<'b> Masked<'b> {
     }
 }
 
-/// Decodes received bytes into pieces of frames, and checks every rule of RFC 6455 §5 about frames: headers,
+/// Decodes received bytes into parts of frames, and checks every rule of RFC 6455 §5 about frames: headers,
 /// masks, the order of fragments, and limits.
 ///
 /// Each rule is checked at the byte that breaks it. The content of payloads (UTF-8, close codes) is not
@@ -98,7 +98,7 @@ pub struct Decoder {
 enum State {
     /// In a header; `have` bytes of it are in `partial`.
     Header { have: u8 },
-    /// In the payload of `header`, whose first piece was returned.
+    /// In the payload of `header`, whose first part was returned.
     Payload,
     /// Failed permanently.
     Failed(ProtocolError),
@@ -144,9 +144,9 @@ impl Decoder {
         self.rsv1 = true;
     }
 
-    /// Returns the next piece of a frame. `None` means that the input is used up.
+    /// Returns the next part of a frame. `None` means that the input is used up.
     ///
-    /// A frame without any payload received yields an empty first piece at once, so that its header is known.
+    /// A frame without any payload received yields an empty first part at once, so that its header is known.
     ///
     /// # Errors
     /// Fails at the first byte that breaks a rule, and with the same error on every later call.

@@ -1,7 +1,7 @@
 //! Frames (RFC 6455 §5). Each part is public and works on its own, without `alloc`.
 //!
 //! ```text
-//! bytes ─▶ Decoder ─▶ Part { header, payload }     Decoder = Header::parse + Mask + rules (§5.1, §5.2, §5.4)
+//! bytes ─▶ Decoder ─▶ Part { header, payload }      Decoder = Header::parse + Mask + rules (§5.1, §5.2, §5.4)
 //! payload ─▶ encode ─▶ bytes                        encode  = Header::encode + Mask
 //! text ─▶ Utf8      close payload ─▶ CloseFrame
 //! ```

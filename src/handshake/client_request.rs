@@ -19,7 +19,8 @@ use crate::http::{
 ///     .subprotocol("v2.chat")?
 ///     .subprotocol("v1.chat")?
 ///     .header("Origin", "https://example.com")?;
-/// assert_eq!((request.url().host(), request.url().port()), ("example.com", 443)); // connect there
+/// // Connect there.
+/// assert_eq!((request.url().host(), request.url().port()), ("example.com", 443));
 /// # Ok(())
 /// # }
 /// ```

@@ -25,7 +25,8 @@ use crate::http::{Headers, Url, push_line};
 /// let mut received = *b"HTTP/1.1 307 Elsewhere\r\nLocation: https://example.org/b\r\nContent-Length: 0\r\n\r\n";
 /// let ClientProgress::Refused(refused) = handshake.recv(&mut Input::new(&mut received)) else { panic!() };
 /// let next = redirects.follow(&request, &refused)?.expect("it is a redirect");
-/// assert_eq!((next.url().host(), next.url().port()), ("example.org", 443)); // connect there, without the password
+/// // Connect there, without the password.
+/// assert_eq!((next.url().host(), next.url().port()), ("example.org", 443));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

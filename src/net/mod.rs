@@ -138,7 +138,8 @@ impl<S: Transport> WebSocket<S> {
         self.driver.endpoint.state()
     }
 
-    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    /// Returns the round-trip time of the last keepalive Ping; see
+    /// [`Connection::latency`](crate::Connection::latency).
     pub fn latency(&self) -> Option<Duration> {
         self.driver.endpoint.latency()
     }

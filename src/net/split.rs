@@ -197,7 +197,8 @@ impl<S: Transport> ReadHalf<S> {
         self.shared.lock().sender.state()
     }
 
-    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    /// Returns the round-trip time of the last keepalive Ping; see
+    /// [`Connection::latency`](crate::Connection::latency).
     pub fn latency(&self) -> Option<Duration> {
         self.shared.lock().sender.latency()
     }
@@ -450,7 +451,8 @@ impl<S: Transport> WriteHalf<S> {
         self.shared.lock().sender.state()
     }
 
-    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    /// Returns the round-trip time of the last keepalive Ping; see
+    /// [`Connection::latency`](crate::Connection::latency).
     pub fn latency(&self) -> Option<Duration> {
         self.shared.lock().sender.latency()
     }

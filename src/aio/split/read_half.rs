@@ -53,7 +53,8 @@ impl<R, W, T> ReadHalf<R, W, T> {
         self.shared.lock().sender.state()
     }
 
-    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    /// Returns the round-trip time of the last keepalive Ping; see
+    /// [`Connection::latency`](crate::Connection::latency).
     pub fn latency(&self) -> Option<Duration> {
         self.shared.lock().sender.latency()
     }

@@ -33,12 +33,14 @@ impl<W, T> WriteHalf<W, T> {
         self.shared.lock().sender.state()
     }
 
-    /// The round-trip time of the last Ping of the keepalive; see [`Connection::latency`](crate::Connection::latency).
+    /// Returns the round-trip time of the last keepalive Ping; see
+    /// [`Connection::latency`](crate::Connection::latency).
     pub fn latency(&self) -> Option<Duration> {
         self.shared.lock().sender.latency()
     }
 
-    /// Looks at this half's direction of the stream, as for the address of the peer. The other half waits meanwhile.
+    /// Calls `look` with this half's direction of the stream, for example to get the address of the peer. The
+    /// other half waits meanwhile.
     ///
     /// ```
     /// # fn peer(writer: &sansocket::tokio::WriteHalf<tokio::net::tcp::OwnedWriteHalf>) -> std::io::Result<std::net::SocketAddr> {
