@@ -9,7 +9,7 @@ use std::vec::Vec;
 use super::io::{Io, Timer};
 use super::read_buffer::ReadBuffer;
 use super::turn::Turn;
-use super::wakers::{Side, Wakers};
+use super::wakers::{Side, Wakers, WriterId};
 use super::writing::{Fault, Outgoing, Writing};
 use crate::connection::{Connection, Sender};
 use crate::endpoint::Endpoint;
@@ -70,7 +70,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             let state = link.endpoint.connection().state();
             link.handle_timeout(both);
             if link.endpoint.connection().state() != state {
-                link.wake(Side::Writer);
+                link.wake_writer();
             }
             let is_written = match link.writing().poll_end(both) {
                 Poll::Ready(Err(error)) => {
@@ -83,7 +83,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 return Poll::Ready(Ok(true));
             }
             if link.endpoint.is_ended() {
-                link.wake(Side::Writer);
+                link.wake_writer();
                 if !is_written {
                     ready!(link.poll_linger(both));
                 }
@@ -129,7 +129,7 @@ impl<S: Io<T>, T: Timer> Driver<S, Connection, T> {
             }
             // Both sides may be closing, each with a stream that takes no more until the other side reads. So
             // input is kept for later, as far as there is room.
-            let both = link.waker(Side::Writer, cx);
+            let both = link.waker(Side::Writer(WriterId::FIRST), cx);
             let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
             match ready!(buffer.poll_read(&mut link.stream, both)) {
                 Ok(0) => link.endpoint.recv_eof(),
@@ -154,7 +154,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         cx: &mut Context<'_>,
         mut poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
     ) -> Poll<io::Result<()>> {
-        let both = self.waker(Side::Writer, cx);
+        let both = self.waker(Side::Writer(WriterId::FIRST), cx);
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
         let (state, due) = (self.endpoint.connection().state(), self.endpoint.next_timeout());
         let polled = loop {
@@ -180,10 +180,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         let now_due = self.endpoint.next_timeout();
         let is_earlier = now_due.is_some_and(|now_due| due.is_none_or(|due| now_due < due));
         if is_earlier || self.endpoint.connection().state() != state {
-            self.wake(Side::Reader);
+            self.wake_reader();
         }
         if let (Poll::Ready(_), Some(wakers)) = (&polled, &self.wakers) {
-            wakers.clear(Side::Writer);
+            wakers.clear(WriterId::FIRST);
         }
         polled.map_err(Fault::into)
     }
@@ -194,7 +194,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         let state = sender.state();
         let queued = queue(sender);
         if sender.state() != state {
-            self.wake(Side::Reader);
+            self.wake_reader();
         }
         queued
     }
@@ -213,7 +213,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
     fn fail(&mut self, error: io::Error, cx: &mut Context<'_>) -> io::Result<()> {
         self.endpoint.recv_error();
         self.writing().abort(cx);
-        self.wake(Side::Writer);
+        self.wake_writer();
         if self.endpoint.has_last_words() { Err(error) } else { Ok(()) }
     }
 
@@ -234,9 +234,15 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         Some(Waker::from(Arc::clone(wakers)))
     }
 
-    fn wake(&self, side: Side) {
+    fn wake_reader(&self) {
         if let Some(wakers) = &self.wakers {
-            wakers.wake_side(side);
+            wakers.wake_reader();
+        }
+    }
+
+    fn wake_writer(&self) {
+        if let Some(wakers) = &self.wakers {
+            wakers.wake_writers();
         }
     }
 }

@@ -9,7 +9,7 @@
 //!   Accepting, Upgrade, Http     a Server being driven
 //!   Connecting                   a Client being driven
 //!   WebSocket                    a Connection being driven
-//! ReadHalf, WriteHalf            the same loop, cut in two
+//! ReadHalf, WriteHalf            the same loop, cut in two; SharedSender for more tasks
 //! ```
 //!
 //! One turn of every loop: `handle_timeout`, events, write, flush, shut down once, then read or wait until
@@ -37,7 +37,7 @@ pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::{open, poll_opened};
 pub use io::{Io, Read, Timer, Write};
-pub use split::{ReadBatch, ReadHalf, WriteHalf};
+pub use split::{ReadBatch, ReadHalf, SharedSender, WriteHalf};
 pub use web_socket::WebSocket;
 
 pub use crate::adapter::Error;

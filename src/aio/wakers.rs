@@ -1,49 +1,94 @@
-//! [`Wakers`]: two tasks that wait for the same direction of a stream, which keeps only one waker.
+//! [`Wakers`]: several tasks that wait for the same direction of a stream, which keeps only one waker.
 
 use core::task::{Context, Waker};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
+use std::vec::Vec;
 
-/// The tasks that use one connection. As a waker, it wakes both.
+/// The tasks that use one connection. As a waker, it wakes all of them.
 ///
 /// Each side sets its own waker before it polls anything, so that no wake-up is lost. The writing direction
 /// of the stream and the timer get this as their waker; each side then checks whether it was waiting for
 /// that. The reading direction has only the reader's waker.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
-    both: Mutex<[Option<Waker>; 2]>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    reader: Option<Waker>,
+    /// One for each handle that waits, so that they are never more than there are handles.
+    writers: Vec<(WriterId, Waker)>,
+    /// How many handles there were beside the first.
+    added: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Side {
     Reader,
-    Writer,
+    Writer(WriterId),
+}
+
+/// Which of the handles that write to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WriterId(u64);
+
+impl WriterId {
+    /// The writing half, or the WebSocket itself.
+    pub(super) const FIRST: Self = Self(0);
 }
 
 impl Wakers {
+    /// The name of another handle.
+    pub(super) fn another_writer(&self) -> WriterId {
+        let mut waiting = self.lock();
+        waiting.added += 1;
+        WriterId(waiting.added)
+    }
+
     pub(super) fn set(&self, side: Side, cx: &Context<'_>) {
-        let waker = &mut self.lock()[side as usize];
-        match waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => *waker = Some(cx.waker().clone()),
+        let waiting = &mut *self.lock();
+        let waker = match side {
+            Side::Reader => waiting.reader.as_mut(),
+            Side::Writer(id) => {
+                waiting.writers.iter_mut().find(|(other, _)| *other == id).map(|(_, waker)| waker)
+            }
+        };
+        match (waker, side) {
+            (Some(waker), _) => waker.clone_from(cx.waker()),
+            (None, Side::Reader) => waiting.reader = Some(cx.waker().clone()),
+            (None, Side::Writer(id)) => {
+                // Mostly there is one.
+                waiting.writers.reserve_exact(1);
+                waiting.writers.push((id, cx.waker().clone()));
+            }
         }
     }
 
-    /// Records that this side no longer waits.
-    pub(super) fn clear(&self, side: Side) {
-        self.lock()[side as usize] = None;
+    /// Records that this writer no longer waits.
+    pub(super) fn clear(&self, id: WriterId) {
+        self.lock().writers.retain(|(other, _)| *other != id);
     }
 
-    pub(super) fn wake_side(&self, side: Side) {
-        // Not under the lock: a waker may run any code.
-        let waker = self.lock()[side as usize].take();
+    // Not under the lock: a waker may run any code.
+
+    pub(super) fn wake_reader(&self) {
+        let waker = self.lock().reader.take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Option<Waker>; 2]> {
-        self.both.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn wake_writers(&self) {
+        let wakers = core::mem::take(&mut self.lock().writers);
+        for (_, waker) in wakers {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,7 +98,7 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_side(Side::Reader);
-        self.wake_side(Side::Writer);
+        self.wake_reader();
+        self.wake_writers();
     }
 }

@@ -145,6 +145,9 @@ pub type ReadBatch<'b, W> = aio::ReadBatch<'b, W, Timer>;
 /// The half of a [`WebSocket`] that sends.
 pub type WriteHalf<W> = aio::WriteHalf<W, Timer>;
 
+/// Sends into one connection from many tasks.
+pub type SharedSender<W> = aio::SharedSender<W, Timer>;
+
 impl<S> WebSocket<S> {
     /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read
     /// behind it.

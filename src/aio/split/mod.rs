@@ -6,7 +6,7 @@
 //!                                      ▼
 //! Shared     Mutex { Sender, Outgoing, stream }                  locked to queue and to write, never across an await
 //!                                      ▲
-//! WriteHalf                     messages, pings, close
+//! WriteHalf, SharedSender       messages, pings, close
 //! ```
 //!
 //! | actor | sets | wakes |
@@ -16,26 +16,31 @@
 //! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know, or a new state |
 //! | either, after a write | room | the other one, by the stream's waker, which is shared |
 //! | reader, when a deadline passes or the stream breaks | the end; nothing waits any more | the writer |
-//! | writer, when the stream breaks | `Sender::lost`, which the reader reports | the reader |
+//! | writer, when the stream breaks or a deadline passes | `Sender::lost`, which the reader reports | the reader, the other writers |
+//! | reader, when it is dropped | `is_read` | the writers |
+//! | `SharedSender`, which leaves the writing to the reader | output | the reader |
 
 mod read_half;
+mod shared_sender;
 mod write_half;
 
-use core::task::{Context, Waker};
+use core::ops::Deref;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use read_half::{ReadBatch, ReadHalf};
+pub use shared_sender::SharedSender;
 pub use write_half::WriteHalf;
 
 use super::driver::{Driver, Link};
 use super::io::{Timer, Write};
-use super::wakers::{Side, Wakers};
+use super::wakers::{Side, Wakers, WriterId};
 use super::web_socket::WebSocket;
-use super::writing::{Outgoing, Writing};
+use super::writing::{Fault, Outgoing, Writing};
 use crate::adapter::{not_halves, reunited};
-use crate::connection::{Connection, Receiver, Sender};
+use crate::connection::{Connection, Receiver, Sender, State};
 
 impl<S, T: Timer> WebSocket<S, T> {
     /// Splits the WebSocket into two halves, over a stream that `split` can take apart.
@@ -51,6 +56,7 @@ impl<S, T: Timer> WebSocket<S, T> {
             outgoing: link.outgoing,
             timer: link.timer.another(),
             known: None,
+            is_read: true,
         };
         let shared = Arc::new(Shared { side: Mutex::new(side), wakers });
         let reader = ReadHalf {
@@ -61,7 +67,7 @@ impl<S, T: Timer> WebSocket<S, T> {
             turn: link.turn,
             close_frame: self.close_frame,
             both: both.clone(),
-            shared: Arc::clone(&shared),
+            shared: ReaderShare(Arc::clone(&shared)),
         };
         (reader, WriteHalf { shared, both })
     }
@@ -69,7 +75,8 @@ impl<S, T: Timer> WebSocket<S, T> {
     /// Reunites two halves, and the stream with `reunite`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they belong to different connections.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they belong to different connections, or if a
+    /// [`SharedSender`] is sending at this moment.
     pub fn reunite_with<R, W>(
         reader: ReadHalf<R, W, T>,
         writer: WriteHalf<W, T>,
@@ -78,7 +85,9 @@ impl<S, T: Timer> WebSocket<S, T> {
         let of_writer = Arc::clone(&writer.shared);
         drop(writer);
         let ReadHalf { stream, receiver, buffer, timer, turn, close_frame, shared, .. } = reader;
-        let Shared { side, wakers } = reunited(shared, of_writer)?;
+        let of_reader = Arc::clone(&shared.0);
+        drop(shared);
+        let Shared { side, wakers } = reunited(of_reader, of_writer)?;
         let WriteSide { stream: write, mut sender, outgoing, .. } =
             side.into_inner().unwrap_or_else(PoisonError::into_inner);
         let stream = reunite(stream, write).ok_or_else(not_halves)?;
@@ -98,22 +107,57 @@ struct Shared<W, T> {
     wakers: Arc<Wakers>,
 }
 
-/// All state that the two halves share.
+/// All state that the halves share.
 #[derive(Debug)]
 struct WriteSide<W, T> {
     stream: W,
     sender: Sender,
     outgoing: Outgoing,
-    /// For a writer that waits for its Close to be written: it may be the only half left.
+    /// For writers that wait, for example for their Close to be written: there may be no reader, or it is in
+    /// the same task.
     timer: T,
     /// The deadline that the reader knows. It is set when the reader checks; a writer that sets an earlier
     /// one wakes the reader.
     known: Option<Duration>,
+    /// Whether there is a reader. When it goes, it wakes the writers: some wait for that.
+    is_read: bool,
+}
+
+/// What the reading half has of it.
+#[derive(Debug)]
+struct ReaderShare<W, T>(Arc<Shared<W, T>>);
+
+impl<W, T> Deref for ReaderShare<W, T> {
+    type Target = Shared<W, T>;
+
+    fn deref(&self) -> &Shared<W, T> {
+        &self.0
+    }
+}
+
+impl<W, T> Drop for ReaderShare<W, T> {
+    fn drop(&mut self) {
+        self.lock().is_read = false;
+        self.wakers.wake_writers();
+    }
 }
 
 impl<W, T> Shared<W, T> {
     fn lock(&self) -> MutexGuard<'_, WriteSide<W, T>> {
         self.side.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `queue` change what there is to write.
+    fn change<O>(&self, queue: impl FnOnce(&mut Sender) -> O) -> O {
+        let mut side = self.lock();
+        let state = side.sender.state();
+        let queued = queue(&mut side.sender);
+        let changed = side.sender.state() != state;
+        drop(side);
+        if changed {
+            self.wakers.wake_reader();
+        }
+        queued
     }
 }
 
@@ -132,8 +176,61 @@ impl<W: Write<T>, T> Shared<W, T> {
         let _ = Writing::new(stream, sender, outgoing).poll_end(&mut Context::from_waker(both));
         drop(side);
         if changed {
-            self.wakers.wake_side(Side::Writer);
+            self.wakers.wake_writers();
         }
+    }
+
+    /// Lets `poll` write, for the handle `id`, and checks the deadlines while it waits: the reader may be in
+    /// the same task. Errors of the stream are returned here; the reading half reports the failed connection.
+    fn poll_writing(
+        &self,
+        (id, both): (WriterId, &Waker),
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Writing<'_, W, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
+    ) -> Poll<io::Result<()>>
+    where
+        T: Timer,
+    {
+        self.wakers.set(Side::Writer(id), cx);
+        let mut side = self.lock();
+        let state = side.sender.state();
+        let WriteSide { stream, sender, outgoing, timer, known, .. } = &mut *side;
+        let both = &mut Context::from_waker(both);
+        let polled = loop {
+            let mut writing = Writing::new(stream, sender, outgoing);
+            let polled = poll(&mut writing, both);
+            if polled.is_ready() {
+                break polled;
+            }
+            writing.handle_timeout(timer.now(), both);
+            if writing.standing().is_over() {
+                // `poll` waited for something that can no longer happen; this call finds out.
+                break poll(&mut writing, both);
+            }
+            if timer.poll(sender.next_timeout(), both).is_pending() {
+                break Poll::Pending;
+            }
+        };
+        if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
+            Writing::new(stream, sender, outgoing).abort(both);
+            sender.abort();
+        }
+        // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
+        // new state.
+        let due = sender.next_timeout();
+        let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
+        let (state, was) = (sender.state(), state);
+        drop(side);
+        if polled.is_ready() {
+            self.wakers.clear(id);
+        }
+        if is_earlier || state != was {
+            self.wakers.wake_reader();
+        }
+        if state == State::Ended && was != State::Ended {
+            self.wakers.wake_writers();
+        }
+        polled.map_err(Fault::into)
     }
 
     /// Stops writing.

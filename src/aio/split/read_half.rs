@@ -5,9 +5,8 @@ use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use std::boxed::Box;
 use std::io;
-use std::sync::Arc;
 
-use super::{Shared, WriteSide};
+use super::{ReaderShare, Shared, WriteSide};
 use crate::aio::batch::note;
 use crate::aio::driver::LINGER;
 use crate::aio::io::{Read, Timer, Write};
@@ -29,6 +28,7 @@ use crate::input::Input;
 ///
 /// After this half is dropped, nothing is received; drop the connection as well. The
 /// [`WriteHalf`](super::WriteHalf) can still send, but pings are not answered and deadlines are not checked.
+/// For every [`SharedSender`](super::SharedSender) the connection is closed.
 #[derive(Debug)]
 pub struct ReadHalf<R, W, T> {
     pub(super) stream: R,
@@ -39,7 +39,7 @@ pub struct ReadHalf<R, W, T> {
     pub(super) close_frame: Option<Box<CloseFrame>>,
     /// Wakes both sides.
     pub(super) both: Waker,
-    pub(super) shared: Arc<Shared<W, T>>,
+    pub(super) shared: ReaderShare<W, T>,
 }
 
 impl<R, W, T> ReadHalf<R, W, T> {
@@ -193,8 +193,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let cx = &mut Context::from_waker(&self.both);
         let mut side = self.shared.lock();
         let WriteSide { stream, sender, outgoing, known, .. } = &mut *side;
-        sender.notice(self.receiver.take_notice());
         let state = sender.state();
+        sender.notice(self.receiver.take_notice());
         let mut writing = Writing::new(stream, sender, outgoing);
         writing.handle_timeout(self.timer.now(), cx);
         let written = writing.poll_end(cx);
@@ -208,7 +208,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         };
         drop(side);
         if look.state != state {
-            self.shared.wakers.wake_side(Side::Writer);
+            self.shared.wakers.wake_writers();
         }
         look
     }
@@ -216,7 +216,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
     /// Handles a broken stream: returns an error unless everything was written.
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
         self.shared.abort(&self.both);
-        self.shared.wakers.wake_side(Side::Writer);
+        self.shared.wakers.wake_writers();
         self.receiver.recv_error();
         if !self.receiver.has_last_words() {
             return Ok(());

@@ -1,16 +1,16 @@
 //! [`WriteHalf`](super::WriteHalf): the sending half.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use super::{Shared, WriteSide};
+use super::{Shared, SharedSender};
 use crate::adapter::send_methods;
 use crate::aio::io::{Timer, Write};
 use crate::aio::methods::write_methods;
-use crate::aio::wakers::Side;
+use crate::aio::wakers::WriterId;
 use crate::aio::writing::{Fault, Writing};
 use crate::connection::{EncodedMessage, Message, Sender, State};
 use crate::error::SendError;
@@ -18,7 +18,9 @@ use crate::frame::CloseCode;
 
 /// The sending half of a [`WebSocket`](crate::aio::WebSocket).
 ///
-/// After this half is dropped, nothing more can be sent. The [`ReadHalf`](super::ReadHalf) still writes
+/// [`share`](Self::share) makes senders for other tasks.
+///
+/// After this half is dropped, it can send nothing more. The [`ReadHalf`](super::ReadHalf) still writes
 /// waiting messages, and still answers. The peer is not informed; call [`close`](Self::close) for that.
 #[derive(Debug)]
 pub struct WriteHalf<W, T> {
@@ -65,15 +67,12 @@ impl<W, T> WriteHalf<W, T> {
     }
 
     pub(in crate::aio) fn change<O>(&self, queue: impl FnOnce(&mut Sender) -> O) -> O {
-        let mut side = self.shared.lock();
-        let state = side.sender.state();
-        let queued = queue(&mut side.sender);
-        let changed = side.sender.state() != state;
-        drop(side);
-        if changed {
-            self.shared.wakers.wake_side(Side::Reader);
-        }
-        queued
+        self.shared.change(queue)
+    }
+
+    /// A sender for this connection that can be cloned, for many tasks.
+    pub fn share(&self) -> SharedSender<W, T> {
+        SharedSender::new(&self.shared, &self.both)
     }
 }
 
@@ -97,59 +96,21 @@ impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            let closed = self.poll_writing(cx, |writing, cx| writing.poll_close(code, reason, cx));
-            if closed.is_ready() {
-                return closed;
-            }
-            // There may be no reader to check the deadline.
-            let mut side = self.shared.lock();
-            let WriteSide { stream, sender, outgoing, timer, .. } = &mut *side;
-            let both = &mut Context::from_waker(&self.both);
-            Writing::new(stream, sender, outgoing).handle_timeout(timer.now(), both);
-            if !sender.is_ended() {
-                ready!(timer.poll(sender.next_timeout(), cx));
-            }
-        }
+        self.poll_writing(cx, |writing, cx| writing.poll_close(code, reason, cx))
     }
 
-    /// Lets `poll` write. Errors of the stream are returned here; the reading half reports the failed
-    /// connection.
     pub(in crate::aio) fn poll_writing(
         &self,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Writing<'_, W, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
+        poll: impl FnMut(&mut Writing<'_, W, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
     ) -> Poll<io::Result<()>> {
-        self.shared.wakers.set(Side::Writer, cx);
-        let mut side = self.shared.lock();
-        let state = side.sender.state();
-        let WriteSide { stream, sender, outgoing, known, .. } = &mut *side;
-        let both = &mut Context::from_waker(&self.both);
-        let mut writing = Writing::new(stream, sender, outgoing);
-        let polled = poll(&mut writing, both);
-        if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
-            writing.abort(both);
-            sender.abort();
-        }
-        // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
-        // new state.
-        let due = sender.next_timeout();
-        let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
-        let wakes_reader = is_earlier || sender.state() != state;
-        drop(side);
-        if wakes_reader {
-            self.shared.wakers.wake_side(Side::Reader);
-        }
-        if polled.is_ready() {
-            self.shared.wakers.clear(Side::Writer);
-        }
-        polled.map_err(Fault::into)
+        self.shared.poll_writing((WriterId::FIRST, &self.both), cx, poll)
     }
 }
 
 impl<W, T> Drop for WriteHalf<W, T> {
     /// The reader writes what is left.
     fn drop(&mut self) {
-        self.shared.wakers.wake_side(Side::Reader);
+        self.shared.wakers.wake_reader();
     }
 }

@@ -160,6 +160,86 @@ fn what_a_dropped_flush_leaves_is_written_by_the_reader() {
     });
 }
 
+#[test]
+fn many_senders_wait_for_room_and_for_the_end() {
+    for room in [8, 64] {
+        check_without_time(move || {
+            let (server, mut client) = pair(room);
+            let (mut reader, writer) = server.split_with(|stream| (stream.clone(), stream));
+            let senders: Vec<_> = (0..2)
+                .map(|_| {
+                    let mut sender = writer.share();
+                    spawn(async move {
+                        for i in 0..MESSAGES {
+                            sender.send_text(&text(i)).await.expect("it is open");
+                        }
+                        sender.closed().await;
+                    })
+                })
+                .collect();
+            drop(writer);
+            let peer = spawn(async move {
+                for _ in 0..2 * MESSAGES {
+                    let event = client.recv().await.expect("the stream is there");
+                    assert!(matches!(event, Some(Event::Message(_))), "{event:?}");
+                }
+                client.close(CloseCode::NORMAL, "").await.expect("the stream is there");
+                client.finish().await.expect("the stream is there");
+            });
+            block_on(async {
+                while reader.recv().await.expect("the stream is there").is_some() {}
+                for sender in senders {
+                    sender.await.expect("the sender ends");
+                }
+                peer.await.expect("the peer ends");
+            });
+        });
+    }
+}
+
+#[test]
+fn what_a_sender_queues_without_waiting_is_written_by_the_reader() {
+    check_without_time(|| {
+        let (server, mut client) = pair(8);
+        let (mut reader, writer) = server.split_with(|stream| (stream.clone(), stream));
+        let sender = writer.share();
+        drop(writer);
+        let queueing = spawn(async move {
+            for i in 0..2 {
+                sender.try_send(&text(i).into()).expect("there is room in the output");
+            }
+            sender.start_close(CloseCode::NORMAL, "");
+        });
+        let peer = spawn(async move {
+            for i in 0..2 {
+                let event = client.recv().await.expect("the stream is there");
+                assert_eq!(event, Some(Event::Message(text(i).into())));
+            }
+            client.finish().await.expect("the stream is there");
+        });
+        block_on(async {
+            while reader.recv().await.expect("the stream is there").is_some() {}
+            queueing.await.expect("the sender ends");
+            peer.await.expect("the peer ends");
+        });
+    });
+}
+
+#[test]
+fn a_reader_that_is_dropped_wakes_those_who_wait_for_the_end() {
+    check_without_time(|| {
+        let (server, _client) = pair(8);
+        let (reader, writer) = server.split_with(|stream| (stream.clone(), stream));
+        let mut sender = writer.share();
+        let waiting = spawn(async move { sender.closed().await });
+        let dropping = spawn(async move { drop((reader, writer)) });
+        block_on(async {
+            dropping.await.expect("it ends");
+            waiting.await.expect("it is woken");
+        });
+    });
+}
+
 /// What `futures::StreamExt::split` does: one WebSocket behind a lock that is held for one poll.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Socket>>);

@@ -1,0 +1,159 @@
+//! [`SharedSender`](super::SharedSender): many tasks that send into one connection.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker};
+use std::io;
+use std::sync::{Arc, Weak};
+
+use super::Shared;
+use crate::adapter::send_methods;
+use crate::aio::io::{Timer, Write};
+use crate::aio::methods::write_methods;
+use crate::aio::wakers::{Side, Wakers, WriterId};
+use crate::aio::writing::{Fault, Writing};
+use crate::connection::{EncodedMessage, Message, Sender, State};
+use crate::error::SendError;
+use crate::frame::CloseCode;
+
+/// Sends into a connection that is in halves, from any number of tasks: each has a clone.
+///
+/// * [`send`](Self::send) and its kin wait for room and write, as those of the [`WriteHalf`](super::WriteHalf) do.
+/// * [`try_send`](Self::try_send) and [`try_send_encoded`](Self::try_send_encoded) never wait, and are no `async`: they queue
+///   if there is room, and leave the writing to the task that receives.
+/// * [`closed`](Self::closed) waits for the end.
+///
+/// There is one queue for all senders, the connection's output, and its bound is [`Config::high_water`](crate::Config::high_water).
+/// The connection does not live longer for its senders: it ends with its two halves.
+///
+/// ```no_run
+/// # async fn run(ws: sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {
+/// let (mut reader, writer) = ws.into_split();
+/// for n in 0..10 {
+///     let mut sender = writer.share();
+///     tokio::spawn(async move { sender.send_text(&format!("from task {n}")).await });
+/// }
+/// while let Some(event) = reader.recv().await? {
+///     println!("{event:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SharedSender<W, T> {
+    /// The halves alone keep the stream open.
+    shared: Weak<Shared<W, T>>,
+    wakers: Arc<Wakers>,
+    /// Wakes all sides.
+    both: Waker,
+    id: WriterId,
+}
+
+impl<W, T> SharedSender<W, T> {
+    pub(super) fn new(shared: &Arc<Shared<W, T>>, both: &Waker) -> Self {
+        let wakers = Arc::clone(&shared.wakers);
+        let id = wakers.another_writer();
+        Self { shared: Arc::downgrade(shared), wakers, both: both.clone(), id }
+    }
+
+    /// Whether messages can be sent: the connection is there, and neither end has begun to close.
+    pub fn can_send(&self) -> bool {
+        self.shared.upgrade().is_some_and(|shared| {
+            let side = shared.lock();
+            side.is_read && side.sender.state() == State::Open
+        })
+    }
+
+    /// Whether the connection is over: its transport ended, the peer was given up, or the
+    /// [`ReadHalf`](super::ReadHalf) was dropped.
+    pub fn is_closed(&self) -> bool {
+        self.shared.upgrade().is_none_or(|shared| {
+            let side = shared.lock();
+            !side.is_read || side.sender.state() == State::Ended
+        })
+    }
+
+    /// Waits until the connection [is over](Self::is_closed).
+    ///
+    /// Cancel-safe.
+    pub async fn closed(&mut self) {
+        poll_fn(|cx| {
+            self.wakers.set(Side::Writer(self.id), cx);
+            if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Queues a message if no more than [`Config::high_water`](crate::Config::high_water) is waiting. The task that receives
+    /// writes it.
+    ///
+    /// # Errors
+    /// [`OutputFull`](SendError::OutputFull) if too much is waiting: the peer, or the task that receives, is too slow.
+    /// [`Closed`](SendError::Closed) if the connection is closing or over. Others as [`Connection::send`](crate::Connection::send).
+    pub fn try_send(&self, message: &Message<'_>) -> Result<(), SendError> {
+        self.try_queue(|sender| sender.send(message))
+    }
+
+    /// The same with a message that was encoded before, for many connections.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_encoded(&self, message: &EncodedMessage) -> Result<(), SendError> {
+        self.try_queue(|sender| sender.send_encoded(message))
+    }
+
+    /// Starts the closing handshake, behind all that is waiting; the task that receives writes the Close and finishes the
+    /// handshake, within [`Config::close_timeout`](crate::Config::close_timeout). If the connection is closing already, it does nothing.
+    pub fn start_close(&self, code: CloseCode, reason: &str) {
+        if let Some(shared) = self.shared.upgrade() {
+            // An error means that it is closing already.
+            let _ = shared.change(|sender| sender.close(code, reason));
+        }
+    }
+
+    fn try_queue(&self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> Result<(), SendError> {
+        let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
+        let mut side = shared.lock();
+        if !side.is_read {
+            return Err(SendError::Closed);
+        }
+        if side.sender.state() == State::Open && side.sender.is_above_high_water() {
+            return Err(SendError::OutputFull);
+        }
+        queue(&mut side.sender)?;
+        drop(side);
+        shared.wakers.wake_reader();
+        Ok(())
+    }
+}
+
+impl<W: Write<T>, T: Timer> SharedSender<W, T> {
+    write_methods!();
+
+    fn poll_writing(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnMut(&mut Writing<'_, W, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
+    ) -> Poll<io::Result<()>> {
+        match self.shared.upgrade() {
+            Some(shared) if shared.lock().is_read => shared.poll_writing((self.id, &self.both), cx, poll),
+            _ => Poll::Ready(Err(SendError::Closed.into())),
+        }
+    }
+}
+
+impl<W, T> Clone for SharedSender<W, T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Weak::clone(&self.shared),
+            wakers: Arc::clone(&self.wakers),
+            both: self.both.clone(),
+            id: self.wakers.another_writer(),
+        }
+    }
+}
+
+impl<W, T> Drop for SharedSender<W, T> {
+    fn drop(&mut self) {
+        self.wakers.clear(self.id);
+    }
+}
