@@ -5,30 +5,26 @@
 //! cargo run --release --features tokio --example broadcast -- [ADDR:PORT]
 //! ```
 //!
-//! The policy: up to 256 messages may wait for a connection. One that falls further behind is closed with
-//! code 1008, and one that takes nothing at all for five seconds is dropped; the others never wait for it,
-//! and memory stays bounded.
+//! The policy: up to 64 KiB may wait for a connection. One that falls further behind is closed with code 1008; the others
+//! never wait for it, and memory stays bounded.
 
 #[path = "common/address.rs"]
 mod address;
-#[path = "common/first.rs"]
-mod first;
+#[path = "common/stop.rs"]
+mod stop;
 
 use std::io;
-use std::pin::pin;
-use std::time::Duration;
 
-use first::{First, first};
-use sansocket::tokio::{WebSocket, accept};
-use sansocket::{CloseCode, EncodedMessage, Event};
+use sansocket::tokio::server::{Group, Server, Slot, Slow};
+use sansocket::tokio::{Error, accept};
+use sansocket::{EncodedMessage, Event};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 
 const USAGE: &str = "usage: broadcast [ADDR:PORT]
 
-Sends whatever one connection sends to all of them.
+Sends whatever one connection sends to all of them. Ctrl-C or SIGTERM closes all connections.
 
   ADDR:PORT    where to listen (127.0.0.1:9001)
   -h, --help   print this";
@@ -41,59 +37,31 @@ fn main() -> io::Result<()> {
 async fn serve(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("broadcasting on ws://{}/", listener.local_addr()?);
-    let (news, _) = broadcast::channel(256);
-    loop {
-        let Ok((stream, peer)) = listener.accept().await else {
-            // Such as too many open files: some will be closed.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let news = news.clone();
-        tokio::spawn(async move {
-            let result = async {
-                stream.set_nodelay(true)?;
-                let ws = Box::pin(accept(stream)).await.map_err(io::Error::other)?;
-                member(ws, news).await
-            };
-            if let Err(error) = result.await {
-                eprintln!("{peer}: {error}");
-            }
-        });
-    }
-}
-
-async fn member(ws: WebSocket<TcpStream>, news: broadcast::Sender<EncodedMessage>) -> io::Result<()> {
-    let mut inbox = news.subscribe();
-    let (mut reader, mut writer) = ws.into_split();
-    let sending = async move {
-        loop {
-            match inbox.recv().await {
-                // Clones share the bytes; sending waits while the connection's own output is full.
-                Ok(message) => timeout(PATIENCE, writer.send_encoded(&message)).await??,
-                Err(RecvError::Lagged(_)) => {
-                    return timeout(PATIENCE, writer.close(CloseCode::POLICY_VIOLATION, "too slow")).await?;
-                }
-                Err(RecvError::Closed) => return Ok(()),
+    let (stop, stopping) = oneshot::channel();
+    stop::on_signal(move || {
+        let _ = stop.send(());
+    })?;
+    let all = Group::new(Slow::Disconnect);
+    let member = |stream: TcpStream, slot| {
+        let all = all.clone();
+        async move {
+            let peer = stream.peer_addr();
+            if let Err(error) = member(stream, slot, &all).await {
+                eprintln!("{peer:?}: {error}");
             }
         }
     };
-    let mut receiving = pin!(async move {
-        while let Some(event) = reader.recv().await? {
-            if let Event::Message(message) = event {
-                // Nobody is listening: that is no error.
-                let _ = news.send(EncodedMessage::new(&message));
-            }
-        }
-        Ok(())
-    });
-    match first(&mut receiving, sending).await {
-        First::One(result) => result,
-        First::Other(result) => {
-            result?;
-            // The reading half finishes the closing handshake.
-            receiving.await
-        }
-    }
+    Server::default().serve(listener, stopping, member).await;
+    Ok(())
 }
 
-const PATIENCE: Duration = Duration::from_secs(5);
+async fn member(stream: TcpStream, slot: Slot, all: &Group) -> Result<(), Error> {
+    let (mut reader, writer) = slot.open(accept(stream).await?);
+    let _member = all.join(writer.share());
+    while let Some(event) = reader.recv().await? {
+        if let Event::Message(message) = event {
+            all.broadcast(&EncodedMessage::new(&message));
+        }
+    }
+    Ok(())
+}

@@ -7,20 +7,19 @@
 
 #[path = "common/server.rs"]
 mod common;
-#[path = "common/first.rs"]
-mod first;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use common::{Options, on_signal, page};
-use first::{First, first};
-use sansocket::tokio::{Accepting, Error, Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Event, State};
+use sansocket::tokio::server::{Server, Slot};
+use sansocket::tokio::{Accepting, Error, Incoming, ReadHalf, WriteHalf};
+use sansocket::{Config, Event};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::oneshot;
 
 fn main() -> ExitCode {
     let options = Options::parse("tokio_echo");
@@ -42,46 +41,26 @@ async fn serve(options: &Options) -> io::Result<()> {
     println!("try it: open http://{address}/ in a browser, or run");
     println!("    cargo run --release --features net --example client -- ws://{address}/");
 
-    // Every task holds both: it sees the value change, and when the last one is gone the other channel ends.
-    let (stop, mut stopping) = watch::channel(false);
-    let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    on_signal({
-        let stop = stop.clone();
-        move || {
-            stop.send_replace(true);
-        }
+    let (stop, stopping) = oneshot::channel();
+    on_signal(move || {
+        let _ = stop.send(());
     })?;
-    loop {
-        // In this order: while no file descriptor is left, `accept` is always ready.
-        match first(stopping.changed(), listener.accept()).await {
-            First::One(_) => break,
-            First::Other(Ok((stream, _))) => {
-                let config = options.config;
-                let (stopping, alive) = (stop.subscribe(), alive.clone());
-                tokio::spawn(async move {
-                    // Whatever ends one connection is that connection's business only.
-                    let _ = connection(stream, config, stopping).await;
-                    drop(alive);
-                });
-            }
-            // Such as too many open files: some will be closed.
-            First::Other(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
-    drop(alive);
-    let _ = tokio::time::timeout(Duration::from_secs(3), all_gone.recv()).await;
+    let config = options.config;
+    let server = Server::default().grace(Duration::from_secs(3));
+    // Whatever ends one connection is that connection's business only.
+    server.serve(listener, stopping, |stream, slot| connection(stream, config, slot)).await;
     println!("stopped");
     Ok(())
 }
 
-async fn connection(stream: TcpStream, config: Config, stopping: watch::Receiver<bool>) -> Result<(), Error> {
-    stream.set_nodelay(true)?;
+async fn connection(stream: TcpStream, config: Config, slot: Slot) -> Result<(), Error> {
     // Boxed, so that the task of an open connection is not as large as its handshake was.
     let incoming = Box::pin(async { Accepting::new(stream, config).advance().await }).await?;
     match incoming {
         Incoming::Upgrade(upgrade) => {
             let ws = Box::pin(upgrade.accept()).await?;
-            echo(ws, stopping).await?;
+            let (reader, writer) = slot.open(ws);
+            echo(reader, writer).await?;
         }
         Incoming::Http(http) => {
             let page = page(http.request.path());
@@ -91,31 +70,25 @@ async fn connection(stream: TcpStream, config: Config, stopping: watch::Receiver
     Ok(())
 }
 
-async fn echo(mut ws: WebSocket<TcpStream>, mut stopping: watch::Receiver<bool>) -> io::Result<()> {
-    loop {
-        // `read` is cancel-safe: nothing is lost when the other branch wins.
-        let batch = match first(ws.read(), stopping.changed()).await {
-            First::One(batch) => batch?,
-            First::Other(_) => {
-                // Closing already is fine; what is still on its way is received.
-                let _ = ws.connection_mut().close(CloseCode::GOING_AWAY, "the server is shutting down");
-                continue;
-            }
-        };
-        let Some(mut batch) = batch else { return Ok(()) };
+async fn echo(
+    mut reader: ReadHalf<OwnedReadHalf, OwnedWriteHalf>,
+    mut writer: WriteHalf<OwnedWriteHalf>,
+) -> io::Result<()> {
+    while let Some(mut batch) = reader.read().await? {
+        // An error of the writer means that the connection is closing, or that the reader finds out more.
         while let Some(event) = batch.recv() {
-            if let Event::Message(message) = event
-                // What arrives after our own Close has no answer.
-                && batch.connection().state() == State::Open
-            {
+            if let Event::Message(message) = event {
                 if message.len() < DIRECT_FROM {
-                    batch.feed_owned(message)?;
+                    let _ = writer.feed(&message);
                 } else {
-                    batch.send(&message).await?;
+                    let _ = writer.send(&message).await;
                 }
             }
         }
+        // A peer that does not read is not read from either.
+        let _ = writer.flush().await;
     }
+    Ok(())
 }
 
 /// From this size on a message is written at once, from where it was read.

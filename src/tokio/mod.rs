@@ -78,6 +78,7 @@ mod connect;
 #[doc = include_str!("migration.md")]
 pub mod migration {}
 mod runtime;
+pub mod server;
 mod split;
 
 use core::time::Duration;

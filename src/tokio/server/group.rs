@@ -1,0 +1,166 @@
+//! [`Group`]: connections that get the same messages.
+
+use core::fmt;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
+
+use crate::aio;
+use crate::connection::EncodedMessage;
+use crate::error::SendError;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::tokio::{SharedSender, Timer};
+
+/// Connections that get the same messages, in the same order. Clones are the same group.
+///
+/// A broadcast never waits: it queues the message for each member, which all share its bytes, and each member's own task
+/// writes it. What happens to a member that has no room is the group's policy.
+#[derive(Debug, Clone)]
+pub struct Group(Arc<Shared>);
+
+/// What happens to a member whose output is above [`Config::high_water`](crate::Config::high_water) when a message comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slow {
+    /// It is closed with 1008 (policy violation). That takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
+    /// each 16 KiB that are waiting.
+    Disconnect,
+    /// It does not get this message.
+    Skip,
+}
+
+#[derive(Debug)]
+struct Shared {
+    slow: Slow,
+    /// Held for a whole broadcast, so that all members get all messages in one order.
+    order: Mutex<()>,
+    /// Never held while a member is told something: that wakes tasks, which may leave.
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    by_id: BTreeMap<u64, Arc<dyn Member>>,
+    next: u64,
+    /// With what newcomers are closed.
+    closed: Option<CloseFrame>,
+}
+
+impl Group {
+    /// A group without members.
+    #[must_use]
+    pub fn new(slow: Slow) -> Self {
+        Self(Arc::new(Shared { slow, order: Mutex::default(), members: Mutex::default() }))
+    }
+
+    /// Adds a connection, until the [`Membership`] is dropped. In a group that was [closed](Self::close) it is closed at once.
+    #[must_use = "the connection leaves the group when the membership is dropped"]
+    pub fn join<W: Send + 'static>(&self, sender: SharedSender<W>) -> Membership {
+        let membership = self.reserve();
+        self.enter(membership.id, sender);
+        membership
+    }
+
+    /// Queues a message for all members; returns how many get it.
+    pub fn broadcast(&self, message: &EncodedMessage) -> usize {
+        let _order = lock(&self.0.order);
+        let gets = |member: &Arc<dyn Member>| match member.try_send_encoded(message) {
+            Ok(()) => true,
+            Err(SendError::OutputFull | SendError::TooLarge) if self.0.slow == Slow::Disconnect => {
+                member.start_close(CloseCode::POLICY_VIOLATION, "too slow");
+                false
+            }
+            Err(_) => false,
+        };
+        self.members().into_iter().filter(gets).count()
+    }
+
+    /// Closes all members, and those that join later. Each connection's own task finishes the closing handshake.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        lock(&self.0.members).closed = Some(CloseFrame::new(code, reason));
+        for member in self.members() {
+            member.start_close(code, reason);
+        }
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        lock(&self.0.members).by_id.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A place for a member that comes later.
+    pub(super) fn reserve(&self) -> Membership {
+        let members = &mut *lock(&self.0.members);
+        members.next += 1;
+        Membership { group: self.clone(), id: members.next }
+    }
+
+    pub(super) fn enter<W: Send + 'static>(&self, id: u64, sender: SharedSender<W>) {
+        let member: Arc<dyn Member> = Arc::new(sender);
+        let closed = {
+            let members = &mut *lock(&self.0.members);
+            members.by_id.insert(id, Arc::clone(&member));
+            members.closed
+        };
+        if let Some(frame) = closed {
+            member.start_close(frame.code(), frame.reason());
+        }
+    }
+
+    fn members(&self) -> Vec<Arc<dyn Member>> {
+        lock(&self.0.members).by_id.values().cloned().collect()
+    }
+}
+
+/// A connection's membership in a [`Group`]: it leaves when this is dropped.
+#[derive(Debug)]
+pub struct Membership {
+    group: Group,
+    id: u64,
+}
+
+impl Membership {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let member = lock(&self.group.0.members).by_id.remove(&self.id);
+        // Not under the lock.
+        drop(member);
+    }
+}
+
+/// A connection over any stream.
+trait Member: Send + Sync {
+    fn try_send_encoded(&self, message: &EncodedMessage) -> Result<(), SendError>;
+    fn start_close(&self, code: CloseCode, reason: &str);
+}
+
+impl<W: Send> Member for aio::SharedSender<W, Timer> {
+    fn try_send_encoded(&self, message: &EncodedMessage) -> Result<(), SendError> {
+        self.try_send_encoded(message)
+    }
+
+    fn start_close(&self, code: CloseCode, reason: &str) {
+        self.start_close(code, reason);
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Members").field("len", &self.by_id.len()).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,56 @@
+//! [`Listener`]: where connections come from.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use std::io;
+use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
+
+use ::tokio::net::{TcpListener, TcpStream};
+use ::tokio::time::sleep;
+
+/// Where connections come from: tokio's listeners, or one of your own around them, which may log the errors that
+/// [`Server::serve`](super::Server::serve) survives.
+pub trait Listener {
+    /// What it accepts.
+    type Stream;
+
+    /// The next stream.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        let (stream, _) = ready!(Self::poll_accept(self, cx))?;
+        // What is written is complete messages: waiting to fill packets only costs time.
+        // A client that is gone already makes it fail on some systems, and is the handler's affair.
+        let _ = stream.set_nodelay(true);
+        Poll::Ready(Ok(stream))
+    }
+}
+
+#[cfg(unix)]
+impl Listener for ::tokio::net::UnixListener {
+    type Stream = ::tokio::net::UnixStream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
+        Poll::Ready(ready!(Self::poll_accept(self, cx)).map(|(stream, _)| stream))
+    }
+}
+
+/// The next stream, whatever happens until then.
+pub(super) async fn accept<L: Listener>(listener: &mut L) -> L::Stream {
+    loop {
+        match poll_fn(|cx| listener.poll_accept(cx)).await {
+            Ok(stream) => return stream,
+            // The client is gone already, and so is its place in the backlog.
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Long enough for some connections to end while the limit of open files is reached.
+const PAUSE: Duration = Duration::from_millis(50);

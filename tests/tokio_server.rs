@@ -1,0 +1,401 @@
+//! The server kit of the tokio adapter, over sockets: limits, groups, slow members, the end.
+#![cfg(feature = "_tests")]
+
+use std::future::pending;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use sansocket::tokio::server::{Group, Listener, Server, Slot, Slow};
+use sansocket::tokio::{ClientStream, Error, WebSocket, accept_with, connect};
+use sansocket::{CloseCode, Config, EncodedMessage, Event, Message};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A server that sends all what one sends.
+struct Running {
+    address: SocketAddr,
+    all: Group,
+    stop: Arc<Notify>,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    async fn start(server: Server, slow: Slow) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::over(server, slow, listener, address)
+    }
+
+    fn over<L>(server: Server, slow: Slow, listener: L, address: SocketAddr) -> Self
+    where
+        L: Listener<Stream = TcpStream> + Send + 'static,
+    {
+        let (all, stop) = (Group::new(slow), Arc::new(Notify::new()));
+        let serving = tokio::spawn({
+            let (all, stop) = (all.clone(), Arc::clone(&stop));
+            async move {
+                let handler = |stream, slot| member(stream, slot, all.clone());
+                server.serve(listener, stop.notified(), handler).await;
+            }
+        });
+        Self { address, all, stop, serving }
+    }
+
+    async fn connect(&self) -> WebSocket<ClientStream> {
+        connect(format!("ws://{}/", self.address).as_str()).await.unwrap()
+    }
+
+    /// Connects, unless it takes too long.
+    async fn try_connect(&self) -> Option<WebSocket<ClientStream>> {
+        timeout(SECOND / 5, self.connect()).await.ok()
+    }
+
+    async fn wait_for_members(&self, members: usize) {
+        let arrived = async {
+            while self.all.len() != members {
+                sleep(SECOND / 100).await;
+            }
+        };
+        let arrived = timeout(5 * SECOND, arrived).await;
+        assert!(arrived.is_ok(), "{} members instead of {members}", self.all.len());
+    }
+
+    /// Stops the server; returns how long it took.
+    async fn stop(self) -> Duration {
+        let began = Instant::now();
+        self.stop.notify_one();
+        timeout(10 * SECOND, self.serving).await.expect("it stops").unwrap();
+        let error = TcpStream::connect(self.address).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        began.elapsed()
+    }
+}
+
+async fn member(stream: TcpStream, slot: Slot, all: Group) -> Result<(), Error> {
+    let config = Config::default().close_timeout(SECOND);
+    let (mut reader, writer) = slot.open(accept_with(stream, config).await?);
+    let _member = all.join(writer.share());
+    while let Some(event) = reader.recv().await? {
+        match event {
+            Event::Message(message) if message == "panic" => panic!("as it was told to"),
+            Event::Message(message) => {
+                all.broadcast(&EncodedMessage::new(&message));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn text(ws: &mut WebSocket<ClientStream>) -> String {
+    match timeout(5 * SECOND, ws.recv()).await.expect("a message comes").unwrap() {
+        Some(Event::Message(message)) => message.as_text().unwrap().into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The code with which the server closes; what comes before it is dropped.
+async fn close_code(mut ws: WebSocket<ClientStream>) -> Option<CloseCode> {
+    timeout(5 * SECOND, ws.finish()).await.expect("the connection ends").ok()?;
+    ws.close_frame().map(|frame| frame.code())
+}
+
+#[tokio::test]
+async fn no_more_connections_than_allowed() {
+    let server = Running::start(Server::default().max_connections(2), Slow::Skip).await;
+    let mut first = server.connect().await;
+    let second = server.connect().await;
+    assert!(server.try_connect().await.is_none());
+    first.close(CloseCode::NORMAL, "").await.unwrap();
+    first.finish().await.unwrap();
+    // The one that was given up waits in the backlog, too.
+    let _third = timeout(5 * SECOND, server.connect()).await.unwrap();
+    assert!(server.try_connect().await.is_none());
+    drop(second);
+    let _fourth = timeout(5 * SECOND, server.connect()).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn no_more_handshakes_than_allowed_and_open_connections_are_none() {
+    let server = Running::start(Server::default().max_handshakes(2), Slow::Skip).await;
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        open.push(server.connect().await);
+    }
+    let mute = [
+        TcpStream::connect(server.address).await.unwrap(),
+        TcpStream::connect(server.address).await.unwrap(),
+    ];
+    assert!(server.try_connect().await.is_none());
+    open[0].send_text("those that are open go on").await.unwrap();
+    assert_eq!(text(&mut open[4]).await, "those that are open go on");
+    drop(mute);
+    let _another = timeout(5 * SECOND, server.connect()).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_member_is_disconnected_and_delays_nobody() {
+    let server = Running::start(Server::default(), Slow::Disconnect).await;
+    let (mut quick, mut other, slow) =
+        (server.connect().await, server.connect().await, server.connect().await);
+    server.wait_for_members(3).await;
+    let padding = "x".repeat(50_000);
+    for n in 0..400 {
+        let message = format!("{n} {padding}");
+        assert!(server.all.broadcast(&EncodedMessage::new(&Message::from(message.as_str()))) >= 2);
+        assert_eq!(text(&mut quick).await, message);
+        assert_eq!(text(&mut other).await, message);
+    }
+    // It takes nothing, so that it is given up when its Close is not taken either.
+    server.wait_for_members(2).await;
+    assert_eq!(close_code(slow).await, None);
+    assert_eq!(server.all.broadcast(&EncodedMessage::new(&Message::from("two"))), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_disconnected_member_that_reads_again_learns_why() {
+    let server = Running::start(Server::default(), Slow::Disconnect).await;
+    let slow = server.connect().await;
+    server.wait_for_members(1).await;
+    let message = EncodedMessage::new(&Message::from(&[0; 50_000][..]));
+    let gets = (0..1000).position(|_| server.all.broadcast(&message) == 0);
+    assert!(gets.is_some_and(|gets| gets >= 2), "{gets:?}");
+    assert_eq!(close_code(slow).await, Some(CloseCode::POLICY_VIOLATION));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_member_that_is_skipped_gets_what_comes_when_it_is_quick_again() {
+    let server = Running::start(Server::default(), Slow::Skip).await;
+    let mut slow = server.connect().await;
+    server.wait_for_members(1).await;
+    let padding = "x".repeat(20_000);
+    let mut queued = Vec::new();
+    for n in 0..100 {
+        let message = format!("{n} {padding}");
+        if server.all.broadcast(&EncodedMessage::new(&Message::from(message.as_str()))) == 1 {
+            queued.push(message);
+        }
+    }
+    assert!((4..100).contains(&queued.len()), "{}", queued.len());
+    for message in queued {
+        assert_eq!(text(&mut slow).await, message);
+    }
+    assert_eq!(server.all.broadcast(&EncodedMessage::new(&Message::from("again"))), 1);
+    assert_eq!(text(&mut slow).await, "again");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn all_members_get_all_messages_in_one_order() {
+    let server = Running::start(Server::default(), Slow::Disconnect).await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(server.connect().await);
+    }
+    server.wait_for_members(4).await;
+    for task in 0..4 {
+        let all = server.all.clone();
+        tokio::task::spawn_blocking(move || {
+            for n in 0..100 {
+                all.broadcast(&EncodedMessage::new(&Message::from(format!("{task} {n}"))));
+            }
+        });
+    }
+    let mut orders = Vec::new();
+    for client in &mut clients {
+        let mut order = Vec::new();
+        for _ in 0..400 {
+            order.push(text(client).await);
+        }
+        orders.push(order);
+    }
+    assert!(orders.iter().all(|order| *order == orders[0]));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_is_told_and_comes_at_once_if_all_agree() {
+    let server = Running::start(Server::default(), Slow::Skip).await;
+    let clients = [server.connect().await, server.connect().await];
+    server.wait_for_members(2).await;
+    let closing = clients.map(|client| tokio::spawn(close_code(client)));
+    assert!(server.stop().await < SECOND);
+    for code in closing {
+        assert_eq!(code.await.unwrap(), Some(CloseCode::GOING_AWAY));
+    }
+}
+
+#[tokio::test]
+async fn the_end_comes_in_time_whatever_peers_do() {
+    let grace = SECOND / 2;
+    let server = Running::start(Server::default().grace(grace), Slow::Skip).await;
+    let (full, never_answers, good) =
+        (server.connect().await, server.connect().await, server.connect().await);
+    server.wait_for_members(3).await;
+    let mut mute = TcpStream::connect(server.address).await.unwrap();
+    let message = EncodedMessage::new(&Message::from(&[0; 60_000][..]));
+    let good = tokio::spawn(close_code(good));
+    for _ in 0..200 {
+        server.all.broadcast(&message);
+        sleep(SECOND / 1000).await;
+    }
+    assert_eq!(server.all.broadcast(&message), 1, "two have a full output");
+    let all = server.all.clone();
+    let took = server.stop().await;
+    assert!((grace..grace + SECOND).contains(&took), "{took:?}");
+    assert_eq!(good.await.unwrap(), Some(CloseCode::GOING_AWAY));
+    assert!(all.is_empty(), "no handler is left");
+    assert_eq!(mute.read(&mut [0]).await.unwrap_or(0), 0, "its stream has ended");
+    drop((full, never_answers));
+}
+
+#[tokio::test]
+async fn a_connection_that_opens_while_the_server_stops_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, waits) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let serving = tokio::spawn({
+        let (stop, waits) = (Arc::clone(&stop), Arc::clone(&waits));
+        async move {
+            let handler = |stream, slot| {
+                let waits = Arc::clone(&waits);
+                async move {
+                    waits.notified().await;
+                    member(stream, slot, Group::new(Slow::Skip)).await
+                }
+            };
+            Server::default().serve(listener, stop.notified(), handler).await;
+        }
+    });
+    let client = tokio::spawn(async move { connect(format!("ws://{address}/").as_str()).await.unwrap() });
+    sleep(SECOND / 10).await;
+    stop.notify_one();
+    sleep(SECOND / 10).await;
+    waits.notify_one();
+    assert_eq!(close_code(client.await.unwrap()).await, Some(CloseCode::GOING_AWAY));
+    timeout(SECOND, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_group_can_be_closed() {
+    let server = Running::start(Server::default(), Slow::Skip).await;
+    let client = server.connect().await;
+    server.wait_for_members(1).await;
+    server.all.close(CloseCode::SERVICE_RESTART, "");
+    assert_eq!(close_code(client).await, Some(CloseCode::SERVICE_RESTART));
+    let late = server.connect().await;
+    assert_eq!(close_code(late).await, Some(CloseCode::SERVICE_RESTART), "it closes those who come later");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_connections_come_and_go() {
+    let server = Arc::new(Running::start(Server::default().max_connections(60), Slow::Skip).await);
+    let coming = (0..50).map(|task| {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            for n in 0..20 {
+                let mut client = server.connect().await;
+                match (task + n) % 4 {
+                    0 => {
+                        client.close(CloseCode::NORMAL, "").await.unwrap();
+                        client.finish().await.unwrap();
+                    }
+                    1 => client.send_text("bye").await.unwrap(),
+                    2 => client.stream().tcp().set_zero_linger().unwrap(),
+                    _ => {}
+                }
+            }
+        })
+    });
+    for task in coming.collect::<Vec<_>>() {
+        timeout(30 * SECOND, task).await.expect("no slot is lost").unwrap();
+    }
+    server.wait_for_members(0).await;
+    let mut last = server.connect().await;
+    last.send_text("still there").await.unwrap();
+    assert_eq!(text(&mut last).await, "still there");
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_ends_its_own_connection() {
+    let server = Running::start(Server::default().max_connections(2), Slow::Skip).await;
+    let mut good = server.connect().await;
+    for _ in 0..3 {
+        let mut bad = server.connect().await;
+        bad.send_text("panic").await.unwrap();
+        let _ = timeout(5 * SECOND, bad.finish()).await.expect("the connection ends");
+    }
+    good.send_text("still there").await.unwrap();
+    assert_eq!(text(&mut good).await, "still there");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn dropping_the_future_drops_all_handlers() {
+    let server = Running::start(Server::default(), Slow::Skip).await;
+    let client = server.connect().await;
+    server.wait_for_members(1).await;
+    server.serving.abort();
+    assert_eq!(close_code(client).await, None);
+    assert!(server.serving.await.unwrap_err().is_cancelled());
+    assert!(server.all.is_empty());
+}
+
+/// A listener that fails before each connection.
+struct Failing {
+    listener: TcpListener,
+    errors: Vec<io::Error>,
+}
+
+impl Listener for Failing {
+    type Stream = TcpStream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        if let Some(error) = self.errors.pop() {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(ready!(TcpListener::poll_accept(&self.listener, cx))?.0))
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_listener_end_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let errors = [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset].into_iter().cycle().take(1000);
+    let errors = errors.chain([ErrorKind::OutOfMemory, ErrorKind::Other]).map(io::Error::from).collect();
+    let began = Instant::now();
+    let server = Running::over(Server::default(), Slow::Skip, Failing { listener, errors }, address);
+    let mut client = server.connect().await;
+    client.send_text("hello").await.unwrap();
+    assert_eq!(text(&mut client).await, "hello");
+    let took = began.elapsed();
+    assert!((SECOND / 10..SECOND).contains(&took), "two pauses, not a thousand: {took:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_listener_that_always_fails_does_not_keep_the_server_from_stopping() {
+    struct Broken;
+    impl Listener for Broken {
+        type Stream = TcpStream;
+        fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+            Poll::Ready(Err(ErrorKind::InvalidInput.into()))
+        }
+    }
+    let serving = Server::default().serve(Broken, sleep(SECOND / 10), |_, _| pending::<()>());
+    timeout(SECOND, serving).await.expect("it stops");
+}
