@@ -14,13 +14,14 @@ mod address;
 mod stop;
 
 use std::io;
+use std::sync::Arc;
 
 use sansocket::tokio::server::{Group, Server, Slot, Slow};
 use sansocket::tokio::{Error, accept};
 use sansocket::{EncodedMessage, Event};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 
 const USAGE: &str = "usage: broadcast [ADDR:PORT]
 
@@ -37,9 +38,10 @@ fn main() -> io::Result<()> {
 async fn serve(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("broadcasting on ws://{}/", listener.local_addr()?);
-    let (stop, stopping) = oneshot::channel();
-    stop::on_signal(move || {
-        let _ = stop.send(());
+    let stop = Arc::new(Notify::new());
+    stop::on_signal({
+        let stop = Arc::clone(&stop);
+        move || stop.notify_one()
     })?;
     let all = Group::new(Slow::Disconnect);
     let member = |stream: TcpStream, slot| {
@@ -51,7 +53,7 @@ async fn serve(address: &str) -> io::Result<()> {
             }
         }
     };
-    Server::default().serve(listener, stopping, member).await;
+    Server::default().serve(listener, stop.notified(), member).await;
     Ok(())
 }
 

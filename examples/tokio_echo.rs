@@ -7,19 +7,22 @@
 
 #[path = "common/server.rs"]
 mod common;
+#[path = "common/first.rs"]
+mod first;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Options, on_signal, page};
+use first::{First, first};
 use sansocket::tokio::server::{Server, Slot};
-use sansocket::tokio::{Accepting, Error, Incoming, ReadHalf, WriteHalf};
-use sansocket::{Config, Event};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use sansocket::tokio::{Accepting, Error, Incoming, WebSocket};
+use sansocket::{CloseCode, Config, Event, State};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 
 fn main() -> ExitCode {
     let options = Options::parse("tokio_echo");
@@ -41,14 +44,15 @@ async fn serve(options: &Options) -> io::Result<()> {
     println!("try it: open http://{address}/ in a browser, or run");
     println!("    cargo run --release --features net --example client -- ws://{address}/");
 
-    let (stop, stopping) = oneshot::channel();
-    on_signal(move || {
-        let _ = stop.send(());
+    let stop = Arc::new(Notify::new());
+    on_signal({
+        let stop = Arc::clone(&stop);
+        move || stop.notify_one()
     })?;
     let config = options.config;
     let server = Server::default().grace(Duration::from_secs(3));
     // Whatever ends one connection is that connection's business only.
-    server.serve(listener, stopping, |stream, slot| connection(stream, config, slot)).await;
+    server.serve(listener, stop.notified(), |stream, slot| connection(stream, config, slot)).await;
     println!("stopped");
     Ok(())
 }
@@ -59,8 +63,7 @@ async fn connection(stream: TcpStream, config: Config, slot: Slot) -> Result<(),
     match incoming {
         Incoming::Upgrade(upgrade) => {
             let ws = Box::pin(upgrade.accept()).await?;
-            let (reader, writer) = slot.open(ws);
-            echo(reader, writer).await?;
+            echo(ws, slot).await?;
         }
         Incoming::Http(http) => {
             let page = page(http.request.path());
@@ -70,25 +73,31 @@ async fn connection(stream: TcpStream, config: Config, slot: Slot) -> Result<(),
     Ok(())
 }
 
-async fn echo(
-    mut reader: ReadHalf<OwnedReadHalf, OwnedWriteHalf>,
-    mut writer: WriteHalf<OwnedWriteHalf>,
-) -> io::Result<()> {
-    while let Some(mut batch) = reader.read().await? {
-        // An error of the writer means that the connection is closing, or that the reader finds out more.
+async fn echo(mut ws: WebSocket<TcpStream>, mut slot: Slot) -> io::Result<()> {
+    loop {
+        // `read` is cancel-safe: nothing is lost when the other branch wins.
+        let batch = match first(ws.read(), slot.stopping()).await {
+            First::One(batch) => batch?,
+            First::Other(_) => {
+                // Closing already is fine; what is still on its way is received.
+                let _ = ws.connection_mut().close(CloseCode::GOING_AWAY, "the server is shutting down");
+                continue;
+            }
+        };
+        let Some(mut batch) = batch else { return Ok(()) };
         while let Some(event) = batch.recv() {
-            if let Event::Message(message) = event {
+            if let Event::Message(message) = event
+                // What arrives after our own Close has no answer.
+                && batch.connection().state() == State::Open
+            {
                 if message.len() < DIRECT_FROM {
-                    let _ = writer.feed(&message);
+                    batch.feed_owned(message)?;
                 } else {
-                    let _ = writer.send(&message).await;
+                    batch.send(&message).await?;
                 }
             }
         }
-        // A peer that does not read is not read from either.
-        let _ = writer.flush().await;
     }
-    Ok(())
 }
 
 /// From this size on a message is written at once, from where it was read.

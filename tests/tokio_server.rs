@@ -289,6 +289,44 @@ async fn a_connection_that_opens_while_the_server_stops_is_closed() {
 }
 
 #[tokio::test]
+async fn a_websocket_in_one_piece_is_told_of_the_end_and_is_no_handshake() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = Arc::new(Notify::new());
+    let serving = tokio::spawn({
+        let stop = Arc::clone(&stop);
+        async move {
+            let echo = |stream, mut slot: Slot| async move {
+                let mut ws = accept_with(stream, Config::default()).await?;
+                loop {
+                    tokio::select! {
+                        () = slot.stopping() => {
+                            let _ = ws.connection_mut().close(CloseCode::GOING_AWAY, "");
+                        }
+                        batch = ws.read() => match batch? {
+                            Some(mut batch) => while batch.recv().is_some() {},
+                            None => return Ok::<(), Error>(()),
+                        },
+                    }
+                }
+            };
+            Server::default().max_handshakes(1).serve(listener, stop.notified(), echo).await;
+        }
+    });
+    let mut closing = Vec::new();
+    for _ in 0..3 {
+        let url = format!("ws://{address}/");
+        let client = timeout(SECOND, connect(url.as_str())).await.unwrap().unwrap();
+        closing.push(tokio::spawn(close_code(client)));
+    }
+    stop.notify_one();
+    for code in closing {
+        assert_eq!(code.await.unwrap(), Some(CloseCode::GOING_AWAY));
+    }
+    timeout(SECOND, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_group_can_be_closed() {
     let server = Running::start(Server::default(), Slow::Skip).await;
     let client = server.connect().await;

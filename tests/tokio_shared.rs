@@ -172,9 +172,7 @@ async fn who_waits_in_the_task_that_receives_is_told_when_the_peer_is_given_up()
     let config = Config::default().high_water(100).write_timeout(Some(SECOND * 30));
     let (mut reader, mut sender, _client) = shared(config, 100).await;
     let began = tokio::time::Instant::now();
-    let sending = async {
-        while sender.send(&Message::from(&[0; 500][..])).await.is_ok() {}
-    };
+    let sending = async { while sender.send(&Message::from(&[0; 500][..])).await.is_ok() {} };
     timeout(SECOND * 100, sending).await.expect("the deadline is watched");
     assert_eq!(began.elapsed().as_secs(), 30);
     assert!(sender.is_closed());

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
+use ::tokio::sync::Notify;
+
 use crate::aio;
 use crate::connection::EncodedMessage;
 use crate::error::SendError;
@@ -18,7 +20,8 @@ use crate::tokio::{SharedSender, Timer};
 #[derive(Debug, Clone)]
 pub struct Group(Arc<Shared>);
 
-/// What happens to a member whose output is above [`Config::high_water`](crate::Config::high_water) when a message comes.
+/// What happens to a member whose output is above [`Config::high_water`](crate::Config::high_water) when a message comes: its
+/// peer is too slow, or its own task does not receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It is closed with 1008 (policy violation). That takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
@@ -56,7 +59,7 @@ impl Group {
     #[must_use = "the connection leaves the group when the membership is dropped"]
     pub fn join<W: Send + 'static>(&self, sender: SharedSender<W>) -> Membership {
         let membership = self.reserve();
-        self.enter(membership.id, sender);
+        membership.enter(Arc::new(sender));
         membership
     }
 
@@ -101,18 +104,6 @@ impl Group {
         Membership { group: self.clone(), id: members.next }
     }
 
-    pub(super) fn enter<W: Send + 'static>(&self, id: u64, sender: SharedSender<W>) {
-        let member: Arc<dyn Member> = Arc::new(sender);
-        let closed = {
-            let members = &mut *lock(&self.0.members);
-            members.by_id.insert(id, Arc::clone(&member));
-            members.closed
-        };
-        if let Some(frame) = closed {
-            member.start_close(frame.code(), frame.reason());
-        }
-    }
-
     fn members(&self) -> Vec<Arc<dyn Member>> {
         lock(&self.0.members).by_id.values().cloned().collect()
     }
@@ -126,8 +117,15 @@ pub struct Membership {
 }
 
 impl Membership {
-    pub(super) fn id(&self) -> u64 {
-        self.id
+    pub(super) fn enter(&self, member: Arc<dyn Member>) {
+        let closed = {
+            let members = &mut *lock(&self.group.0.members);
+            members.by_id.insert(self.id, Arc::clone(&member));
+            members.closed
+        };
+        if let Some(frame) = closed {
+            member.start_close(frame.code(), frame.reason());
+        }
     }
 }
 
@@ -140,7 +138,7 @@ impl Drop for Membership {
 }
 
 /// A connection over any stream.
-trait Member: Send + Sync {
+pub(super) trait Member: Send + Sync {
     fn try_send_encoded(&self, message: &EncodedMessage) -> Result<(), SendError>;
     fn start_close(&self, code: CloseCode, reason: &str);
 }
@@ -152,6 +150,17 @@ impl<W: Send> Member for aio::SharedSender<W, Timer> {
 
     fn start_close(&self, code: CloseCode, reason: &str) {
         self.start_close(code, reason);
+    }
+}
+
+/// A connection that others only ask to close.
+impl Member for Notify {
+    fn try_send_encoded(&self, _: &EncodedMessage) -> Result<(), SendError> {
+        Err(SendError::Closed)
+    }
+
+    fn start_close(&self, _: CloseCode, _: &str) {
+        self.notify_one();
     }
 }
 

@@ -46,7 +46,7 @@ use core::task::Poll;
 use core::time::Duration;
 use std::sync::Arc;
 
-use ::tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use ::tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use ::tokio::task::JoinSet;
 use ::tokio::time::timeout;
 
@@ -78,7 +78,7 @@ impl Server {
         Self { max_connections: connections, ..self }
     }
 
-    /// Maximum number of connections whose [`Slot`] has not been [opened](Slot::open): clients that are slow with their
+    /// Maximum number of connections whose handshake is not over, as their [`Slot`] tells: clients that are slow with their
     /// request, or that were answered otherwise. Further ones wait in the backlog. Default: 256.
     #[must_use]
     pub fn max_handshakes(self, handshakes: usize) -> Self {
@@ -96,8 +96,8 @@ impl Server {
     /// Errors of the listener end nothing: one that concerns a single client is skipped, and behind any other one, such as
     /// too many open files, it waits for a moment. A handler's output is dropped, and a panic of one ends its own connection.
     ///
-    /// When `stop` is ready, the listener is dropped, each connection that was [opened](Slot::open) gets a Close with 1001
-    /// (going away), and handlers have the time of [`grace`](Self::grace) to end. Those that have not are dropped, and their
+    /// When `stop` is ready, the listener is dropped, each [open](Slot::open) connection gets a Close with 1001 (going
+    /// away), and handlers have the time of [`grace`](Self::grace) to end. Those that have not are dropped, and their
     /// streams with them. It returns when no handler is left.
     ///
     /// Dropping the future drops all handlers.
@@ -129,9 +129,8 @@ impl Server {
                 }
             });
             let Some((stream, handshake)) = next.await else { break };
-            let place = connections.reserve();
-            let slot = Slot { connections: connections.clone(), id: place.id(), handshake };
-            let handling = handler(stream, slot);
+            let place = Arc::new(connections.reserve());
+            let handling = handler(stream, Slot { place: Arc::clone(&place), handshake, stop: None });
             tasks.spawn(async move {
                 drop(handling.await);
                 drop(place);
@@ -146,13 +145,13 @@ impl Server {
     }
 }
 
-/// A connection's place in a [`Server`].
-///
-/// If it is dropped without being opened, as behind an answer in HTTP, it counts as a handshake no longer.
+/// A connection's place in a [`Server`]. It counts as a handshake until it is opened or dropped.
 pub struct Slot {
-    connections: Group,
-    id: u64,
+    /// Among all connections. The handler's task has it, too, and keeps it to the end.
+    place: Arc<Membership>,
     handshake: Option<OwnedSemaphorePermit>,
+    /// What a WebSocket in one piece is told by.
+    stop: Option<Arc<Notify>>,
 }
 
 impl Slot {
@@ -165,14 +164,28 @@ impl Slot {
         S: Split<Write: Send + 'static>,
     {
         let (reader, writer) = ws.into_split();
-        self.connections.enter(self.id, writer.share());
+        self.place.enter(Arc::new(writer.share()));
         drop(self.handshake);
         (reader, writer)
+    }
+
+    /// Waits until the server stops, for a WebSocket that is not in halves: the fastest way if nobody else sends into it. With
+    /// the first call the opening handshake is over. It is ready once, and the handler closes then (1001).
+    ///
+    /// Cancel-safe.
+    pub async fn stopping(&mut self) {
+        self.handshake = None;
+        let stop = self.stop.get_or_insert_with(|| {
+            let stop = Arc::new(Notify::new());
+            self.place.enter(Arc::<Notify>::clone(&stop));
+            stop
+        });
+        stop.notified().await;
     }
 }
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Slot").finish_non_exhaustive()
     }
 }
