@@ -80,6 +80,9 @@ pub type ReadBatch<'b, W, Z> = aio::ReadBatch<'b, W, Timer<Z>>;
 /// The sending half of a [`WebSocket`].
 pub type WriteHalf<W, Z> = aio::WriteHalf<W, Timer<Z>>;
 
+/// Sends into one connection from many tasks.
+pub type SharedSender<W, Z> = aio::SharedSender<W, Timer<Z>>;
+
 impl<S, Z> WebSocket<S, Z> {
     /// Creates a WebSocket over `stream`, whose opening handshake resulted in `connection`. `unread` holds
     /// the bytes read after the handshake.

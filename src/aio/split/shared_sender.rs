@@ -25,7 +25,8 @@ use crate::frame::CloseCode;
 /// There is one queue for all senders, the connection's output, and its bound is [`Config::high_water`](crate::Config::high_water).
 /// The connection does not live longer for its senders: it ends with its two halves.
 ///
-/// ```no_run
+#[cfg_attr(feature = "tokio", doc = "```no_run")]
+#[cfg_attr(not(feature = "tokio"), doc = "```ignore")]
 /// # async fn run(ws: sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {
 /// let (mut reader, writer) = ws.into_split();
 /// for n in 0..10 {
