@@ -18,9 +18,9 @@ pub(super) struct Wakers {
 #[derive(Debug, Default)]
 struct Waiting {
     reader: Option<Waker>,
-    /// One for each handle that waits, so that they are never more than there are handles.
+    /// At most one for each handle.
     writers: Vec<(WriterId, Waker)>,
-    /// How many handles there were beside the first.
+    /// How many handles have been added to the first.
     added: u64,
 }
 

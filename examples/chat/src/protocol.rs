@@ -11,8 +11,8 @@ pub const SUBPROTOCOL: &str = "chat.v1";
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
-    /// It enters a room, and leaves the one it was in. Who has the `key` of a name takes its place: the same person with a
-    /// new connection.
+    /// Enters a room, and leaves the one before. A connection with the same `name` and `key` as another takes its place: the
+    /// same person has reconnected.
     Join {
         room: String,
         name: String,
@@ -22,7 +22,7 @@ pub enum Request {
         text: String,
     },
     Leave,
-    /// Is the server there? A page cannot send the Ping of WebSocket.
+    /// Asks for a Pong: a page cannot send the Ping of WebSocket.
     Ping,
 }
 
@@ -38,7 +38,7 @@ pub enum Reply<'a> {
     Pong,
 }
 
-/// What somebody said.
+/// A message in a room.
 #[derive(Debug, Serialize)]
 pub struct Said {
     pub name: String,

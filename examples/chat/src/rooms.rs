@@ -12,7 +12,7 @@ use crate::protocol::{Reply, Said};
 
 pub type Sender = SharedSender<OwnedWriteHalf>;
 
-/// All rooms. One lock orders everything: who enters sees each message once, in the history or as it is said.
+/// All rooms. One lock orders everything: a newcomer sees each message once, in the history or when it is said.
 #[derive(Default)]
 pub struct Rooms(Mutex<HashMap<String, Room>>);
 
@@ -20,19 +20,19 @@ struct Room {
     group: Group,
     people: BTreeMap<String, Person>,
     history: VecDeque<Said>,
-    /// How often somebody has entered.
+    /// How many times a person has entered.
     entries: u64,
 }
 
 struct Person {
     key: String,
     sender: Sender,
-    /// Which of all entries into this room this is.
+    /// The number of this entry: a later connection of the same person has another.
     entry: u64,
     _membership: Membership,
 }
 
-/// Somebody's place in a room.
+/// A person's place in a room.
 pub struct Place {
     room: String,
     name: String,
@@ -64,8 +64,10 @@ impl Rooms {
         entered.people.insert(name.into(), person);
         let people = entered.people.keys().map(String::as_str).collect();
         let history = entered.history.iter().collect();
-        // A connection that has no room for it is closing: it is told nothing any more.
-        let _ = sender.try_send_encoded(&Reply::Joined { room, name, people, history }.encode());
+        let joined = Reply::Joined { room, name, people, history }.encode();
+        if sender.try_send_encoded(&joined).is_err() {
+            sender.start_close(CloseCode::POLICY_VIOLATION, "too slow");
+        }
         Ok(Place { room: room.into(), name: name.into(), entry })
     }
 

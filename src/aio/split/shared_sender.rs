@@ -18,8 +18,8 @@ use crate::frame::CloseCode;
 /// Sends into a connection that is in halves, from any number of tasks: each has a clone.
 ///
 /// * [`send`](Self::send) and its kin wait for room and write, as those of the [`WriteHalf`](super::WriteHalf) do.
-/// * [`try_send`](Self::try_send) and [`try_send_encoded`](Self::try_send_encoded) never wait, and are no `async`: they queue
-///   if there is room, and leave the writing to the task that receives.
+/// * [`try_send`](Self::try_send) and [`try_send_encoded`](Self::try_send_encoded) do not wait, and are not `async`: they
+///   queue if there is room, and leave the writing to the task that receives.
 /// * [`closed`](Self::closed) waits for the end.
 ///
 /// There is one queue for all senders, the connection's output, and its bound is [`Config::high_water`](crate::Config::high_water).

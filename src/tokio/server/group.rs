@@ -44,7 +44,7 @@ struct Shared {
 struct Members {
     by_id: BTreeMap<u64, Arc<dyn Member>>,
     next: u64,
-    /// With what newcomers are closed.
+    /// The Close for connections that join later.
     closed: Option<CloseFrame>,
 }
 
@@ -153,7 +153,7 @@ impl<W: Send> Member for aio::SharedSender<W, Timer> {
     }
 }
 
-/// A connection that others only ask to close.
+/// A WebSocket in one piece, whose handler closes it.
 impl Member for Notify {
     fn try_send_encoded(&self, _: &EncodedMessage) -> Result<(), SendError> {
         Err(SendError::Closed)
