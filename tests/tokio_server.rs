@@ -437,3 +437,31 @@ async fn a_listener_that_always_fails_does_not_keep_the_server_from_stopping() {
     let serving = Server::default().serve(Broken, sleep(SECOND / 10), |_, _| pending::<()>());
     timeout(SECOND, serving).await.expect("it stops");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_is_served_as_well() {
+    let path = std::env::temp_dir().join(format!("sansocket-server-{}", std::process::id()));
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let stop = Arc::new(Notify::new());
+    let serving = tokio::spawn({
+        let stop = Arc::clone(&stop);
+        async move {
+            let handler = |stream, slot: Slot| async move {
+                let (mut reader, writer) = slot.open(accept_with(stream, Config::default()).await?);
+                writer.share().send_text("hello").await?;
+                reader.finish().await?;
+                Ok::<(), Error>(())
+            };
+            Server::default().serve(listener, stop.notified(), handler).await;
+        }
+    });
+    let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let (mut ws, _) = sansocket::tokio::client(stream, "ws://test/", Config::default()).await.unwrap();
+    assert!(matches!(ws.recv().await.unwrap(), Some(Event::Message(message)) if message == "hello"));
+    stop.notify_one();
+    ws.finish().await.unwrap();
+    assert_eq!(ws.close_frame().unwrap().code(), CloseCode::GOING_AWAY);
+    timeout(SECOND, serving).await.unwrap().unwrap();
+}
