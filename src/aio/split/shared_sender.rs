@@ -15,15 +15,15 @@ use crate::connection::{EncodedMessage, Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
 
-/// Sends into a connection that is in halves, from any number of tasks: each has a clone.
+/// A sender for a split connection, to be cloned for any number of tasks.
 ///
 /// * [`send`](Self::send) and its kin wait for room and write, as those of the [`WriteHalf`](super::WriteHalf) do.
 /// * [`try_send`](Self::try_send) and [`try_send_encoded`](Self::try_send_encoded) do not wait, and are not `async`: they
 ///   queue if there is room, and leave the writing to the task that receives.
 /// * [`closed`](Self::closed) waits for the end.
 ///
-/// There is one queue for all senders, the connection's output, and its bound is [`Config::high_water`](crate::Config::high_water).
-/// The connection does not live longer for its senders: it ends with its two halves.
+/// All senders share one queue, the output of the connection, with the bound [`Config::high_water`](crate::Config::high_water).
+/// Senders do not keep the connection open: it ends with its two halves.
 ///
 #[cfg_attr(feature = "tokio", doc = "```no_run")]
 #[cfg_attr(not(feature = "tokio"), doc = "```ignore")]
@@ -84,7 +84,7 @@ impl<W, T> SharedSender<W, T> {
         .await;
     }
 
-    /// Queues a message if no more than [`Config::high_water`](crate::Config::high_water) is waiting. The task that receives
+    /// Queues a message unless more than [`Config::high_water`](crate::Config::high_water) is waiting. The task that receives
     /// writes it.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl<W, T> SharedSender<W, T> {
         self.try_queue(|sender| sender.send(message))
     }
 
-    /// The same with a message that was encoded before, for many connections.
+    /// Like [`try_send`](Self::try_send), for a message that was encoded for many connections.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send).
@@ -102,8 +102,8 @@ impl<W, T> SharedSender<W, T> {
         self.try_queue(|sender| sender.send_encoded(message))
     }
 
-    /// Starts the closing handshake, behind all that is waiting; the task that receives writes the Close and finishes the
-    /// handshake, within [`Config::close_timeout`](crate::Config::close_timeout). If the connection is closing already, it does nothing.
+    /// Starts the closing handshake after all waiting messages. The task that receives writes the Close and completes the
+    /// handshake. Does nothing if the connection is closing already.
     pub fn start_close(&self, code: CloseCode, reason: &str) {
         if let Some(shared) = self.shared.upgrade() {
             // An error means that it is closing already.

@@ -1,4 +1,4 @@
-//! [`Group`]: connections that get the same messages.
+//! [`Group`]: connections that receive the same messages.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -13,30 +13,30 @@ use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::tokio::{SharedSender, Timer};
 
-/// Connections that get the same messages, in the same order. Clones are the same group.
+/// Connections that receive the same messages, in the same order. Clones refer to the same group.
 ///
-/// A broadcast never waits: it queues the message for each member, which all share its bytes, and each member's own task
-/// writes it. What happens to a member that has no room is the group's policy.
+/// A broadcast never waits: it queues the message for each member, and the task of each member writes it. All members share
+/// the bytes. The policy [`Slow`] says what happens to a member without room.
 #[derive(Debug, Clone)]
 pub struct Group(Arc<Shared>);
 
-/// What happens to a member whose output is above [`Config::high_water`](crate::Config::high_water) when a message comes: its
-/// peer is too slow, or its own task does not receive.
+/// What happens to a member whose output is above [`Config::high_water`](crate::Config::high_water) at a broadcast, because its
+/// peer is too slow or its own task does not receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
-    /// It is closed with 1008 (policy violation). That takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
-    /// each 16 KiB that are waiting.
+    /// It is closed with 1008 (policy violation), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
+    /// each 16 KiB of its output.
     Disconnect,
-    /// It does not get this message.
+    /// It does not receive this message.
     Skip,
 }
 
 #[derive(Debug)]
 struct Shared {
     slow: Slow,
-    /// Held for a whole broadcast, so that all members get all messages in one order.
+    /// Held for a complete broadcast, so that all members receive all messages in one order.
     order: Mutex<()>,
-    /// Never held while a member is told something: that wakes tasks, which may leave.
+    /// Not held while a member is called: that wakes tasks, which may leave the group.
     members: Mutex<Members>,
 }
 
@@ -63,7 +63,7 @@ impl Group {
         membership
     }
 
-    /// Queues a message for all members; returns how many get it.
+    /// Queues a message for all members. Returns the number of members for which it was queued.
     pub fn broadcast(&self, message: &EncodedMessage) -> usize {
         let _order = lock(&self.0.order);
         let gets = |member: &Arc<dyn Member>| match member.try_send_encoded(message) {
@@ -77,7 +77,7 @@ impl Group {
         self.members().into_iter().filter(gets).count()
     }
 
-    /// Closes all members, and those that join later. Each connection's own task finishes the closing handshake.
+    /// Closes all members, and connections that join later. The task of each connection completes the closing handshake.
     pub fn close(&self, code: CloseCode, reason: &str) {
         lock(&self.0.members).closed = Some(CloseFrame::new(code, reason));
         for member in self.members() {
@@ -85,19 +85,19 @@ impl Group {
         }
     }
 
-    /// How many members there are.
+    /// The number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.0.members).by_id.len()
     }
 
-    /// Whether there are none.
+    /// Whether the group has no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A place for a member that comes later.
+    /// A place for a member that enters later.
     pub(super) fn reserve(&self) -> Membership {
         let members = &mut *lock(&self.0.members);
         members.next += 1;
@@ -109,7 +109,7 @@ impl Group {
     }
 }
 
-/// A connection's membership in a [`Group`]: it leaves when this is dropped.
+/// The membership of a connection in a [`Group`], which it leaves when this is dropped.
 #[derive(Debug)]
 pub struct Membership {
     group: Group,

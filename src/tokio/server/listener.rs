@@ -1,4 +1,4 @@
-//! [`Listener`]: where connections come from.
+//! [`Listener`]: a source of connections.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
@@ -9,7 +9,7 @@ use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
 use ::tokio::net::{TcpListener, TcpStream};
 use ::tokio::time::sleep;
 
-/// Where connections come from: tokio's listeners, or one of your own around them, which may log the errors that
+/// A source of connections: a listener of tokio, or your own around one, for example to log the errors that
 /// [`Server::serve`](super::Server::serve) survives.
 pub trait Listener {
     /// What it accepts.
@@ -25,7 +25,7 @@ impl Listener for TcpListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
         let (stream, _) = ready!(Self::poll_accept(self, cx))?;
         // What is written is complete messages: waiting to fill packets only costs time.
-        // A client that is gone already makes it fail on some systems, and is the handler's affair.
+        // On some systems this fails if the client is gone already; the handler finds that out.
         let _ = stream.set_nodelay(true);
         Poll::Ready(Ok(stream))
     }
@@ -40,7 +40,7 @@ impl Listener for ::tokio::net::UnixListener {
     }
 }
 
-/// The next stream, whatever happens until then.
+/// The next stream, in spite of errors.
 pub(super) async fn accept<L: Listener>(listener: &mut L) -> L::Stream {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
@@ -52,5 +52,5 @@ pub(super) async fn accept<L: Listener>(listener: &mut L) -> L::Stream {
     }
 }
 
-/// Long enough for some connections to end while the limit of open files is reached.
+/// Some connections may end in that time, if there are too many open files.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -1,9 +1,9 @@
-//! A server: connections up to a limit, groups that get the same messages, an end in good order.
+//! A server kit: an accept loop with limits, groups of connections that receive the same messages, graceful shutdown.
 //!
-//! [`Server::serve`] accepts, starts a task for each connection, and ends them all when it is told to. A [`Group`] sends one
-//! message to all of its members and waits for none. What a connection does is yours: the handler has the stream.
+//! [`Server::serve`] accepts connections, runs your handler for each in a task of its own, and closes them all on
+//! shutdown. A [`Group`] broadcasts to its members without waiting for any of them.
 //!
-//! Whatever one client sends, all get:
+//! A server that sends each message to all clients:
 //!
 //! ```no_run
 //! use sansocket::tokio::server::{Group, Server, Slow};
@@ -33,7 +33,7 @@
 //! }
 //! ```
 //!
-//! A handler that looks at the request first, serves pages, or begins with TLS, does so before it
+//! The handler receives the stream, so it decides about TLS, the request, and pages in place of a WebSocket, all before it
 //! [opens](Slot::open) its slot.
 
 mod group;
@@ -56,7 +56,7 @@ pub use listener::Listener;
 use super::{ReadHalf, Split, WebSocket, WriteHalf};
 use crate::frame::CloseCode;
 
-/// How many connections there may be, and how they end.
+/// An accept loop with limits and a graceful end.
 #[derive(Debug, Clone)]
 pub struct Server {
     max_connections: usize,
@@ -71,21 +71,21 @@ impl Default for Server {
 }
 
 impl Server {
-    /// Maximum number of connections, counted from accepting one until its handler is done. Further clients wait in the
-    /// listener's backlog. Default: 10,000.
+    /// Maximum number of connections, each counted from its arrival until its handler returns. Further clients wait in the
+    /// backlog of the listener. Default: 10,000.
     #[must_use]
     pub fn max_connections(self, connections: usize) -> Self {
         Self { max_connections: connections, ..self }
     }
 
-    /// Maximum number of connections whose handshake is not over, as their [`Slot`] tells: clients that are slow with their
-    /// request, or that were answered otherwise. Further ones wait in the backlog. Default: 256.
+    /// Maximum number of connections in the opening handshake: those whose [`Slot`] is neither opened nor dropped. Further
+    /// clients wait in the backlog of the listener. Default: 256.
     #[must_use]
     pub fn max_handshakes(self, handshakes: usize) -> Self {
         Self { max_handshakes: handshakes, ..self }
     }
 
-    /// How long handlers may go on when the server is told to stop; then they are dropped. Default: 5 s.
+    /// How long handlers may run after the server began to stop; then they are dropped. Default: 5 s.
     #[must_use]
     pub fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
@@ -93,12 +93,13 @@ impl Server {
 
     /// Accepts connections until `stop` is ready, and runs `handler` for each in a task of its own.
     ///
-    /// Errors of the listener end nothing: one that concerns a single client is skipped, and behind any other one, such as
-    /// too many open files, it waits for a moment. A handler's output is dropped, and a panic of one ends its own connection.
+    /// Errors of the listener do not end the loop: after an aborted connection it goes on at once, and after any other error,
+    /// such as too many open files, it pauses for 50 ms. The output of a handler is dropped. A panic of its future ends its
+    /// own connection.
     ///
     /// When `stop` is ready, the listener is dropped, each [open](Slot::open) connection gets a Close with 1001 (going
-    /// away), and handlers have the time of [`grace`](Self::grace) to end. Those that have not are dropped, and their
-    /// streams with them. It returns when no handler is left.
+    /// away), and handlers have [`grace`](Self::grace) to return. The rest are dropped together with their streams. The future
+    /// is ready when no handler is left.
     ///
     /// Dropping the future drops all handlers.
     pub async fn serve<L, H, F>(self, mut listener: L, stop: impl Future, mut handler: H)
@@ -145,19 +146,20 @@ impl Server {
     }
 }
 
-/// A connection's place in a [`Server`]. It counts as a handshake until it is opened or dropped.
+/// The place of a connection in a [`Server`]. It counts as a handshake until it is opened or dropped.
 pub struct Slot {
-    /// Among all connections. The handler's task has it, too, and keeps it to the end.
+    /// Among all connections. The task of the handler holds it as well, to its end.
     place: Arc<Membership>,
     handshake: Option<OwnedSemaphorePermit>,
-    /// What a WebSocket in one piece is told by.
+    /// Tells a handler that has not split its WebSocket.
     stop: Option<Arc<Notify>>,
 }
 
 impl Slot {
-    /// The opening handshake is over: the WebSocket in halves. From now on the server closes the connection (1001) when it stops.
+    /// Ends the opening handshake and splits the WebSocket. From now on the server closes the connection (1001) when it
+    /// stops.
     ///
-    /// Receive until `None`: that also writes what others send, and finishes the closing handshake.
+    /// Receive until `None`: this also writes what others send, and completes the closing handshake.
     #[expect(clippy::type_complexity, reason = "two halves, each with its direction")]
     pub fn open<S>(self, ws: WebSocket<S>) -> (ReadHalf<S::Read, S::Write>, WriteHalf<S::Write>)
     where
@@ -169,8 +171,9 @@ impl Slot {
         (reader, writer)
     }
 
-    /// Waits until the server stops, for a WebSocket that is not in halves: the fastest way if nobody else sends into it. With
-    /// the first call the opening handshake is over. It is ready once, and the handler closes then (1001).
+    /// Waits until the server stops, for a handler that does not split its WebSocket: the fastest way when no other task sends
+    /// into it. The first call ends the opening handshake. The future is ready once; then the handler closes the
+    /// connection (1001).
     ///
     /// Cancel-safe.
     pub async fn stopping(&mut self) {
