@@ -219,6 +219,10 @@ pub use random::Random;
 #[doc = include_str!("docs/event_loop.md")]
 pub mod event_loop {}
 
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("docs/comparison.md")]
+pub mod comparison {}
+
 /// Compiles the programs of the README.
 #[cfg(all(doctest, feature = "net", feature = "_tests"))]
 #[doc = include_str!("../README.md")]

@@ -121,7 +121,9 @@ async fn a_peer_that_breaks_a_rule_gets_a_close_and_the_end<S: Server>() {
     let client = server.client(Config::default()).await;
     let mut ws = S::open(&client, "/").await;
     ws.send(&Message::from("more than that"));
-    assert!(matches!(ws.next().await, Some(Event::Close(Some(close))) if close.code() == CloseCode::TOO_BIG));
+    assert!(
+        matches!(ws.next().await, Some(Event::Close(Some(close))) if close.code() == CloseCode::MESSAGE_TOO_BIG)
+    );
     assert_eq!(ws.next().await, None);
     assert_eq!(server.event().await, Event::Failed(ProtocolError::MessageTooLarge));
     assert!(server.ended().await);
