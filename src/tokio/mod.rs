@@ -1,7 +1,7 @@
 //! WebSockets over tokio's streams (feature `tokio`).
 //!
-//! A thin adapter: it moves bytes between a stream and an endpoint, sleeps until the endpoint's next timeout, and no rule of
-//! the protocol lives in it.
+//! A thin adapter: it moves bytes between a stream and an endpoint, and sleeps until the endpoint's next timeout. The rules of
+//! the protocol are in the core.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,9 +12,9 @@
 //!     match event {
 //!         Event::Message(message) => {
 //!             println!("{}", message.as_text().unwrap_or("(binary)"));
-//!             ws.close(CloseCode::NORMAL, "").await?; // and receive on, until the connection is over
+//!             ws.close(CloseCode::NORMAL, "").await?; // keep receiving until `None`
 //!         }
-//!         _ => {} // pings are answered already
+//!         _ => {} // pings are already answered
 //!     }
 //! }
 //! # Ok(())
@@ -23,15 +23,16 @@
 //!
 //! # Cancel safety
 //!
-//! All state lives in the [`WebSocket`], none in the futures: every one of them can be dropped at any time,
-//! as `select!` and `timeout` do, and nothing is lost, repeated or reordered. A `recv` that was dropped has
-//! not taken an event. A `send` that was dropped before it was ready has sent nothing, and one that was ready
-//! has sent everything, or has it waiting in the output.
+//! All state is in the [`WebSocket`], none in the futures. Every future can be dropped at any time, as `select!` and
+//! `timeout` do, and nothing is lost, repeated or reordered:
+//!
+//! * a dropped `recv` has taken no event;
+//! * a `send` dropped before completion has sent nothing; a completed one has written or queued the message.
 //!
 //! # Sending what was received
 //!
-//! A message that [`recv`](WebSocket::recv) returns borrows from the WebSocket, so that sending it at once does not compile
-//! (E0499). The events of a [`Batch`] borrow from the read buffer alone:
+//! A message returned by [`recv`](WebSocket::recv) borrows from the WebSocket, so sending while holding it does not compile
+//! (E0499). The events of a [`Batch`] borrow only from the read buffer:
 //!
 //! ```no_run
 //! # async fn echo(mut ws: sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {
@@ -42,35 +43,34 @@
 //!             batch.feed(&message)?; // or `send`, which writes at once
 //!         }
 //!     }
-//! } // all answers are written at once, by the next `read`
+//! } // the next `read` writes all answers at once
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Or the message is made an owned one: `let message = message.into_owned();`.
+//! Alternatively, make the message owned: `let message = message.into_owned();`.
 //!
 //! # Two tasks
 //!
-//! [`into_split`](WebSocket::into_split) makes a [`ReadHalf`] and a [`WriteHalf`], without a lock on what is received.
-//! [`WebSocket`] and the halves are also a `Stream` of events and a `Sink` of [`Command`]s, and `futures::StreamExt::split` and
-//! `forward` work on them: `messages.map(Ok).forward(writer)` sends all that comes out of a channel. With `SinkExt` in scope
-//! too, `ws.send(…)` is still the method of this crate, which takes a `&Message`; `SinkExt::send(&mut ws, "Hello")` is the
-//! sink's.
+//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]; receiving takes no lock.
+//! [`WebSocket`] and the halves also implement `Stream` of events and `Sink` of [`Command`]s, so `futures::StreamExt::split` and
+//! `forward` work: `messages.map(Ok).forward(writer)` sends everything from a channel. Even with `SinkExt` in scope,
+//! `ws.send(…)` is the method of this crate, which takes a `&Message`; the sink's is `SinkExt::send(&mut ws, "Hello")`.
 //!
 //! # Writing
 //!
-//! [`send`](WebSocket::send) writes at once; what the stream does not take is written by the next call of any
-//! method, and [`flush`](WebSocket::flush) waits for that. [`feed`](WebSocket::feed) only queues. While more
-//! than [`Config::high_water`] is waiting, `send` waits too.
+//! [`send`](WebSocket::send) writes immediately; the next call of any method writes what the stream did not take, and
+//! [`flush`](WebSocket::flush) waits for it. [`feed`](WebSocket::feed) only queues. While more than [`Config::high_water`]
+//! is queued, `send` waits, too.
 //!
 //! # Coming from tokio-tungstenite
 //!
-//! [`migration`] has a line for every name of tungstenite and tokio-tungstenite, and what differs.
+//! [`migration`] translates every name of tungstenite and tokio-tungstenite, and lists the differences.
 //!
 //! # Memory
 //!
-//! An accepted connection that waits holds no buffer: 1 KiB of heap in all, its task and what tokio keeps for
-//! its socket included (measured on 64-bit Linux with small messages before).
+//! A waiting accepted connection holds no buffer: 1 KiB of heap in total, including its task and tokio's state of the socket
+//! (measured on 64-bit Linux, after small messages).
 
 mod client_stream;
 mod connect;
