@@ -149,14 +149,15 @@
 //! | `http` | the handshake from and to requests and responses of the `http` crate |
 //! | `axum` | an extractor for axum 0.8, over HTTP/1.1 and HTTP/2 |
 //! | `rustls` (beside `net`), `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect`, with ring and the roots of Mozilla |
-//! | `tls`, `tokio-tls` | the same with your own configuration or cryptography; see [TLS](#tls) |
+//! | `tls`, `tokio-tls` | the same with a custom configuration or cryptography; see [TLS](#tls) |
 //! | `ring`, `webpki-roots`, `platform-verifier` | cryptography, roots of Mozilla, roots of the system |
 //!
 //! # TLS
 //!
-//! TLS is `rustls`. Without [`ConnectOptions::tls`](ConnectOptions) a client uses the process's default
-//! `CryptoProvider`, or else the feature `ring`; and trusts the authorities of the system (feature `platform-verifier`),
-//! or else those of Mozilla (feature `webpki-roots`). With one's own `ClientConfig` none of these features is needed.
+//! TLS is `rustls`. `ConnectOptions::tls` takes any `ClientConfig`, and then the features `tls` and `tokio-tls` are
+//! enough. Without it, a client uses the process's default `CryptoProvider` or, if there is none, the feature `ring`.
+//! It trusts the certificate authorities of the system (feature `platform-verifier`) or, without that feature, those
+//! of Mozilla (feature `webpki-roots`).
 #![no_std]
 #![cfg_attr(not(feature = "simd"), forbid(unsafe_code))]
 #![cfg_attr(feature = "simd", deny(unsafe_code))]

@@ -9,12 +9,12 @@ use ::rustls::crypto::CryptoProvider;
 use ::rustls::pki_types::ServerName;
 use ::rustls::{ClientConfig, ConfigBuilder, Error, WantsVerifier};
 
-/// The caller's configuration or the default one.
+/// Returns the caller's configuration or the default one.
 pub(crate) fn config(own: Option<&Arc<ClientConfig>>) -> io::Result<Arc<ClientConfig>> {
     own.map_or_else(default_config, |config| Ok(Arc::clone(config)))
 }
 
-/// TLS 1.2 and 1.3.
+/// Returns a shared configuration for TLS 1.2 and 1.3.
 fn default_config() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
@@ -71,7 +71,7 @@ pub(crate) fn server_name(host: &str) -> io::Result<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
 }
 
-/// Whether a TLS handshake failed because the peer does not speak TLS.
+/// Returns whether a TLS handshake failed because the peer does not speak TLS.
 pub(crate) fn is_no_tls(error: &io::Error) -> bool {
     let error = error.get_ref().and_then(|error| error.downcast_ref());
     matches!(error, Some(Error::InvalidMessage(_)))

@@ -10,13 +10,13 @@ use super::{Error, not_opened};
 use crate::endpoint::Client;
 use crate::input::Input;
 
-/// Why a client that is nowhere yet has nowhere to go.
+/// Returns the error of a client that has nothing to dial.
 pub(crate) fn no_way(client: &mut Client) -> Error {
     let event = client.recv(&mut Input::new(&mut []));
     event.and_then(|event| not_opened(event, None)).unwrap_or(ErrorKind::NotConnected.into())
 }
 
-/// An error of a handshake with `peer`: the step that failed, and what to try.
+/// Adds the step that failed to an error of a handshake with `peer`, and a hint what to try.
 pub(crate) fn during_handshake(error: Error, kind: &str, peer: &str) -> Error {
     let Error::Io(error) = error else { return error };
     #[cfg(all(feature = "tls", any(feature = "net", feature = "tokio-tls")))]
@@ -35,7 +35,7 @@ pub(crate) fn no_address(host: &str) -> io::Error {
     looking_up(host, io::Error::new(ErrorKind::NotFound, "it has no address"))
 }
 
-/// Connecting to `address`, which `host` has or is: "connecting to 127.0.0.1:9001: connection refused".
+/// Adds the destination to an error: "connecting to 127.0.0.1:9001: connection refused".
 pub(crate) fn connecting(host: &str, address: SocketAddr, error: io::Error) -> io::Error {
     if host == address.ip().to_string() {
         during(format!("connecting to {address}"), error)
@@ -44,7 +44,7 @@ pub(crate) fn connecting(host: &str, address: SocketAddr, error: io::Error) -> i
     }
 }
 
-/// The same error, and what was being done.
+/// Adds the step that failed to an error.
 fn during(step: String, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), During { step, error })
 }

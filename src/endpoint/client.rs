@@ -148,7 +148,7 @@ impl Client {
         client
     }
 
-    /// Dialling is next: to the server of the request, or to the proxy for it.
+    /// Makes dialling the next step: to the server of the request, or to the proxy for it.
     fn choose_way(&mut self) {
         let Some(opening) = &mut self.opening else { return };
         match opening.options.proxy.choose(opening.request.url()) {

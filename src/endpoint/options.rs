@@ -45,9 +45,10 @@ impl ConnectOptions {
         Self { proxy: ProxyChoice::Fixed(proxy), ..self }
     }
 
-    /// Goes through the proxy that `choose` names for the URL, if it names one. It is asked again for each redirect.
+    /// Connects through the proxy that `choose` returns for the URL, if any. It is called again for each
+    /// followed redirect.
     ///
-    /// `options.choose_proxy(Proxy::from_env)` asks the environment, exceptions in `NO_PROXY` included.
+    /// `options.choose_proxy(Proxy::from_env)` reads the environment, including the exceptions in `NO_PROXY`.
     #[must_use]
     pub fn choose_proxy(
         self,
@@ -65,7 +66,7 @@ impl ConnectOptions {
         Self { tls: Some(tls), ..self }
     }
 
-    /// For a transport that leads to the server already: no proxy, no redirects.
+    /// Removes proxy and redirects, for a transport that already leads to the server.
     #[cfg(any(feature = "net", feature = "aio"))]
     pub(crate) fn direct(self) -> Self {
         Self { proxy: ProxyChoice::None, redirects: None, ..self }
@@ -78,7 +79,7 @@ impl From<Config> for ConnectOptions {
     }
 }
 
-/// Which proxy leads to a server.
+/// How the proxy for a server is chosen.
 #[derive(Clone, Default)]
 pub(super) enum ProxyChoice {
     #[default]

@@ -19,7 +19,7 @@ pub enum HandshakeError {
     Truncated,
     /// The head did not arrive in time; see [`ServerHandshake::timed_out`](crate::handshake::ServerHandshake::timed_out).
     TimedOut,
-    /// What arrived is the beginning of TLS, not of HTTP.
+    /// The peer sent a TLS record instead of HTTP.
     Tls,
     /// A line ends in LF without CR.
     BareLineFeed,

@@ -1,4 +1,4 @@
-//! Dialling: the first of a host's addresses that answers (RFC 8305).
+//! Dialling: connects to the first address of a host that answers (RFC 8305).
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -12,16 +12,16 @@ use super::time::{Clock, earlier};
 use crate::adapter::{connecting, looking_up, no_address};
 use crate::endpoint::{Addresses, Attempt};
 
-/// Connects to `host`, before `due`. Looking up the name takes as long as the operating system wants.
+/// Connects to `host` before `due`. The operating system alone limits name resolution.
 pub(super) fn dial(host: &str, port: u16, clock: Clock, due: Option<Duration>) -> io::Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| looking_up(host, error))?;
     let stream = first_of(found.collect(), host, clock, due)?;
-    // What is written is whole messages: waiting to fill packets only costs time.
+    // Each write contains complete messages: waiting to fill packets would only cost time.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Each attempt has a thread, which ends when it is `due` at the latest.
+/// Runs each attempt in a thread, which ends at `due` at the latest.
 fn first_of(
     found: Vec<SocketAddr>,
     host: &str,
@@ -41,7 +41,7 @@ fn first_of(
             Attempt::Start(address) => {
                 error = connecting(host, address, ErrorKind::TimedOut.into());
                 let (sender, left) = (sender.clone(), left(now));
-                // A receiver that is gone has its connection.
+                // Without a receiver another attempt has succeeded.
                 let attempt = move || drop(sender.send((address, connect(address, left))));
                 if thread::Builder::new().spawn(attempt.clone()).is_err() {
                     attempt();

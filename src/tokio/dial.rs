@@ -1,4 +1,4 @@
-//! Dialling: the first of a host's addresses that answers (RFC 8305).
+//! Dialling: connects to the first address of a host that answers (RFC 8305).
 
 use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::adapter::{connecting, looking_up, no_address};
 use crate::aio::Timer as _;
 use crate::endpoint::{Addresses, Attempt};
 
-/// Connects to `host`, before `due`.
+/// Connects to `host` before `due`.
 pub(super) async fn dial(
     host: &str,
     port: u16,
@@ -27,7 +27,7 @@ pub(super) async fn dial(
     let found = in_time(timer, due, lookup_host((host, port))).await;
     let found = found.map_err(|error| looking_up(host, error))?.collect();
     let stream = first_of(found, host, timer, due).await?;
-    // What is written is whole messages: waiting to fill packets only costs time.
+    // Each write contains complete messages: waiting to fill packets would only cost time.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
@@ -71,7 +71,7 @@ async fn first_of(
     .ok_or(error)
 }
 
-/// The next attempt that has ended.
+/// Returns the next attempt that has ended.
 fn poll_any(
     running: &mut Vec<(SocketAddr, Connecting)>,
     cx: &mut Context<'_>,

@@ -65,8 +65,8 @@
 //!
 //! # Staying connected
 //!
-//! [`Reconnect`](crate::Reconnect) says when it is worth another attempt. The example `client` is such a loop, with
-//! threads.
+//! [`Reconnect`](crate::Reconnect) tells when to try again. The example `client` has the same loop over the
+//! standard library's streams.
 //!
 //! ```no_run
 //! # async fn stay_connected(url: &str) {
@@ -78,7 +78,7 @@
 //!         Ok(mut ws) => {
 //!             reconnect.opened(began.elapsed());
 //!             while let Ok(Some(event)) = ws.recv().await {
-//!                 reconnect.observe_open(&event); // and your own part
+//!                 reconnect.observe_open(&event); // and your own code
 //!             }
 //!         }
 //!         Err(error) => reconnect.not_opened(&error),
@@ -91,8 +91,8 @@
 //!
 //! # TLS
 //!
-//! [`connect`] does it for `wss://` (feature `tokio-rustls`, or `tokio-tls` with a configuration of your own). Over a
-//! stream that is there already, and as a server, put TLS over the stream first:
+//! [`connect`] starts TLS for `wss://` (feature `tokio-rustls`, or `tokio-tls` with a custom configuration). For a
+//! server, and for a client over an existing stream, start TLS on the stream first:
 //!
 #![cfg_attr(feature = "tokio-tls", doc = "```no_run")]
 #![cfg_attr(not(feature = "tokio-tls"), doc = "```ignore")]
