@@ -148,7 +148,16 @@
 //! | `aio` | the shared parts of these adapters, for a runtime with its own streams |
 //! | `http` | the handshake from and to requests and responses of the `http` crate |
 //! | `axum` | an extractor for axum 0.8, over HTTP/1.1 and HTTP/2 |
-//! | `rustls` (beside `net`), `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect` |
+//! | `rustls` (beside `net`), `tokio-rustls` | `wss://` in `net::connect` and `tokio::connect`, with ring and the roots of Mozilla |
+//! | `tls`, `tokio-tls` | the same with a custom configuration or cryptography; see [TLS](#tls) |
+//! | `ring`, `webpki-roots`, `platform-verifier` | cryptography, roots of Mozilla, roots of the system |
+//!
+//! # TLS
+//!
+//! TLS is `rustls`. `ConnectOptions::tls` takes any `ClientConfig`, and then the features `tls` and `tokio-tls` are
+//! enough. Without it, a client uses the process's default `CryptoProvider` or, if there is none, the feature `ring`.
+//! It trusts the certificate authorities of the system (feature `platform-verifier`) or, without that feature, those
+//! of Mozilla (feature `webpki-roots`).
 #![no_std]
 #![cfg_attr(not(feature = "simd"), forbid(unsafe_code))]
 #![cfg_attr(feature = "simd", deny(unsafe_code))]
@@ -192,12 +201,20 @@ pub mod handshake;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub mod net;
-#[cfg(all(feature = "rustls", any(feature = "net", feature = "tokio-rustls")))]
+#[cfg(all(feature = "tls", any(feature = "net", feature = "tokio-tls")))]
 mod tls;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod tokio;
 
+/// The version of rustls that `ConnectOptions::tls` takes.
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use ::rustls;
+/// The version of tokio-rustls whose streams a `tokio::ClientStream` can be made of.
+#[cfg(feature = "tokio-tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio-tls")))]
+pub use ::tokio_rustls;
 #[cfg(feature = "alloc")]
 pub use connection::{
     Chunk, Config, Connection, EncodedMessage, Event, Lent, Message, Notice, ReadBuffer, Receiver, Segment,

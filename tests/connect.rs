@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sansocket::handshake::{ClientRequest, Proxy, RedirectError, Redirects};
-use sansocket::net::{ConnectOptions, Error};
-use sansocket::{Config, Event, Message, net, tokio as ws_tokio};
+use sansocket::handshake::{ClientRequest, Proxy, RedirectError, Redirects, Url};
+use sansocket::net::{Accepting, ConnectOptions, Error, Incoming};
+use sansocket::{Config, Event, Message, OsRandom, Reconnect, net, tokio as ws_tokio};
 
 /// Connects with each adapter and has one message echoed.
 fn connect(url: &str, options: &ConnectOptions) -> [Result<(), Error>; 2] {
@@ -150,6 +150,40 @@ fn through_a_proxy_and_redirects_too() {
     }
 }
 
+/// A SOCKS5 proxy that wants a password, answers byte by byte, and is asked for a name.
+#[test]
+fn through_a_socks5_proxy() {
+    let (asked, requests) = channel();
+    let server = echo();
+    let port = serve(move |mut client| {
+        client.set_nodelay(true).unwrap();
+        let mut said = |len: usize, answer: &[u8]| {
+            let mut request = vec![0; len];
+            client.read_exact(&mut request).unwrap();
+            for byte in answer {
+                client.write_all(&[*byte]).unwrap();
+            }
+            request
+        };
+        let greeting = said(4, b"\x05\x02");
+        let password = said(12, b"\x01\x00");
+        let request = said(16, b"\x05\x00\x00\x03\x01a\x00\x50");
+        asked.send((greeting, password, request)).unwrap();
+        let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+        let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut server, &mut client);
+    });
+    let through = Proxy::parse(&format!("socks5h://user:word1@127.0.0.1:{port}")).unwrap();
+    for result in connect("ws://a.invalid:81/", &options().proxy(through)) {
+        result.unwrap();
+        let (greeting, password, request) = requests.recv().unwrap();
+        assert_eq!(greeting, b"\x05\x02\x00\x02");
+        assert_eq!(password, b"\x01\x04user\x05word1");
+        assert_eq!(request, b"\x05\x01\x00\x03\x09a.invalid\x00\x51");
+    }
+}
+
 #[test]
 fn what_a_proxy_refuses_is_not_the_servers_word() {
     for status in [302, 407, 502] {
@@ -236,45 +270,248 @@ fn the_deadline_ends_with_the_handshake() {
     }
 }
 
-/// What went wrong, at which step, and where; `net` only.
+/// A port where nobody listens.
+fn closed() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What went wrong, at which step, where, and what to do about it; nothing twice.
 #[test]
 fn errors_say_step_and_place() {
-    let error_of = |url: &str| net::connect(url).unwrap_err();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = error_of(&format!("ws://{closed}/"));
-    assert!(error.to_string().starts_with(&format!("connecting to {closed}: ")), "{error}");
-    assert!(std::error::Error::source(&error).is_none(), "{error:?}");
-    let error = error_of(&format!("ws://localhost:{}/", closed.port()));
-    assert!(error.to_string().contains(&format!("connecting to localhost:{} (", closed.port())), "{error}");
-    let error = error_of("ws://no-such-host.invalid/");
-    assert!(error.to_string().starts_with("looking up no-such-host.invalid: "), "{error}");
-    assert!(matches!(error_of("http://127.0.0.1/"), Error::Url(_)));
-
-    let (port, _) = answer("HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".into());
-    let error = error_of(&format!("ws://127.0.0.1:{port}/"));
-    let expected = "the server refused the connection: 401 No, WWW-Authenticate: Basic";
-    assert_eq!(error.to_string(), expected);
-    let (port, _) = redirect("ws://elsewhere/");
-    let error = error_of(&format!("ws://127.0.0.1:{port}/"));
-    let expected = "the server refused the connection: 302 Found, Location: ws://elsewhere/";
-    assert_eq!(error.to_string(), expected);
-
-    // Plain where TLS is spoken, and the reverse.
-    let port = serve(|mut stream| {
+    use std::error::Error as _;
+    let closed = closed();
+    let through = |url: String| options().proxy(Proxy::parse(&url).unwrap());
+    let (unauthorized, _) =
+        answer("HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".into());
+    let (elsewhere, _) = redirect("ws://elsewhere/");
+    let (no_tunnel, _) =
+        answer("HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".into());
+    let wrong = answer("HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".into()).0;
+    let silent = serve(|mut stream| drop(head(&mut stream)));
+    let alert = serve(|mut stream| {
         head(&mut stream);
         stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46").unwrap();
     });
-    let error = error_of(&format!("ws://127.0.0.1:{port}/"));
-    assert!(error.to_string().contains("wss:// instead of ws://?"), "{error}");
-    if cfg!(feature = "rustls") {
-        let port = serve(|mut stream| {
+    let socks = serve(|mut stream| {
+        stream.read_exact(&mut [0; 3]).unwrap();
+        stream.write_all(b"\x05\x00").unwrap();
+        let _ = stream.read(&mut [0; 100]);
+        let _ = stream.write_all(b"\x05\x05\x00\x01\0\0\0\0\0\0");
+    });
+    let mut cases = vec![
+        (format!("ws://127.0.0.1:{closed}/"), options(), format!("connecting to 127.0.0.1:{closed}: ")),
+        (format!("ws://localhost:{closed}/"), options(), format!("connecting to localhost:{closed} (")),
+        ("ws://no-such-host.invalid/".into(), options(), "looking up no-such-host.invalid: ".into()),
+        (
+            format!("ws://127.0.0.1:{unauthorized}/"),
+            options(),
+            "the server refused the connection: 401 No, WWW-Authenticate: Basic".into(),
+        ),
+        (
+            format!("ws://127.0.0.1:{elsewhere}/"),
+            options(),
+            "the server refused the connection: 302 Found, Location: ws://elsewhere/".into(),
+        ),
+        (
+            format!("ws://127.0.0.1:{wrong}/"),
+            options(),
+            "opening handshake: the response does not have exactly one Sec-WebSocket-Accept".into(),
+        ),
+        (
+            format!("ws://127.0.0.1:{silent}/"),
+            options(),
+            "opening handshake: the stream ended before the head was complete".into(),
+        ),
+        (
+            format!("ws://127.0.0.1:{alert}/"),
+            options(),
+            "opening handshake: received TLS, expected HTTP: one end speaks wss://, the other ws://".into(),
+        ),
+        // Proxies: where they are, and that it is them.
+        (
+            "ws://example.invalid/".into(),
+            through(format!("http://127.0.0.1:{closed}")),
+            format!("connecting to 127.0.0.1:{closed}: "),
+        ),
+        (
+            "ws://example.invalid/".into(),
+            through(format!("http://127.0.0.1:{no_tunnel}")),
+            "the proxy refused the connection: 407 Who?, Proxy-Authenticate: Basic".into(),
+        ),
+        (
+            "ws://example.invalid/".into(),
+            through(format!("http://127.0.0.1:{silent}")),
+            "the proxy's answer: the stream ended before the head was complete".into(),
+        ),
+        (
+            "ws://example.invalid/".into(),
+            through(format!("socks5://127.0.0.1:{socks}")),
+            format!("opening handshake with the proxy 127.0.0.1:{socks}: the proxy refused the connection"),
+        ),
+        (
+            "ws://example.invalid/".into(),
+            options().choose_proxy(|url| Proxy::from_vars(url, |_| Some("ftp://p".into()))),
+            "the environment variable ws_proxy: ".into(),
+        ),
+    ];
+    if cfg!(all(feature = "rustls", feature = "tokio-rustls")) {
+        let plain = serve(|mut stream| {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
             let _ = stream.read(&mut [0; 1000]);
         });
-        let error = error_of(&format!("wss://127.0.0.1:{port}/"));
-        let expected = format!("TLS handshake with 127.0.0.1:{port} (ws:// instead of wss://?): ");
-        assert!(error.to_string().starts_with(&expected), "{error}");
+        cases.push((
+            format!("wss://127.0.0.1:{plain}/"),
+            options(),
+            format!("TLS handshake with 127.0.0.1:{plain} (ws:// instead of wss://?): "),
+        ));
+        cases.push((
+            "wss://example.invalid/".into(),
+            through(format!("https://127.0.0.1:{plain}")),
+            format!("TLS handshake with the proxy 127.0.0.1:{plain} (ws:// instead of wss://?): "),
+        ));
     }
+    for (url, options, expected) in cases {
+        for (adapter, result) in ["net", "tokio"].iter().zip(connect(&url, &options)) {
+            let error = result.unwrap_err();
+            let message = error.to_string();
+            assert!(message.starts_with(&expected), "{adapter} {url}: {message}, not {expected}");
+            if let Some(source) = error.source() {
+                assert!(!message.contains(&source.to_string()), "{adapter}: {message} says it twice");
+            }
+        }
+    }
+    assert!(matches!(net::connect("http://127.0.0.1/").unwrap_err(), Error::Url(_)));
+}
+
+/// What `NO_PROXY` excepts is dialled directly, though the proxy is stubborn.
+#[test]
+fn a_proxy_of_the_environment_and_its_exceptions() {
+    let (server, closed) = (echo(), closed());
+    let (proxy, requests) = proxy();
+    let chosen = |port: u16, except: &'static str| {
+        options().choose_proxy(move |url| {
+            Proxy::from_vars(url, |name| match name {
+                "http_proxy" => Some(format!("127.0.0.1:{port}")),
+                "no_proxy" => Some(except.into()),
+                _ => None,
+            })
+        })
+    };
+    let url = format!("ws://127.0.0.1:{server}/");
+    for result in connect(&url, &chosen(proxy, "example.com")) {
+        result.unwrap();
+        assert!(requests.recv().unwrap().starts_with(&format!("CONNECT 127.0.0.1:{server} ")));
+    }
+    for result in connect(&url, &chosen(closed, "example.com, 127.0.0.0/8")) {
+        result.unwrap();
+    }
+    for result in connect(&url, &chosen(closed, "127.0.0.1:1")) {
+        assert!(matches!(result, Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused));
+    }
+}
+
+/// Which errors of the adapters are worth another attempt.
+#[test]
+fn what_a_client_that_stays_connected_makes_of_errors() {
+    let retries = |error: &Error| {
+        let mut reconnect = Reconnect::default();
+        reconnect.not_opened(error);
+        reconnect.retry_at(Duration::ZERO, &mut OsRandom).is_some()
+    };
+    let answers = [
+        ("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n", true),
+        ("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", false),
+        ("HTTP/1.1 10", true),
+        ("SSH-2.0-x\r\n", false),
+        ("\x15\x03\x01\x00\x02\x02\x46", false),
+    ];
+    for (bytes, expected) in answers {
+        let port = serve(move |mut stream| {
+            head(&mut stream);
+            let _ = stream.write_all(bytes.as_bytes());
+        });
+        for result in connect(&format!("ws://127.0.0.1:{port}/"), &options()) {
+            let error = result.unwrap_err();
+            assert_eq!(retries(&error), expected, "{error}");
+        }
+    }
+    for result in connect(&format!("ws://127.0.0.1:{}/", closed()), &options()) {
+        assert!(retries(&result.unwrap_err()));
+    }
+    let unsupported = options().choose_proxy(|url| Proxy::from_vars(url, |_| Some("ftp://p".into())));
+    for result in connect("ws://127.0.0.1/", &unsupported) {
+        assert!(!retries(&result.unwrap_err()));
+    }
+    assert!(!retries(&net::connect("http://a/").unwrap_err()));
+}
+
+/// What `connect` takes.
+#[test]
+fn requests_of_every_kind() {
+    fn is_echoed<R>(request: R)
+    where
+        R: TryInto<ClientRequest> + Clone,
+        Error: From<R::Error>,
+    {
+        let mut ws = net::connect(request.clone()).unwrap();
+        ws.send_text("Hello").unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Event::Message("Hello".into())));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut ws = ws_tokio::connect(request).await.unwrap();
+            ws.send_text("Hello").await.unwrap();
+            assert_eq!(ws.recv().await.unwrap(), Some(Event::Message("Hello".into())));
+        });
+    }
+    let url = format!("ws://127.0.0.1:{}/", echo());
+    is_echoed(&*url);
+    is_echoed(url.clone());
+    is_echoed(Url::parse(&url).unwrap());
+    is_echoed(ClientRequest::new(&url).unwrap());
+    #[cfg(feature = "http")]
+    {
+        let request = http::Request::get(&url).header("Origin", "http://a").body(()).unwrap();
+        is_echoed(request.clone());
+        is_echoed(request.uri().clone());
+        let post = http::Request::post(&url).body(()).unwrap();
+        assert!(matches!(net::connect(post).unwrap_err(), Error::Argument(_)));
+    }
+}
+
+/// The URL says what to ask for, and the stream where it is asked.
+#[cfg(unix)]
+#[test]
+fn over_a_unix_socket_with_a_host_of_ones_own() {
+    use std::os::unix::net::UnixStream;
+    let request = || ClientRequest::new("ws://localhost/chat").unwrap().host("chat.example:81").unwrap();
+    let serve = |stream: UnixStream| {
+        thread::spawn(move || {
+            let Incoming::Upgrade(upgrade) = Accepting::new(stream, Config::default()).finish().unwrap()
+            else {
+                panic!("it asks for a WebSocket")
+            };
+            let asked = (upgrade.request.host().to_owned(), upgrade.request.path().to_owned());
+            upgrade.accept().unwrap().send_text("Hello").unwrap();
+            asked
+        })
+    };
+    let expected = ("chat.example:81".to_owned(), "/chat".to_owned());
+    let (stream, peer) = UnixStream::pair().unwrap();
+    let serving = serve(peer);
+    let (mut ws, _) = net::client(stream, request(), Config::default()).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message("Hello".into())));
+    assert_eq!(serving.join().unwrap(), expected);
+
+    let (stream, peer) = UnixStream::pair().unwrap();
+    let serving = serve(peer);
+    stream.set_nonblocking(true).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::UnixStream::from_std(stream).unwrap();
+        let (mut ws, _) = ws_tokio::client(stream, request(), Config::default()).await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Event::Message("Hello".into())));
+    });
+    assert_eq!(serving.join().unwrap(), expected);
 }
 
 /// A `ws://` client in two threads.

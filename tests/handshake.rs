@@ -271,6 +271,21 @@ fn an_empty_line_before_the_request_is_ignored_once() {
     assert_eq!(error(format!("\r\n\r\n{REQUEST}").as_bytes()), Some(E::InvalidRequestLine));
 }
 
+/// The first byte tells, so that neither end waits for the rest of what is no head.
+#[test]
+fn tls_where_http_is_spoken_is_told_apart_at_once() {
+    let client_hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    let alert = b"\x15\x03\x03\x00\x02\x02\x28";
+    for bytes in [&client_hello[..], alert, &alert[..1]] {
+        assert_eq!(error(bytes), Some(E::Tls));
+        assert_eq!(failed(bytes), Some(E::Tls));
+    }
+    assert_eq!((E::Tls.status(), E::Tls.section()), (400, "RFC 9112 §2.2"));
+    // Only there.
+    assert_eq!(error(b"\r\n\x16\r\n"), Some(E::InvalidRequestLine));
+    assert_eq!(failed(b"HTTP/1.1 101 \x15\r\n"), Some(E::InvalidStatusLine));
+}
+
 #[test]
 fn trap_01_the_key_is_the_base64_of_16_bytes() {
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -1092,11 +1107,7 @@ fn line_ends_folds_and_control_characters() {
     ] {
         assert_eq!(error(&edit(REQUEST, from, to)), Some(expected), "{from:?} -> {to:?}");
     }
-    assert_eq!(
-        error(b"\x16\x03\x01\x02\0\x01\0\x01\xFC\x03\x03\n"),
-        Some(E::BareLineFeed),
-        "TLS on a plain port"
-    );
+    assert_eq!(error(b"\x16\x03\x01\x02\0\x01\0\x01\xFC\x03\x03\n"), Some(E::Tls), "TLS on a plain port");
 }
 
 #[test]

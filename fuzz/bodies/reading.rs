@@ -36,6 +36,10 @@ pub(crate) enum Side {
 /// Reads the head at the front of `bytes`.
 pub(crate) fn head(bytes: &[u8], side: Side, max_head: usize, max_headers: usize) -> Read {
     let within = &bytes[..bytes.len().min(max_head)];
+    // RFC 8446 §5.1: an alert or a handshake of TLS, which has no line ends to wait for.
+    if let [21 | 22, ..] = within {
+        return Read::Invalid;
+    }
     let mut start = None;
     let mut lines = Lines::new();
     let mut at = 0;

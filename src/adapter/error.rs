@@ -6,8 +6,10 @@ use core::fmt;
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 
-use crate::endpoint::{ClientEvent, OpenError};
-use crate::handshake::{HandshakeError, RedirectError, RefusedResponse, UrlError};
+use crate::endpoint::{ClientEvent, OpenError, Reconnect};
+use crate::handshake::{
+    ArgumentError, HandshakeError, ProxyVarError, RedirectError, RefusedResponse, UrlError,
+};
 
 /// Why a connection could not be opened.
 #[derive(Debug)]
@@ -19,12 +21,16 @@ pub enum Error {
     Io(io::Error),
     /// The URL is not a WebSocket URL.
     Url(UrlError),
+    /// The request has a part that cannot be sent.
+    Argument(ArgumentError),
     /// The peer broke a rule of the handshake. A server has already answered the client with the error.
     Handshake(HandshakeError),
     /// The server answered with a status other than 101: a redirect, a request for credentials, an error.
     Refused(Box<RefusedResponse>),
     /// A redirect that must not be followed.
     Redirect(RedirectError),
+    /// An environment variable does not name a valid proxy.
+    ProxyVar(ProxyVarError),
     /// The proxy did not open a tunnel to the server.
     Proxy(Box<RefusedResponse>),
     /// The proxy's response breaks a rule, or was truncated.
@@ -36,8 +42,10 @@ impl fmt::Display for Error {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::Url(error) => error.fmt(f),
+            Self::Argument(error) => error.fmt(f),
             Self::Handshake(error) => write!(f, "opening handshake: {error}"),
             Self::Redirect(error) => error.fmt(f),
+            Self::ProxyVar(error) => error.fmt(f),
             Self::ProxyHandshake(error) => write!(f, "the proxy's answer: {error}"),
             Self::Refused(response) => refused(f, "server", response),
             Self::Proxy(response) => refused(f, "proxy", response),
@@ -87,6 +95,23 @@ impl From<UrlError> for Error {
     }
 }
 
+impl From<ArgumentError> for Error {
+    fn from(error: ArgumentError) -> Self {
+        Self::Argument(error)
+    }
+}
+
+#[cfg(feature = "http")]
+impl From<crate::handshake::RequestError> for Error {
+    fn from(error: crate::handshake::RequestError) -> Self {
+        use crate::handshake::RequestError as E;
+        match error {
+            E::Url(error) => Self::Url(error),
+            E::Argument(error) => Self::Argument(error),
+        }
+    }
+}
+
 impl From<HandshakeError> for Error {
     fn from(error: HandshakeError) -> Self {
         Self::Handshake(error)
@@ -105,6 +130,27 @@ impl From<Infallible> for Error {
     }
 }
 
+impl Reconnect {
+    /// Records why an adapter could not open a connection.
+    pub fn not_opened(&mut self, error: &Error) {
+        match error {
+            // Errors of the stream are transient, except for what the peer or the configuration got wrong.
+            Error::Io(error) => {
+                use ErrorKind as K;
+                let kind = error.kind();
+                self.is_final =
+                    matches!(kind, K::InvalidData | K::InvalidInput | K::PermissionDenied | K::Unsupported);
+            }
+            Error::Refused(refused) | Error::Proxy(refused) => self.refused(refused),
+            Error::Handshake(error) => self.failed(OpenError::Handshake(*error)),
+            Error::ProxyHandshake(error) => self.failed(OpenError::Proxy(*error)),
+            Error::Redirect(error) => self.failed(OpenError::Redirect(*error)),
+            Error::ProxyVar(error) => self.failed(OpenError::ProxyVar(*error)),
+            Error::Url(_) | Error::Argument(_) => self.is_final = true,
+        }
+    }
+}
+
 /// Returns the meaning of a client's event for a caller that waits for the connection to open; `broken` is
 /// the last error of the stream. `None` means that it is open, or still opening.
 pub(crate) fn not_opened(event: ClientEvent<'_>, broken: Option<io::Error>) -> Option<Error> {
@@ -114,6 +160,7 @@ pub(crate) fn not_opened(event: ClientEvent<'_>, broken: Option<io::Error>) -> O
         ClientEvent::Failed(OpenError::Handshake(error)) => Error::Handshake(error),
         ClientEvent::Failed(OpenError::Proxy(error)) => Error::ProxyHandshake(error),
         ClientEvent::Failed(OpenError::Redirect(error)) => Error::Redirect(error),
+        ClientEvent::Failed(OpenError::ProxyVar(error)) => Error::ProxyVar(error),
         ClientEvent::Failed(OpenError::Socks5(error)) => Error::Io(error.into()),
         ClientEvent::Failed(error @ OpenError::UnexpectedProxyData) => {
             Error::Io(io::Error::new(ErrorKind::InvalidData, error))

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use error::Error;
 pub(crate) use error::not_opened;
 #[cfg(any(feature = "net", feature = "tokio"))]
-pub(crate) use step::{connecting, during};
+pub(crate) use step::{connecting, during_handshake, looking_up, no_address, no_way};
 
 use crate::connection::State;
 use crate::endpoint::ServerEvent;

@@ -212,9 +212,7 @@ impl<S, T> Connecting<S, T> {
     /// Creates a handshake that sends `request` over `stream`, which already leads to the server. `timer`
     /// begins at zero.
     pub fn over(stream: S, request: ClientRequest, options: ConnectOptions, timer: T) -> Self {
-        // The stream already leads to the server.
-        let options = ConnectOptions { proxy: None, redirects: None, ..options };
-        let mut client = Client::new(request, options, OsRandom);
+        let mut client = Client::new(request, options.direct(), OsRandom);
         client.connected();
         client.secured();
         Self { driver: Some(Driver::new(stream, client, timer)) }
@@ -252,8 +250,7 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
             Some(crate::ClientEvent::Opened(established)) => return Poll::Ready(Ok(Some(established))),
             Some(event) => {
                 if let Some(error) = not_opened(event, broken.take()) {
-                    let is_tls = driver.buffer.begins_with_alert;
-                    return Poll::Ready(Err(if is_tls { speaks_tls() } else { error }));
+                    return Poll::Ready(Err(error));
                 }
             }
             None => {
@@ -269,11 +266,6 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
             }
         }
     }
-}
-
-/// Returns the error for a TLS alert from a server that expects TLS.
-fn speaks_tls() -> Error {
-    io::Error::new(ErrorKind::InvalidData, "the server speaks TLS (wss:// instead of ws://?)").into()
 }
 
 /// An endpoint that converts into a connection after its handshake.

@@ -27,21 +27,11 @@ pub(super) struct ReadBuffer {
     size: u32,
     /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
-    /// Whether anything has been read.
-    begun: bool,
-    /// Whether the first bytes were a TLS alert: the peer does not speak HTTP.
-    pub(super) begins_with_alert: bool,
 }
 
 impl ReadBuffer {
     pub(super) fn new(unread: Vec<u8>) -> Self {
-        let mut buffer = Self {
-            bytes: None,
-            size: SIZE,
-            fresh: !unread.is_empty(),
-            begun: false,
-            begins_with_alert: false,
-        };
+        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty() };
         if !unread.is_empty() {
             buffer.bytes = Some(Box::new(buffer.empty().with_unread(unread)));
         }
@@ -109,8 +99,6 @@ impl ReadBuffer {
         bytes.appended();
         if let Poll::Ready(Ok(1..)) = read {
             self.fresh = true;
-            self.begins_with_alert |= !self.begun && bytes.unread().starts_with(&TLS_ALERT);
-            self.begun = true;
         }
         if bytes.is_empty() {
             keep(*bytes);
@@ -142,6 +130,3 @@ fn keep(buffer: connection::ReadBuffer) {
 /// Maximum number of buffers that a thread keeps, and maximum size of each.
 const KEPT_BUFFERS: usize = 4;
 const KEPT_CAPACITY: usize = 2 << 20;
-
-/// The type of a TLS alert record, and the first byte of its version.
-const TLS_ALERT: [u8; 2] = [0x15, 3];

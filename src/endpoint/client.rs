@@ -69,6 +69,8 @@ struct Opening {
     phase: Phase,
     request: ClientRequest,
     options: ConnectOptions,
+    /// The proxy to the server of this request.
+    proxy: Option<Proxy>,
     /// When the connection must be open; `None` before the first call with the time.
     deadline: Option<Duration>,
     /// The peer's stream has ended.
@@ -136,10 +138,22 @@ impl Client {
         random: impl Random + Send + Sync + 'static,
     ) -> Self {
         let options = options.into();
-        let opening = Opening { phase: Phase::Dial, request, options, deadline: None, eof: false };
-        Self {
+        let opening =
+            Opening { phase: Phase::Dial, request, options, proxy: None, deadline: None, eof: false };
+        let mut client = Self {
             connection: Connection::client(opening.options.config, random).opening(),
             opening: Some(Box::new(opening)),
+        };
+        client.choose_way();
+        client
+    }
+
+    /// Makes dialling the next step: to the server of the request, or to the proxy for it.
+    fn choose_way(&mut self) {
+        let Some(opening) = &mut self.opening else { return };
+        match opening.options.proxy.choose(opening.request.url()) {
+            Ok(proxy) => (opening.phase, opening.proxy) = (Phase::Dial, proxy),
+            Err(error) => self.end_with(ClientEvent::Failed(OpenError::ProxyVar(error))),
         }
     }
 
@@ -148,12 +162,29 @@ impl Client {
     pub fn step(&self) -> Step<'_> {
         let Some(opening) = &self.opening else { return Step::Run };
         let url = opening.request.url();
-        match (&opening.phase, &opening.options.proxy) {
+        match (&opening.phase, &opening.proxy) {
             (Phase::Dial, None) => Step::Dial { host: url.host(), port: url.port() },
             (Phase::Dial, Some(proxy)) => Step::Dial { host: proxy.host(), port: proxy.port() },
             (Phase::StartProxyTls, Some(proxy)) => Step::StartTls { name: proxy.host() },
             (Phase::StartTls, _) => Step::StartTls { name: url.host() },
             _ => Step::Run,
+        }
+    }
+
+    /// Returns the peer of the current step for an error message: `host:port`, and the proxy if there is one.
+    #[cfg(any(feature = "net", feature = "tokio"))]
+    pub(crate) fn peer(&self) -> alloc::string::String {
+        let Some(Opening { phase, request, proxy, .. }) = self.opening.as_deref() else {
+            return "nobody".into();
+        };
+        match (proxy, phase) {
+            (None, _) => request.url().authority(),
+            (Some(proxy), Phase::Dial | Phase::StartProxyTls | Phase::Proxy(_)) => {
+                alloc::format!("the proxy {}", proxy.authority())
+            }
+            (Some(proxy), _) => {
+                alloc::format!("{} through the proxy {}", request.url().authority(), proxy.authority())
+            }
         }
     }
 
@@ -165,7 +196,7 @@ impl Client {
             return;
         }
         opening.eof = false;
-        match opening.options.proxy.as_ref().map(Proxy::protocol) {
+        match opening.proxy.as_ref().map(Proxy::protocol) {
             None => self.reached(),
             Some(ProxyProtocol::Https) => opening.phase = Phase::StartProxyTls,
             Some(_) => self.start_tunnel(),
@@ -185,7 +216,7 @@ impl Client {
     /// Starts the tunnel on a transport to the proxy.
     fn start_tunnel(&mut self) {
         let Some(opening) = &mut self.opening else { return };
-        let Some(proxy) = &opening.options.proxy else { return };
+        let Some(proxy) = &opening.proxy else { return };
         match ProxyTunnel::new(proxy, opening.request.url(), opening.options.config) {
             Ok(mut tunnel) => {
                 self.connection.set_output(tunnel.take_output());
@@ -231,7 +262,7 @@ impl Client {
         let eof = opening.eof;
         let end = match &mut opening.phase {
             // In TLS and in a WebSocket the client speaks first: these bytes are not the server's.
-            Phase::StartTls if !input.is_empty() && opening.options.proxy.is_some() => {
+            Phase::StartTls if !input.is_empty() && opening.proxy.is_some() => {
                 input.take(usize::MAX);
                 ClientEvent::Failed(OpenError::UnexpectedProxyData)
             }
@@ -309,9 +340,10 @@ impl Client {
         let next = redirects.map_or(Ok(None), |redirects| redirects.follow(&opening.request, &refused));
         match next {
             Ok(Some(request)) => {
-                (opening.request, opening.phase) = (request, Phase::Dial);
+                opening.request = request;
                 self.connection.set_output(Vec::new());
-                None
+                self.choose_way();
+                if self.has_last_words() { self.recv_opening(input) } else { None }
             }
             Ok(None) => {
                 self.end();

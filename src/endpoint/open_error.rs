@@ -3,7 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::handshake::{HandshakeError, RedirectError, Socks5Error, TunnelError};
+use crate::handshake::{HandshakeError, ProxyVarError, RedirectError, Socks5Error, TunnelError};
 
 /// Why a client's connection could not be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub enum OpenError {
     /// The proxy sent more than its response, although the client speaks first in a tunnel; or it responded
     /// before it had the complete request.
     UnexpectedProxyData,
+    /// The environment does not name a valid proxy.
+    ProxyVar(ProxyVarError),
     /// A redirect that must not be followed.
     Redirect(RedirectError),
     /// The connection was not open within [`handshake_timeout`](crate::Config::handshake_timeout).
@@ -43,6 +45,7 @@ impl fmt::Display for OpenError {
             Self::Proxy(error) => write!(f, "the proxy's answer: {error}"),
             Self::Socks5(error) => write!(f, "SOCKS5: {error}"),
             Self::UnexpectedProxyData => f.write_str("the proxy sent something that it was not asked for"),
+            Self::ProxyVar(error) => error.fmt(f),
             Self::Redirect(error) => error.fmt(f),
             Self::TimedOut => f.write_str("the connection was not open in time"),
             Self::TransportFailed => f.write_str("the transport failed before the connection was open"),

@@ -1,7 +1,10 @@
 //! [`ConnectOptions`]: how a client reaches its server.
 
+use alloc::sync::Arc;
+use core::fmt;
+
 use crate::connection::Config;
-use crate::handshake::{Proxy, Redirects};
+use crate::handshake::{Proxy, ProxyVarError, Redirects, Url};
 
 /// How a [`Client`](super::Client) reaches its server. A plain [`Config`] converts into one: a direct
 /// connection that follows no redirects.
@@ -20,13 +23,13 @@ use crate::handshake::{Proxy, Redirects};
 pub struct ConnectOptions {
     pub(crate) config: Config,
     pub(crate) redirects: Option<Redirects>,
-    pub(crate) proxy: Option<Proxy>,
-    #[cfg(feature = "rustls")]
+    pub(super) proxy: ProxyChoice,
+    #[cfg(feature = "tls")]
     #[cfg_attr(
-        not(any(feature = "net", feature = "tokio-rustls")),
+        not(any(feature = "net", feature = "tokio-tls")),
         expect(dead_code, reason = "the adapters start TLS")
     )]
-    pub(crate) tls: Option<alloc::sync::Arc<::rustls::ClientConfig>>,
+    pub(crate) tls: Option<Arc<::rustls::ClientConfig>>,
 }
 
 impl ConnectOptions {
@@ -36,25 +39,73 @@ impl ConnectOptions {
         Self { redirects: Some(redirects), ..self }
     }
 
-    /// Connects through a proxy, also for followed redirects. Default: none. Only [`Proxy::from_vars`] reads
-    /// the environment.
+    /// Connects through a proxy, also for followed redirects. Default: none.
     #[must_use]
     pub fn proxy(self, proxy: Proxy) -> Self {
-        Self { proxy: Some(proxy), ..self }
+        Self { proxy: ProxyChoice::Fixed(proxy), ..self }
+    }
+
+    /// Connects through the proxy that `choose` returns for the URL, if any. It is called again for each
+    /// followed redirect.
+    ///
+    /// `options.choose_proxy(Proxy::from_env)` reads the environment, including the exceptions in `NO_PROXY`.
+    #[must_use]
+    pub fn choose_proxy(
+        self,
+        choose: impl Fn(&Url) -> Result<Option<Proxy>, ProxyVarError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { proxy: ProxyChoice::ByUrl(Arc::new(choose)), ..self }
     }
 
     /// Sets the TLS configuration that the adapters use for `wss://`, for example with private certificate
-    /// authorities or a client certificate. Default: the certificate authorities that Mozilla trusts.
-    #[cfg(feature = "rustls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    /// authorities or a client certificate. Default: see [TLS](crate#tls).
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]
-    pub fn tls(self, tls: alloc::sync::Arc<::rustls::ClientConfig>) -> Self {
+    pub fn tls(self, tls: Arc<::rustls::ClientConfig>) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// Removes proxy and redirects, for a transport that already leads to the server.
+    #[cfg(any(feature = "net", feature = "aio"))]
+    pub(crate) fn direct(self) -> Self {
+        Self { proxy: ProxyChoice::None, redirects: None, ..self }
     }
 }
 
 impl From<Config> for ConnectOptions {
     fn from(config: Config) -> Self {
         Self { config, ..Self::default() }
+    }
+}
+
+/// How the proxy for a server is chosen.
+#[derive(Clone, Default)]
+pub(super) enum ProxyChoice {
+    #[default]
+    None,
+    Fixed(Proxy),
+    ByUrl(Arc<ChooseProxy>),
+}
+
+type ChooseProxy = dyn Fn(&Url) -> Result<Option<Proxy>, ProxyVarError> + Send + Sync;
+
+impl ProxyChoice {
+    pub(super) fn choose(&self, url: &Url) -> Result<Option<Proxy>, ProxyVarError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Fixed(proxy) => Ok(Some(proxy.clone())),
+            Self::ByUrl(choose) => choose(url),
+        }
+    }
+}
+
+impl fmt::Debug for ProxyChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Fixed(proxy) => proxy.fmt(f),
+            Self::ByUrl(_) => f.write_str("ByUrl"),
+        }
     }
 }

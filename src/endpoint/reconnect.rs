@@ -20,8 +20,10 @@ use crate::random::Random;
 ///   a normal close.
 ///
 /// Pass every event of a [`Client`](super::Client) to [`observe`](Self::observe), or report outcomes with the
-/// other methods. After the end of each transport that you did not close yourself, call
-/// [`retry_at`](Self::retry_at). If nothing was reported, because dialling failed, another attempt is made.
+/// other methods: with an adapter these are [`opened`](Self::opened), [`observe_open`](Self::observe_open) and
+/// `not_opened`, which takes the adapter's error. After the end of each transport that you did not close
+/// yourself, call [`retry_at`](Self::retry_at). If nothing was reported, because dialling failed, another
+/// attempt is made.
 ///
 /// ```
 /// use core::time::Duration;
@@ -68,7 +70,7 @@ pub struct Reconnect {
     opened_at: Option<Duration>,
     retry_after: Option<Duration>,
     /// The cause of the last failure is permanent.
-    is_final: bool,
+    pub(crate) is_final: bool,
 }
 
 impl Default for Reconnect {
@@ -196,7 +198,7 @@ impl OpenError {
             // RFC 1928 §6: a general failure; network or host unreachable, connection refused, TTL expired.
             Self::Socks5(error) => matches!(error, Socks5Error::Truncated | Socks5Error::Refused(1 | 3..=6)),
             Self::TimedOut | Self::TransportFailed => true,
-            Self::UnexpectedProxyData | Self::Redirect(_) => false,
+            Self::UnexpectedProxyData | Self::ProxyVar(_) | Self::Redirect(_) => false,
         }
     }
 }

@@ -113,6 +113,12 @@ impl Proxy {
         self.port
     }
 
+    /// Returns host and port.
+    #[cfg(any(feature = "net", feature = "tokio"))]
+    pub(crate) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// Returns the credentials if this is the proxy's protocol.
     pub(super) fn authentication(&self, protocol: ProxyProtocol) -> Option<&[u8]> {
         self.authentication.as_deref().filter(|_| self.protocol == protocol)

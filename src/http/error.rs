@@ -19,6 +19,8 @@ pub enum HandshakeError {
     Truncated,
     /// The head did not arrive in time; see [`ServerHandshake::timed_out`](crate::handshake::ServerHandshake::timed_out).
     TimedOut,
+    /// The peer sent a TLS record instead of HTTP.
+    Tls,
     /// A line ends in LF without CR.
     BareLineFeed,
     /// The first line is not `method target HTTP/1.1`.
@@ -134,6 +136,9 @@ impl HandshakeError {
             E::TooManyHeaders => (431, "RFC 6585 §5", "the head has more header lines than the limit"),
             E::Truncated => (400, "RFC 9112 §8", "the stream ended before the head was complete"),
             E::TimedOut => (408, "RFC 9110 §15.5.9", "the head did not arrive in time"),
+            E::Tls => {
+                (400, "RFC 9112 §2.2", "received TLS, expected HTTP: one end speaks wss://, the other ws://")
+            }
             E::BareLineFeed => (400, "RFC 9112 §2.2", "a line ends in LF, expected CRLF"),
             E::InvalidRequestLine => {
                 (400, "RFC 9112 §3", "expected a request line: method, target, HTTP/1.1")

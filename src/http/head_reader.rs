@@ -92,6 +92,9 @@ impl<S: StartLine> HeadReader<S> {
         let offered = input.len().min(self.limits.max_head - before);
         let mut bytes = mem::take(&mut self.bytes);
         bytes.extend_from_slice(&input.as_slice()[..offered]);
+        if before == 0 && bytes.first().is_some_and(|first| TLS.contains(first)) {
+            return Err(HandshakeError::Tls);
+        }
         if let Some(len) = self.finish_lines(&bytes)? {
             bytes.truncate(len);
             input.take(len - before);
@@ -186,6 +189,10 @@ impl<S> fmt::Debug for HeadReader<S> {
         f.debug_struct("HeadReader").field("len", &self.bytes.len()).finish_non_exhaustive()
     }
 }
+
+/// RFC 8446 §5.1: the first byte of an alert, which is what a client's request without TLS leads to, and of a
+/// ClientHello. No start line begins with one of them.
+const TLS: [u8; 2] = [0x15, 0x16];
 
 /// Checks `name: value` and returns the name. `check_value`: the value may contain a control character.
 fn check_header(line: &[u8], check_value: bool) -> Result<&[u8], HandshakeError> {

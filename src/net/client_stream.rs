@@ -18,9 +18,9 @@ pub struct ClientStream(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "tls")]
     Tls(std::boxed::Box<super::Tls<TcpStream>>),
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "tls")]
     TlsInTls(std::boxed::Box<super::Tls<super::Tls<TcpStream>>>),
 }
 
@@ -29,17 +29,17 @@ impl ClientStream {
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             Kind::Tcp(stream) => stream,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::Tls(stream) => stream.stream(),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::TlsInTls(stream) => stream.stream().stream(),
         }
     }
 
     /// Returns the TLS session with the server for `wss://`, or with the proxy for `ws://` through an `https`
     /// proxy.
-    #[cfg(feature = "rustls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn tls(&self) -> Option<&::rustls::Connection> {
         match &self.0 {
             Kind::Tcp(_) => None,
@@ -51,9 +51,9 @@ impl ClientStream {
     pub(super) fn is_tls_handshaking(&self) -> bool {
         match &self.0 {
             Kind::Tcp(_) => false,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::Tls(stream) => stream.session().is_handshaking(),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::TlsInTls(stream) => {
                 stream.session().is_handshaking() || stream.stream().session().is_handshaking()
             }
@@ -61,7 +61,7 @@ impl ClientStream {
     }
 
     /// Starts TLS with the peer of that name, over the existing TLS if there is one: that leads to a proxy.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "tls")]
     pub(super) fn into_tls(
         self,
         own: Option<&std::sync::Arc<::rustls::ClientConfig>>,
@@ -82,9 +82,9 @@ impl ClientStream {
     fn inner(&mut self) -> &mut dyn Transport {
         match &mut self.0 {
             Kind::Tcp(stream) => stream,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::Tls(stream) => &mut **stream,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::TlsInTls(stream) => &mut **stream,
         }
     }
@@ -96,7 +96,7 @@ impl From<TcpStream> for ClientStream {
     }
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tls")]
 impl From<super::Tls<TcpStream>> for ClientStream {
     fn from(stream: super::Tls<TcpStream>) -> Self {
         Self(Kind::Tls(std::boxed::Box::new(stream)))
@@ -143,9 +143,9 @@ impl Transport for ClientStream {
     fn try_clone(&self) -> io::Result<Self> {
         match &self.0 {
             Kind::Tcp(stream) => Ok(stream.try_clone()?.into()),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::Tls(stream) => Ok((**stream).try_clone()?.into()),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tls")]
             Kind::TlsInTls(stream) => Ok(Self(Kind::TlsInTls(std::boxed::Box::new((**stream).try_clone()?)))),
         }
     }

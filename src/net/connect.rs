@@ -1,22 +1,27 @@
 //! A client's connection to its server: [`connect`] by URL, and [`Connecting`] over an existing stream.
 
 use core::time::Duration;
+#[cfg(not(feature = "tls"))]
 use std::format;
-use std::io::{self, ErrorKind};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::string::{String, ToString};
+#[cfg(not(feature = "tls"))]
+use std::io;
+use std::io::ErrorKind;
+#[cfg(feature = "tls")]
+use std::string::String;
 
 use super::accept::{Step, finish, opened};
+use super::dial::dial;
 use super::driver::Driver;
 use super::time::{Clock, is_later};
 use super::{ClientStream, Transport, WebSocket, wait_methods};
-use crate::adapter::{Error, connecting, during, not_opened};
+use crate::adapter::{Error, during_handshake, no_way, not_opened};
 use crate::connection::Config;
 use crate::endpoint::{self, Client, ClientEvent, ConnectOptions};
 use crate::handshake::{ClientRequest, Established};
 use crate::random::OsRandom;
 
-/// Connects to a `ws://` URL or, with the feature `rustls`, a `wss://` URL, with the default configuration.
+/// Connects to a `ws://` URL or, with the feature `rustls` or `tls`, a `wss://` URL, with the default
+/// configuration.
 ///
 /// ```no_run
 /// use sansocket::{Event, net};
@@ -48,6 +53,9 @@ where
 /// [`Config::handshake_timeout`] covers everything: all connection attempts, the proxy, TLS, the handshake
 /// and redirects. The exception is name resolution, which the operating system limits.
 ///
+/// The addresses of the host are tried in parallel, as [`Addresses`](crate::Addresses) describes. Unless there
+/// is only one, each attempt runs in a thread, which ends at that deadline at the latest.
+///
 /// # Errors
 /// See [`Error`].
 pub fn connect_with<R>(
@@ -59,30 +67,29 @@ where
     Error: From<R::Error>,
 {
     let (request, options) = (request.try_into()?, options.into());
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "tls")]
     let tls = options.tls.clone();
     let clock = Clock::from(Duration::ZERO);
     let mut client = Client::new(request, options, OsRandom);
     client.handle_timeout(clock.now());
     loop {
-        let (stream, to) = dial(&client, clock)?;
+        let endpoint::Step::Dial { host, port } = client.step() else { return Err(no_way(&mut client)) };
+        let stream = dial(host, port, clock, client.next_timeout())?;
         client.connected();
-        let mut driver = Driver::new(stream, client, clock);
-        let mut answers_in_tls = false;
+        let mut driver = Driver::new(ClientStream::from(stream), client, clock);
         loop {
-            // The beginning of a TLS alert.
-            answers_in_tls |= driver.buffer.unread().starts_with(&[0x15, 3]);
+            let peer = driver.endpoint.peer();
             match driver.endpoint.step() {
                 endpoint::Step::Dial { .. } => break,
                 endpoint::Step::StartTls { name } => {
-                    #[cfg(not(feature = "rustls"))]
+                    #[cfg(not(feature = "tls"))]
                     return Err(Error::Io(io::Error::new(
                         ErrorKind::Unsupported,
-                        format!("TLS to {name} needs the feature `rustls`"),
+                        format!("TLS to {name} needs the feature `rustls` or `tls`"),
                     )));
-                    #[cfg(feature = "rustls")]
+                    #[cfg(feature = "tls")]
                     {
-                        let name = alloc::string::String::from(name);
+                        let name = String::from(name);
                         driver.pipe.stream = driver.pipe.stream.into_tls(tls.as_ref(), &name)?;
                         driver.endpoint.secured();
                     }
@@ -93,7 +100,10 @@ where
                         return Ok((ws, established));
                     }
                     Ok(None) => {}
-                    Err(error) => return Err(explained(error, &driver.pipe.stream, &to, answers_in_tls)),
+                    Err(error) => {
+                        let kind = if driver.pipe.stream.is_tls_handshaking() { "TLS" } else { "opening" };
+                        return Err(during_handshake(error, kind, &peer));
+                    }
                 },
             }
         }
@@ -129,8 +139,7 @@ impl<S: Transport> Connecting<S> {
     /// Creates a handshake that sends `request` over `stream`, and waits for the response, at most for
     /// [`Config::handshake_timeout`] from now.
     pub fn new(stream: S, request: ClientRequest, options: impl Into<ConnectOptions>) -> Self {
-        let options = ConnectOptions { proxy: None, redirects: None, ..options.into() };
-        let mut client = Client::new(request, options, OsRandom);
+        let mut client = Client::new(request, options.into().direct(), OsRandom);
         client.connected();
         client.secured();
         Self { driver: Driver::new(stream, client, Clock::from(Duration::ZERO)) }
@@ -176,51 +185,4 @@ fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Establishe
             Err(error) => Err(error.into()),
         },
     }
-}
-
-/// Returns the error with the step that failed, and with a hint if TLS and plain text were confused.
-fn explained(error: Error, stream: &ClientStream, to: &str, answers_in_tls: bool) -> Error {
-    let (step, hint) = if stream.is_tls_handshaking() {
-        // For anything that is not TLS, rustls reports "received corrupt message".
-        let is_plain = error.to_string().contains("corrupt message");
-        ("TLS handshake", if is_plain { " (ws:// instead of wss://?)" } else { "" })
-    } else {
-        let hint = if answers_in_tls { " (wss:// instead of ws://?)" } else { "" };
-        ("opening handshake", hint)
-    };
-    let step = format!("{step} with {to}{hint}");
-    match error {
-        Error::Io(error) => Error::Io(during(step, error)),
-        Error::Handshake(error) if !hint.is_empty() => {
-            Error::Io(during(step, io::Error::new(ErrorKind::InvalidData, error)))
-        }
-        error => error,
-    }
-}
-
-/// Connects to the destination that the client requests: to the first address of the host that answers, with
-/// a share of the time for each. Also returns host and port.
-fn dial(client: &Client, clock: Clock) -> Result<(ClientStream, String), Error> {
-    let endpoint::Step::Dial { host, port } = client.step() else {
-        return Err(ErrorKind::NotConnected.into());
-    };
-    let addresses = (host, port).to_socket_addrs();
-    let mut addresses = addresses.map_err(|error| during(format!("looking up {host}"), error))?;
-    let mut last = io::Error::new(ErrorKind::NotFound, format!("{host} has no address"));
-    while let Some(address) = addresses.next() {
-        let due = client.next_timeout().unwrap_or(Duration::MAX);
-        let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX - 1) + 1;
-        let left = due.saturating_sub(clock.now()) / shares;
-        let timed_out = || Err(ErrorKind::TimedOut.into());
-        let stream = if left.is_zero() { timed_out() } else { TcpStream::connect_timeout(&address, left) };
-        match stream {
-            Ok(stream) => {
-                // Each write contains complete messages: waiting to fill packets would only cost time.
-                stream.set_nodelay(true)?;
-                return Ok((stream.into(), format!("{host}:{port}")));
-            }
-            Err(error) => last = connecting(host, address, error),
-        }
-    }
-    Err(last.into())
 }

@@ -9,6 +9,29 @@
 //! deadline, regardless of the peer. [`Config`](crate::Config) lists the deadlines. A connection without
 //! timers sleeps.
 //!
+//! # Staying connected
+//!
+//! [`Reconnect`](crate::Reconnect) tells when to try again:
+//!
+//! ```no_run
+//! use sansocket::{OsRandom, Reconnect, net};
+//! use std::{thread, time::Instant};
+//! let (began, mut reconnect) = (Instant::now(), Reconnect::default());
+//! loop {
+//!     match net::connect("ws://127.0.0.1:9001/") {
+//!         Ok(mut ws) => {
+//!             reconnect.opened(began.elapsed());
+//!             while let Ok(Some(event)) = ws.recv() {
+//!                 reconnect.observe_open(&event); // and your own code
+//!             }
+//!         }
+//!         Err(error) => reconnect.not_opened(&error),
+//!     }
+//!     let Some(at) = reconnect.retry_at(began.elapsed(), &mut OsRandom) else { break };
+//!     thread::sleep(at.saturating_sub(began.elapsed()));
+//! }
+//! ```
+//!
 //! # Non-blocking streams
 //!
 //! `WouldBlock` means "later" and loses nothing. [`Accepting`], [`Connecting`], [`Answering`] and
@@ -19,11 +42,12 @@ mod accept;
 mod buffer;
 mod client_stream;
 mod connect;
+mod dial;
 mod driver;
 mod pipe;
 mod split;
 mod time;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
@@ -37,7 +61,7 @@ pub use buffer::Batch;
 pub use client_stream::ClientStream;
 pub use connect::{Connecting, client, connect, connect_with};
 pub use split::{ReadBatch, ReadHalf, WriteHalf};
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use transport::{Stream, Transport};
 

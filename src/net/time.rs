@@ -61,7 +61,7 @@ impl Timeout {
     }
 
     /// Like [`is_over`](Self::is_over), if the error of a call that began at `began` indicates that.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "tls")]
     pub(super) fn ended_wait(&mut self, error: &io::Error, began: Instant) {
         self.over |= is_later(error) && began.elapsed() >= AT_ONCE;
     }

@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpStream};
 
 /// A blocking or non-blocking byte stream with a separate end of its writing side.
 ///
-/// The standard library's streams are transports, and so is TLS in a `Tls` (feature `rustls`). [`Stream`]
+/// The standard library's streams are transports, and so is TLS in a `Tls` (feature `tls`). [`Stream`]
 /// makes a transport of any other `Read + Write`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Transport`",

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::TcpStream;
-#[cfg(feature = "tokio-rustls")]
+#[cfg(feature = "tokio-tls")]
 use ::tokio_rustls::client::TlsStream;
 
 use super::{ConnectOptions, Split};
@@ -19,9 +19,9 @@ pub struct ClientStream(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
-    #[cfg(feature = "tokio-rustls")]
+    #[cfg(feature = "tokio-tls")]
     Tls(std::boxed::Box<TlsStream<TcpStream>>),
-    #[cfg(feature = "tokio-rustls")]
+    #[cfg(feature = "tokio-tls")]
     TlsInTls(std::boxed::Box<TlsStream<TlsStream<TcpStream>>>),
 }
 
@@ -30,17 +30,17 @@ impl ClientStream {
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             Kind::Tcp(stream) => stream,
-            #[cfg(feature = "tokio-rustls")]
+            #[cfg(feature = "tokio-tls")]
             Kind::Tls(stream) => stream.get_ref().0,
-            #[cfg(feature = "tokio-rustls")]
+            #[cfg(feature = "tokio-tls")]
             Kind::TlsInTls(stream) => stream.get_ref().0.get_ref().0,
         }
     }
 
     /// The TLS session, for `wss://`: the one with the server, if there is another one with a proxy. For `ws://`
     /// through an `https` proxy, the one with that.
-    #[cfg(feature = "tokio-rustls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tokio-rustls")))]
+    #[cfg(feature = "tokio-tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tokio-tls")))]
     pub fn tls(&self) -> Option<&::rustls::ClientConnection> {
         match &self.0 {
             Kind::Tcp(_) => None,
@@ -51,7 +51,7 @@ impl ClientStream {
 
     /// The same stream with TLS over it, for the peer of that name; over the TLS that is there, too: that one leads to
     /// a proxy.
-    #[cfg(feature = "tokio-rustls")]
+    #[cfg(feature = "tokio-tls")]
     pub(super) async fn start_tls(self, name: &str, options: &ConnectOptions) -> io::Result<Self> {
         let connector = ::tokio_rustls::TlsConnector::from(crate::tls::config(options.tls.as_ref())?);
         let name = crate::tls::server_name(name)?;
@@ -66,17 +66,20 @@ impl ClientStream {
         }
     }
 
-    #[cfg(not(feature = "tokio-rustls"))]
+    #[cfg(not(feature = "tokio-tls"))]
     pub(super) async fn start_tls(self, _: &str, _: &ConnectOptions) -> io::Result<Self> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "wss:// needs the feature `tokio-rustls`"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "wss:// needs the feature `tokio-rustls` or `tokio-tls`",
+        ))
     }
 
     fn inner(self: Pin<&mut Self>) -> Pin<&mut dyn Duplex> {
         match &mut self.get_mut().0 {
             Kind::Tcp(stream) => Pin::new(stream),
-            #[cfg(feature = "tokio-rustls")]
+            #[cfg(feature = "tokio-tls")]
             Kind::Tls(stream) => Pin::new(&mut **stream),
-            #[cfg(feature = "tokio-rustls")]
+            #[cfg(feature = "tokio-tls")]
             Kind::TlsInTls(stream) => Pin::new(&mut **stream),
         }
     }
@@ -91,7 +94,7 @@ impl From<TcpStream> for ClientStream {
     }
 }
 
-#[cfg(feature = "tokio-rustls")]
+#[cfg(feature = "tokio-tls")]
 impl From<TlsStream<TcpStream>> for ClientStream {
     fn from(stream: TlsStream<TcpStream>) -> Self {
         Self(Kind::Tls(std::boxed::Box::new(stream)))

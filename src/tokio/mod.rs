@@ -63,6 +63,51 @@
 //! [`flush`](WebSocket::flush) waits for it. [`feed`](WebSocket::feed) only queues. While more than [`Config::high_water`]
 //! is queued, `send` waits, too.
 //!
+//! # Staying connected
+//!
+//! [`Reconnect`](crate::Reconnect) tells when to try again. The example `client` has the same loop over the
+//! standard library's streams.
+//!
+//! ```no_run
+//! # async fn stay_connected(url: &str) {
+//! use sansocket::{OsRandom, Reconnect, tokio::connect};
+//! use tokio::time::{Instant, sleep_until};
+//! let (began, mut reconnect) = (Instant::now(), Reconnect::default());
+//! loop {
+//!     match connect(url).await {
+//!         Ok(mut ws) => {
+//!             reconnect.opened(began.elapsed());
+//!             while let Ok(Some(event)) = ws.recv().await {
+//!                 reconnect.observe_open(&event); // and your own code
+//!             }
+//!         }
+//!         Err(error) => reconnect.not_opened(&error),
+//!     }
+//!     let Some(at) = reconnect.retry_at(began.elapsed(), &mut OsRandom) else { break };
+//!     sleep_until(began + at).await;
+//! }
+//! # }
+//! ```
+//!
+//! # TLS
+//!
+//! [`connect`] starts TLS for `wss://` (feature `tokio-rustls`, or `tokio-tls` with a custom configuration). For a
+//! server, and for a client over an existing stream, start TLS on the stream first:
+//!
+#![cfg_attr(feature = "tokio-tls", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio-tls"), doc = "```ignore")]
+//! # use std::sync::Arc;
+//! # use sansocket::{rustls::ServerConfig, tokio_rustls::TlsAcceptor};
+//! # async fn serve(config: Arc<ServerConfig>) -> Result<(), sansocket::tokio::Error> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:9443").await?;
+//! let (stream, _) = listener.accept().await?;
+//! let stream = TlsAcceptor::from(config).accept(stream).await?;
+//! let mut ws = sansocket::tokio::accept(stream).await?;
+//! ws.send_text("Hello").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Coming from tokio-tungstenite
 //!
 //! [`migration`] translates every name of tungstenite and tokio-tungstenite, and lists the differences.
@@ -74,6 +119,7 @@
 
 mod client_stream;
 mod connect;
+mod dial;
 #[cfg(doc)]
 #[doc = include_str!("migration.md")]
 pub mod migration {}

@@ -345,9 +345,43 @@ fn redirects_are_followed_to_other_transports_within_their_limit_and_one_deadlin
 }
 
 #[test]
+fn each_redirect_has_the_proxy_that_is_chosen_for_it() {
+    let vars = |name: &str| match name {
+        "http_proxy" => Some("proxy:3128".to_owned()),
+        "https_proxy" => Some("ftp://proxy".to_owned()),
+        "no_proxy" => Some("a, .c".to_owned()),
+        _ => None,
+    };
+    let options = || redirected().choose_proxy(move |url| Proxy::from_vars(url, vars));
+    let mut client = started("ws://a/", options());
+    dialled(&mut client, "a:80");
+    assert!(write_all(&mut client).starts_with(b"GET / HTTP/1.1\r\n"));
+    assert!(receives(&mut client, &redirect("ws://b/")).is_empty());
+    dialled(&mut client, "proxy:3128");
+    assert!(write_all(&mut client).starts_with(b"CONNECT b:80 HTTP/1.1\r\n"));
+    assert!(receives(&mut client, b"HTTP/1.1 200 OK\r\n\r\n").is_empty());
+    write_all(&mut client);
+    assert!(receives(&mut client, &redirect("ws://x.c/")).is_empty());
+    dialled(&mut client, "x.c:80");
+
+    // Without a proxy that it can go through it goes nowhere: at once, and behind a redirect.
+    let mut client = started("wss://b/", options());
+    assert!(client.has_last_words() && client.next_timeout() == Some(secs(100)));
+    assert_eq!(client.step(), Step::Run);
+    let nowhere = ["failed ProxyVar(ProxyVarError { variable: \"https_proxy\", error: Scheme })"];
+    assert_eq!(receives(&mut client, b""), nowhere);
+    assert!(client.is_ended());
+    let mut client = started("ws://a/", options());
+    dialled(&mut client, "a:80");
+    write_all(&mut client);
+    assert_eq!(receives(&mut client, &redirect("wss://b/")), nowhere);
+    assert!(client.is_ended());
+}
+
+#[test]
 fn answers_that_open_nothing() {
     // what a server, or a proxy, answers, whether its stream ends then; the event
-    let server: [(&[u8], bool, &str); 9] = [
+    let server: [(&[u8], bool, &str); 10] = [
         (b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno", false, "refused 403 no"),
         (b"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nno", true, "refused 403 no"),
         (b"HTTP/1.1 200 OK\r\n\r\nno WebSocket", false, "refused 200 no WebSocket"),
@@ -355,10 +389,11 @@ fn answers_that_open_nothing() {
         (b"HTTP/1.1 101 Swi", true, "failed Handshake(Truncated)"),
         (b"", true, "failed Handshake(Truncated)"),
         (b"SSH-2.0-OpenSSH\r\n", false, "failed Handshake(InvalidStatusLine)"),
+        (b"\x15\x03\x03\x00\x02\x02\x28", false, "failed Handshake(Tls)"),
         (b"\x81\x05Hello\n", false, "failed Handshake(BareLineFeed)"),
         (b"HTTP/1.1 307 There\r\nLocation: ftp://b/\r\n\r\n", false, "failed Redirect(Location)"),
     ];
-    let proxy: [(&[u8], bool, &str); 6] = [
+    let proxy: [(&[u8], bool, &str); 7] = [
         (b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n", false, "proxy refused 407"),
         (b"HTTP/1.1 407 Who?\r\nContent-Length: 9\r\n\r\n", true, "proxy refused 407"),
         (
@@ -369,6 +404,7 @@ fn answers_that_open_nothing() {
         (b"HTTP/1.1 20", true, "failed Proxy(Truncated)"),
         (b"HTTP/1.1 200 OK\r\n\r\nx", false, "failed UnexpectedProxyData"),
         (b"garbage\r\n", false, "failed Proxy(InvalidStatusLine)"),
+        (b"\x15\x03\x03\x00\x02\x02\x28", false, "failed Proxy(Tls)"),
     ];
 
     let cases = server

@@ -154,7 +154,7 @@ fn a_request_that_comes_to_nothing_has_one_answer_and_an_end() {
             b"HTTP/1.1 400 ",
         ),
         (b"GET / HTTP/9.9\r\n\r\n", &["refused UnsupportedHttpVersion"], b"HTTP/1.1 505 "),
-        (b"\x16\x03\x01\x02\x00\x01\n", &["refused BareLineFeed"], b"HTTP/1.1 400 "),
+        (b"\x16\x03\x01\x02\x00\x01\n", &["refused Tls"], b"HTTP/1.1 400 "),
         (&[b'x'; 40_000], &["refused HeadTooLarge"], b"HTTP/1.1 431 "),
     ];
     for (bytes, events, output) in table {
