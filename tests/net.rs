@@ -716,7 +716,7 @@ fn a_message_that_does_not_fit_is_refused_and_changes_nothing() {
     ws.send_binary(&[1; 60_000]).unwrap();
     let error = ws.send_binary(&[1; 60_000]).unwrap_err();
     assert_eq!(error.get_ref().unwrap().to_string(), sansocket::SendError::OutputFull.to_string());
-    assert_eq!(ws.connection().output().len(), 60_004);
+    assert_eq!(ws.connection().output_len(), 60_004);
 }
 
 // ---- the end ----
