@@ -10,7 +10,7 @@ mod counting;
 use common::*;
 use counting::measure;
 use sansocket::handshake::{ServerHandshake, ServerProgress};
-use sansocket::{Config, Input};
+use sansocket::{Config, Input, ReadBuffer};
 
 /// How often a buffer may grow to hold so many bytes, if it at least grows by half each time.
 fn growths(bytes: usize) -> usize {
@@ -63,6 +63,28 @@ fn a_message_that_comes_byte_by_byte_grows_by_steps() {
             }
         });
         assert!(used.calls <= growths(200_000) + 4, "{used:?}");
+    }
+}
+
+#[test]
+fn a_read_buffer_that_is_filled_in_small_reads_grows_by_steps() {
+    const LEN: usize = 1_000_000;
+    for (first, copied) in [(TEXT, false), (BINARY, false), (BINARY, true)] {
+        let (mut connection, mut buffer) = (open(Role::Client), ReadBuffer::default());
+        let bytes = frame(first, None, &vec![b'x'; LEN]);
+        let (used, ()) = measure(|| {
+            for piece in bytes.chunks(500) {
+                if copied {
+                    buffer.extend_from_slice(piece);
+                } else {
+                    buffer.space()[..piece.len()].copy_from_slice(piece);
+                    buffer.filled(piece.len());
+                }
+                let _ = connection.recv(&mut buffer.input());
+            }
+        });
+        assert!(buffer.is_empty());
+        assert!(used.calls <= growths(LEN), "{used:?}");
     }
 }
 

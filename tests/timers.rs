@@ -328,3 +328,22 @@ fn latency_is_the_time_from_a_ping_to_its_pong() {
     hear(&mut sender, pong, 2607);
     assert_eq!(sender.latency(), Some(millis(7)));
 }
+
+/// A loop tells the time, receives, and waits: it must not wait with a Pong that nothing has timed.
+#[test]
+fn latency_is_accurate_in_a_loop_that_sleeps_until_the_next_timeout() {
+    let config = Config::default().ping_interval(Some(secs(30))).pong_timeout(secs(10));
+    let mut connection = Connection::server(config);
+    connection.handle_timeout(secs(0));
+    connection.handle_timeout(secs(30));
+    assert_eq!(connection.output(), b"\x89\x00");
+    connection.output_written(2);
+    let read_at = Duration::from_millis(30_008);
+    connection.handle_timeout(read_at);
+    let mut pong = *b"\x8A\x80\0\0\0\0";
+    assert!(connection.recv(&mut Input::new(&mut pong)).is_some());
+    let next = connection.next_timeout().unwrap();
+    connection.handle_timeout(next.max(read_at));
+    assert_eq!(connection.latency(), Some(Duration::from_millis(8)));
+    assert_eq!(connection.next_timeout(), Some(secs(60) + Duration::from_millis(8)));
+}

@@ -22,7 +22,7 @@ pub(crate) struct Timers {
     heard: bool,
     active: bool,
     progressed: bool,
-    /// Whether a Pong has arrived since the last call.
+    /// Whether the Pong to a Ping of the timers has arrived since the last call.
     ponged: bool,
     /// Bytes taken by the transport since the last fair part was complete.
     taken: u32,
@@ -69,7 +69,7 @@ impl Timers {
 
     /// Records that a Pong has arrived.
     pub(crate) fn ponged(&mut self) {
-        self.ponged = true;
+        self.ponged = self.round_trip.sent.is_some();
     }
 
     /// Returns how long the last keepalive Ping waited for its Pong.
@@ -121,6 +121,8 @@ impl Timers {
         let next = match state {
             // The endpoint has its own deadline for the opening handshake.
             State::Opening => None,
+            // The Pong is timed at once: the next timeout of the connection may be far away.
+            State::Open if self.ponged => Some(self.now),
             State::Open => {
                 let ping = match self.ping_sent {
                     Some(sent) => Some(sent.saturating_add(self.pong_timeout)),

@@ -82,8 +82,8 @@ impl ReadBuffer {
     }
 
     /// Returns space to read into: `size` bytes, or half of that if the rest is in use. For an incomplete
-    /// frame it is at least the space for the rest of it, up to eight times what has arrived of it: announced
-    /// bytes alone get no memory.
+    /// frame it is at least as long as what has arrived of it, or as the rest. It grows up to eight times what
+    /// has arrived: announced bytes alone get no memory.
     ///
     /// Report the bytes read with [`filled`](Self::filled). Calling this again without a read is allowed.
     pub fn space(&mut self) -> &mut [u8] {
@@ -129,17 +129,15 @@ impl ReadBuffer {
     /// [`appended`](Self::appended).
     #[cfg(feature = "aio")]
     pub(crate) fn spare(&mut self) -> &mut Vec<u8> {
-        let Unread { start, end, frame, .. } = self.unread;
-        let unread = end - start;
-        if unread == 0 {
+        if self.is_empty() {
             (self.unread.start, self.unread.end) = (0, 0);
         }
-        let space = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD)).max(self.size);
+        let (enough, rest) = self.unread.needs(self.size / 2);
         self.bytes.truncate(self.unread.end);
-        if self.bytes.capacity() - self.bytes.len() < space {
+        if self.bytes.capacity() - self.bytes.len() < enough {
             self.bytes.drain(..self.unread.start);
             (self.unread.start, self.unread.end) = (0, self.bytes.len());
-            self.bytes.reserve_exact(space);
+            self.bytes.reserve_exact(rest.max(self.size));
         }
         &mut self.bytes
     }
@@ -233,15 +231,12 @@ impl ReadBuffer {
     /// Makes room for at least `least` bytes and for the rest of an incomplete frame, as far as what has
     /// arrived of it justifies. Returns that rest.
     fn make_room(&mut self, least: usize) -> usize {
-        let Unread { start, end, frame, .. } = self.unread;
-        let unread = end - start;
-        if unread == 0 && end > 0 {
+        if self.is_empty() && self.unread.end > 0 {
             self.round_over();
         }
-        let rest = frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD));
-        let least = least.max(rest);
-        if self.bytes.len() - self.unread.end < least {
-            self.make_space(least);
+        let (enough, rest) = self.unread.needs(least);
+        if self.bytes.len() - self.unread.end < enough {
+            self.make_space(least.max(rest));
         }
         rest
     }
@@ -324,6 +319,17 @@ impl Unread {
         let left = input.len().min(self.end - self.start);
         let (end, Hold { frame, checked, .. }) = (self.end, input.held());
         *self = Self { start: end - left, end, frame, checked, stayed: left };
+    }
+
+    /// Returns how much space is enough for the next read, at least `least`, and the rest of an incomplete
+    /// frame, as far as what has arrived of it justifies.
+    ///
+    /// As much space as has arrived is enough: if every read had to have space for the complete rest, each
+    /// would move the frame.
+    fn needs(&self, least: usize) -> (usize, usize) {
+        let unread = self.end - self.start;
+        let rest = self.frame.saturating_sub(unread).min(unread.saturating_mul(AHEAD));
+        (least.max(rest.min(unread)), rest)
     }
 }
 
