@@ -11,6 +11,8 @@ use crate::wire::Wire;
 use crate::{Message, Role};
 
 pub const NET: &str = if cfg!(feature = "simd") { "sansocket, simd, net" } else { "sansocket, net" };
+pub const IO_URING: &str =
+    if cfg!(feature = "simd") { "sansocket, simd, io_uring" } else { "sansocket, io_uring" };
 pub const TOKIO: &str = if cfg!(feature = "simd") { "sansocket, simd, tokio" } else { "sansocket, tokio" };
 
 pub struct Net {

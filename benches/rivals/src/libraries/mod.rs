@@ -14,7 +14,7 @@ mod yawc;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-pub use self::adapters::{EchoNet, EchoTokio, NET, Net, TOKIO, Tokio};
+pub use self::adapters::{EchoNet, EchoTokio, IO_URING, NET, Net, TOKIO, Tokio};
 pub use self::fastwebsockets::{EchoFastwebsockets, Fastwebsockets};
 pub use self::ours::{Buffered, DeflatedSansocket, EchoSansocket, NAME, READ_BUFFER, SAFE, SIMD, Sansocket};
 pub use self::sockudo::{DeflatedSockudo, EchoSockudo, Sockudo};

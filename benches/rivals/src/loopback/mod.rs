@@ -17,7 +17,7 @@ mod servers;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::libraries::{NAME, NET, TOKIO};
+use crate::libraries::{IO_URING, NAME, NET, TOKIO};
 use crate::report::{Line, Report};
 use crate::{Options, rounds};
 use load::Load;
@@ -34,7 +34,8 @@ const QUICK_TURN: Duration = Duration::from_millis(100);
 const ROUNDS_FOR_ONE: usize = 3;
 
 /// Examples of this crate.
-const EXAMPLES: [(&str, &str); 3] = [(NAME, "epoll_echo"), (TOKIO, "tokio_echo"), (NET, "echo_server")];
+const EXAMPLES: [(&str, &str); 4] =
+    [(NAME, "epoll_echo"), (TOKIO, "tokio_echo"), (NET, "echo_server"), (IO_URING, "io_uring_echo")];
 const RAW: &str = "raw byte echo";
 const UWEBSOCKETS: &str = "uWebSockets";
 type Serve = fn(SocketAddr);
@@ -52,7 +53,7 @@ const SERVERS: [(&str, Serve); 8] = [
 pub const NOTE: &str = "Each server is a process on one core, the client is on another, and no copy of what comes back is made \
     for it. Pipelined is 64 KiB of frames on their way in each connection, and at least four: 2978 messages of 16 B, 63 of \
     1 KiB, 4 of 64 KiB or of 1 MiB. \"sansocket\" is `examples/epoll_echo.rs`, \"tokio\" is `tokio_echo.rs`, \"net\" is \
-    `echo_server.rs`, a thread for each connection. The tokio servers of others write once nothing more is there to be read, \
+    `echo_server.rs`, a thread for each connection, \"io_uring\" is `io_uring_echo` of `examples/loops`. The tokio servers of others write once nothing more is there to be read, \
     where their libraries can: fastwebsockets and wtx write each message, and soketto cannot be asked whether there is more. \
     uWebSockets is C++, built as it is by itself: `-O3 -flto -march=native`.";
 pub const NOTE_BY_CPU: &str = "The same by the server's own CPU time: what other work on the machine takes away, or the \
