@@ -719,6 +719,20 @@ fn a_message_that_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(ws.connection().output_len(), 60_004);
 }
 
+#[test]
+fn a_handler_returns_one_error_throughout() {
+    fn handle(ws: &mut WebSocket<Mem>) -> Result<(), sansocket::net::Error> {
+        ws.feed(&Message::from("a message"))?;
+        ws.flush()?;
+        Ok(())
+    }
+    let (mut ws, _peer) = server(Config::default());
+    handle(&mut ws).unwrap();
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    let error = handle(&mut ws).unwrap_err();
+    assert_eq!(error.to_string(), sansocket::SendError::Closed.to_string());
+}
+
 // ---- the end ----
 
 const MASKED_CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xe8";

@@ -7,11 +7,15 @@ use std::boxed::Box;
 use std::io::{self, ErrorKind};
 
 use crate::endpoint::{ClientEvent, OpenError, Reconnect};
+use crate::error::SendError;
 use crate::handshake::{
     ArgumentError, HandshakeError, ProxyVarError, RedirectError, RefusedResponse, UrlError,
 };
 
-/// Why a connection could not be opened.
+/// Why a connection could not be opened; `net::Error`, `tokio::Error` and `futures_io::Error` are this type.
+///
+/// With `?`, it also carries an [`io::Error`] or a [`SendError`] of an open connection, so a handler can return this type
+/// throughout.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -80,6 +84,12 @@ impl core::error::Error for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::Io(error.into())
     }
 }
 

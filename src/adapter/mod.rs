@@ -10,8 +10,13 @@ use std::sync::Arc;
 
 pub use error::Error;
 pub(crate) use error::not_opened;
+#[cfg(any(
+    all(feature = "net", not(feature = "tls")),
+    all(feature = "tokio", not(feature = "tokio-tls"))
+))]
+pub(crate) use step::no_tls;
 #[cfg(any(feature = "net", feature = "tokio"))]
-pub(crate) use step::{connecting, during_handshake, looking_up, no_address, no_way};
+pub(crate) use step::{check_tls, connecting, during_handshake, looking_up, no_address, no_way};
 
 use crate::connection::State;
 use crate::endpoint::ServerEvent;

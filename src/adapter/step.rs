@@ -8,12 +8,23 @@ use std::io::{self, ErrorKind};
 
 use super::{Error, not_opened};
 use crate::endpoint::Client;
+use crate::handshake::ClientRequest;
 use crate::input::Input;
 
 /// Returns the error of a client that has nothing to dial.
 pub(crate) fn no_way(client: &mut Client) -> Error {
     let event = client.recv(&mut Input::new(&mut []));
     event.and_then(|event| not_opened(event, None)).unwrap_or(ErrorKind::NotConnected.into())
+}
+
+/// Refuses a `wss://` URL in a build without TLS, before anything is dialled. `features` are those that add it.
+pub(crate) fn check_tls(request: &ClientRequest, has_tls: bool, features: &str) -> io::Result<()> {
+    if request.url().is_secure() && !has_tls { Err(no_tls(features)) } else { Ok(()) }
+}
+
+/// Returns the error of a build without TLS.
+pub(crate) fn no_tls(features: &str) -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, format!("wss:// needs the feature {features}"))
 }
 
 /// Adds the step that failed to an error of a handshake with `peer`, and a hint what to try.

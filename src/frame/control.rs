@@ -3,7 +3,17 @@
 use core::fmt;
 use core::ops::Deref;
 
+use crate::error::SendError;
+
 /// The payload of a control frame, at most 125 bytes, by value (RFC 6455 §5.5). It dereferences to its bytes.
+///
+/// ```
+/// use sansocket::frame::ControlPayload;
+/// let payload: ControlPayload = b"Hello".try_into()?;
+/// assert_eq!(*payload, *b"Hello");
+/// assert!(ControlPayload::try_from(&[0; 126]).is_err());
+/// # Ok::<(), sansocket::SendError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct ControlPayload {
     bytes: [u8; Self::MAX_LEN],
@@ -31,6 +41,23 @@ impl ControlPayload {
         to.copy_from_slice(bytes);
         self.len += bytes.len() as u8;
         true
+    }
+}
+
+impl TryFrom<&[u8]> for ControlPayload {
+    type Error = SendError;
+
+    /// Fails with [`SendError::ControlTooLong`] if there are more than 125 bytes.
+    fn try_from(bytes: &[u8]) -> Result<Self, SendError> {
+        Self::new(bytes).ok_or(SendError::ControlTooLong)
+    }
+}
+
+impl<const N: usize> TryFrom<&[u8; N]> for ControlPayload {
+    type Error = SendError;
+
+    fn try_from(bytes: &[u8; N]) -> Result<Self, SendError> {
+        bytes.as_slice().try_into()
     }
 }
 

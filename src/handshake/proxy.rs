@@ -74,12 +74,12 @@ impl Proxy {
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UrlError::Character);
         }
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::ProxyScheme)?;
         let protocol = match scheme.to_ascii_lowercase().as_str() {
             "http" => ProxyProtocol::Http,
             "https" => ProxyProtocol::Https,
             "socks5" | "socks5h" => ProxyProtocol::Socks5,
-            _ => return Err(UrlError::Scheme),
+            _ => return Err(UrlError::ProxyScheme),
         };
         if rest.contains('#') {
             return Err(UrlError::Fragment);
@@ -295,9 +295,9 @@ mod tests {
             ("socks5h://a%3Ab:%00@p:80", Ok("Proxy(socks5://p:80)")),
             ("http://a%3Ab:@p:80", Err(UrlError::UserInfo)),
             ("http://a:%00@p:80", Err(UrlError::UserInfo)),
-            ("p:80", Err(UrlError::Scheme)),
-            ("ws://p", Err(UrlError::Scheme)),
-            ("socks4://p", Err(UrlError::Scheme)),
+            ("p:80", Err(UrlError::ProxyScheme)),
+            ("ws://p", Err(UrlError::ProxyScheme)),
+            ("socks4://p", Err(UrlError::ProxyScheme)),
             ("http://", Err(UrlError::Host)),
             ("socks5://a@/", Err(UrlError::Host)),
             ("http://p:0", Err(UrlError::Port)),

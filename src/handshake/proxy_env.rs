@@ -235,7 +235,7 @@ mod tests {
             assert_eq!(proxy("ws://h", &[("http_proxy", value)]), Ok(Some("p".into())), "{value}");
         }
         for (value, error) in [
-            ("socks4://p", UrlError::Scheme),
+            ("socks4://p", UrlError::ProxyScheme),
             ("p:x", UrlError::Port),
             ("http://", UrlError::Host),
             ("p\u{fffd}", UrlError::Character),

@@ -265,9 +265,10 @@ pub enum ArgumentError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It does not start with `ws://` or `wss://`; or, for a proxy, with `http://`, `https://`, `socks5://`
-    /// or `socks5h://`.
+    /// It does not start with `ws://` or `wss://`.
     Scheme,
+    /// The URL of a proxy does not start with `http://`, `https://`, `socks5://` or `socks5h://`.
+    ProxyScheme,
     /// The user name or password is not percent-encoded text that HTTP Basic authentication can carry; or, for a
     /// SOCKS5 proxy, the user name is empty or one of them is longer than 255 bytes.
     UserInfo,
@@ -310,9 +311,9 @@ impl fmt::Display for ArgumentError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => {
-                "expected a URL that starts with ws:// or wss:// \
-                 (a proxy's, with http://, https://, socks5:// or socks5h://)"
+            Self::Scheme => "expected a URL that starts with ws:// or wss://",
+            Self::ProxyScheme => {
+                "expected a proxy's URL, which starts with http://, https://, socks5:// or socks5h://"
             }
             Self::UserInfo => "the user name or password is invalid",
             Self::Host => "expected a host name, an IPv4 address or an IPv6 address in brackets",

@@ -1,10 +1,6 @@
 //! A client's connection to its server: [`connect`] by URL, and [`Connecting`] over an existing stream.
 
 use core::time::Duration;
-#[cfg(not(feature = "tls"))]
-use std::format;
-#[cfg(not(feature = "tls"))]
-use std::io;
 use std::io::ErrorKind;
 #[cfg(feature = "tls")]
 use std::string::String;
@@ -14,11 +10,16 @@ use super::dial::dial;
 use super::driver::Driver;
 use super::time::{Clock, is_later};
 use super::{ClientStream, Transport, WebSocket, wait_methods};
-use crate::adapter::{Error, during_handshake, no_way, not_opened};
+#[cfg(not(feature = "tls"))]
+use crate::adapter::no_tls;
+use crate::adapter::{Error, check_tls, during_handshake, no_way, not_opened};
 use crate::connection::Config;
 use crate::endpoint::{self, Client, ClientEvent, ConnectOptions};
 use crate::handshake::{ClientRequest, Established};
 use crate::random::OsRandom;
+
+/// The features that add TLS.
+const TLS_FEATURES: &str = "`rustls` (or `tls`, with your own configuration)";
 
 /// Connects to a `ws://` URL or, with the feature `rustls` or `tls`, a `wss://` URL, with the default
 /// configuration.
@@ -67,6 +68,7 @@ where
     Error: From<R::Error>,
 {
     let (request, options) = (request.try_into()?, options.into());
+    check_tls(&request, cfg!(feature = "tls"), TLS_FEATURES)?;
     #[cfg(feature = "tls")]
     let tls = options.tls.clone();
     let clock = Clock::from(Duration::ZERO);
@@ -81,18 +83,13 @@ where
             let peer = driver.endpoint.peer();
             match driver.endpoint.step() {
                 endpoint::Step::Dial { .. } => break,
+                #[cfg(not(feature = "tls"))]
+                endpoint::Step::StartTls { .. } => return Err(no_tls(TLS_FEATURES).into()),
+                #[cfg(feature = "tls")]
                 endpoint::Step::StartTls { name } => {
-                    #[cfg(not(feature = "tls"))]
-                    return Err(Error::Io(io::Error::new(
-                        ErrorKind::Unsupported,
-                        format!("TLS to {name} needs the feature `rustls` or `tls`"),
-                    )));
-                    #[cfg(feature = "tls")]
-                    {
-                        let name = String::from(name);
-                        driver.pipe.stream = driver.pipe.stream.into_tls(tls.as_ref(), &name)?;
-                        driver.endpoint.secured();
-                    }
+                    let name = String::from(name);
+                    driver.pipe.stream = driver.pipe.stream.into_tls(tls.as_ref(), &name)?;
+                    driver.endpoint.secured();
                 }
                 endpoint::Step::Run => match run(&mut driver) {
                     Ok(Some(established)) => {

@@ -68,10 +68,7 @@ impl ClientStream {
 
     #[cfg(not(feature = "tokio-tls"))]
     pub(super) async fn start_tls(self, _: &str, _: &ConnectOptions) -> io::Result<Self> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "wss:// needs the feature `tokio-rustls` or `tokio-tls`",
-        ))
+        Err(crate::adapter::no_tls(super::connect::TLS_FEATURES))
     }
 
     fn inner(self: Pin<&mut Self>) -> Pin<&mut dyn Duplex> {

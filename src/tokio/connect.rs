@@ -9,12 +9,15 @@ use ::tokio::time::timeout_at;
 
 use super::dial::dial;
 use super::{ClientStream, ConnectOptions, Error, Timer, WebSocket};
-use crate::adapter::{during_handshake, no_way};
+use crate::adapter::{check_tls, during_handshake, no_way};
 use crate::aio::{self, Driver, Timer as _};
 use crate::connection::Config;
 use crate::endpoint::{Client, Step};
 use crate::handshake::{ClientRequest, Established};
 use crate::random::OsRandom;
+
+/// The features that add TLS.
+pub(super) const TLS_FEATURES: &str = "`tokio-rustls` (or `tokio-tls`, with your own configuration)";
 
 /// Connects to a `ws://` URL, and with the feature `tokio-rustls` or `tokio-tls` to a `wss://` URL, with the default
 /// configuration.
@@ -50,8 +53,10 @@ where
     R: TryInto<ClientRequest>,
     Error: From<R::Error>,
 {
+    let request = request.try_into()?;
+    check_tls(&request, cfg!(feature = "tokio-tls"), TLS_FEATURES)?;
     // Boxed, so that the caller's task is not as large as its handshakes.
-    Box::pin(open(request.try_into()?, options.into())).await
+    Box::pin(open(request, options.into())).await
 }
 
 async fn open(
