@@ -190,7 +190,7 @@ impl Peers {
 }
 
 impl Peer {
-    /// Reads, answers and writes; true if there may be more to read, for which the turn is too short.
+    /// Reads, answers and writes; true if there may be more to receive or to read, for which the turn is too short.
     fn turn(&mut self, now: Duration, buffer: &mut ReadBuffer) -> bool {
         let Self { stream, server, .. } = self;
         server.handle_timeout(now);
@@ -226,13 +226,17 @@ impl Peer {
                 Err(_) => server.recv_error(),
             }
         }
-        !drained && server.wants_read()
+        (!drained || answered > BYTES_A_TURN) && server.wants_read()
     }
 }
-/// Handles what was read; true if it stopped behind a large message, whose payload is to be written now.
+
+/// Handles what was read, as far as the turn allows; true if it stopped behind a large message, whose payload is to be
+/// written now.
 fn receive(server: &mut Server, buffer: &mut ReadBuffer, answered: &mut usize) -> bool {
     let mut input = buffer.input();
-    while let Some(event) = server.recv(&mut input) {
+    while *answered <= BYTES_A_TURN
+        && let Some(event) = server.recv(&mut input)
+    {
         match event {
             ServerEvent::Upgrade(request) => server.answer(request.accept()),
             ServerEvent::Http(request) => {

@@ -7,6 +7,7 @@ mod common;
 mod counting;
 
 use std::borrow::Cow;
+use std::mem;
 
 use common::*;
 use counting::measure;
@@ -305,4 +306,39 @@ fn copied_bytes_allocate_nothing_once_there_is_room_and_large_messages_are_borro
     // The complete frame, and the smaller buffer before it while it is copied.
     assert!(used.calls <= 4 && used.peak < 1_000_000, "{used:?}");
     assert_eq!(messages, 102);
+}
+
+#[test]
+fn the_bytes_consumed_end_with_a_borrowed_payload_until_the_next_read() {
+    let frames: Frames<'_> =
+        &[(TEXT, b"before"), (BINARY, &[7; 20_000]), (PING, b"p"), (TEXT, b""), (TEXT, b"behind")];
+    for most in [1, 700, 1 << 20] {
+        let (mut connection, mut buffer) = (open(Role::Server), ReadBuffer::new(64, 1 << 20));
+        let (mut unread, mut sent) = (Role::Server.frames(frames), Vec::new());
+        while !unread.is_empty() {
+            let rest = unread.split_off(most.min(unread.len()));
+            buffer.extend_from_slice(&mem::replace(&mut unread, rest));
+            loop {
+                let mut input = buffer.input();
+                let Some(event) = connection.recv(&mut input) else { break };
+                let Event::Message(message) = event else { continue };
+                connection.send_header(message.kind(), message.len()).expect("open");
+                drop(input);
+                while connection.wants_write() || connection.payload_owed() > 0 {
+                    let owed = connection.payload_owed() as usize;
+                    let consumed = buffer.consumed();
+                    let waiting = [connection.output(), &consumed[consumed.len() - owed..]].concat();
+                    let n = waiting.len().min(3000);
+                    sent.extend_from_slice(&waiting[..n]);
+                    connection.output_written(n);
+                }
+            }
+        }
+        let messages: Vec<_> = frames.iter().filter(|frame| frame.0 != PING).copied().collect();
+        sent.extend_from_slice(connection.output());
+        let pong = Role::Client.frame(PONG, b"p");
+        let at = sent.windows(pong.len()).position(|bytes| bytes == pong).expect("the Ping is answered");
+        sent.drain(at..at + pong.len());
+        assert!(sent == Role::Client.frames(&messages), "at most {most} bytes a read");
+    }
 }

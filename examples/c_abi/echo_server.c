@@ -160,7 +160,8 @@ int main(int argc, char **argv) {
             wake_at = deadline < wake_at ? deadline : wake_at;
         }
         uint64_t wait = wake_at > now ? wake_at - now : 0;
-        if (poll(fds, count + 1, wake_at == UINT64_MAX ? -1 : wait > 60000 ? 60000 : (int)wait) < 0)
+        /* At most a second: a signal just before the call does not interrupt it. */
+        if (poll(fds, count + 1, wait > 1000 ? 1000 : (int)wait) < 0)
             continue; /* interrupted */
         bool may_accept = fds[count].revents != 0;
         /* Backwards: dropping a peer puts the last one, which had its turn, in its place. */
