@@ -155,6 +155,37 @@ fn messages_in_random_cuts_are_borrowed_if_they_fit() {
 }
 
 #[test]
+fn a_payload_stays_behind_what_was_consumed_and_before_what_was_not() {
+    for role in Role::BOTH {
+        let payloads = [&[b'a'; 5][..], &[b'b'; 700], b"", &[b'c'; 126]];
+        let frames = Vec::from_iter(payloads.map(|payload| role.frame(BINARY, payload)));
+        let bytes = frames.concat();
+        for most in [1, 90, usize::MAX] {
+            let (mut connection, mut buffer) = (open(role), ReadBuffer::new(1000, 1000));
+            let (mut read, mut received, mut rest) = (0, 0, &bytes[..]);
+            while received < payloads.len() {
+                let space = buffer.space();
+                let n = space.len().min(rest.len()).min(most);
+                space[..n].copy_from_slice(&rest[..n]);
+                buffer.filled(n);
+                (read, rest) = (read + n, &rest[n..]);
+                loop {
+                    let mut input = buffer.input();
+                    let Some(event) = connection.recv(&mut input) else { break };
+                    assert!(is_borrowed(&event), "{event:?}");
+                    drop(input);
+                    assert!(buffer.consumed().ends_with(payloads[received]), "{most}");
+                    received += 1;
+                    let consumed = frames[..received].concat().len();
+                    assert_eq!(buffer.unread(), &bytes[consumed..read]);
+                    assert_eq!(buffer.is_empty(), consumed == read);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn steady_messages_allocate_nothing_and_quiet_rounds_give_memory_back() {
     for role in Role::BOTH {
         let frame = role.frame(BINARY, &vec![7; 200_000]);
