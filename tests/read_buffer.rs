@@ -206,6 +206,8 @@ fn steady_messages_allocate_nothing_and_quiet_rounds_give_memory_back() {
         (0..3).for_each(|_| receive(&frame, &mut buffer));
         let (used, ()) = measure(|| (0..20).for_each(|_| receive(&frame, &mut buffer)));
         assert_eq!(used.calls, 0, "{used:?}");
+        let (used, ()) = measure(|| (0..3).for_each(|_| assert!(!buffer.space().is_empty())));
+        assert_eq!(used.held, 0, "to ask again without having read is no round: {used:?}");
         let small = role.frame(TEXT, b"small");
         let (used, ()) = measure(|| (0..2).for_each(|_| receive(&small, &mut buffer)));
         assert!(used.held <= (16 << 10) - 200_000, "{used:?}");
