@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use common::*;
 use counting::measure;
-use sansocket::{Config, Connection, Event, Message, ProtocolError, ReadBuffer};
+use sansocket::{Config, Connection, Event, Input, Message, ProtocolError, ReadBuffer};
 
 /// Reads `bytes` through a buffer, at most `most` bytes a read, and gives each event to `handle`.
 fn read(
@@ -260,6 +260,30 @@ fn space_for_the_rest_of_a_frame_and_the_same_when_nothing_was_read() {
         read(&mut connection, &mut buffer, &frame[..expected], || usize::MAX, |_| n += 1);
         assert_eq!(n, usize::from(expected > 8000));
     }
+}
+
+#[test]
+fn a_frame_that_is_cut_moves_to_the_front_if_that_makes_enough_space() {
+    let bytes = Role::Server.frames(&[(BINARY, &[7; 600]), (BINARY, &[8; 300])]);
+    let (mut connection, mut buffer) = (open(Role::Server), ReadBuffer::new(1000, 1000));
+    let mut messages = 0;
+    read(&mut connection, &mut buffer, &bytes[..700], || usize::MAX, |_| messages += 1);
+    let (used, space) = measure(|| buffer.space().len());
+    assert_eq!((used.calls, space), (0, 1000 - (700 - 608)));
+    read(&mut connection, &mut buffer, &bytes[700..], || usize::MAX, |_| messages += 1);
+    assert_eq!(messages, 2);
+}
+
+#[test]
+fn another_input_in_place_of_the_one_that_was_lent_harms_nothing() {
+    let (mut connection, mut buffer) = (open(Role::Client), ReadBuffer::default());
+    let bytes = Role::Client.frames(&[(TEXT, b"complete"), (TEXT, b"cut")]);
+    read(&mut connection, &mut buffer, &bytes[..13], || usize::MAX, |_| {});
+    let mut other = [0; 500];
+    let mut input = buffer.input();
+    *input = Input::new(&mut other);
+    drop(input);
+    assert_eq!(buffer.unread(), &bytes[10..13]);
 }
 
 #[test]
