@@ -11,7 +11,7 @@ use std::mem;
 
 use common::*;
 use counting::measure;
-use sansocket::{Config, Connection, Event, Message, ProtocolError, ReadBuffer};
+use sansocket::{Config, Connection, Event, Input, Message, ProtocolError, ReadBuffer};
 
 /// Reads `bytes` through a buffer, at most `most` bytes a read, and gives each event to `handle`.
 fn read(
@@ -156,6 +156,37 @@ fn messages_in_random_cuts_are_borrowed_if_they_fit() {
 }
 
 #[test]
+fn a_payload_stays_behind_what_was_consumed_and_before_what_was_not() {
+    for role in Role::BOTH {
+        let payloads = [&[b'a'; 5][..], &[b'b'; 700], b"", &[b'c'; 126]];
+        let frames = Vec::from_iter(payloads.map(|payload| role.frame(BINARY, payload)));
+        let bytes = frames.concat();
+        for most in [1, 90, usize::MAX] {
+            let (mut connection, mut buffer) = (open(role), ReadBuffer::new(1000, 1000));
+            let (mut read, mut received, mut rest) = (0, 0, &bytes[..]);
+            while received < payloads.len() {
+                let space = buffer.space();
+                let n = space.len().min(rest.len()).min(most);
+                space[..n].copy_from_slice(&rest[..n]);
+                buffer.filled(n);
+                (read, rest) = (read + n, &rest[n..]);
+                loop {
+                    let mut input = buffer.input();
+                    let Some(event) = connection.recv(&mut input) else { break };
+                    assert!(is_borrowed(&event), "{event:?}");
+                    drop(input);
+                    assert!(buffer.consumed().ends_with(payloads[received]), "{most}");
+                    received += 1;
+                    let consumed = frames[..received].concat().len();
+                    assert_eq!(buffer.unread(), &bytes[consumed..read]);
+                    assert_eq!(buffer.is_empty(), consumed == read);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn steady_messages_allocate_nothing_and_quiet_rounds_give_memory_back() {
     for role in Role::BOTH {
         let frame = role.frame(BINARY, &vec![7; 200_000]);
@@ -176,12 +207,16 @@ fn steady_messages_allocate_nothing_and_quiet_rounds_give_memory_back() {
         (0..3).for_each(|_| receive(&frame, &mut buffer));
         let (used, ()) = measure(|| (0..20).for_each(|_| receive(&frame, &mut buffer)));
         assert_eq!(used.calls, 0, "{used:?}");
+        let (used, ()) = measure(|| (0..3).for_each(|_| assert!(!buffer.space().is_empty())));
+        assert_eq!(used.held, 0, "to ask again without having read is no round: {used:?}");
         let small = role.frame(TEXT, b"small");
         let (used, ()) = measure(|| (0..2).for_each(|_| receive(&small, &mut buffer)));
         assert!(used.held <= (16 << 10) - 200_000, "{used:?}");
+        let (used, ()) = measure(|| (0..20).for_each(|_| receive(&small, &mut buffer)));
+        assert_eq!(used.calls, 0, "{used:?}");
         let (used, ()) = measure(|| buffer.release());
         assert_eq!((used.held, buffer.is_empty()), (-(16 << 10), true));
-        assert_eq!(messages, 25);
+        assert_eq!(messages, 45);
     }
 }
 
@@ -226,6 +261,30 @@ fn space_for_the_rest_of_a_frame_and_the_same_when_nothing_was_read() {
         read(&mut connection, &mut buffer, &frame[..expected], || usize::MAX, |_| n += 1);
         assert_eq!(n, usize::from(expected > 8000));
     }
+}
+
+#[test]
+fn a_frame_that_is_cut_moves_to_the_front_if_that_makes_enough_space() {
+    let bytes = Role::Server.frames(&[(BINARY, &[7; 600]), (BINARY, &[8; 300])]);
+    let (mut connection, mut buffer) = (open(Role::Server), ReadBuffer::new(1000, 1000));
+    let mut messages = 0;
+    read(&mut connection, &mut buffer, &bytes[..700], || usize::MAX, |_| messages += 1);
+    let (used, space) = measure(|| buffer.space().len());
+    assert_eq!((used.calls, space), (0, 1000 - (700 - 608)));
+    read(&mut connection, &mut buffer, &bytes[700..], || usize::MAX, |_| messages += 1);
+    assert_eq!(messages, 2);
+}
+
+#[test]
+fn another_input_in_place_of_the_one_that_was_lent_harms_nothing() {
+    let (mut connection, mut buffer) = (open(Role::Client), ReadBuffer::default());
+    let bytes = Role::Client.frames(&[(TEXT, b"complete"), (TEXT, b"cut")]);
+    read(&mut connection, &mut buffer, &bytes[..13], || usize::MAX, |_| {});
+    let mut other = [0; 500];
+    let mut input = buffer.input();
+    *input = Input::new(&mut other);
+    drop(input);
+    assert_eq!(buffer.unread(), &bytes[10..13]);
 }
 
 #[test]

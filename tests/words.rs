@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use sansocket::frame::CloseCode;
-use sansocket::handshake::{ArgumentError, RedirectError, Response, UrlError};
-use sansocket::{ProtocolError, SendError};
+use sansocket::handshake::{ArgumentError, HandshakeError, RedirectError, Response, Socks5Error, UrlError};
+use sansocket::{OpenError, ProtocolError, SendError};
 
 #[test]
 fn close_codes_are_written_as_numbers() {
@@ -99,6 +99,78 @@ fn errors_are_sentences_of_their_own() {
     assert_eq!(BTreeSet::from_iter(&texts).len(), texts.len(), "no two say the same");
     assert!(P::ReservedOpcode(0xB).to_string().contains("0xb"));
     assert!(P::InvalidCloseCode(1005).to_string().contains("1005"));
+}
+
+/// RFC 1928 §6 names the replies; what comes of each is an error of the system's where it has one.
+#[cfg(feature = "std")]
+#[test]
+fn what_a_socks5_proxy_says() {
+    use Socks5Error as E;
+    use std::io::ErrorKind as K;
+    let cases = [
+        (E::NameTooLong, "the server's name is longer than 255 bytes", K::InvalidInput),
+        (E::Version(4), "version 4, expected 5: it is no SOCKS5 proxy", K::InvalidData),
+        (
+            E::NoAcceptableMethod,
+            "the proxy wants other credentials, or a method of authentication other than a password",
+            K::PermissionDenied,
+        ),
+        (
+            E::UnofferedMethod(1),
+            "the proxy chose authentication method 1, which was not offered",
+            K::InvalidData,
+        ),
+        (
+            E::AuthenticationVersion(5),
+            "the answer to user name and password has version 5, expected 1",
+            K::InvalidData,
+        ),
+        (
+            E::AuthenticationFailed(9),
+            "the proxy does not accept user name and password (status 9)",
+            K::PermissionDenied,
+        ),
+        (E::Refused(1), "the proxy refused the connection: general SOCKS server failure", K::Other),
+        (
+            E::Refused(2),
+            "the proxy refused the connection: connection not allowed by ruleset",
+            K::PermissionDenied,
+        ),
+        (E::Refused(3), "the proxy refused the connection: network unreachable", K::NetworkUnreachable),
+        (E::Refused(4), "the proxy refused the connection: host unreachable", K::HostUnreachable),
+        (E::Refused(5), "the proxy refused the connection: connection refused", K::ConnectionRefused),
+        (E::Refused(6), "the proxy refused the connection: TTL expired", K::TimedOut),
+        (E::Refused(7), "the proxy refused the connection: command not supported", K::Other),
+        (E::Refused(8), "the proxy refused the connection: address type not supported", K::Other),
+        (E::Refused(9), "the proxy refused the connection: reply 9", K::Other),
+        (E::Reserved(1), "the reserved byte of the reply is 1, expected 0", K::InvalidData),
+        (E::AddressType(2), "the reply has an address of type 2, expected 1, 3 or 4", K::InvalidData),
+        (E::UnexpectedData, "the proxy answered what it was not asked yet", K::InvalidData),
+        (E::Truncated, "the stream ended inside the proxy's answer", K::UnexpectedEof),
+    ];
+    for (error, text, kind) in cases {
+        assert_eq!(error.to_string(), text);
+        let error = std::io::Error::from(error);
+        assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
+    }
+}
+
+/// Who is at fault comes first.
+#[test]
+fn why_a_connection_could_not_be_opened() {
+    let (handshake, socks5) = (HandshakeError::Truncated, Socks5Error::Truncated);
+    let cases = [
+        (OpenError::Handshake(handshake), format!("the server's answer: {handshake}")),
+        (OpenError::Proxy(handshake), format!("the proxy's answer: {handshake}")),
+        (OpenError::Socks5(socks5), format!("SOCKS5: {socks5}")),
+        (OpenError::UnexpectedProxyData, "the proxy sent something that it was not asked for".to_owned()),
+        (OpenError::Redirect(RedirectError::TooMany), RedirectError::TooMany.to_string()),
+        (OpenError::TimedOut, "the connection was not open in time".to_owned()),
+        (OpenError::TransportFailed, "the transport failed before the connection was open".to_owned()),
+    ];
+    for (error, text) in cases {
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 /// RFC 9110 §15 and RFC 6585, as in the registry of status codes.

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use sansocket::frame::Kind;
+use sansocket::frame::{Header, Kind};
 use sansocket::{CloseCode, Connection, EncodedMessage, Message, ReadBuffer, Segment, SendError, State};
 
 use super::Tape;
@@ -73,7 +73,7 @@ fn feed_buffer(
         }
         assert!(mode == Mode::Messages || input.is_empty(), "I2");
         drop(input);
-        assert!(buffer.unread().len() < MAX_HELD, "I2: only a frame that is cut may stay");
+        assert!(buffer.unread().len() < MAX_HELD + Header::MAX_LEN, "I2: only a frame that is cut may stay");
         if bytes.is_empty() {
             return;
         }
@@ -235,7 +235,7 @@ impl Fuzzed {
     }
 }
 
-/// The longest frame that stays in the read buffer.
+/// The longest payload of a frame that stays in the read buffer, with its header.
 const MAX_HELD: usize = 100;
 /// Sixteen Pongs, the latest one, and a Close.
 const REPLIES: usize = 18 * (2 + 4 + 125);

@@ -8,6 +8,7 @@ pub(crate) mod compress;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod deflate_negotiation;
+pub(crate) mod echo;
 pub(crate) mod endpoint;
 pub(crate) mod extensions;
 pub(crate) mod frames;
@@ -29,6 +30,7 @@ pub(crate) mod response;
 #[cfg(all(feature = "net", feature = "tokio"))]
 mod scripted;
 pub(crate) mod server;
+pub(crate) mod socks5;
 #[cfg(all(feature = "net", feature = "tokio"))]
 pub(crate) mod tokio;
 pub(crate) mod transcript;
@@ -49,6 +51,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("connect", connect::body),
     ("connection", connection::body),
     ("deflate_negotiation", deflate_negotiation::body),
+    ("echo", echo::body),
     ("endpoint", endpoint::body),
     ("extensions", extensions::body),
     ("frames", frames::body),
@@ -66,6 +69,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("request", request::body),
     ("response", response::body),
     ("server", server::body),
+    ("socks5", socks5::body),
     #[cfg(all(feature = "net", feature = "tokio"))]
     ("tokio", tokio::body),
     ("url", url::body),

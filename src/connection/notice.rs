@@ -80,3 +80,32 @@ impl Notice {
         self.pong.is_some() || self.end.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_notices_hold_what_either_had_the_latest_ping_and_the_first_end() {
+        let payload = |text: &[u8]| ControlPayload::new(text);
+        let nothing = Notice::default();
+        let facts = [
+            Notice { heard: true, ..nothing },
+            Notice { message: true, ..nothing },
+            Notice { ponged: true, ..nothing },
+            Notice { eof: true, ..nothing },
+            Notice { pong: payload(b"1"), ..nothing },
+            Notice { end: Some(End::Close(None)), ..nothing },
+        ];
+        for fact in facts {
+            for (mut first, later) in [(fact, nothing), (nothing, fact), (fact, fact)] {
+                first.merge(later);
+                assert_eq!(first, fact);
+            }
+        }
+        let mut notice = Notice { pong: payload(b"1"), end: Some(End::Close(None)), ..nothing };
+        let end = Some(End::Fail(ProtocolError::UnexpectedEof));
+        notice.merge(Notice { pong: payload(b"2"), end, ..nothing });
+        assert_eq!((notice.pong, notice.end), (payload(b"2"), Some(End::Close(None))));
+    }
+}

@@ -18,30 +18,33 @@ impl Naive {
     pub(crate) fn message(&mut self, payload: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
         let start = self.history.len();
         self.end = self.limit.map_or(usize::MAX, |limit| start + limit);
-        // What there is without the tail, and whether it is all right with it.
+        // What there is without the tail; behind the last block that is complete it goes on with the tail.
         let mut bits = Bits { bytes: payload, at: 0 };
+        let (mut last, mut is_final) = ((0, start), false);
         let stop = loop {
-            if let Err(stop) = self.block(&mut bits) {
-                break stop;
+            match self.block(&mut bits) {
+                Ok(ended) => (last, is_final) = ((bits.at, self.history.len()), ended),
+                Err(stop) => break stop,
             }
         };
         let data = self.history.split_off(start);
         let whole = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
-        let mut bits = Bits { bytes: &whole, at: 0 };
-        let mut scratch = Self { history: self.history.clone(), end: self.end, ..Self::default() };
+        // A final block needs no tail; any other block has to be the tail.
         let good = stop == Stop::More
-            && loop {
-                let is_final = match scratch.block(&mut bits) {
-                    Ok(is_final) => is_final,
-                    Err(_) => break false,
-                };
-                match bits.at.div_ceil(8) {
-                    // A final block needs no tail; any other block has to be the tail.
-                    end if end == whole.len() => break scratch.history.len() == start + data.len(),
-                    end if is_final && end == payload.len() => break true,
-                    _ => {}
+            && (is_final && last.0.div_ceil(8) == payload.len() || {
+                let mut bits = Bits { bytes: &whole, at: last.0 };
+                let history = [&self.history[..], &data[..last.1 - start]].concat();
+                let mut scratch = Self { history, end: self.end, ..Self::default() };
+                loop {
+                    match scratch.block(&mut bits) {
+                        Err(_) => break false,
+                        Ok(_) if bits.at.div_ceil(8) == whole.len() => {
+                            break scratch.history.len() == start + data.len();
+                        }
+                        Ok(_) => {}
+                    }
                 }
-            };
+            });
         self.history.extend_from_slice(&data);
         if good { Ok(data) } else { Err(data) }
     }

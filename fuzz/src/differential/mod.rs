@@ -40,4 +40,5 @@ pub const DIFFERENCES: &[Difference] = &[
     url::IP_FUTURE,
     url::PORT,
     url::USER_INFO,
+    url::ENCODED_DOT,
 ];

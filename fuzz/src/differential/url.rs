@@ -32,6 +32,12 @@ pub(super) const USER_INFO: Difference = Difference {
     what: "takes user names that decode to control characters or to a colon",
     rule: "RFC 7617 §2: \"The user-id and password MUST NOT contain any control characters\", and no user-id has a colon",
 };
+pub(super) const ENCODED_DOT: Difference = Difference {
+    library: "iri-string",
+    what: "takes %2e for a dot when it resolves a reference",
+    rule: "RFC 3986 §6.2.2.3: the segments \".\" and \"..\" are \"removed as part of the reference resolution process\"; to decode \
+           octets is a normalization of its own (§6.2.2.2)",
+};
 
 #[derive(Debug, Arbitrary)]
 struct Pair<'d> {
@@ -115,8 +121,9 @@ fn resolve(url: &str, reference: &str) {
     assert_eq!(ours, expected, "{reference} from {url}");
 }
 
-/// RFC 3986 §5.2.2 leaves the dots of a base's own path where the reference is a query or nothing.
+/// RFC 3986 §5.2.2 leaves the dots of a base's own path where the reference is a query or nothing; and [`ENCODED_DOT`].
 fn without_dots(resource: &str) -> String {
     let (path, query) = resource.split_at(resource.find('?').unwrap_or(resource.len()));
-    format!("{}{query}", crate::bodies::reading::remove_dot_segments(path))
+    let path = path.replace("%2e", ".").replace("%2E", ".");
+    format!("{}{query}", crate::bodies::reading::remove_dot_segments(&path))
 }

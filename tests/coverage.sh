@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Line coverage of src/ by the tests of this package and of examples/frameworks: tests/coverage.sh [ARGUMENT OF cargo test…]
+#
+# It needs `rustup component add llvm-tools`. For each file it prints the share of lines that ran, and the lines that did not; then the
+# core's share and the adapters'. Lines of unit tests do not count.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/coverage}
+export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+export RUSTFLAGS="-C instrument-coverage"
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+tools=$(rustc --print sysroot)/lib/rustlib/$host/bin
+if ! [[ -x $tools/llvm-profdata && -x $tools/llvm-cov ]]; then
+    echo "no llvm-profdata and llvm-cov in $tools, expected those of: rustup component add llvm-tools" >&2
+    exit 1
+fi
+profiles=$CARGO_TARGET_DIR/profiles
+rm -rf "$profiles"
+mkdir -p "$profiles"
+# Build scripts and compiler plug-ins write one too.
+export LLVM_PROFILE_FILE=$CARGO_TARGET_DIR/build.profraw
+
+packages=("Cargo.toml --all-features" "examples/frameworks/Cargo.toml")
+programs=()
+for package in "${packages[@]}"; do
+    read -ra package <<<"$package"
+    # With the examples, which some tests start.
+    cargo test --quiet --no-run --message-format=json --manifest-path "${package[@]}" "$@" \
+        >"$CARGO_TARGET_DIR/built.json"
+    mapfile -t built < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$CARGO_TARGET_DIR/built.json")
+    programs+=("${built[@]}")
+    # A test that fails here tells so, and what it ran counts.
+    LLVM_PROFILE_FILE=$profiles/%p-%m.profraw cargo test --quiet --no-fail-fast --tests \
+        --manifest-path "${package[@]}" "$@" >&2 || echo "some tests failed" >&2
+done
+
+"$tools/llvm-profdata" merge -sparse -o "$CARGO_TARGET_DIR/profile" "$profiles"/*.profraw
+objects=()
+for program in "${programs[@]}"; do
+    objects+=(-object "$program")
+done
+"$tools/llvm-cov" export -format=lcov -instr-profile "$CARGO_TARGET_DIR/profile" "${objects[@]}" \
+    >"$CARGO_TARGET_DIR/lcov.info"
+
+awk -F '[:,]' -v root="$PWD/src/" '
+    function ratio(hit, all) { return all ? sprintf("%5.1f %%", 100 * hit / all) : "      -" }
+    function finish() {
+        if (file != "" && all > 0) {
+            adapter = file ~ /^(adapter|aio|net|tokio)\/|^(axum|futures_io|tls)\.rs$/
+            lines[adapter] += all
+            ran[adapter] += hit
+            printf "%s %s%s\n", ratio(hit, all), file, missing == "" ? "" : ": " missing
+        }
+        file = ""
+    }
+    $1 == "SF" {
+        file = index($2, root) == 1 ? substr($2, length(root) + 1) : ""
+        all = hit = 0
+        missing = ""
+        tests = 1e9
+        line = 0
+        while (file != "" && (getline text < $2) > 0) {
+            line++
+            if (text == "mod tests {") tests = line
+        }
+        close($2)
+    }
+    $1 == "DA" && file != "" && $2 < tests {
+        all++
+        if ($3 > 0) hit++
+        else missing = missing (missing == "" ? "" : " ") $2
+    }
+    $1 == "end_of_record" { finish() }
+    END { printf "%s the core\n%s the adapters\n", ratio(ran[0], lines[0]), ratio(ran[1], lines[1]) }
+' "$CARGO_TARGET_DIR/lcov.info"
