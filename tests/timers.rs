@@ -6,7 +6,7 @@ mod common;
 use core::time::Duration;
 
 use common::*;
-use sansocket::{CloseCode, Config, Connection, Event, Input, Kind, ProtocolError, State};
+use sansocket::{CloseCode, Config, Connection, Event, Input, Kind, Notice, ProtocolError, State};
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -346,4 +346,30 @@ fn latency_is_accurate_in_a_loop_that_sleeps_until_the_next_timeout() {
     connection.handle_timeout(next.max(read_at));
     assert_eq!(connection.latency(), Some(Duration::from_millis(8)));
     assert_eq!(connection.next_timeout(), Some(secs(60) + Duration::from_millis(8)));
+}
+
+#[test]
+fn a_piece_that_the_receiving_half_gives_is_told_to_the_other() {
+    for role in Role::BOTH {
+        let config = Config::default().idle_timeout(Some(secs(10)));
+        let (mut receiver, mut sender) = role.connection(config).split();
+        sender.handle_timeout(secs(0));
+        let mut bytes = role.frames(&[(TEXT, b"Hello"), (PING, b"p")]);
+        let (front, rest) = bytes.split_at_mut(role.frame(TEXT, b"Hello").len() - 2);
+        let mut seen = Collector::default();
+        for (now, piece) in [(8, front), (16, rest)] {
+            let mut input = Input::new(piece);
+            while let Some(event) = receiver.recv_chunk(&mut input) {
+                seen.push(&event);
+                assert_eq!(receiver.has_reply(), matches!(event, Event::Ping(_)));
+            }
+            assert!(input.is_empty());
+            sender.notice(receiver.take_notice());
+            sender.handle_timeout(secs(now));
+            assert_eq!(sender.next_timeout(), Some(secs(now + 10)), "a piece of a message is no silence");
+        }
+        assert_eq!(seen.events, [Seen::Text("Hello".to_owned()), Seen::Ping(b"p".to_vec())]);
+        assert_eq!(plain(sender.output()), [(PONG, b"p".to_vec())]);
+        assert_eq!(receiver.take_notice(), Notice::default(), "it was told");
+    }
 }
