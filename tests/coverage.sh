@@ -36,41 +36,40 @@ for package in "${packages[@]}"; do
 done
 
 "$tools/llvm-profdata" merge -sparse -o "$CARGO_TARGET_DIR/profile" "$profiles"/*.profraw
-objects=()
+# One program after the other: of several at once, llvm-cov keeps what the first knows of an inlined function, ran or not.
 for program in "${programs[@]}"; do
-    objects+=(-object "$program")
-done
-"$tools/llvm-cov" export -format=lcov -instr-profile "$CARGO_TARGET_DIR/profile" "${objects[@]}" \
-    >"$CARGO_TARGET_DIR/lcov.info"
+    "$tools/llvm-cov" export -format=lcov -instr-profile "$CARGO_TARGET_DIR/profile" "$program" 2>/dev/null
+done >"$CARGO_TARGET_DIR/lcov.info"
 
 awk -F '[:,]' -v root="$PWD/src/" '
     function ratio(hit, all) { return all ? sprintf("%5.1f %%", 100 * hit / all) : "      -" }
-    function finish() {
-        if (file != "" && all > 0) {
+    $1 == "SF" {
+        file = index($2, root) == 1 ? substr($2, length(root) + 1) : ""
+        if (file != "" && !(file in tests)) {
+            tests[file] = 1e9
+            for (line = 1; (getline text < $2) > 0; line++) if (text == "mod tests {") tests[file] = line
+            close($2)
+        }
+    }
+    $1 == "DA" && file != "" && $2 < tests[file] {
+        if ($2 > last[file]) last[file] = $2
+        if ($3 >= count[file, $2]) count[file, $2] = $3
+    }
+    END {
+        for (file in last) {
+            all = hit = 0
+            missing = ""
+            for (line = 1; line <= last[file]; line++) if ((file, line) in count) {
+                all++
+                if (count[file, line] > 0) hit++
+                else missing = missing " " line
+            }
             adapter = file ~ /^(adapter|aio|net|tokio)\/|^(axum|futures_io|tls)\.rs$/
             lines[adapter] += all
             ran[adapter] += hit
-            printf "%s %s%s\n", ratio(hit, all), file, missing == "" ? "" : ": " missing
+            printf "%s %s%s\n", ratio(hit, all), file, missing == "" ? "" : ":" missing | "sort -k 3"
         }
-        file = ""
+        close("sort -k 3")
+        printf "%s the core\n%s the adapters\n", ratio(ran[0], lines[0]), ratio(ran[1], lines[1])
     }
-    $1 == "SF" {
-        file = index($2, root) == 1 ? substr($2, length(root) + 1) : ""
-        all = hit = 0
-        missing = ""
-        tests = 1e9
-        line = 0
-        while (file != "" && (getline text < $2) > 0) {
-            line++
-            if (text == "mod tests {") tests = line
-        }
-        close($2)
-    }
-    $1 == "DA" && file != "" && $2 < tests {
-        all++
-        if ($3 > 0) hit++
-        else missing = missing (missing == "" ? "" : " ") $2
-    }
-    $1 == "end_of_record" { finish() }
-    END { printf "%s the core\n%s the adapters\n", ratio(ran[0], lines[0]), ratio(ran[1], lines[1]) }
 ' "$CARGO_TARGET_DIR/lcov.info"
