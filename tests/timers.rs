@@ -373,3 +373,21 @@ fn a_piece_that_the_receiving_half_gives_is_told_to_the_other() {
         assert_eq!(receiver.take_notice(), Notice::default(), "it was told");
     }
 }
+
+#[test]
+fn a_pong_that_the_receiving_half_gives_is_a_sign_of_life_and_no_message() {
+    for role in Role::BOTH {
+        for (config, expected) in [
+            (Config::default().ping_interval(Some(secs(10))), 18),
+            (Config::default().idle_timeout(Some(secs(10))), 10),
+        ] {
+            let (mut receiver, mut sender) = role.connection(config).split();
+            sender.handle_timeout(secs(0));
+            let mut pong = role.frame(PONG, b"");
+            assert!(receiver.recv(&mut Input::new(&mut pong)).is_some());
+            sender.notice(receiver.take_notice());
+            sender.handle_timeout(secs(8));
+            assert_eq!(sender.next_timeout(), Some(secs(expected)));
+        }
+    }
+}
