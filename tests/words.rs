@@ -80,6 +80,7 @@ fn errors_are_sentences_of_their_own() {
     ];
     let url = [
         UrlError::Scheme,
+        UrlError::ProxyScheme,
         UrlError::UserInfo,
         UrlError::Host,
         UrlError::Port,

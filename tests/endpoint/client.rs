@@ -368,7 +368,7 @@ fn each_redirect_has_the_proxy_that_is_chosen_for_it() {
     let mut client = started("wss://b/", options());
     assert!(client.has_last_words() && client.next_timeout() == Some(secs(100)));
     assert_eq!(client.step(), Step::Run);
-    let nowhere = ["failed ProxyVar(ProxyVarError { variable: \"https_proxy\", error: Scheme })"];
+    let nowhere = ["failed ProxyVar(ProxyVarError { variable: \"https_proxy\", error: ProxyScheme })"];
     assert_eq!(receives(&mut client, b""), nowhere);
     assert!(client.is_ended());
     let mut client = started("ws://a/", options());
