@@ -125,6 +125,27 @@ async fn what_the_stream_keeps_back_is_flushed() {
     }
 }
 
+/// The last time of a stream to flush is the same whatever the connection has waited for before.
+#[tokio::test(start_paused = true)]
+async fn the_last_flush_has_its_time_although_a_ping_was_due() {
+    for way in WAYS {
+        let (server, mut peer) = duplex(2);
+        let config = Config::default().ping_interval(Some(SECOND * 3 / 2));
+        let connection = sansocket::Connection::server(config);
+        let server = WebSocket::from_parts(KeptBack::new(server), connection, Vec::new());
+        let began = Instant::now();
+        let serving = tokio::spawn(receive(server, way));
+        sleep(SECOND).await;
+        peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+        peer.shutdown().await.unwrap();
+        // It reads nothing: the answer to its Close stays in the stream.
+        let (events, _) = serving.await.unwrap();
+        assert_eq!(events.last().unwrap().close_code(), Some(1000), "{way:?}");
+        let took = began.elapsed();
+        assert!((3 * SECOND..SECOND * 31 / 10).contains(&took), "{way:?}: {took:?}");
+    }
+}
+
 /// A peer that reads nothing: closing starts its deadline, whatever waits to be written before.
 #[tokio::test(start_paused = true)]
 async fn closing_does_not_wait_for_room() {

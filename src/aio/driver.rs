@@ -1,5 +1,6 @@
 //! [`Driver`]: drives an endpoint over a stream.
 
+use core::mem;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use std::io;
@@ -85,7 +86,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             if link.endpoint.is_ended() {
                 link.wake_writer();
                 if !is_written {
-                    ready!(link.poll_linger(both));
+                    let begun = mem::replace(&mut link.outgoing.lingers, true);
+                    ready!(poll_linger(begun, &mut link.timer, both));
                 }
                 return Poll::Ready(Ok(false));
             }
@@ -217,16 +219,6 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         if self.endpoint.has_last_words() { Err(error) } else { Ok(()) }
     }
 
-    /// Ready when the time for the stream to write its own buffer is over.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.outgoing.lingers {
-            return self.timer.poll_again(cx);
-        }
-        self.outgoing.lingers = true;
-        let due = self.timer.now().saturating_add(LINGER);
-        self.timer.poll(Some(due), cx)
-    }
-
     /// Sets the waker of that side; returns the one that wakes both, if there are two tasks.
     fn waker(&self, side: Side, cx: &Context<'_>) -> Option<Waker> {
         let wakers = self.wakers.as_ref()?;
@@ -247,5 +239,16 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
     }
 }
 
+/// Ready when the time for a stream to write its own buffer is over; `begun`: it began in an earlier call.
+pub(super) fn poll_linger(begun: bool, timer: &mut impl Timer, cx: &mut Context<'_>) -> Poll<()> {
+    if begun {
+        return timer.poll_again(cx);
+    }
+    // A timer may keep a sleep that ends earlier: `poll_again` is not to see its end.
+    let _ = timer.poll(None, cx);
+    let due = timer.now().saturating_add(LINGER);
+    timer.poll(Some(due), cx)
+}
+
 /// Maximum time for a stream to write its own buffer after the connection is over.
-pub(super) const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(2);

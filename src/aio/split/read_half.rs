@@ -1,6 +1,7 @@
 //! [`ReadHalf`](super::ReadHalf): the receiving half.
 
 use core::future::poll_fn;
+use core::mem;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use std::boxed::Box;
@@ -8,7 +9,7 @@ use std::io;
 
 use super::{ReaderShare, Shared, WriteSide};
 use crate::aio::batch::note;
-use crate::aio::driver::LINGER;
+use crate::aio::driver::poll_linger;
 use crate::aio::io::{Read, Timer, Write};
 use crate::aio::methods::receive_methods;
 use crate::aio::read_buffer::ReadBuffer;
@@ -159,7 +160,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             }
             if look.ended && self.receiver.is_ended() {
                 if look.written.is_pending() {
-                    ready!(self.poll_linger(cx));
+                    let begun = mem::replace(&mut self.shared.lock().outgoing.lingers, true);
+                    ready!(poll_linger(begun, &mut self.timer, cx));
                 }
                 return Poll::Ready(Ok(false));
             }
@@ -224,14 +226,6 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         // It would report the same error again.
         let _ = self.receiver.recv(&mut Input::new(&mut []));
         Err(error)
-    }
-
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let lingers = core::mem::replace(&mut self.shared.lock().outgoing.lingers, true);
-        if lingers {
-            return self.timer.poll_again(cx);
-        }
-        self.timer.poll(Some(self.timer.now().saturating_add(LINGER)), cx)
     }
 }
 
