@@ -175,21 +175,30 @@ fn look_at_clients(logged: &mut Logged) {
     logged.look("Client, in the tunnel", &client);
     assert_eq!(client.step(), Step::Run);
 
-    let handshake =
-        ClientHandshake::new(client_request(), Config::default(), |bytes: &mut [u8]| bytes.fill(1));
+    logged.look("Established", &established());
+}
+
+/// The response of a server that chose a subprotocol and set a cookie.
+fn established() -> Established {
+    let request = client_request().subprotocol("chat").expect("a token");
+    let handshake = ClientHandshake::new(request, Config::default(), |bytes: &mut [u8]| bytes.fill(1));
+    let accept = accept_key(handshake.headers().value("Sec-WebSocket-Key").expect("a key"));
     let headers = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", "9oOHvr1VTNfPKuVK0MBkEJ1pEoU="),
+        ("Sec-WebSocket-Accept", core::str::from_utf8(&accept).expect("ASCII")),
+        ("Sec-WebSocket-Protocol", "chat"),
         ("Set-Cookie", SECRET),
     ];
-    let accept = accept_key(handshake.headers().value("Sec-WebSocket-Key").expect("a key"));
-    let headers = headers.map(|(name, value)| {
-        let accept = core::str::from_utf8(&accept).expect("ASCII");
-        (name, if name == "Sec-WebSocket-Accept" { accept } else { value })
-    });
-    let (_, established) = handshake.recv_parts(101, headers).expect("a legal response");
-    logged.look("Established", &established);
+    handshake.recv_parts(101, headers).expect("a legal response").1
+}
+
+#[test]
+fn an_established_connection_shows_its_status_and_subprotocol() {
+    assert_eq!(
+        format!("{:?}", established()),
+        r#"Established { status: 101, subprotocol: Some("chat"), .. }"#
+    );
 }
 
 #[test]

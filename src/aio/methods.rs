@@ -63,8 +63,9 @@ macro_rules! write_methods {
         /// Cancel-safe: a dropped future has sent nothing.
         ///
         /// # Errors
-        /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the
-        /// stream.
+        /// A [`SendError`], as an [`io::Error`], if the message cannot be sent: its `get_ref` downcasts to
+        /// `SendError`, and its kind is `NotConnected` if the connection is closing or closed. Otherwise errors
+        /// of the stream.
         pub async fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
             poll_fn(|cx| self.poll_writing(cx, |writing, cx| writing.poll_send_message(message, cx))).await
         }

@@ -131,7 +131,8 @@ impl Config {
         Self { handshake_timeout: timeout, ..self }
     }
 
-    /// Sends a Ping after this long without any received bytes. Default: `None`, no pings.
+    /// Sends a Ping after this long without any received bytes. Its Pongs are reported as
+    /// [`Event::Pong`](crate::Event::Pong), like any others. Default: `None`, no pings.
     #[must_use]
     pub fn ping_interval(self, interval: Option<Duration>) -> Self {
         Self { ping_interval: interval, ..self }

@@ -108,7 +108,8 @@ impl Reconnect {
         Self { stable_after: time, ..self }
     }
 
-    /// Maximum number of consecutive attempts without a stable connection. Default: no limit.
+    /// Maximum number of consecutive retries without a stable connection. The first connection is not
+    /// counted: 3 means up to 4 connects. Default: no limit.
     #[must_use]
     pub fn max_attempts(self, attempts: u32) -> Self {
         Self { max_attempts: Some(attempts), ..self }

@@ -130,7 +130,6 @@ pub enum ClientProgress {
 }
 
 /// The server's response that opened the connection.
-#[derive(Debug)]
 pub struct Established {
     head: Head<StatusLine>,
 }
@@ -157,5 +156,15 @@ impl Established {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers().value(name)
+    }
+}
+
+/// Omits header values, which may contain secrets.
+impl fmt::Debug for Established {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Established")
+            .field("status", &self.head.start.code)
+            .field("subprotocol", &self.subprotocol())
+            .finish_non_exhaustive()
     }
 }

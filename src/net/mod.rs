@@ -288,8 +288,9 @@ impl<S: Transport> WebSocket<S> {
     /// [`into_split`](WebSocket::into_split) allows doing both at once.
     ///
     /// # Errors
-    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the stream,
-    /// but never `WouldBlock`.
+    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent: its `get_ref` downcasts to
+    /// `SendError`. Its kind is `NotConnected` if the connection is closing or closed, and `WouldBlock` if the
+    /// output is full. Otherwise errors of the stream, but never its `WouldBlock`.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         buffer::send(pipe, endpoint, message)

@@ -51,7 +51,9 @@ impl<S: Transport> WebSocket<S> {
     /// let (mut reader, mut writer) = ws.into_split()?;
     /// std::thread::spawn(move || writer.send_text("from another thread"));
     /// while let Some(event) = reader.recv()? {
-    ///     println!("{event:?}");
+    ///     if let sansocket::Event::Message(message) = event {
+    ///         println!("{}", message.as_text().unwrap_or("(binary)"));
+    ///     }
     /// }
     /// # Ok(())
     /// # }
@@ -393,7 +395,9 @@ impl<S: Transport> WriteHalf<S> {
     /// [`ReadHalf`] reports.
     ///
     /// # Errors
-    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the stream.
+    /// A [`SendError`], as an [`io::Error`], if the message cannot be sent: its `get_ref` downcasts to
+    /// `SendError`, and its kind is `NotConnected` if the connection is closing or closed. Otherwise errors of
+    /// the stream.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         self.queue(|sender| sender.send(message))
     }

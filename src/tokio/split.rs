@@ -59,7 +59,9 @@ impl<S: Split> WebSocket<S> {
     ///     writer.send_text("from another task").await
     /// });
     /// while let Some(event) = reader.recv().await? {
-    ///     println!("{event:?}");
+    ///     if let sansocket::Event::Message(message) = event {
+    ///         println!("{}", message.as_text().unwrap_or("(binary)"));
+    ///     }
     /// }
     /// # Ok(())
     /// # }

@@ -34,7 +34,9 @@ use crate::frame::CloseCode;
 ///     tokio::spawn(async move { sender.send_text(&format!("from task {n}")).await });
 /// }
 /// while let Some(event) = reader.recv().await? {
-///     println!("{event:?}");
+///     if let sansocket::Event::Message(message) = event {
+///         println!("{}", message.as_text().unwrap_or("(binary)"));
+///     }
 /// }
 /// # Ok(())
 /// # }
