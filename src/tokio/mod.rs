@@ -120,7 +120,7 @@
 mod client_stream;
 mod connect;
 mod dial;
-#[cfg(doc)]
+#[cfg(any(doc, all(doctest, feature = "_tests")))]
 #[doc = include_str!("migration.md")]
 pub mod migration {}
 mod runtime;
