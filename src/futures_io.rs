@@ -28,6 +28,44 @@
 //! # }
 //! ```
 //!
+//! A client with smol:
+//!
+//! ```no_run
+//! # mod smol {
+//! #     use std::{io, pin::Pin, task::{Context, Poll}, time::Duration};
+//! #     pub struct Timer;
+//! #     impl Timer { pub fn after(_: Duration) -> std::future::Ready<()> { std::future::ready(()) } }
+//! #     pub mod net { pub struct TcpStream; }
+//! #     impl net::TcpStream { pub async fn connect(_: &str) -> io::Result<Self> { Ok(Self) } }
+//! #     impl futures_io::AsyncRead for net::TcpStream {
+//! #         fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+//! #             Poll::Pending
+//! #         }
+//! #     }
+//! #     impl futures_io::AsyncWrite for net::TcpStream {
+//! #         fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+//! #             Poll::Pending
+//! #         }
+//! #         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> { Poll::Pending }
+//! #         fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> { Poll::Pending }
+//! #     }
+//! # }
+//! # async fn run() -> Result<(), sansocket::futures_io::Error> {
+//! use sansocket::{CloseCode, Config, Event, futures_io::client};
+//! let stream = smol::net::TcpStream::connect("127.0.0.1:9001").await?;
+//! let (mut ws, _) =
+//!     client(stream, "ws://127.0.0.1:9001/", Config::default(), smol::Timer::after).await?;
+//! ws.send_text("Hello").await?;
+//! while let Some(event) = ws.recv().await? {
+//!     if let Event::Message(message) = event {
+//!         println!("{}", message.as_text().unwrap_or("(binary)"));
+//!         ws.close(CloseCode::NORMAL, "").await?; // keep receiving until `None`
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! `poll_close` of the stream must shut down its writing side. `smol::net::TcpStream` does.
 //! `smol::Async<std::net::TcpStream>` only flushes, so its peer learns of the end when the stream is dropped.
 

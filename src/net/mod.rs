@@ -3,11 +3,80 @@
 //! A thin adapter: it moves bytes between a stream and an endpoint, waits until the next timeout, and ends
 //! the stream when the endpoint requires it. It contains no rules of the protocol.
 //!
+//! A client:
+//!
+//! ```no_run
+//! use sansocket::{CloseCode, Event, net};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut ws = net::connect("ws://127.0.0.1:9001/")?;
+//!     ws.send_text("Hello")?;
+//!     while let Some(event) = ws.recv()? {
+//!         if let Event::Message(message) = event {
+//!             println!("{}", message.as_text().unwrap_or("(binary)"));
+//!             ws.close(CloseCode::NORMAL, "")?; // keep receiving until `None`
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A server, with a thread for each connection:
+//!
+//! ```no_run
+//! use sansocket::{Event, net};
+//! use std::{net::TcpListener, thread, time::Duration};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     for stream in TcpListener::bind("127.0.0.1:9001")?.incoming() {
+//!         let Ok(stream) = stream else {
+//!             thread::sleep(Duration::from_millis(50)); // e.g. too many open files
+//!             continue;
+//!         };
+//!         thread::spawn(move || {
+//!             // An error ends only the thread of this connection.
+//!             let Ok(mut ws) = net::accept(stream) else { return };
+//!             while let Ok(Some(mut batch)) = ws.read() {
+//!                 while let Some(event) = batch.recv() {
+//!                     if let Event::Message(message) = event {
+//!                         let _ = batch.feed(&message); // written by the next `read`
+//!                     }
+//!                 }
+//!             }
+//!         });
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Time
 //!
 //! The adapter controls the timeouts of the stream: no read or write blocks beyond the endpoint's next
 //! deadline, regardless of the peer. [`Config`](crate::Config) lists the deadlines. A connection without
 //! timers sleeps.
+//!
+//! # Two threads
+//!
+//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]. The reader keeps receiving
+//! while the writer waits for the stream.
+//!
+//! ```no_run
+//! # fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use sansocket::{CloseCode, Event, net};
+//! let (mut reader, mut writer) = net::connect("ws://127.0.0.1:9001/")?.into_split()?;
+//! let sending = std::thread::spawn(move || {
+//!     writer.send_text("from another thread")?;
+//!     writer.close(CloseCode::NORMAL, "")
+//! });
+//! while let Some(event) = reader.recv()? {
+//!     if let Event::Message(message) = event {
+//!         println!("{}", message.as_text().unwrap_or("(binary)"));
+//!     }
+//! }
+//! sending.join().unwrap()?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Staying connected
 //!
