@@ -1,8 +1,8 @@
-//! Whatever one connection sends, all get: encoded once, shared by all, and a connection that is too slow is
+//! Sends each message to all connections: encoded once, shared by all. A connection that is too slow is
 //! dropped.
 //!
 //! ```text
-//! cargo run --release --features tokio --example broadcast -- [ADDR:PORT]
+//! cargo run --release --features tokio --example broadcast -- [--listen ADDR:PORT]
 //! ```
 //!
 //! The policy: up to 64 KiB may wait for a connection. One that falls further behind is closed with code 1008; the others
@@ -23,12 +23,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-const USAGE: &str = "usage: broadcast [ADDR:PORT]
+const USAGE: &str = "usage: broadcast [--listen ADDR:PORT]
 
-Sends whatever one connection sends to all of them. Ctrl-C or SIGTERM closes all connections.
+Sends each message to all connections. Ctrl-C or SIGTERM closes all connections.
 
-  ADDR:PORT    where to listen (127.0.0.1:9001)
-  -h, --help   print this";
+  --listen ADDR:PORT   where to listen (127.0.0.1:9001)
+  -h, --help           print this";
 
 fn main() -> io::Result<()> {
     let address = address::parse(USAGE);

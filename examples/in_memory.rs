@@ -23,7 +23,7 @@ const USAGE: &str = "usage: in_memory [--runs N] [--seed N]
 Tests a protocol over transports in memory that cut and break.
 
   --runs N     how many times (1000)
-  --seed N     what chance begins with in the first run (0)
+  --seed N     seed of the first run (0)
   -h, --help   print this";
 
 fn main() {

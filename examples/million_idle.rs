@@ -36,8 +36,8 @@ const USAGE: &str = "usage: million_idle [--sockets] [CONNECTIONS]
 
 Prints what idle server connections cost.
 
-  --sockets     each with a socket of its own, over loopback
-  CONNECTIONS   how many (1000000; with --sockets as many as files may be open)
+  --sockets     one socket each, over loopback
+  CONNECTIONS   how many (1000000; with --sockets, the limit of open files)
   -h, --help    print this";
 
 /// What is to be done.

@@ -30,8 +30,8 @@ connection N.
 
   HOST:PORT            the server
   --listen ADDR:PORT   where to listen (127.0.0.1:9000)
-  --from END           do the following to frames of the `client` or of the `server` alone
-  --delay MS           keep each frame for so long
+  --from END           apply these only to frames of the `client`, or of the `server`:
+  --delay MS           delay each frame by MS milliseconds
   --drop N             drop every Nth frame
   --corrupt N          change the last bit of every Nth frame
   --cut N              end the connection in the middle of the Nth frame

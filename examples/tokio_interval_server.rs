@@ -1,7 +1,7 @@
 //! A server that echoes messages and sends one of its own at every tick: one task waits for a timer and for messages.
 //!
 //! ```text
-//! cargo run --release --features tokio --example tokio_interval_server -- [ADDR:PORT] [--every SECONDS]
+//! cargo run --release --features tokio --example tokio_interval_server -- [--listen ADDR:PORT] [--every SECONDS]
 //! ```
 
 #[path = "common/first.rs"]
@@ -14,34 +14,34 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use first::{First, first};
-use lexopt::Arg::{Long, Value};
+use lexopt::Arg::Long;
 use sansocket::Event;
 use sansocket::tokio::accept;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::{interval, sleep};
 
-const USAGE: &str = "usage: tokio_interval_server [ADDR:PORT] [--every SECONDS]
+const USAGE: &str = "usage: tokio_interval_server [--listen ADDR:PORT] [--every SECONDS]
 
 Echoes every message and sends \"tick\" at regular intervals.
 
-  ADDR:PORT         where to listen (127.0.0.1:9001)
-  --every SECONDS   time between two ticks (1)
-  -h, --help        print this";
+  --listen ADDR:PORT   where to listen (127.0.0.1:9001)
+  --every SECONDS      time between two ticks (1)
+  -h, --help           print this";
 
 fn main() -> io::Result<()> {
-    let (mut address, mut every) = ("127.0.0.1:9001".to_owned(), NonZeroU32::MIN);
+    let (mut listen, mut every) = ("127.0.0.1:9001".to_owned(), NonZeroU32::MIN);
     options::parse(USAGE, |args| {
         while let Some(arg) = args.next()? {
             match arg {
+                Long("listen") => listen = options::address(args.value()?, "--listen")?,
                 Long("every") => every = options::value(args.value()?, "--every", "1 or more")?,
-                Value(value) => address = options::address(value, "ADDR:PORT")?,
                 _ => return Err(arg.unexpected()),
             }
         }
         Ok(())
     });
-    Runtime::new()?.block_on(serve(&address, Duration::from_secs(every.get().into())))
+    Runtime::new()?.block_on(serve(&listen, Duration::from_secs(every.get().into())))
 }
 
 async fn serve(address: &str, every: Duration) -> io::Result<()> {

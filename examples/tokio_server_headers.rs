@@ -1,7 +1,7 @@
 //! A server that looks at each request before it answers: prints the headers, refuses, or accepts with a header of its own.
 //!
 //! ```text
-//! cargo run --release --features tokio --example tokio_server_headers -- [ADDR:PORT]
+//! cargo run --release --features tokio --example tokio_server_headers -- [--listen ADDR:PORT]
 //! ```
 
 #[path = "common/address.rs"]
@@ -18,12 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-const USAGE: &str = "usage: tokio_server_headers [ADDR:PORT]
+const USAGE: &str = "usage: tokio_server_headers [--listen ADDR:PORT]
 
 Prints the headers of every request, and echoes messages at /socket; other paths are refused.
 
-  ADDR:PORT    where to listen (127.0.0.1:9001)
-  -h, --help   print this";
+  --listen ADDR:PORT   where to listen (127.0.0.1:9001)
+  -h, --help           print this";
 
 fn main() -> io::Result<()> {
     let address = address::parse(USAGE);

@@ -106,7 +106,7 @@ fn help_and_wrong_command_lines() {
         for args in wrong {
             let output = example(name).args(*args).output().unwrap();
             assert_eq!(output.status.code(), Some(2), "{name} {args:?}");
-            assert!(stderr(&output).contains("usage: "), "{name} {args:?}");
+            assert!(stderr(&output).ends_with("; see --help\n"), "{name} {args:?}: {}", stderr(&output));
         }
     }
 }

@@ -111,7 +111,7 @@ messages
 
 handshake
   -H, --header 'NAME: VALUE'   send this header
-  --host HOST[:PORT]           ask for this host
+  --host HOST[:PORT]           value of the Host header
   -p, --protocol NAME          offer this subprotocol
   --redirects N                follow N redirects (0)
   --timeout SECONDS            time for everything before the connection is open (10)
@@ -120,13 +120,13 @@ connecting
   --proxy URL                  go through http://, https:// or socks5://[USER:PASSWORD@]HOST[:PORT];
                                default: as ws_proxy, http_proxy, all_proxy and no_proxy say
   --ca FILE                    trust the certificate authorities in FILE (PEM) and no others
-  --cert FILE, --key FILE      the client's certificate and its key (PEM); takes --ca
+  --cert FILE, --key FILE      the client's certificate and its key (PEM); requires --ca
 
 connection
-  --ping SECONDS               ping a server that has been silent for so long
+  --ping SECONDS               ping the server after SECONDS without received data
   --reconnect                  connect again when the connection is lost, or cannot be opened for a reason that may pass
   -v, --verbose                show every frame on standard error: > sent, < received
   -h, --help                   print this
 
-Exit status: 0 after a closing handshake with 1000, 1001 or no code, 1 if the connection could not be opened or the input
-not be sent, 2 for a wrong command line, 3 if the connection was lost or failed, 4 if it was closed with another code.";
+Exit status: 0 after a closing handshake with 1000, 1001 or no code, 1 if the connection could not be opened,
+or the input could not be sent, 2 for a wrong command line, 3 if the connection was lost or failed, 4 if it was closed with another code.";

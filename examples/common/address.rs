@@ -3,17 +3,17 @@
 #[path = "options.rs"]
 mod options;
 
-use lexopt::Arg::Value;
+use lexopt::Arg::Long;
 
 pub(crate) fn parse(usage: &str) -> String {
     options::parse(usage, |args| {
-        let mut address = None;
+        let mut listen = "127.0.0.1:9001".into();
         while let Some(arg) = args.next()? {
             match arg {
-                Value(value) if address.is_none() => address = Some(options::address(value, "ADDR:PORT")?),
+                Long("listen") => listen = options::address(args.value()?, "--listen")?,
                 _ => return Err(arg.unexpected()),
             }
         }
-        Ok(address.unwrap_or_else(|| "127.0.0.1:9001".into()))
+        Ok(listen)
     })
 }

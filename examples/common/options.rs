@@ -8,15 +8,15 @@ use std::str::FromStr;
 
 use lexopt::{Error, Parser};
 
-/// What `read` makes of the command line. `--help` prints the usage and exits with 0; an error is printed with the
-/// usage behind it, and exits with 2.
+/// The options that `read` takes from the command line. `--help` prints the usage and exits with 0; an error is printed and
+/// exits with 2.
 pub(crate) fn parse<T>(usage: &str, read: impl FnOnce(&mut Parser) -> Result<T, Error>) -> T {
     if env::args_os().any(|arg| arg == "--help" || arg == "-h") {
         println!("{usage}");
         process::exit(0);
     }
     read(&mut Parser::from_env()).unwrap_or_else(|error| {
-        eprintln!("{error}\n\n{usage}");
+        eprintln!("{error}; see --help");
         process::exit(2)
     })
 }

@@ -27,7 +27,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = options().unwrap_or_else(|error| {
-        eprintln!("{error}\n\n{USAGE}");
+        eprintln!("{error}; see --help");
         process::exit(2)
     });
     match serve(options) {

@@ -17,7 +17,8 @@ struct Program {
 
 impl Program {
     fn start(path: &str) -> Self {
-        let mut child = Command::new(path).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            Command::new(path).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
         let url = said.split("ws://").nth(1).unwrap();

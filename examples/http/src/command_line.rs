@@ -3,12 +3,12 @@
 #[path = "../../common/options.rs"]
 mod options;
 
-use lexopt::Arg::{Long, Value};
+use lexopt::Arg::Long;
 
 /// The options of both programs.
 pub(crate) struct Options {
     /// Where to listen.
-    pub(crate) address: String,
+    pub(crate) listen: String,
     /// Whether to speak TLS.
     pub(crate) tls: bool,
     /// Where to write the certificate.
@@ -17,19 +17,18 @@ pub(crate) struct Options {
 
 pub(crate) fn parse(usage: &str, tls: bool) -> Options {
     options::parse(usage, |args| {
-        let (mut address, mut options) = (None, Options { address: String::new(), tls, certificate: None });
+        let mut options = Options { listen: "127.0.0.1:9001".into(), tls, certificate: None };
         while let Some(arg) = args.next()? {
             match arg {
+                Long("listen") => options.listen = options::address(args.value()?, "--listen")?,
                 Long("tls") => options.tls = true,
                 Long("certificate") => {
                     options.certificate = Some(options::value(args.value()?, "--certificate", "FILE")?);
                     options.tls = true;
                 }
-                Value(value) if address.is_none() => address = Some(options::address(value, "ADDR:PORT")?),
                 _ => return Err(arg.unexpected()),
             }
         }
-        options.address = address.unwrap_or_else(|| "127.0.0.1:9001".into());
         Ok(options)
     })
 }

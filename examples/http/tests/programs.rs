@@ -30,7 +30,7 @@ impl Program {
         if with_certificate {
             command.arg("--certificate").arg(&certificate);
         }
-        let mut child = command.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
         let address = said.trim().split("://").nth(1).unwrap().trim_end_matches('/').parse().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cd examples/frameworks
-//! cargo run --release --bin axum_echo -- [ADDR:PORT]
+//! cargo run --release --bin axum_echo -- [--listen ADDR:PORT]
 //! ```
 
 #[path = "../../../common/address.rs"]
@@ -18,12 +18,12 @@ use sansocket::handshake::OriginPolicy;
 use sansocket::{Config, Event};
 use tokio::net::TcpListener;
 
-const USAGE: &str = "usage: axum_echo [ADDR:PORT]
+const USAGE: &str = "usage: axum_echo [--listen ADDR:PORT]
 
 An echo server as an axum handler, at /echo.
 
-  ADDR:PORT    where to listen (127.0.0.1:9001)
-  -h, --help   print this";
+  --listen ADDR:PORT   where to listen (127.0.0.1:9001)
+  -h, --help           print this";
 
 #[tokio::main]
 async fn main() -> io::Result<()> {

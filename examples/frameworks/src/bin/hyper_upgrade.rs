@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cd examples/frameworks
-//! cargo run --release --bin hyper_upgrade -- [ADDR:PORT]
+//! cargo run --release --bin hyper_upgrade -- [--listen ADDR:PORT]
 //! ```
 
 #[path = "../../../common/address.rs"]
@@ -21,12 +21,12 @@ use sansocket::tokio::WebSocket;
 use sansocket::{Config, Connection, Event};
 use tokio::net::{TcpListener, TcpStream};
 
-const USAGE: &str = "usage: hyper_upgrade [ADDR:PORT]
+const USAGE: &str = "usage: hyper_upgrade [--listen ADDR:PORT]
 
 An echo server inside hyper, at /echo.
 
-  ADDR:PORT    where to listen (127.0.0.1:9001)
-  -h, --help   print this";
+  --listen ADDR:PORT   where to listen (127.0.0.1:9001)
+  -h, --help           print this";
 
 #[tokio::main]
 async fn main() -> io::Result<()> {

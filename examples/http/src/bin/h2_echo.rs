@@ -1,7 +1,7 @@
 //! An echo server over HTTP/2 (RFC 8441): many WebSockets over one connection. With `--tls` browsers speak to it.
 //!
 //! ```text
-//! cargo run --release --bin h2_echo -- [--tls] [--certificate FILE] [ADDR:PORT]
+//! cargo run --release --bin h2_echo -- [--listen ADDR:PORT] [--tls] [--certificate FILE]
 //! ```
 
 #[path = "../command_line.rs"]
@@ -18,11 +18,11 @@ use tokio_rustls::TlsAcceptor;
 use websocket_http::h2::{Stream, serve};
 use websocket_http::{WebSocket, certificate};
 
-const USAGE: &str = "usage: h2_echo [--tls] [--certificate FILE] [ADDR:PORT]
+const USAGE: &str = "usage: h2_echo [--listen ADDR:PORT] [--tls] [--certificate FILE]
 
 An echo server over HTTP/2, one connection for many WebSockets.
 
-  ADDR:PORT            where to listen (127.0.0.1:9001)
+  --listen ADDR:PORT   where to listen (127.0.0.1:9001)
   --tls                over TLS, with a new certificate for localhost
   --certificate FILE   the same; where to write it, in DER, for clients that are to trust it
   -h, --help           print this";
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         }
         false => None,
     };
-    let listener = TcpListener::bind(options.address).await?;
+    let listener = TcpListener::bind(options.listen).await?;
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     println!("WebSocket echo over HTTP/2 on {scheme}://{}/", listener.local_addr()?);
     loop {

@@ -1,7 +1,7 @@
 //! An echo server over HTTP/3 (RFC 9220): many WebSockets over one QUIC connection.
 //!
 //! ```text
-//! cargo run --release --bin h3_echo -- [--certificate FILE] [ADDR:PORT]
+//! cargo run --release --bin h3_echo -- [--listen ADDR:PORT] [--certificate FILE]
 //! ```
 
 #[path = "../command_line.rs"]
@@ -14,11 +14,11 @@ use sansocket::{Config, Event};
 use websocket_http::h3::{Stream, serve, server_config};
 use websocket_http::{WebSocket, certificate};
 
-const USAGE: &str = "usage: h3_echo [--certificate FILE] [ADDR:PORT]
+const USAGE: &str = "usage: h3_echo [--listen ADDR:PORT] [--certificate FILE]
 
 An echo server over HTTP/3, with a new certificate for localhost.
 
-  ADDR:PORT            where to listen, on UDP (127.0.0.1:9001)
+  --listen ADDR:PORT   where to listen, on UDP (127.0.0.1:9001)
   --certificate FILE   where to write the certificate, in DER, for clients that are to trust it
   -h, --help           print this";
 
@@ -26,7 +26,7 @@ An echo server over HTTP/3, with a new certificate for localhost.
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let options = command_line::parse(USAGE, true);
     let (tls, _) = certificate::server("h3", options.certificate.as_deref())?;
-    let endpoint = Endpoint::server(server_config(tls)?, options.address.parse()?)?;
+    let endpoint = Endpoint::server(server_config(tls)?, options.listen.parse()?)?;
     println!("WebSocket echo over HTTP/3 on wss://{}/", endpoint.local_addr()?);
     while let Some(incoming) = endpoint.accept().await {
         tokio::spawn(connection(incoming));
