@@ -34,7 +34,48 @@
 //! ```
 //!
 //! The handler receives the stream, so it decides about TLS, the request, and pages in place of a WebSocket, all before it
-//! [opens](Slot::open) its slot.
+//! [opens](Slot::open) its slot. A handler that checks `Origin`, has a page for browsers, and logs errors:
+//!
+//! ```no_run
+//! use sansocket::handshake::{ArgumentError, OriginPolicy, Response};
+//! use sansocket::tokio::server::{Server, Slot};
+//! use sansocket::tokio::{Accepting, Error, Incoming};
+//! use sansocket::{Config, Event};
+//! use tokio::net::{TcpListener, TcpStream};
+//!
+//! async fn connection(stream: TcpStream, slot: Slot, page: Response) -> Result<(), Error> {
+//!     let upgrade = match Accepting::new(stream, Config::default()).advance().await? {
+//!         Incoming::Upgrade(upgrade) => upgrade,
+//!         Incoming::Http(http) => return Ok(http.respond(&page).await?),
+//!     };
+//!     if !OriginPolicy::same_origin().check(&upgrade.request) {
+//!         return Ok(upgrade.reject(&Response::new(403).unwrap()).await?);
+//!     }
+//!     let (mut reader, mut writer) = slot.open(upgrade.accept().await?);
+//!     while let Some(event) = reader.recv().await? {
+//!         if let Event::Message(message) = event {
+//!             writer.send(&message).await?;
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//!
+//! # async fn run(listener: TcpListener) -> Result<(), ArgumentError> {
+//! let page = Response::new(200)?.header("Content-Type", "text/html")?.body("<h1>Hello</h1>");
+//! let stop = std::future::pending::<()>();
+//! let serving = Server::default().serve(listener, stop, |stream, slot| {
+//!     let page = page.clone();
+//!     async move {
+//!         let peer = stream.peer_addr();
+//!         if let Err(error) = connection(stream, slot, page).await {
+//!             eprintln!("{peer:?}: {error}");
+//!         }
+//!     }
+//! });
+//! serving.await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod group;
 mod listener;
@@ -96,6 +137,9 @@ impl Server {
     /// Errors of the listener do not end the loop: after an aborted connection it goes on at once, and after any other error,
     /// such as too many open files, it pauses for 50 ms. The output of a handler is dropped. A panic of its future ends its
     /// own connection.
+    ///
+    /// Log errors in the handler: wrap its body in `if let Err(error) = …`. For the peer's address, call
+    /// `stream.peer_addr()` before `accept`.
     ///
     /// When `stop` is ready, the listener is dropped, each [open](Slot::open) connection gets a Close with 1001 (going
     /// away), and handlers have [`grace`](Self::grace) to return. The rest are dropped together with their streams. The future
