@@ -36,8 +36,8 @@
 //!                 ServerEvent::Upgrade(request) => server.answer(request.accept()),
 //!                 ServerEvent::Http(request) => server.answer(request.respond(&page)),
 //!                 ServerEvent::Open(Event::Message(message)) => {
-//!                     // The message borrows from `buf`, so it can be sent while it is held. An
-//!                     // error means that the connection is closing, which an echo may ignore.
+//!                     // The message borrows from `buf`, so it can be sent while held. An
+//!                     // error means that the connection is closing: ignored by an echo.
 //!                     let _ = server.connection().send(&message);
 //!                 }
 //!                 // Bad requests, pings and closing are already answered.

@@ -5,7 +5,8 @@
 //! implements [`Timer`], and [`Read`] and [`Write`] for its streams.
 //!
 //! ```text
-//! Driver     stream, endpoint, ReadBuffer, Outgoing, timer       one loop for every phase and both roles
+//! Driver     stream, endpoint, ReadBuffer, Outgoing, timer
+//!            one loop for every phase and both roles
 //!   Accepting, Upgrade, Http     a Server being driven
 //!   Connecting                   a Client being driven
 //!   WebSocket                    a Connection being driven

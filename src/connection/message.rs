@@ -128,7 +128,7 @@ impl fmt::Debug for Message<'_> {
 /// ```
 /// use sansocket::{Config, Connection, EncodedMessage, Message};
 /// let news = EncodedMessage::new(&Message::from("news"));
-/// let mut connections = [Connection::server(Config::default()), Connection::server(Config::default())];
+/// let mut connections = [(); 2].map(|()| Connection::server(Config::default()));
 /// for connection in &mut connections {
 ///     connection.send_encoded(&news)?;
 ///     assert_eq!(connection.output(), b"\x81\x04news");

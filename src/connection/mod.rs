@@ -451,7 +451,8 @@ impl Connection {
     /// connection.send_text("next")?;
     /// let mut slices = [&[][..]; 16];
     /// let n = connection.output_slices(&mut slices);
-    /// assert_eq!(slices[..n].iter().map(|slice| slice.len()).collect::<Vec<_>>(), [10, 100_000, 6]);
+    /// let lengths: Vec<_> = slices[..n].iter().map(|slice| slice.len()).collect();
+    /// assert_eq!(lengths, [10, 100_000, 6]);
     /// # Ok::<(), sansocket::SendError>(())
     /// ```
     pub fn output_slices<'a>(&'a self, into: &mut [&'a [u8]]) -> usize {

@@ -27,7 +27,8 @@ use crate::input::{Hold, Input};
 /// use sansocket::{Config, Connection, Event, ReadBuffer};
 /// let mut connection = Connection::server(Config::default());
 /// let mut buffer = ReadBuffer::default();
-/// let mut transport: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // RFC 6455 §5.7
+/// // RFC 6455 §5.7
+/// let mut transport: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 /// # let mut messages = 0;
 /// loop {
 ///     let mut input = buffer.input();

@@ -7,7 +7,8 @@
 #![cfg_attr(not(feature = "deflate"), doc = "```ignore")]
 //! use sansocket::Config;
 //! use sansocket::deflate::Deflate;
-//! let config = Config::default().deflate(Some(Deflate::default().server_no_context_takeover(true)));
+//! let deflate = Deflate::default().server_no_context_takeover(true);
+//! let config = Config::default().deflate(Some(deflate));
 //! ```
 //!
 //! **Secrets.** An attacker who can place chosen text in the same message or compression context as a secret

@@ -22,7 +22,11 @@ use core::time::Duration;
 /// use sansocket::{Addresses, Attempt};
 ///
 /// # fn main() -> Result<(), core::net::AddrParseError> {
-/// let found = ["[2001:db8::1]:443".parse()?, "[2001:db8::2]:443".parse()?, "192.0.2.1:443".parse()?];
+/// let found = [
+///     "[2001:db8::1]:443".parse()?,
+///     "[2001:db8::2]:443".parse()?,
+///     "192.0.2.1:443".parse()?,
+/// ];
 /// let mut addresses = Addresses::new(found);
 /// let ms = Duration::from_millis;
 /// assert_eq!(addresses.next_attempt(ms(0)), Attempt::Start(found[0]));

@@ -32,7 +32,8 @@ use crate::input::Input;
 /// use sansocket::{Config, Event, Input, Server, ServerEvent};
 ///
 /// let mut server = Server::new(Config::default());
-/// let mut received = *b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+/// let mut received = *b"GET / HTTP/1.1\r\nHost: a\r\n\
+///     Upgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\
 ///     \x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // and a first frame after it
 /// let mut input = Input::new(&mut received);

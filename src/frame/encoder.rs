@@ -13,7 +13,8 @@ use super::mask::Mask;
 /// ```
 /// use sansocket::frame::{Header, Opcode, encode};
 /// let mask = Some([0x37, 0xfa, 0x21, 0x3d]);
-/// let header = Header { fin: true, rsv1: false, opcode: Opcode::Text, mask, payload_len: 0 };
+/// let opcode = Opcode::Text;
+/// let header = Header { fin: true, rsv1: false, opcode, mask, payload_len: 0 };
 /// let mut out = [0; 32];
 /// let len = encode(header, b"Hello", &mut out)?;
 /// assert_eq!(&out[..len], b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"); // RFC 6455 §5.7

@@ -72,7 +72,8 @@ impl Kind {
 ///
 /// ```
 /// use sansocket::frame::{Header, Opcode};
-/// let header = Header { fin: true, rsv1: false, opcode: Opcode::Text, mask: None, payload_len: 5 };
+/// let opcode = Opcode::Text;
+/// let header = Header { fin: true, rsv1: false, opcode, mask: None, payload_len: 5 };
 /// assert_eq!(*header.encode(), [0x81, 0x05]);
 /// assert_eq!(Header::parse(b"\x81\x05Hello"), Ok(Some((header, 2))));
 /// assert_eq!(Header::parse(b"\x81"), Ok(None)); // more bytes are needed

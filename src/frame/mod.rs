@@ -1,9 +1,12 @@
 //! Frames (RFC 6455 §5). Each part is public and works on its own, without `alloc`.
 //!
 //! ```text
-//! bytes ─▶ Decoder ─▶ Part { header, payload }      Decoder = Header::parse + Mask + rules (§5.1, §5.2, §5.4)
-//! payload ─▶ encode ─▶ bytes                        encode  = Header::encode + Mask
+//! bytes ─▶ Decoder ─▶ Part { header, payload }
+//! payload ─▶ encode ─▶ bytes
 //! text ─▶ Utf8      close payload ─▶ CloseFrame
+//!
+//! Decoder = Header::parse + Mask + rules (§5.1, §5.2, §5.4)
+//! encode  = Header::encode + Mask
 //! ```
 
 mod close;

@@ -59,8 +59,8 @@ impl PseudoHeaders<'_> {
 ///     authority: Some("example.com"),
 ///     path: Some("/chat"),
 /// };
-/// let request =
-///     ConnectRequest::from_parts(pseudo, [("sec-websocket-version", "13")], Config::default()).unwrap();
+/// let headers = [("sec-websocket-version", "13")];
+/// let request = ConnectRequest::from_parts(pseudo, headers, Config::default()).unwrap();
 /// assert_eq!((request.host(), request.path()), ("example.com", "/chat"));
 /// let (response, connection) = request.accept_parts();
 /// assert_eq!(response.status(), 200);

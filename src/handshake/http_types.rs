@@ -137,7 +137,8 @@ impl ConnectRequest {
     ///     .header("sec-websocket-version", "13")
     ///     .body(())?;
     /// let (parts, _) = request.into_parts();
-    /// let request = ConnectRequest::from_http(&parts, Some("websocket"), Config::default()).unwrap();
+    /// let protocol = Some("websocket");
+    /// let request = ConnectRequest::from_http(&parts, protocol, Config::default()).unwrap();
     /// let (accepted, connection) = request.accept_parts();
     /// assert_eq!(accepted.to_http().status(), 200);
     /// # drop(connection);

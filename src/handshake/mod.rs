@@ -26,7 +26,8 @@
 //!         assert_eq!(request.path(), "/chat");
 //!         request.choose_supported(&["superchat"]);
 //!         let mut connection = request.accept();
-//!         assert!(connection.output().starts_with(b"HTTP/1.1 101 ")); // write it, continue with `input`
+//!         // Write it, then continue with `input`.
+//!         assert!(connection.output().starts_with(b"HTTP/1.1 101 "));
 //!     }
 //!     ServerProgress::Http(_request) => { /* serve a page with `respond` */ }
 //!     ServerProgress::Refused(_refusal) => { /* write `response`, end the transport */ }
@@ -47,7 +48,8 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let request = ClientRequest::new("ws://server.example.com/chat")?.subprotocol("chat")?;
 //! // In a real program, use `OsRandom`.
-//! let random = |bytes: &mut [u8]| bytes.copy_from_slice(&b"the sample nonce"[..bytes.len()]);
+//! let nonce = b"the sample nonce";
+//! let random = |bytes: &mut [u8]| bytes.copy_from_slice(&nonce[..bytes.len()]);
 //! let mut handshake = ClientHandshake::new(request, Config::default(), random);
 //! let written = handshake.output().len(); // write it to the host and port of the URL
 //! handshake.output_written(written);
@@ -58,11 +60,14 @@
 //!     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
 //!     Sec-WebSocket-Protocol: chat\r\n\r\n";
 //! match handshake.recv(&mut Input::new(&mut received)) {
-//!     ClientProgress::Incomplete(_handshake) => { /* read more, then recv again; at the end, recv_eof */ }
+//!     // Read more, then call `recv` again; at the end, `recv_eof`.
+//!     ClientProgress::Incomplete(_handshake) => {}
 //!     ClientProgress::Connected(_connection, established) => {
 //!         assert_eq!(established.subprotocol(), Some("chat"));
 //!     }
-//!     ClientProgress::Refused(response) => return Err(format!("status {}", response.status()).into()),
+//!     ClientProgress::Refused(response) => {
+//!         return Err(format!("status {}", response.status()).into());
+//!     }
 //!     ClientProgress::Failed(error) => return Err(error.into()),
 //! }
 //! # Ok(())

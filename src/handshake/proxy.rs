@@ -17,7 +17,8 @@ use crate::{Config, Input};
 /// ```
 /// use sansocket::handshake::{Proxy, ProxyProtocol};
 /// let proxy = Proxy::parse("socks5://user:password@proxy.example.com")?;
-/// assert_eq!((proxy.protocol(), proxy.host(), proxy.port()), (ProxyProtocol::Socks5, "proxy.example.com", 1080));
+/// assert_eq!(proxy.protocol(), ProxyProtocol::Socks5);
+/// assert_eq!((proxy.host(), proxy.port()), ("proxy.example.com", 1080));
 /// # Ok::<(), sansocket::handshake::UrlError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -141,7 +142,8 @@ impl fmt::Debug for Proxy {
 /// use sansocket::handshake::{Proxy, ProxyHandshake, ProxyProgress, Url};
 /// use sansocket::{Config, Input};
 /// let proxy = Proxy::parse("http://proxy.example.com:3128")?; // connect there
-/// let handshake = ProxyHandshake::new(&proxy, &Url::parse("wss://example.com/chat")?, Config::default());
+/// let url = Url::parse("wss://example.com/chat")?;
+/// let handshake = ProxyHandshake::new(&proxy, &url, Config::default());
 /// assert!(handshake.output().starts_with(b"CONNECT example.com:443 HTTP/1.1\r\n"));
 /// let mut received = *b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// assert!(matches!(handshake.recv(&mut Input::new(&mut received)), ProxyProgress::Open));

@@ -22,8 +22,10 @@ use crate::http::{Headers, Url, push_line};
 /// let mut redirects = Redirects::new(5);
 /// let random = |bytes: &mut [u8]| bytes.fill(7);
 /// let handshake = ClientHandshake::new(request.clone(), Config::default(), random);
-/// let mut received = *b"HTTP/1.1 307 Elsewhere\r\nLocation: https://example.org/b\r\nContent-Length: 0\r\n\r\n";
-/// let ClientProgress::Refused(refused) = handshake.recv(&mut Input::new(&mut received)) else { panic!() };
+/// let mut received = *b"HTTP/1.1 307 Elsewhere\r\n\
+///     Location: https://example.org/b\r\nContent-Length: 0\r\n\r\n";
+/// let progress = handshake.recv(&mut Input::new(&mut received));
+/// let ClientProgress::Refused(refused) = progress else { panic!("{progress:?}") };
 /// let next = redirects.follow(&request, &refused)?.expect("it is a redirect");
 /// // Connect there, without the password.
 /// assert_eq!((next.url().host(), next.url().port()), ("example.org", 443));

@@ -59,7 +59,8 @@ impl UpgradeRequest {
     ///     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ///     ("sec-websocket-version", "13"),
     /// ];
-    /// let request = UpgradeRequest::from_parts("GET", "/chat", headers, Config::default()).unwrap();
+    /// let config = Config::default();
+    /// let request = UpgradeRequest::from_parts("GET", "/chat", headers, config).unwrap();
     /// let (response, connection) = request.accept_parts();
     /// assert_eq!(response.status(), 101);
     /// let accept = response.headers().value("sec-websocket-accept");

@@ -14,7 +14,8 @@ use super::head::Headers;
 /// ```
 /// use sansocket::handshake::Response;
 /// # fn main() -> Result<(), sansocket::handshake::ArgumentError> {
-/// let response = Response::new(404)?.header("Content-Type", "text/plain")?.body("no such room");
+/// let response = Response::new(404)?.header("Content-Type", "text/plain")?;
+/// let response = response.body("no such room");
 /// assert_eq!(
 ///     response.encode(),
 ///     b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain\r\n\

@@ -21,8 +21,9 @@ use crate::handshake::{HandshakeError, HttpRequest, Response, UpgradeRequest};
 /// use sansocket::{Event, net};
 /// let listener = TcpListener::bind("127.0.0.1:9001")?;
 /// for stream in listener.incoming() {
-///     let Ok(mut ws) = stream.map_err(net::Error::from).and_then(net::accept) else { continue };
+///     let Ok(stream) = stream else { continue };
 ///     std::thread::spawn(move || {
+///         let Ok(mut ws) = net::accept(stream) else { return };
 ///         while let Ok(Some(event)) = ws.recv() {
 ///             if let Event::Message(message) = event {
 ///                 println!("{}", message.as_text().unwrap_or("(binary)"));

@@ -61,7 +61,7 @@
 //! }
 //!
 //! # async fn run(listener: TcpListener) -> Result<(), ArgumentError> {
-//! let page = Response::new(200)?.header("Content-Type", "text/html")?.body("<h1>Hello</h1>");
+//! let page = Response::new(200)?.header("Content-Type", "text/html")?.body("Hello");
 //! let stop = std::future::pending::<()>();
 //! let serving = Server::default().serve(listener, stop, |stream, slot| {
 //!     let page = page.clone();
