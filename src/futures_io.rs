@@ -133,8 +133,8 @@ impl<S, Z> WebSocket<S, Z> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Accepting<S, Z> {
-    /// Creates a handshake that waits for a request on `stream`, at most for [`Config::handshake_timeout`]
-    /// from now.
+    /// Creates a handshake that waits for a request on `stream`, for at most [`Config::handshake_timeout`]
+    /// from now on.
     pub fn new(stream: S, config: Config, sleep: fn(Duration) -> Z) -> Self {
         Self::over(stream, config, Timer::new(Duration::ZERO, sleep))
     }
@@ -142,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Accepting<S, Z> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Connecting<S, Z> {
     /// Creates a handshake that sends `request` over `stream`, which already leads to the server, and waits
-    /// for the response, at most for [`Config::handshake_timeout`] from now.
+    /// for the response, for at most [`Config::handshake_timeout`] from now on.
     pub fn new(
         stream: S,
         request: ClientRequest,

@@ -92,8 +92,8 @@
 //! * A message that is complete in the buffer is borrowed from there, unmasked in place: no copy, no
 //!   allocation. Events borrow from the buffer only, never from the connection.
 //! * A protocol violation by the peer is not an error in your code. The Close frame is already in the output,
-//!   [`Event::Failed`] carries the reason, and further input is dropped. Only your own mistakes are returned
-//!   as a `Result`.
+//!   [`Event::Failed`] carries the reason, and further input is dropped. Only errors in your own calls are
+//!   returned.
 //! * Pings are answered and closing handshakes completed automatically, through the same output, in order.
 //! * [`Config`] limits everything, and no allocation is based on a length that the peer announced.
 //!

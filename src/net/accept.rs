@@ -82,8 +82,8 @@ pub struct Accepting<S> {
 }
 
 impl<S: Transport> Accepting<S> {
-    /// Creates a handshake that waits for a request on `stream`, at most for [`Config::handshake_timeout`]
-    /// from now.
+    /// Creates a handshake that waits for a request on `stream`, for at most [`Config::handshake_timeout`]
+    /// from now on.
     pub fn new(stream: S, config: Config) -> Self {
         let driver = Driver::new(stream, Server::new(config), Clock::from(Duration::ZERO));
         Self { driver, refused: None }

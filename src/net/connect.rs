@@ -133,8 +133,8 @@ pub struct Connecting<S> {
 }
 
 impl<S: Transport> Connecting<S> {
-    /// Creates a handshake that sends `request` over `stream`, and waits for the response, at most for
-    /// [`Config::handshake_timeout`] from now.
+    /// Creates a handshake that sends `request` over `stream`, and waits for the response, for at most
+    /// [`Config::handshake_timeout`] from now on.
     pub fn new(stream: S, request: ClientRequest, options: impl Into<ConnectOptions>) -> Self {
         let mut client = Client::new(request, options.into().direct(), OsRandom);
         client.connected();

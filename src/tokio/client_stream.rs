@@ -1,4 +1,4 @@
-//! [`ClientStream`]: what a URL led to.
+//! [`ClientStream`]: the stream to the server of a URL.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -11,8 +11,8 @@ use ::tokio_rustls::client::TlsStream;
 
 use super::{ConnectOptions, Split};
 
-/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`. An `https` proxy is
-/// reached by TLS, too, so that a `wss` server behind it has TLS inside of that.
+/// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`. An `https`
+/// proxy adds TLS to the proxy, so a `wss` server behind it uses TLS inside TLS.
 #[derive(Debug)]
 pub struct ClientStream(Kind);
 
@@ -26,7 +26,7 @@ enum Kind {
 }
 
 impl ClientStream {
-    /// The TCP connection, with or without TLS over it.
+    /// Returns the TCP connection, with or without TLS over it.
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             Kind::Tcp(stream) => stream,
@@ -37,8 +37,8 @@ impl ClientStream {
         }
     }
 
-    /// The TLS session, for `wss://`: the one with the server, if there is another one with a proxy. For `ws://`
-    /// through an `https` proxy, the one with that.
+    /// Returns the TLS session with the server for `wss://`, or with the proxy for `ws://` through an `https`
+    /// proxy.
     #[cfg(feature = "tokio-tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tokio-tls")))]
     pub fn tls(&self) -> Option<&::rustls::ClientConnection> {
@@ -49,8 +49,7 @@ impl ClientStream {
         }
     }
 
-    /// The same stream with TLS over it, for the peer of that name; over the TLS that is there, too: that one leads to
-    /// a proxy.
+    /// Starts TLS with the peer of that name, over the existing TLS if there is one: that leads to a proxy.
     #[cfg(feature = "tokio-tls")]
     pub(super) async fn start_tls(self, name: &str, options: &ConnectOptions) -> io::Result<Self> {
         let connector = ::tokio_rustls::TlsConnector::from(crate::tls::config(options.tls.as_ref())?);

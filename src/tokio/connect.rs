@@ -36,11 +36,11 @@ where
     Ok(ws)
 }
 
-/// Connects with subprotocols, headers and limits of your own, through a proxy, or wherever redirects lead; see
-/// [`ConnectOptions`]. Returns what the server said as well.
+/// Connects with custom subprotocols, headers and limits, through a proxy, or along redirects; see
+/// [`ConnectOptions`]. Also returns the server's response.
 ///
-/// [`Config::handshake_timeout`] bounds it all: the name, every address, the proxy, TLS, the handshake,
-/// redirects. Dropping the future drops the connection.
+/// [`Config::handshake_timeout`] covers everything: name resolution, all connection attempts, the proxy, TLS,
+/// the handshake and redirects. Dropping the future drops the connection.
 ///
 /// # Errors
 /// See [`Error`].

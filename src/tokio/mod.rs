@@ -145,14 +145,14 @@ use crate::connection::{Config, Connection};
 pub use crate::endpoint::ConnectOptions;
 use crate::handshake::{ClientRequest, Established};
 
-/// A WebSocket over a stream of tokio's; see [`WebSocket`](aio::WebSocket).
+/// A WebSocket over a tokio stream; see [`WebSocket`](aio::WebSocket).
 #[doc(alias = "WebSocketStream")]
 pub type WebSocket<S> = aio::WebSocket<S, Timer>;
 
-/// What one read brought; see [`WebSocket::read`].
+/// The events of one read; see [`WebSocket::read`].
 pub type Batch<'b, S> = aio::Batch<'b, S, Timer>;
 
-/// A server's opening handshake over a stream of tokio's.
+/// A server's opening handshake over a tokio stream.
 ///
 /// ```no_run
 /// # async fn serve(listener: tokio::net::TcpListener) -> Result<(), sansocket::tokio::Error> {
@@ -171,35 +171,35 @@ pub type Batch<'b, S> = aio::Batch<'b, S, Timer>;
 #[doc(alias = "accept_hdr_async")]
 pub type Accepting<S> = aio::Accepting<S, Timer>;
 
-/// What a client has asked for.
+/// A client's request.
 pub type Incoming<S> = aio::Incoming<S, Timer>;
 
-/// A client waits for its request to be accepted or rejected.
+/// A request for a WebSocket that waits to be accepted or rejected.
 pub type Upgrade<S> = aio::Upgrade<S, Timer>;
 
-/// A client waits for the answer to an ordinary HTTP request.
+/// An ordinary HTTP request that waits for its answer.
 pub type Http<S> = aio::Http<S, Timer>;
 
-/// A client's opening handshake over a stream of tokio's.
+/// A client's opening handshake over a tokio stream.
 pub type Connecting<S> = aio::Connecting<S, Timer>;
 
-/// The half of a [`WebSocket`] that receives.
+/// The receiving half of a [`WebSocket`].
 pub type ReadHalf<R, W> = aio::ReadHalf<R, W, Timer>;
 
-/// What one read of a [`ReadHalf`] brought.
+/// The events of one read of a [`ReadHalf`].
 pub type ReadBatch<'b, W> = aio::ReadBatch<'b, W, Timer>;
 
-/// The half of a [`WebSocket`] that sends.
+/// The sending half of a [`WebSocket`].
 pub type WriteHalf<W> = aio::WriteHalf<W, Timer>;
 
 /// Sends into one connection from many tasks.
 pub type SharedSender<W> = aio::SharedSender<W, Timer>;
 
 impl<S> WebSocket<S> {
-    /// A WebSocket over `stream`, whose opening handshake led to `connection`; `unread` is what was read
-    /// behind it.
+    /// Creates a WebSocket over `stream`, whose opening handshake resulted in `connection`. `unread` holds
+    /// the bytes read after the handshake.
     ///
-    /// The other way round: [`into_parts`](Self::into_parts).
+    /// The inverse is [`into_parts`](Self::into_parts).
     pub fn from_parts(stream: S, connection: Connection, unread: Vec<u8>) -> Self {
         let timer = Timer::new(connection.now());
         Self::over(stream, connection, unread, timer)
@@ -207,22 +207,23 @@ impl<S> WebSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
-    /// Waits for a request on `stream`, from now on at most for [`Config::handshake_timeout`].
+    /// Creates a handshake that waits for a request on `stream`, for at most [`Config::handshake_timeout`]
+    /// from now on.
     pub fn new(stream: S, config: Config) -> Self {
         Self::over(stream, config, Timer::new(Duration::ZERO))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
-    /// Sends `request` over `stream`, which leads to the server already, and waits for the answer, from now on at most for
-    /// [`Config::handshake_timeout`].
+    /// Creates a handshake that sends `request` over `stream`, which already leads to the server, and waits
+    /// for the response, for at most [`Config::handshake_timeout`] from now on.
     pub fn new(stream: S, request: ClientRequest, options: impl Into<ConnectOptions>) -> Self {
         Self::over(stream, request, options.into(), Timer::new(Duration::ZERO))
     }
 }
 
 /// Accepts a connection as a server with the default configuration: any target, any `Origin`, no
-/// subprotocol. [`Accepting`] leaves the decision to you.
+/// subprotocol. To decide on each request yourself, use [`Accepting`].
 ///
 /// A request that is not for a WebSocket is answered with 426. Dropping the future drops the stream.
 ///
@@ -252,7 +253,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebS
     accept_with(stream, Config::default()).await
 }
 
-/// The same with limits and deadlines of your own.
+/// Like [`accept`], with custom limits and deadlines.
 ///
 /// # Errors
 /// See [`Error`].
@@ -265,7 +266,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin>(
     Box::pin(async { Accepting::new(stream, config).advance().await?.accept().await }).await
 }
 
-/// Opens a connection as a client over a stream that leads to the server already, such as TLS.
+/// Opens a connection as a client over a stream that already leads to the server, such as TLS.
 ///
 /// Dropping the future drops the stream; [`Connecting`] keeps it.
 ///

@@ -18,7 +18,7 @@ pub trait Split: Sized {
     /// Takes the stream apart.
     fn split(self) -> (Self::Read, Self::Write);
 
-    /// Puts it together again; `None` if these are not of one stream.
+    /// Puts the two directions together again; `None` if they belong to different streams.
     fn reunite(read: Self::Read, write: Self::Write) -> Option<Self>;
 }
 

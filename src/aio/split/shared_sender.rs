@@ -17,7 +17,8 @@ use crate::frame::CloseCode;
 
 /// A sender for a split connection, to be cloned for any number of tasks.
 ///
-/// * [`send`](Self::send) and its kin wait for room and write, as those of the [`WriteHalf`](super::WriteHalf) do.
+/// * [`send`](Self::send) and the other `send` methods wait for room and write, as those of the
+///   [`WriteHalf`](super::WriteHalf) do.
 /// * [`try_send`](Self::try_send) and [`try_send_encoded`](Self::try_send_encoded) do not wait, and are not `async`: they
 ///   queue if there is room, and leave the writing to the task that receives.
 /// * [`closed`](Self::closed) waits for the end.
