@@ -107,20 +107,21 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { max_connections: 10_000, max_handshakes: 256, grace: Duration::from_secs(5) }
+        Self { max_connections: usize::MAX, max_handshakes: usize::MAX, grace: Duration::from_secs(5) }
     }
 }
 
 impl Server {
     /// Maximum number of connections, each counted from its arrival until its handler returns. Further clients wait in the
-    /// backlog of the listener. Default: 10,000.
+    /// backlog of the listener. Default: no limit but that of open files.
     #[must_use]
     pub fn max_connections(self, connections: usize) -> Self {
         Self { max_connections: connections, ..self }
     }
 
     /// Maximum number of connections in the opening handshake: those whose [`Slot`] is neither opened nor dropped. Further
-    /// clients wait in the backlog of the listener. Default: 256.
+    /// clients wait in the backlog of the listener, behind the slow ones: well below `max_connections`, a few hundred slow
+    /// clients would keep all others waiting for `handshake_timeout`. Default: no limit.
     #[must_use]
     pub fn max_handshakes(self, handshakes: usize) -> Self {
         Self { max_handshakes: handshakes, ..self }
