@@ -252,8 +252,7 @@ impl Client {
         if self.opening.is_some() {
             return self.recv_opening(input);
         }
-        if let Some(message) = self.connection.receiver.recv_whole(input) {
-            self.connection.sender.heard(true);
+        if let Some(message) = self.connection.recv_whole(input) {
             return Some(ClientEvent::Open(Event::Message(message)));
         }
         self.connection.recv_any(input).map(ClientEvent::Open)

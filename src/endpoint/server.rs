@@ -146,8 +146,7 @@ impl Server {
             return self.recv_opening(input);
         }
         // The event is created where the caller needs it: moving it would cost as much as everything else.
-        if let Some(message) = self.connection.receiver.recv_whole(input) {
-            self.connection.sender.heard(true);
+        if let Some(message) = self.connection.recv_whole(input) {
             return Some(ServerEvent::Open(Event::Message(message)));
         }
         self.connection.recv_any(input).map(ServerEvent::Open)
