@@ -15,7 +15,7 @@ use std::net::TcpStream;
 
 use sansocket::handshake::{ClientRequest, Response};
 use sansocket::net::Error;
-use sansocket::{CloseCode, Config, Event, Kind, Message, ProtocolError};
+use sansocket::{CloseCode, Config, Event, Kind, Message, ProtocolError, SendError};
 
 use super::{End, Role};
 
@@ -78,6 +78,18 @@ impl Wish {
             _ => Self::Echo,
         }
     }
+}
+
+/// Feeds a batch what a message asks for; true if that is a close, too.
+fn feed_wish(message: &Message<'_>, mut feed: impl FnMut(&Message<'_>) -> Result<(), SendError>) -> bool {
+    let wish = Wish::of(message);
+    let fed = match wish {
+        Wish::Echo => feed(message),
+        Wish::Close => Ok(()),
+        Wish::ManyThenClose => (0..MANY).try_for_each(|i| feed(&one_of_many(i).into())),
+    };
+    fine_or_over(fed.map_err(Into::into));
+    !matches!(wish, Wish::Echo)
 }
 
 /// What happened so far.

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{GOODBYE, Log, MANY, Wish, fine_or_over, not_opened, one_of_many, page, request};
+use super::{GOODBYE, Log, MANY, Wish, feed_wish, fine_or_over, not_opened, one_of_many, page, request};
 use crate::{End, Role, tls};
 
 /// Two threads, so that the two tasks of one connection really run at the same time.
@@ -133,18 +133,7 @@ pub(crate) fn batches(stream: net::TcpStream, role: Role, config: Config) -> (us
                     while let Some(event) = batch.recv() {
                         log.event(&event);
                         if let Event::Message(message) = event {
-                            let fed = match Wish::of(&message) {
-                                Wish::Echo => batch.feed(&message),
-                                Wish::Close => {
-                                    closes = true;
-                                    Ok(())
-                                }
-                                Wish::ManyThenClose => {
-                                    closes = true;
-                                    (0..MANY).try_for_each(|i| batch.feed(&one_of_many(i).into()))
-                                }
-                            };
-                            fine_or_over(fed.map_err(Into::into));
+                            closes |= feed_wish(&message, |message| batch.feed(message));
                         }
                     }
                 }

@@ -7,7 +7,7 @@ use std::thread;
 use sansocket::net::{self, Accepting, Error, Incoming, Tls, Transport, WebSocket};
 use sansocket::{Config, Event};
 
-use super::{GOODBYE, Log, MANY, Wish, fine_or_over, not_opened, one_of_many, page, request};
+use super::{GOODBYE, Log, MANY, Wish, feed_wish, fine_or_over, not_opened, one_of_many, page, request};
 use crate::{End, Role, tls};
 
 pub(crate) fn complete(stream: TcpStream, role: Role, config: Config) -> (usize, End) {
@@ -77,18 +77,7 @@ pub(crate) fn batches(stream: TcpStream, role: Role, config: Config) -> (usize, 
                 while let Some(event) = batch.recv() {
                     log.event(&event);
                     if let Event::Message(message) = event {
-                        let fed = match Wish::of(&message) {
-                            Wish::Echo => batch.feed(&message),
-                            Wish::Close => {
-                                closes = true;
-                                Ok(())
-                            }
-                            Wish::ManyThenClose => {
-                                closes = true;
-                                (0..MANY).try_for_each(|i| batch.feed(&one_of_many(i).into()))
-                            }
-                        };
-                        fine_or_over(fed.map_err(Into::into));
+                        closes |= feed_wish(&message, |message| batch.feed(message));
                     }
                 }
             }
