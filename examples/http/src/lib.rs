@@ -21,6 +21,17 @@ pub mod h3;
 
 pub use socket::{Reset, Transport, WebSocket};
 
+/// Sends every message back, until the end.
+pub async fn echo<T: Transport>(mut ws: WebSocket<T>) {
+    let echo = |connection: &mut sansocket::Connection, event: sansocket::Event<'_>| {
+        if let sansocket::Event::Message(message) = event {
+            // What cannot be sent any more, after our Close, needs no answer.
+            let _ = connection.send_owned(message);
+        }
+    };
+    while ws.turn(echo).await {}
+}
+
 /// Maximum number of WebSockets on one connection.
 pub const MAX_STREAMS: u32 = 200;
 /// Bytes that a peer may send on one stream before they are received.

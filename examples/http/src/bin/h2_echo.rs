@@ -11,12 +11,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansocket::{Config, Event};
+use sansocket::Config;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use websocket_http::h2::{Stream, serve};
-use websocket_http::{WebSocket, certificate};
+use websocket_http::h2::serve;
+use websocket_http::{certificate, echo};
 
 const USAGE: &str = "usage: h2_echo [--listen ADDR:PORT] [--tls] [--certificate FILE]
 
@@ -62,16 +62,6 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>) {
     if let Err(error) = result {
         eprintln!("{error}");
     }
-}
-
-async fn echo(mut ws: WebSocket<Stream>) {
-    let echo = |connection: &mut sansocket::Connection, event: Event<'_>| {
-        if let Event::Message(message) = event {
-            // What cannot be sent any more, after our Close, needs no answer.
-            let _ = connection.send_owned(message);
-        }
-    };
-    while ws.turn(echo).await {}
 }
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);

@@ -10,9 +10,9 @@ mod command_line;
 use std::error::Error;
 
 use quinn::{Endpoint, Incoming};
-use sansocket::{Config, Event};
-use websocket_http::h3::{Stream, serve, server_config};
-use websocket_http::{WebSocket, certificate};
+use sansocket::Config;
+use websocket_http::h3::{serve, server_config};
+use websocket_http::{certificate, echo};
 
 const USAGE: &str = "usage: h3_echo [--listen ADDR:PORT] [--certificate FILE]
 
@@ -42,14 +42,4 @@ async fn connection(incoming: Incoming) {
     if let Err(error) = result {
         eprintln!("{error}");
     }
-}
-
-async fn echo(mut ws: WebSocket<Stream>) {
-    let echo = |connection: &mut sansocket::Connection, event: Event<'_>| {
-        if let Event::Message(message) = event {
-            // What cannot be sent any more, after our Close, needs no answer.
-            let _ = connection.send_owned(message);
-        }
-    };
-    while ws.turn(echo).await {}
 }
