@@ -455,6 +455,10 @@ fn valid_len(payload: &[u8], mask: Option<Mask>, at: usize) -> Option<usize> {
     for piece in payload.chunks(unmasked.len()) {
         let text = match &mut mask {
             None => piece,
+            Some(mask) if utf8.is_complete() && mask.is_ascii(piece) => {
+                *mask = mask.after(piece.len());
+                continue;
+            }
             Some(mask) => {
                 mask.copy(piece, &mut unmasked);
                 &unmasked[..piece.len()]

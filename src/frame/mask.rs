@@ -88,6 +88,15 @@ impl Mask {
         }
     }
 
+    /// Returns `true` if the next bytes of the payload, masked here, are at least eight and ASCII.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn is_ascii(self, masked: &[u8]) -> bool {
+        let wide = self.wide();
+        let (words, _) = masked.as_chunks::<8>();
+        let any = words.iter().fold(0, |any, word| any | (u64::from_ne_bytes(*word) ^ wide));
+        any.to_ne_bytes().is_ascii() && self.end::<8>(masked).is_some_and(|last| last.is_ascii())
+    }
+
     /// Masks the first and the last `N` bytes in place; they may overlap.
     #[inline]
     fn apply_ends<const N: usize>(self, payload: &mut [u8]) {
