@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use sansocket::handshake::{Response, UpgradeRequest};
-use sansocket::tokio::{Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, connect};
+use sansocket::tokio::{
+    Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, accept_with, client, connect,
+};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError, State};
-use support::{Broken, KeptBack, pair, pair_over};
+use support::{Broken, Chance, KeptBack, pair, pair_over};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -587,6 +589,35 @@ async fn owned_messages_wait_for_room() {
     sent.unwrap();
     let error = server.send_owned(Message::from(vec![0; 30_000])).await.unwrap_err();
     assert_eq!(error.downcast::<SendError>().unwrap(), SendError::TooLarge);
+}
+
+/// The same for messages to compress, whose frames may need more room than their payload.
+#[tokio::test]
+async fn owned_messages_wait_for_room_to_be_compressed() {
+    let config = Config::default().deflate(Some(sansocket::deflate::Deflate::default()));
+    let (stream, peer) = duplex(1024);
+    let (server, client) = tokio::join!(
+        accept_with(stream, config.max_output(25_000).high_water(20_000)),
+        client(peer, "ws://test/", config)
+    );
+    let (mut server, (mut client, _)) = (server.unwrap(), client.unwrap());
+    let mut chance = Chance::new(1);
+    // The second one fits as it is, and not with what its compression may add.
+    let messages = [5_000, 20_000].map(|len| Vec::from_iter((0..len).map(|_| chance.below(256) as u8)));
+    let sending = async {
+        for message in &messages {
+            server.send_owned(message.clone().into()).await?;
+        }
+        server.flush().await
+    };
+    let receiving = async {
+        for message in &messages {
+            let event = timeout(5 * SECOND, client.recv()).await.expect("it was sent").unwrap();
+            assert!(matches!(event, Some(Event::Message(received)) if received.as_bytes() == message));
+        }
+    };
+    let (sent, ()) = tokio::join!(sending, receiving);
+    sent.unwrap();
 }
 
 /// Nothing was said: nobody is answered, and it ends in time.

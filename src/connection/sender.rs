@@ -179,10 +179,12 @@ impl Sender {
         !self.is_client() && !self.compresses(len) && len <= self.room()
     }
 
-    /// Returns `true` if a message of `len` bytes must wait for room in the output; not if it never fits.
+    /// Returns `true` if a message of `len` bytes must wait for room in the output; not if it never fits. If it
+    /// is `false`, sending does not fail with [`SendError::OutputFull`].
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
-        self.wants_write() && self.room() < len.saturating_add(crate::frame::Header::MAX_LEN)
+        let most = if self.compresses(len) { Deflater::bound(len) } else { len };
+        self.wants_write() && self.room() < most.saturating_add(crate::frame::Header::MAX_LEN)
     }
 
     /// Returns how many more bytes the output may hold.
