@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use futures_util::{Sink, SinkExt, StreamExt, TryStreamExt};
 use sansocket::handshake::{Response, UpgradeRequest};
 use sansocket::tokio::{
     Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, accept_with, client, connect,
@@ -145,6 +145,43 @@ async fn the_last_flush_has_its_time_although_a_ping_was_due() {
         assert_eq!(events.last().unwrap().close_code(), Some(1000), "{way:?}");
         let took = began.elapsed();
         assert!((3 * SECOND..SECOND * 31 / 10).contains(&took), "{way:?}: {took:?}");
+    }
+}
+
+/// The connection is over while a stream has bytes that its peer does not take. Nobody waits for those longer than
+/// its last time, whether or not somebody receives.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_flush_of_a_connection_that_is_over() {
+    async fn released(ws: impl Sink<Command, Error = std::io::Error>, close: bool) {
+        let mut ws = std::pin::pin!(ws);
+        ws.feed(Command::from("kept back by the stream")).await.unwrap();
+        let waiting = async { if close { ws.close().await.err() } else { ws.flush().await.err() } };
+        let error = timeout(10 * SECOND, waiting).await.unwrap_or_else(|_| panic!("close: {close}"));
+        assert_eq!(error.map(|error| error.kind()), (!close).then_some(ErrorKind::TimedOut));
+    }
+    for (close, halves, receives) in (0..8).map(|n| (n & 1 > 0, n & 2 > 0, n & 4 > 0)) {
+        let (server, mut peer) = duplex(2);
+        let connection = sansocket::Connection::server(Config::default());
+        let mut server = WebSocket::from_parts(KeptBack::new(server), connection, Vec::new());
+        let end = async {
+            peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+            peer.shutdown().await.unwrap();
+        };
+        if !receives {
+            let received =
+                async { (server.recv().await.is_ok(), timeout(SECOND, server.recv()).await.is_err()) };
+            assert_eq!(tokio::join!(end, received).1, (true, true));
+            let wait = async {
+                if close { server.close(CloseCode::NORMAL, "").await } else { server.flush().await }
+            };
+            assert!(timeout(10 * SECOND, wait).await.is_ok(), "close: {close}");
+        } else if halves {
+            let (reader, writer) = server.split_with(split);
+            tokio::join!(end, released(writer, close), reader.for_each(|_| async {}));
+        } else {
+            let (writer, reader) = StreamExt::split::<Command>(server);
+            tokio::join!(end, released(writer, close), reader.for_each(|_| async {}));
+        }
     }
 }
 

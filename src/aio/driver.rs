@@ -1,8 +1,6 @@
 //! [`Driver`]: drives an endpoint over a stream.
 
-use core::mem;
 use core::task::{Context, Poll, Waker, ready};
-use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 use std::vec::Vec;
@@ -86,8 +84,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             if link.endpoint.is_ended() {
                 link.wake_writer();
                 if !is_written {
-                    let begun = mem::replace(&mut link.outgoing.lingers, true);
-                    ready!(poll_linger(begun, &mut link.timer, both));
+                    ready!(link.poll_linger(both));
                 }
                 return Poll::Ready(Ok(false));
             }
@@ -166,8 +163,13 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             }
             self.handle_timeout(both);
             if self.writing().standing().is_over() {
-                // The awaited room will not come any more: `poll` finds that out itself.
-                break poll(&mut self.writing(), both);
+                // The awaited room will not come any more: `poll` finds that out itself. Or it waits for the stream
+                // to write its own buffer.
+                let polled = poll(&mut self.writing(), both);
+                if polled.is_ready() || self.poll_linger(both).is_pending() {
+                    break polled;
+                }
+                continue;
             }
             if self.timer.poll(self.endpoint.next_timeout(), both).is_pending() {
                 break Poll::Pending;
@@ -188,6 +190,13 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             wakers.clear(WriterId::FIRST);
         }
         polled.map_err(Fault::into)
+    }
+
+    /// See [`Writing::poll_linger`].
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { stream, endpoint, outgoing, timer, .. } = self;
+        let sender = endpoint.connection_mut().sender_mut();
+        Writing::new(stream, sender, outgoing).poll_linger(timer, cx)
     }
 
     /// Lets `queue` change the output.
@@ -238,17 +247,3 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         }
     }
 }
-
-/// Ready when the time for a stream to write its own buffer is over; `begun`: it began in an earlier call.
-pub(super) fn poll_linger(begun: bool, timer: &mut impl Timer, cx: &mut Context<'_>) -> Poll<()> {
-    if begun {
-        return timer.poll_again(cx);
-    }
-    // A timer may keep a sleep that ends earlier: `poll_again` is not to see its end.
-    let _ = timer.poll(None, cx);
-    let due = timer.now().saturating_add(LINGER);
-    timer.poll(Some(due), cx)
-}
-
-/// Maximum time for a stream to write its own buffer after the connection is over.
-const LINGER: Duration = Duration::from_secs(2);

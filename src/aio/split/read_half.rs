@@ -1,7 +1,6 @@
 //! [`ReadHalf`](super::ReadHalf): the receiving half.
 
 use core::future::poll_fn;
-use core::mem;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use std::boxed::Box;
@@ -9,7 +8,6 @@ use std::io;
 
 use super::{ReaderShare, Shared, WriteSide};
 use crate::aio::batch::note;
-use crate::aio::driver::poll_linger;
 use crate::aio::io::{Read, Timer, Write};
 use crate::aio::methods::receive_methods;
 use crate::aio::read_buffer::ReadBuffer;
@@ -160,8 +158,9 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             }
             if look.ended && self.receiver.is_ended() {
                 if look.written.is_pending() {
-                    let begun = mem::replace(&mut self.shared.lock().outgoing.lingers, true);
-                    ready!(poll_linger(begun, &mut self.timer, cx));
+                    let WriteSide { stream, sender, outgoing, timer, .. } = &mut *self.shared.lock();
+                    let both = &mut Context::from_waker(&self.both);
+                    ready!(Writing::new(stream, sender, outgoing).poll_linger(timer, both));
                 }
                 return Poll::Ready(Ok(false));
             }
