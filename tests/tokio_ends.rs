@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{Sink, SinkExt, StreamExt, TryStreamExt};
+use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
 use sansocket::handshake::{Response, UpgradeRequest};
 use sansocket::tokio::{
     Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, accept_with, client, connect,
@@ -432,6 +432,47 @@ async fn an_error_in_sending_is_reported_in_receiving() {
             assert_eq!(server.recv().await.unwrap(), failed);
             assert_eq!(server.recv().await.unwrap(), None);
         }
+    }
+}
+
+/// A server says why it closes and leaves, while its client is sending: the reset makes the write fail, and does not take
+/// away what came before it.
+#[tokio::test]
+async fn what_came_before_a_failed_write_is_received() {
+    async fn all(stream: impl Stream<Item = std::io::Result<Event<'static>>>) -> Vec<Event<'static>> {
+        stream.try_collect().await.unwrap()
+    }
+    for way in ["send", "feed", "halves"] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, peer) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        let (stream, mut peer) = (stream.unwrap(), peer.unwrap().0);
+        let connection = sansocket::Connection::client(Config::default(), sansocket::OsRandom);
+        let mut ws = WebSocket::from_parts(stream, connection, Vec::new());
+        // With unread input, closing resets.
+        ws.send_text("unread").await.unwrap();
+        ws.flush().await.unwrap();
+        peer.write_all(b"\x81\x03bye\x88\x05\x03\xf0why").await.unwrap();
+        peer.peek(&mut [0; 6]).await.unwrap();
+        drop(peer);
+        sleep(Duration::from_millis(20)).await;
+        let seen = match way {
+            "halves" => {
+                let (reader, mut writer) = ws.into_split();
+                assert_ne!(writer.send_text("x").await.unwrap_err().kind(), ErrorKind::NotConnected);
+                all(reader).await
+            }
+            "send" => {
+                assert_ne!(ws.send_text("x").await.unwrap_err().kind(), ErrorKind::NotConnected);
+                all(ws).await
+            }
+            _ => {
+                ws.feed(&"x".into()).unwrap();
+                all(ws).await
+            }
+        };
+        let [Event::Message(message), close] = &seen[..] else { panic!("{way}: {seen:?}") };
+        assert_eq!((message.as_text(), close.close_code()), (Some("bye"), Some(1008)), "{way}");
     }
 }
 

@@ -60,7 +60,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
     /// endpoint may have an event to report (`true`) or is over (`false`).
     ///
     /// An error of the stream is returned once, and reported by the endpoint once; then the connection is
-    /// over. After a closing handshake it is not an error.
+    /// over. After a closing handshake it is not an error. If a write fails, what has arrived comes first, and
+    /// then the endpoint alone reports the failure.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let link = &mut self.link;
         let both = link.waker(Side::Reader, cx);
@@ -71,13 +72,22 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             if link.endpoint.connection().state() != state {
                 link.wake_writer();
             }
-            let is_written = match link.writing().poll_end(both) {
-                Poll::Ready(Err(error)) => {
-                    link.fail(error, both)?;
-                    continue;
+            let written = link.writing().poll_end(both);
+            let is_written = written.is_ready();
+            if let Poll::Ready(Err(error)) = written {
+                let has_rest =
+                    link.endpoint.connection().may_have_input() && self.buffer.has_read(&mut link.stream, cx);
+                let failed = link.fail(error, both);
+                if has_rest {
+                    return Poll::Ready(Ok(true));
                 }
-                written => written.is_ready(),
-            };
+                failed?;
+                continue;
+            }
+            if link.endpoint.connection().is_cut_off() {
+                self.buffer.has_read(&mut link.stream, cx);
+                link.endpoint.connection_mut().lose_after_input();
+            }
             if link.endpoint.has_last_words() {
                 return Poll::Ready(Ok(true));
             }
@@ -176,7 +186,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             }
         };
         if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
-            self.endpoint.recv_error();
+            self.endpoint.connection_mut().send_error();
             self.writing().abort(both);
         }
         // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a

@@ -146,6 +146,13 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         self.shared.wakers.set(Side::Reader, cx);
         loop {
             let look = self.look();
+            // If a write has failed, what arrived before is received first.
+            let is_broken = matches!(look.written, Poll::Ready(Err(_)))
+                || look.lost == Some(ProtocolError::TransportFailed);
+            if is_broken && self.receiver.is_open() && self.buffer.has_read(&mut self.stream, cx) {
+                self.break_off();
+                return Poll::Ready(Ok(true));
+            }
             if let Poll::Ready(Err(error)) = look.written {
                 self.fail(error)?;
                 continue;
@@ -214,11 +221,16 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         look
     }
 
-    /// Handles a broken stream: returns an error unless everything was written.
-    fn fail(&mut self, error: io::Error) -> io::Result<()> {
+    /// Handles a broken stream.
+    fn break_off(&mut self) {
         self.shared.abort(&self.both);
         self.shared.wakers.wake_writers();
         self.receiver.recv_error();
+    }
+
+    /// Handles a broken stream: returns an error unless everything was written.
+    fn fail(&mut self, error: io::Error) -> io::Result<()> {
+        self.break_off();
         if !self.receiver.has_last_words() {
             return Ok(());
         }
