@@ -220,6 +220,42 @@ fn an_error_comes_once() {
     }
 }
 
+/// A server says why it closes and leaves, while its client is sending: the reset makes the write fail, and does not take
+/// away what came before it.
+#[test]
+fn what_came_before_a_failed_write_is_received() {
+    for way in ["send", "feed", "halves"] {
+        let (stream, mut peer) = sockets();
+        let connection = Connection::client(Config::default(), OsRandom);
+        let mut ws = WebSocket::from_parts(stream, connection, Vec::new());
+        // With unread input, closing resets.
+        ws.send_text("unread").unwrap();
+        peer.write_all(b"\x81\x03bye\x88\x05\x03\xf0why").unwrap();
+        while peer.peek(&mut [0; 6]).unwrap() == 0 {}
+        drop(peer);
+        thread::sleep(20 * MS);
+        let mut seen = Vec::new();
+        if way == "halves" {
+            let (mut reader, mut writer) = ws.into_split().unwrap();
+            assert_ne!(writer.send_text("x").unwrap_err().kind(), ErrorKind::NotConnected);
+            while let Some(event) = reader.recv().unwrap() {
+                seen.push(event.into_owned());
+            }
+        } else {
+            if way == "send" {
+                assert_ne!(ws.send_text("x").unwrap_err().kind(), ErrorKind::NotConnected);
+            } else {
+                ws.feed(&"x".into()).unwrap();
+            }
+            while let Some(event) = ws.recv().unwrap() {
+                seen.push(event.into_owned());
+            }
+        }
+        let [Event::Message(message), close] = &seen[..] else { panic!("{way}: {seen:?}") };
+        assert_eq!((message.as_text(), close.close_code()), (Some("bye"), Some(1008)), "{way}");
+    }
+}
+
 #[test]
 fn a_message_that_can_never_be_sent_is_no_would_block() {
     let (mut ws, _, _peer) = counted(Config::default().max_output(1000));

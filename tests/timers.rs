@@ -145,6 +145,23 @@ fn the_close_deadline_begins_anew_with_what_is_written_or_taken() {
     }
 }
 
+/// A peer that answers our Close with Pings alone gets its Pongs, and is left at the deadline all the same.
+#[test]
+fn pongs_do_not_put_off_the_close_deadline() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(timed());
+        connection.close(CloseCode::NORMAL, "").expect("open");
+        drop(take_all(&mut connection));
+        assert_eq!((at(&mut connection, 10), connection.next_timeout()), (None, Some(secs(15))));
+        for now in 11..15 {
+            receive(&mut connection, role, &[(PING, b"still here")]);
+            assert_eq!(written(&mut connection), [(PONG, b"still here".to_vec())]);
+            assert_eq!((at(&mut connection, now), connection.next_timeout()), (None, Some(secs(15))));
+        }
+        assert_eq!(at(&mut connection, 15), Some(ProtocolError::CloseTimeout));
+    }
+}
+
 #[test]
 fn time_that_jumps_or_goes_backwards_does_no_harm() {
     let mut connection = Role::Server.connection(timed());

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
 use sansocket::handshake::{Response, UpgradeRequest};
-use sansocket::tokio::{Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, connect};
+use sansocket::tokio::{
+    Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, accept_with, client, connect,
+};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError, State};
-use support::{Broken, KeptBack, pair, pair_over};
+use support::{Broken, Chance, KeptBack, pair, pair_over};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -143,6 +145,43 @@ async fn the_last_flush_has_its_time_although_a_ping_was_due() {
         assert_eq!(events.last().unwrap().close_code(), Some(1000), "{way:?}");
         let took = began.elapsed();
         assert!((3 * SECOND..SECOND * 31 / 10).contains(&took), "{way:?}: {took:?}");
+    }
+}
+
+/// The connection is over while a stream has bytes that its peer does not take. Nobody waits for those longer than
+/// its last time, whether or not somebody receives.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_flush_of_a_connection_that_is_over() {
+    async fn released(ws: impl Sink<Command, Error = std::io::Error>, close: bool) {
+        let mut ws = std::pin::pin!(ws);
+        ws.feed(Command::from("kept back by the stream")).await.unwrap();
+        let waiting = async { if close { ws.close().await.err() } else { ws.flush().await.err() } };
+        let error = timeout(10 * SECOND, waiting).await.unwrap_or_else(|_| panic!("close: {close}"));
+        assert_eq!(error.map(|error| error.kind()), (!close).then_some(ErrorKind::TimedOut));
+    }
+    for (close, halves, receives) in (0..8).map(|n| (n & 1 > 0, n & 2 > 0, n & 4 > 0)) {
+        let (server, mut peer) = duplex(2);
+        let connection = sansocket::Connection::server(Config::default());
+        let mut server = WebSocket::from_parts(KeptBack::new(server), connection, Vec::new());
+        let end = async {
+            peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+            peer.shutdown().await.unwrap();
+        };
+        if !receives {
+            let received =
+                async { (server.recv().await.is_ok(), timeout(SECOND, server.recv()).await.is_err()) };
+            assert_eq!(tokio::join!(end, received).1, (true, true));
+            let wait = async {
+                if close { server.close(CloseCode::NORMAL, "").await } else { server.flush().await }
+            };
+            assert!(timeout(10 * SECOND, wait).await.is_ok(), "close: {close}");
+        } else if halves {
+            let (reader, writer) = server.split_with(split);
+            tokio::join!(end, released(writer, close), reader.for_each(|_| async {}));
+        } else {
+            let (writer, reader) = StreamExt::split::<Command>(server);
+            tokio::join!(end, released(writer, close), reader.for_each(|_| async {}));
+        }
     }
 }
 
@@ -396,6 +435,47 @@ async fn an_error_in_sending_is_reported_in_receiving() {
     }
 }
 
+/// A server says why it closes and leaves, while its client is sending: the reset makes the write fail, and does not take
+/// away what came before it.
+#[tokio::test]
+async fn what_came_before_a_failed_write_is_received() {
+    async fn all(stream: impl Stream<Item = std::io::Result<Event<'static>>>) -> Vec<Event<'static>> {
+        stream.try_collect().await.unwrap()
+    }
+    for way in ["send", "feed", "halves"] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, peer) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+        let (stream, mut peer) = (stream.unwrap(), peer.unwrap().0);
+        let connection = sansocket::Connection::client(Config::default(), sansocket::OsRandom);
+        let mut ws = WebSocket::from_parts(stream, connection, Vec::new());
+        // With unread input, closing resets.
+        ws.send_text("unread").await.unwrap();
+        ws.flush().await.unwrap();
+        peer.write_all(b"\x81\x03bye\x88\x05\x03\xf0why").await.unwrap();
+        peer.peek(&mut [0; 6]).await.unwrap();
+        drop(peer);
+        sleep(Duration::from_millis(20)).await;
+        let seen = match way {
+            "halves" => {
+                let (reader, mut writer) = ws.into_split();
+                assert_ne!(writer.send_text("x").await.unwrap_err().kind(), ErrorKind::NotConnected);
+                all(reader).await
+            }
+            "send" => {
+                assert_ne!(ws.send_text("x").await.unwrap_err().kind(), ErrorKind::NotConnected);
+                all(ws).await
+            }
+            _ => {
+                ws.feed(&"x".into()).unwrap();
+                all(ws).await
+            }
+        };
+        let [Event::Message(message), close] = &seen[..] else { panic!("{way}: {seen:?}") };
+        assert_eq!((message.as_text(), close.close_code()), (Some("bye"), Some(1008)), "{way}");
+    }
+}
+
 /// A stream that is always full of pongs.
 #[derive(Clone)]
 struct Flood(Arc<[u8]>);
@@ -587,6 +667,35 @@ async fn owned_messages_wait_for_room() {
     sent.unwrap();
     let error = server.send_owned(Message::from(vec![0; 30_000])).await.unwrap_err();
     assert_eq!(error.downcast::<SendError>().unwrap(), SendError::TooLarge);
+}
+
+/// The same for messages to compress, whose frames may need more room than their payload.
+#[tokio::test]
+async fn owned_messages_wait_for_room_to_be_compressed() {
+    let config = Config::default().deflate(Some(sansocket::deflate::Deflate::default()));
+    let (stream, peer) = duplex(1024);
+    let (server, client) = tokio::join!(
+        accept_with(stream, config.max_output(25_000).high_water(20_000)),
+        client(peer, "ws://test/", config)
+    );
+    let (mut server, (mut client, _)) = (server.unwrap(), client.unwrap());
+    let mut chance = Chance::new(1);
+    // The second one fits as it is, and not with what its compression may add.
+    let messages = [5_000, 20_000].map(|len| Vec::from_iter((0..len).map(|_| chance.below(256) as u8)));
+    let sending = async {
+        for message in &messages {
+            server.send_owned(message.clone().into()).await?;
+        }
+        server.flush().await
+    };
+    let receiving = async {
+        for message in &messages {
+            let event = timeout(5 * SECOND, client.recv()).await.expect("it was sent").unwrap();
+            assert!(matches!(event, Some(Event::Message(received)) if received.as_bytes() == message));
+        }
+    };
+    let (sent, ()) = tokio::join!(sending, receiving);
+    sent.unwrap();
 }
 
 /// Nothing was said: nobody is answered, and it ends in time.

@@ -54,7 +54,7 @@ macro_rules! send_methods {
                 if message.as_ref().is_some_and(|message| sender.lacks_room(message.as_bytes().len())) {
                     return Err(SendError::OutputFull);
                 }
-                message.take().map_or(Ok(()), |message| sender.send_owned(message))
+                message.take().map_or(Err(SendError::OutputFull), |message| sender.send_owned(message))
             }) $($dot $await)?
         }
 

@@ -1,8 +1,6 @@
 //! [`Driver`]: drives an endpoint over a stream.
 
-use core::mem;
 use core::task::{Context, Poll, Waker, ready};
-use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 use std::vec::Vec;
@@ -62,7 +60,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
     /// endpoint may have an event to report (`true`) or is over (`false`).
     ///
     /// An error of the stream is returned once, and reported by the endpoint once; then the connection is
-    /// over. After a closing handshake it is not an error.
+    /// over. After a closing handshake it is not an error. If a write fails, what has arrived comes first, and
+    /// then the endpoint alone reports the failure.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let link = &mut self.link;
         let both = link.waker(Side::Reader, cx);
@@ -73,21 +72,29 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             if link.endpoint.connection().state() != state {
                 link.wake_writer();
             }
-            let is_written = match link.writing().poll_end(both) {
-                Poll::Ready(Err(error)) => {
-                    link.fail(error, both)?;
-                    continue;
+            let written = link.writing().poll_end(both);
+            let is_written = written.is_ready();
+            if let Poll::Ready(Err(error)) = written {
+                let has_rest =
+                    link.endpoint.connection().may_have_input() && self.buffer.has_read(&mut link.stream, cx);
+                let failed = link.fail(error, both);
+                if has_rest {
+                    return Poll::Ready(Ok(true));
                 }
-                written => written.is_ready(),
-            };
+                failed?;
+                continue;
+            }
+            if link.endpoint.connection().is_cut_off() {
+                self.buffer.has_read(&mut link.stream, cx);
+                link.endpoint.connection_mut().lose_after_input();
+            }
             if link.endpoint.has_last_words() {
                 return Poll::Ready(Ok(true));
             }
             if link.endpoint.is_ended() {
                 link.wake_writer();
                 if !is_written {
-                    let begun = mem::replace(&mut link.outgoing.lingers, true);
-                    ready!(poll_linger(begun, &mut link.timer, both));
+                    ready!(link.poll_linger(both));
                 }
                 return Poll::Ready(Ok(false));
             }
@@ -166,15 +173,20 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             }
             self.handle_timeout(both);
             if self.writing().standing().is_over() {
-                // The awaited room will not come any more: `poll` finds that out itself.
-                break poll(&mut self.writing(), both);
+                // The awaited room will not come any more: `poll` finds that out itself. Or it waits for the stream
+                // to write its own buffer.
+                let polled = poll(&mut self.writing(), both);
+                if polled.is_ready() || self.poll_linger(both).is_pending() {
+                    break polled;
+                }
+                continue;
             }
             if self.timer.poll(self.endpoint.next_timeout(), both).is_pending() {
                 break Poll::Pending;
             }
         };
         if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
-            self.endpoint.recv_error();
+            self.endpoint.connection_mut().send_error();
             self.writing().abort(both);
         }
         // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
@@ -188,6 +200,13 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             wakers.clear(WriterId::FIRST);
         }
         polled.map_err(Fault::into)
+    }
+
+    /// See [`Writing::poll_linger`].
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { stream, endpoint, outgoing, timer, .. } = self;
+        let sender = endpoint.connection_mut().sender_mut();
+        Writing::new(stream, sender, outgoing).poll_linger(timer, cx)
     }
 
     /// Lets `queue` change the output.
@@ -238,17 +257,3 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         }
     }
 }
-
-/// Ready when the time for a stream to write its own buffer is over; `begun`: it began in an earlier call.
-pub(super) fn poll_linger(begun: bool, timer: &mut impl Timer, cx: &mut Context<'_>) -> Poll<()> {
-    if begun {
-        return timer.poll_again(cx);
-    }
-    // A timer may keep a sleep that ends earlier: `poll_again` is not to see its end.
-    let _ = timer.poll(None, cx);
-    let due = timer.now().saturating_add(LINGER);
-    timer.poll(Some(due), cx)
-}
-
-/// Maximum time for a stream to write its own buffer after the connection is over.
-const LINGER: Duration = Duration::from_secs(2);

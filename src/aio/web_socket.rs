@@ -31,7 +31,8 @@ use crate::frame::{CloseCode, CloseFrame};
 /// right order when the connection is over. Continue until it returns `None`.
 ///
 /// Protocol violations by the peer are reported as [`Event::Failed`], never as errors of these methods. An
-/// error of the stream is returned once; then the connection is over.
+/// error of the stream is returned once; then the connection is over. After a failed write, what had arrived is
+/// still received, such as the Close of a peer that has left; without a Close, `Event::Failed` follows.
 ///
 /// # Sending a received message
 ///
@@ -70,7 +71,8 @@ impl<S, T> WebSocket<S, T> {
 
     /// Returns the stream, the connection with its output, and the bytes that were read but not received.
     pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
-        let Driver { link, buffer } = self.driver;
+        let Driver { mut link, buffer } = self.driver;
+        link.endpoint.lose_after_input();
         (link.stream, link.endpoint, buffer.into_unread())
     }
 

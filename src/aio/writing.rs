@@ -1,11 +1,12 @@
 //! [`Writing`]: the writing side of a connection.
 
 use core::marker::PhantomData;
+use core::mem;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice};
 
-use super::io::Write;
+use super::io::{Timer, Write};
 use crate::connection::{Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -16,10 +17,10 @@ pub(super) struct Outgoing {
     /// Whether the stream was written to since the last flush.
     unflushed: bool,
     shut_down: bool,
-    /// Whether a deadline passed before everything was written.
+    /// Whether a deadline passed before everything was written and flushed.
     cut: bool,
     /// Whether the connection is over, and the stream has its last time to write its own buffer.
-    pub(super) lingers: bool,
+    lingers: bool,
 }
 
 /// The stream, the output, and its progress.
@@ -132,6 +133,24 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         (self.outgoing.unflushed, self.outgoing.shut_down) = (false, true);
     }
 
+    /// Waits until a stream that is over has had its last time to write its own buffer, and gives it up then.
+    pub(super) fn poll_linger(&mut self, timer: &mut T, cx: &mut Context<'_>) -> Poll<()>
+    where
+        T: Timer,
+    {
+        if mem::replace(&mut self.outgoing.lingers, true) {
+            ready!(timer.poll_again(cx));
+        } else {
+            // A timer may keep a sleep that ends earlier: `poll_again` is not to see its end.
+            let _ = timer.poll(None, cx);
+            let due = timer.now().saturating_add(LINGER);
+            ready!(timer.poll(Some(due), cx));
+        }
+        self.outgoing.cut = true;
+        self.abort(cx);
+        Poll::Ready(())
+    }
+
     /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sender.is_above_high_water() {
@@ -241,6 +260,9 @@ fn now(polled: Poll<io::Result<()>>) -> Poll<Result<(), Fault>> {
         Poll::Ready(result) => Poll::Ready(result.map_err(Fault::Broken)),
     }
 }
+
+/// Maximum time for a stream to write its own buffer after the connection is over.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Minimum size of a server's payload that is written directly from its own memory.
 const DIRECT_FROM: usize = 16 * 1024;

@@ -268,6 +268,33 @@ impl Connection {
         self.sender.abort();
     }
 
+    /// Handles a failed write: the waiting output is dropped, but what has arrived can still be received. The
+    /// connection is [cut off](Self::is_cut_off) until [`lose_after_input`](Self::lose_after_input).
+    #[cfg(any(feature = "aio", feature = "net"))]
+    pub(crate) fn send_error(&mut self) {
+        self.sender.abort();
+    }
+
+    /// Returns `true` if an open connection may have input: if a write fails, read that first.
+    #[cfg(any(feature = "aio", feature = "net"))]
+    pub(crate) fn may_have_input(&self) -> bool {
+        self.state() != State::Opening && self.receiver.is_open()
+    }
+
+    /// Returns `true` if the connection was given up without the receiver knowing.
+    #[cfg(any(feature = "aio", feature = "net"))]
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.sender.lost().is_some() && self.receiver.is_open()
+    }
+
+    /// Lets the receiver report why the connection was given up, after the remaining input.
+    #[cfg(any(feature = "aio", feature = "net"))]
+    pub(crate) fn lose_after_input(&mut self) {
+        if let Some(error) = self.sender.lost() {
+            self.receiver.lose_after_input(error);
+        }
+    }
+
     /// Sends a message.
     ///
     /// # Errors

@@ -162,13 +162,18 @@ impl Receiver {
 
     /// See [`Connection::recv_eof`](super::Connection::recv_eof).
     pub fn recv_eof(&mut self) {
-        self.end = self.end.or(Some(ProtocolError::UnexpectedEof));
+        self.lose_after_input(ProtocolError::UnexpectedEof);
     }
 
     /// See [`Connection::recv_error`](super::Connection::recv_error). [Abort](super::Sender::abort) the
     /// [`Sender`](super::Sender) as well.
     pub fn recv_error(&mut self) {
-        self.end = self.end.or(Some(ProtocolError::TransportFailed));
+        self.lose_after_input(ProtocolError::TransportFailed);
+    }
+
+    /// Like [`lose`](Self::lose), but the remaining input comes first.
+    pub(crate) fn lose_after_input(&mut self, error: ProtocolError) {
+        self.end = self.end.or(Some(error));
     }
 
     /// Records that the sender gave up the connection for this reason
@@ -196,6 +201,12 @@ impl Receiver {
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
         self.end.is_none()
+    }
+
+    /// Returns `true` if nothing has ended the input, as far as the receiver knows.
+    #[cfg(any(feature = "aio", feature = "net"))]
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open && self.end.is_none()
     }
 
     /// Returns `true` if the next `recv` reports the end, without any input.

@@ -36,6 +36,8 @@ pub struct Sender {
     /// Payload bytes that the caller writes itself, after the output.
     owed: u64,
     replies: Replies,
+    /// Output bytes up to the end of our Close, behind which only Pongs may follow; `usize::MAX` until it is there.
+    until_closed: usize,
     max_output: usize,
     high_water: usize,
     timers: Timers,
@@ -67,6 +69,7 @@ impl Sender {
             fragments: None,
             owed: 0,
             replies: Replies::default(),
+            until_closed: usize::MAX,
             max_output: config.max_output.min(Output::MAX),
             high_water: config.high_water,
             timers: Timers::new(config),
@@ -176,10 +179,12 @@ impl Sender {
         !self.is_client() && !self.compresses(len) && len <= self.room()
     }
 
-    /// Returns `true` if a message of `len` bytes must wait for room in the output; not if it never fits.
+    /// Returns `true` if a message of `len` bytes must wait for room in the output; not if it never fits. If it
+    /// is `false`, sending does not fail with [`SendError::OutputFull`].
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
-        self.wants_write() && self.room() < len.saturating_add(crate::frame::Header::MAX_LEN)
+        let most = if self.compresses(len) { Deflater::bound(len) } else { len };
+        self.wants_write() && self.room() < most.saturating_add(crate::frame::Header::MAX_LEN)
     }
 
     /// Returns how many more bytes the output may hold.
@@ -431,7 +436,16 @@ impl Sender {
         }
         self.output.written(buffered);
         self.owed -= owed;
-        self.timers.wrote(buffered as u64 + owed, self.owed > 0 || !self.output.is_empty());
+        match self.until_closed {
+            usize::MAX => self.timers.wrote(buffered as u64 + owed, self.owed > 0 || !self.output.is_empty()),
+            // A Pong after our Close is no progress: it would give a peer that only sends Pings time forever.
+            0 => {}
+            left => {
+                let taken = buffered.min(left);
+                self.until_closed = left - taken;
+                self.timers.wrote(taken as u64, taken < left);
+            }
+        }
         // Only afterwards: what enters the output now did not wait for the transport.
         self.replies.written(buffered);
         self.send_replies();

@@ -170,7 +170,8 @@ pub(super) fn send<S: Transport>(
     sent(pipe, connection, written)
 }
 
-/// Ends the connection on a write error, unless the error means "later", which is harmless.
+/// Ends the connection on a write error, unless the error means "later", which is harmless. What has arrived can
+/// still be received.
 pub(super) fn sent<S: Transport>(
     pipe: &mut Pipe<S>,
     connection: &mut Connection,
@@ -179,7 +180,8 @@ pub(super) fn sent<S: Transport>(
     match written {
         Err(error) if is_later(&error) => Ok(()),
         Err(error) => {
-            pipe.broken(connection);
+            connection.send_error();
+            pipe.give_up();
             Err(error)
         }
         Ok(()) => Ok(()),

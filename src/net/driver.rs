@@ -40,6 +40,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     /// Returns the stream without timeouts, the endpoint, and the bytes that were read but not received.
     pub(super) fn into_parts(mut self) -> (S, E, Vec<u8>) {
         let stream = self.pipe.into_stream(&mut self.endpoint);
+        self.endpoint.connection_mut().lose_after_input();
         (stream, self.endpoint, self.buffer.into_unread())
     }
 
@@ -68,6 +69,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         let until = read_timeout.map(|timeout| pipe.clock.now().saturating_add(timeout));
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
         while !buffer.fresh {
+            if endpoint.connection().is_cut_off() {
+                pipe.read_rest(buffer);
+                endpoint.connection_mut().lose_after_input();
+                break;
+            }
             let mut now = pipe.tick(endpoint);
             if endpoint.has_last_words() {
                 break;
@@ -86,6 +92,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 Err(error) if is_later(&error) => {
                     *reads_first = READS_FIRST;
                     Some(error)
+                }
+                // What arrived before the write failed is received first.
+                Err(_) if endpoint.connection().may_have_input() && pipe.read_rest(buffer) => {
+                    pipe.broken(endpoint);
+                    continue;
                 }
                 Err(error) => {
                     lost(pipe, endpoint, error)?;

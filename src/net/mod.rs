@@ -184,7 +184,9 @@ use wait_methods;
 /// the right order when the connection is over. Call them until they return `None`.
 ///
 /// Protocol violations by the peer and missed deadlines are reported as [`Event::Failed`], never as errors of
-/// these methods. An error of the stream is returned once; then the connection is over.
+/// these methods. An error of the stream is returned once; then the connection is over. After a failed write,
+/// what had arrived is still received, such as the Close of a peer that has left; without a Close,
+/// [`Event::Failed`] follows.
 #[derive(Debug)]
 pub struct WebSocket<S> {
     driver: Driver<S, Connection>,

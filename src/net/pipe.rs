@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::Transport;
+use super::buffer::Buffer;
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
@@ -89,6 +90,15 @@ impl<S: Transport> Pipe<S> {
     pub(super) fn read(&mut self, buf: &mut [u8], wait: Option<Duration>) -> io::Result<usize> {
         self.reading.bound(wait, |timeout| self.stream.set_read_timeout(timeout))?;
         self.stream.read(buf)
+    }
+
+    /// Reads what arrived before a write failed; returns `true` if there was any.
+    pub(super) fn read_rest(&mut self, buffer: &mut Buffer) -> bool {
+        let read = self.read(buffer.space(), Some(NOW)).unwrap_or(0);
+        if read > 0 {
+            buffer.filled(read);
+        }
+        read > 0
     }
 
     /// Returns `true` if the stream blocks: it returned "later" after a wait that began at `before`. The

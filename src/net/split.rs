@@ -38,7 +38,7 @@ use super::time::{AT_ONCE, Timeout, earlier, is_later, later_is_fine};
 use super::{Transport, WebSocket};
 use crate::adapter::{reunited, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State, Unread};
-use crate::error::SendError;
+use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::input::Input;
 
@@ -252,8 +252,14 @@ impl<S: Transport> ReadHalf<S> {
             let mut writing = self.shared.lock();
             writing.sender.notice(self.receiver.take_notice());
             writing.tick(now);
+            let lost = writing.sender.lost();
+            drop(writing);
+            if lost == Some(ProtocolError::TransportFailed) && self.read_rest() {
+                break;
+            }
+            let mut writing = self.shared.lock();
             writing.abort_if_given_up(&mut self.stream);
-            if let Some(error) = writing.sender.lost() {
+            if let Some(error) = lost {
                 self.receiver.lose(error);
             }
             let wants_read = self.receiver.wants_read() && writing.sender.wants_read();
@@ -267,6 +273,7 @@ impl<S: Transport> ReadHalf<S> {
                 match self.shared.write(wants_read.then_some(TURN), !wants_read) {
                     Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,
                     Ok(Written::All | Written::Elsewhere) => {}
+                    Err(_) if self.read_rest() => break,
                     Err(error) => {
                         self.broken(error)?;
                         continue;
@@ -293,6 +300,22 @@ impl<S: Transport> ReadHalf<S> {
             self.read_for(earlier(wait, is_blocked.then_some(TURN)), now)?;
         }
         Ok(true)
+    }
+
+    /// Reads what arrived before a write failed; returns `true` if there was any. It is received before the failure
+    /// is reported.
+    fn read_rest(&mut self) -> bool {
+        let Self { stream, buffer, timeout, receiver, .. } = self;
+        let mut read = 0;
+        if receiver.is_open() && timeout.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
+        {
+            read = stream.read(buffer.space()).unwrap_or(0);
+        }
+        if read > 0 {
+            buffer.filled(read);
+        }
+        receiver.recv_error();
+        read > 0
     }
 
     fn read_for(&mut self, wait: Option<Duration>, now: Duration) -> io::Result<()> {

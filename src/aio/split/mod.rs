@@ -114,7 +114,7 @@ struct WriteSide<W, T> {
     sender: Sender,
     outgoing: Outgoing,
     /// For writers that wait, for example for their Close to be written: there may be no reader, or it is in
-    /// the same task.
+    /// the same task. And for the last time of the stream, which is the same for all.
     timer: T,
     /// The deadline that the reader knows. It is set when the reader checks; a writer that sets an earlier
     /// one wakes the reader.
@@ -204,8 +204,13 @@ impl<W: Write<T>, T> Shared<W, T> {
             }
             writing.handle_timeout(timer.now(), both);
             if writing.standing().is_over() {
-                // `poll` waited for something that can no longer happen; this call finds out.
-                break poll(&mut writing, both);
+                // `poll` waited for something that can no longer happen, as this call finds out; or for the stream to
+                // write its own buffer.
+                let polled = poll(&mut writing, both);
+                if polled.is_ready() || writing.poll_linger(timer, both).is_pending() {
+                    break polled;
+                }
+                continue;
             }
             if timer.poll(sender.next_timeout(), both).is_pending() {
                 break Poll::Pending;

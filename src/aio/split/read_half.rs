@@ -1,7 +1,6 @@
 //! [`ReadHalf`](super::ReadHalf): the receiving half.
 
 use core::future::poll_fn;
-use core::mem;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use std::boxed::Box;
@@ -9,7 +8,6 @@ use std::io;
 
 use super::{ReaderShare, Shared, WriteSide};
 use crate::aio::batch::note;
-use crate::aio::driver::poll_linger;
 use crate::aio::io::{Read, Timer, Write};
 use crate::aio::methods::receive_methods;
 use crate::aio::read_buffer::ReadBuffer;
@@ -148,6 +146,13 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         self.shared.wakers.set(Side::Reader, cx);
         loop {
             let look = self.look();
+            // If a write has failed, what arrived before is received first.
+            let is_broken = matches!(look.written, Poll::Ready(Err(_)))
+                || look.lost == Some(ProtocolError::TransportFailed);
+            if is_broken && self.receiver.is_open() && self.buffer.has_read(&mut self.stream, cx) {
+                self.break_off();
+                return Poll::Ready(Ok(true));
+            }
             if let Poll::Ready(Err(error)) = look.written {
                 self.fail(error)?;
                 continue;
@@ -160,8 +165,9 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             }
             if look.ended && self.receiver.is_ended() {
                 if look.written.is_pending() {
-                    let begun = mem::replace(&mut self.shared.lock().outgoing.lingers, true);
-                    ready!(poll_linger(begun, &mut self.timer, cx));
+                    let WriteSide { stream, sender, outgoing, timer, .. } = &mut *self.shared.lock();
+                    let both = &mut Context::from_waker(&self.both);
+                    ready!(Writing::new(stream, sender, outgoing).poll_linger(timer, both));
                 }
                 return Poll::Ready(Ok(false));
             }
@@ -215,11 +221,16 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         look
     }
 
-    /// Handles a broken stream: returns an error unless everything was written.
-    fn fail(&mut self, error: io::Error) -> io::Result<()> {
+    /// Handles a broken stream.
+    fn break_off(&mut self) {
         self.shared.abort(&self.both);
         self.shared.wakers.wake_writers();
         self.receiver.recv_error();
+    }
+
+    /// Handles a broken stream: returns an error unless everything was written.
+    fn fail(&mut self, error: io::Error) -> io::Result<()> {
+        self.break_off();
         if !self.receiver.has_last_words() {
             return Ok(());
         }

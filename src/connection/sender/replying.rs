@@ -73,6 +73,7 @@ impl Sender {
     pub(super) fn push_close(&mut self, payload: &[u8]) {
         if self.owed == 0 {
             self.push_control(Opcode::Close, payload);
+            self.until_closed = self.output.len();
         } else if let Some(payload) = ControlPayload::new(payload) {
             self.replies.keep_close(payload);
         }
@@ -98,7 +99,7 @@ impl Sender {
         if self.owed == 0
             && let Some(payload) = self.replies.take_close()
         {
-            self.push_control(Opcode::Close, &payload);
+            self.push_close(&payload);
         }
     }
 }
