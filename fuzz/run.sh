@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes targets, each for so many seconds: fuzz/run.sh SECONDS [TARGET…]. Without a target, all of them.
 #
-# It needs a stable compiler and nothing else: these are the flags that `cargo fuzz -s none` builds with. What is found is in
-# fuzz/artifacts, what was learned in fuzz/corpus.
+# JOBS targets run at once (environment; default: the number of processors). It needs only a stable compiler: these are the flags that
+# `cargo fuzz -s none` builds with. Failing inputs are in fuzz/artifacts, and in the output as base64; new inputs are in fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:?expected the seconds for each target}
@@ -24,19 +24,35 @@ if (($#)); then
 else
     mapfile -t targets < <(sed -n 's/^name = "\(.*\)"$/\1/p' Cargo.toml | tail -n +2)
 fi
-failed=()
-for target in "${targets[@]}"; do
+
+fuzz() {
+    local target=$1 log=artifacts/$1/log status=0 cpu runs edges input
     mkdir -p "artifacts/$target" "corpus/$target"
-    log=artifacts/$target/log
-    if "$built/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -dict=dictionary \
-        -artifact_prefix="artifacts/$target/" -print_final_stats=1 "corpus/$target" >"$log" 2>&1; then
+    # The user's and the system's time, as a sum to be calculated.
+    local TIMEFORMAT='%0U + %0S'
+    cpu=$({ time "$built/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -dict=dictionary \
+        -artifact_prefix="artifacts/$target/" -print_final_stats=1 "corpus/$target" >"$log" 2>&1; } 2>&1) || status=$?
+    if ((status == 0)); then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -1)
-        printf '%-22s %9s runs, %5s edges\n' "$target" "$runs" "$edges"
-    else
-        failed+=("$target")
-        printf '%-22s FAILED\n' "$target"
-        grep -a -A3 'panicked at' "$log" || tail -5 "$log"
+        printf '%-22s %9s runs, %5s edges, %4s s of CPU\n' "$target" "$runs" "$edges" $((cpu))
+        return
     fi
-done
-((${#failed[@]} == 0)) || { printf 'failed: %s\n' "${failed[*]}"; exit 1; }
+    input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -1)
+    # In one piece, beside the lines of other targets.
+    printf '%s\n' "$(
+        printf '%-22s FAILED with status %s\n' "$target" "$status"
+        grep -a -A3 'panicked at' "$log" || tail -20 "$log"
+        if [[ -f $input ]]; then
+            printf 'The input: base64 -d <<<%s >input; cargo fuzz run -s none %s input\n' "$(base64 <"$input" | tr -d '\n')" "$target"
+        fi
+    )"
+    return 1
+}
+export -f fuzz
+export seconds built
+
+if ! printf '%s\n' "${targets[@]}" | xargs -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" -I{} bash -c 'fuzz {}'; then
+    printf 'fuzzing failed: see FAILED above\n'
+    exit 1
+fi

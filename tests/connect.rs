@@ -1,6 +1,7 @@
-//! Connecting by URL in both adapters: redirects, proxies, and one deadline for all of it.
+//! Connecting by URL in both adapters: redirects, proxies, randomness, and one deadline for all of it.
 #![cfg(all(feature = "net", feature = "tokio"))]
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -110,6 +111,43 @@ fn a_circle_ends() {
         assert!(matches!(result, Err(Error::Redirect(RedirectError::TooMany))), "{result:?}");
     }
     assert_eq!(requests.try_iter().count(), 8);
+}
+
+/// What clients send on the way to a server that echoes, after their end.
+fn tapped() -> (u16, Receiver<Vec<u8>>) {
+    let (sent, all_sent) = channel();
+    let echo = echo();
+    let port = serve(move |mut client| {
+        let mut server = TcpStream::connect(("127.0.0.1", echo)).unwrap();
+        let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let (mut bytes, mut buf) = (Vec::new(), [0; 1000]);
+        while let Ok(n @ 1..) = client.read(&mut buf) {
+            bytes.extend_from_slice(&buf[..n]);
+            let _ = server.write_all(&buf[..n]);
+        }
+        sent.send(bytes).unwrap();
+    });
+    (port, all_sent)
+}
+
+#[test]
+fn keys_and_masks_are_new_on_each_connection() {
+    let (port, all_sent) = tapped();
+    let (mut keys, mut masks) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..2 {
+        for result in connect(&format!("ws://127.0.0.1:{port}/"), &options()) {
+            result.unwrap();
+            let bytes = all_sent.recv_timeout(Duration::from_secs(20)).unwrap();
+            let end = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+            let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+            let (_, key) = head.split_once("Sec-WebSocket-Key: ").unwrap();
+            keys.insert(key.split("\r\n").next().unwrap().to_owned());
+            assert_eq!(bytes[end..end + 2], [0x81, 0x85]);
+            masks.insert(bytes[end + 2..end + 6].to_vec());
+        }
+    }
+    assert!(keys.len() == 4 && masks.len() == 4, "{keys:?} {masks:?}");
 }
 
 /// A proxy that opens tunnels after an answer in small pieces, and what it was asked.

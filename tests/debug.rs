@@ -105,6 +105,10 @@ fn look_at_messages(logged: &mut Logged) {
     }
     let mut bytes = long();
     logged.look("Input", &Input::new(&mut bytes));
+    let mut buffer = ReadBuffer::new(1 << 20, 1 << 20);
+    buffer.space()[..SECRET.len()].copy_from_slice(SECRET.as_bytes());
+    buffer.filled(SECRET.len());
+    logged.look("ReadBuffer", &buffer);
     logged.look("ControlPayload", &ControlPayload::new(SECRET.as_bytes()));
     let mut frame = Role::Client.frame(BINARY, &long());
     let mut decoder = Decoder::client(NO_LIMITS);
@@ -193,6 +197,99 @@ fn established() -> Established {
     handshake.recv_parts(101, headers).expect("a legal response").1
 }
 
+/// A request with secrets, and a message behind it.
+#[cfg(any(feature = "net", feature = "tokio"))]
+fn opening() -> Vec<u8> {
+    let lines = request_headers().map(|(name, value)| format!("{name}: {value}\r\n")).concat();
+    let mut bytes = format!("GET / HTTP/1.1\r\n{lines}\r\n").into_bytes();
+    bytes.extend(Role::Server.frame(BINARY, &long()));
+    bytes
+}
+
+#[cfg(any(feature = "net", feature = "tokio"))]
+fn sockets() -> (std::net::TcpStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let peer = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
+    (listener.accept().expect("a peer").0, peer)
+}
+
+#[cfg(feature = "net")]
+fn look_at_net(logged: &mut Logged) {
+    use sansocket::net::{Accepting, Connecting, Incoming, WebSocket};
+    use std::io::Write;
+
+    let (stream, mut peer) = sockets();
+    let writing = std::thread::spawn(move || {
+        peer.write_all(&opening()).expect("it is read");
+        peer
+    });
+    let accepting = Accepting::new(stream, Config::default());
+    logged.look("net::Accepting", &accepting);
+    let Ok(Incoming::Upgrade(upgrade)) = accepting.finish() else { panic!("a legal request") };
+    logged.look("net::Upgrade", &upgrade);
+    let mut ws = upgrade.accept().expect("an open stream");
+    logged.look("net::WebSocket, with a message unread", &ws);
+    let mut batch = ws.read().expect("an open stream").expect("a message");
+    logged.look("net::Batch", &batch);
+    while batch.recv().is_none() {
+        batch = ws.read().expect("an open stream").expect("a message");
+    }
+    ws.feed(&Message::from(long())).expect("it is open");
+    logged.look("net::WebSocket, with output", &ws);
+    let (stream, connection, _) = ws.into_parts();
+    let ws = WebSocket::from_parts(stream, connection, long());
+    logged.look("net::WebSocket::from_parts", &ws);
+    let (reader, writer) = ws.into_split().expect("a socket");
+    logged.look("net::ReadHalf", &reader);
+    logged.look("net::WriteHalf", &writer);
+    let (stream, _peer) = sockets();
+    logged.look("net::Connecting", &Connecting::new(stream, client_request(), Config::default()));
+    drop(writing);
+}
+
+#[cfg(feature = "tokio")]
+async fn look_at_tokio(logged: &mut Logged) {
+    use sansocket::tokio::{Accepting, Connecting, Incoming, WebSocket};
+    use std::io::Write;
+
+    let stream = |stream: std::net::TcpStream| {
+        stream.set_nonblocking(true).expect("a socket");
+        ::tokio::net::TcpStream::from_std(stream).expect("a runtime")
+    };
+    let (accepted, mut peer) = sockets();
+    let writing = std::thread::spawn(move || {
+        peer.write_all(&opening()).expect("it is read");
+        peer
+    });
+    let mut accepting = Accepting::new(stream(accepted), Config::default());
+    logged.look("tokio::Accepting", &accepting);
+    let Ok(Incoming::Upgrade(upgrade)) = accepting.advance().await else { panic!("a legal request") };
+    logged.look("tokio::Upgrade", &upgrade);
+    let mut ws = upgrade.accept().await.expect("an open stream");
+    logged.look("tokio::WebSocket, with a message unread", &ws);
+    let mut batch = ws.read().await.expect("an open stream").expect("a message");
+    logged.look("tokio::Batch", &batch);
+    while batch.recv().is_none() {
+        batch = ws.read().await.expect("an open stream").expect("a message");
+    }
+    ws.feed(&Message::from(long())).expect("it is open");
+    logged.look("tokio::WebSocket, with output", &ws);
+    let (unread, connection, _) = ws.into_parts();
+    let ws = WebSocket::from_parts(unread, connection, long());
+    logged.look("tokio::WebSocket::from_parts", &ws);
+    let (reader, writer) = ws.into_split();
+    logged.look("tokio::ReadHalf", &reader);
+    let shared = writer.share();
+    let _ = shared.try_send(&Message::from(long()));
+    logged.look("tokio::SharedSender", &shared);
+    logged.look("tokio::WriteHalf", &writer);
+    logged.look("Command", &sansocket::tokio::Command::Message(Message::from(long())));
+    let (connected, _peer) = sockets();
+    logged
+        .look("tokio::Connecting", &Connecting::new(stream(connected), client_request(), Config::default()));
+    drop(writing);
+}
+
 #[test]
 fn an_established_connection_shows_its_status_and_subprotocol() {
     assert_eq!(
@@ -208,6 +305,14 @@ fn debug_tells_lengths_and_no_secret() {
     look_at_messages(&mut logged);
     look_at_servers(&mut logged);
     look_at_clients(&mut logged);
+    #[cfg(feature = "net")]
+    look_at_net(&mut logged);
+    #[cfg(feature = "tokio")]
+    ::tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(look_at_tokio(&mut logged));
     // As text, as a list of numbers on one or many lines, and as base64 of the user's password.
     let numbers = SECRET.bytes().map(|byte| byte.to_string());
     let numbers = Vec::from_iter(numbers);

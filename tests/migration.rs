@@ -4,14 +4,18 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use sansocket::handshake::ClientRequest;
 use sansocket::tokio::{Error, accept, connect, connect_with};
 use sansocket::{CloseCode, Config, Event, Message};
 use tokio::net::TcpListener;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
+
+/// How long a program may take for what it does at once.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// `cargo test` builds the examples beside the tests.
 fn example(name: &str) -> Command {
@@ -22,16 +26,22 @@ fn example(name: &str) -> Command {
     Command::new(path)
 }
 
+/// Runs it in a thread. The runtime does not wait for its end, as it would with `spawn_blocking`: a program that hangs fails the test.
+async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (returned, result) = oneshot::channel();
+    thread::spawn(move || returned.send(run()).ok());
+    timeout(LIMIT, result).await.expect("it ends").expect("it does not panic")
+}
+
 /// What a client printed, and how it ended.
-async fn run(name: &'static str, url: String, input: &'static str) -> Output {
-    let run = spawn_blocking(move || {
-        let mut command = example(name);
+async fn run(mut command: Command, url: String, input: &'static str) -> Output {
+    blocking(move || {
         command.arg(url).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
-    });
-    timeout(Duration::from_secs(20), run).await.expect("it ends").unwrap()
+    })
+    .await
 }
 
 fn lines(output: &Output) -> Vec<&str> {
@@ -97,7 +107,7 @@ async fn echo_server(messages: usize) -> SocketAddr {
 #[tokio::test]
 async fn the_client_sends_its_input_and_closes_at_its_end() {
     let address = echo_server(usize::MAX).await;
-    let output = run("tokio_client", format!("ws://{address}/"), "Hello\n\u{20ac}\nlast").await;
+    let output = run(example("tokio_client"), format!("ws://{address}/"), "Hello\n\u{20ac}\nlast").await;
     assert_eq!(lines(&output), ["Hello", "\u{20ac}", "last"], "{output:?}");
     assert!(output.status.success());
 }
@@ -111,8 +121,7 @@ async fn the_client_ends_when_the_server_closes() {
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"Hello\n").unwrap();
-    let ended = timeout(Duration::from_secs(20), spawn_blocking(move || child.wait().unwrap())).await;
-    assert!(ended.expect("it ends").unwrap().success());
+    assert!(blocking(move || child.wait().unwrap()).await.success());
     drop(input);
 }
 
@@ -121,16 +130,16 @@ async fn clients_say_why_there_was_no_closing_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     for name in ["tokio_client", "tokio_split_client"] {
-        let run = tokio::spawn(run(name, format!("ws://{address}/"), ""));
-        let ws = accept(listener.accept().await.unwrap().0).await.unwrap();
-        drop(ws);
+        let run = tokio::spawn(run(example(name), format!("ws://{address}/"), ""));
+        let accepted = timeout(LIMIT, listener.accept()).await;
+        drop(accept(accepted.expect("it connects").unwrap().0).await.unwrap());
         let output = run.await.unwrap();
         assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
         assert!(String::from_utf8(output.stderr).unwrap().starts_with("ws://"), "{name}");
     }
     drop(listener);
     for name in ["tokio_client", "tokio_split_client"] {
-        let output = run(name, format!("ws://{address}/"), "").await;
+        let output = run(example(name), format!("ws://{address}/"), "").await;
         assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
         assert!(String::from_utf8(output.stderr).unwrap().contains("refused"), "{name}");
     }
@@ -139,7 +148,7 @@ async fn clients_say_why_there_was_no_closing_handshake() {
 #[tokio::test]
 async fn the_split_client_forwards_what_its_tasks_send() {
     let address = echo_server(usize::MAX).await;
-    let output = run("tokio_split_client", format!("ws://{address}/"), "").await;
+    let output = run(example("tokio_split_client"), format!("ws://{address}/"), "").await;
     for task in 1..=3 {
         let of_task = lines(&output).into_iter().filter(|line| line.starts_with(&format!("task {task}")));
         let expected = [1, 2, 3].map(|number| format!("task {task}, message {number}"));
@@ -178,7 +187,7 @@ async fn the_server_echoes_between_ticks() {
     ws.send_text("Hello").await.unwrap();
     let (mut ticks, mut echoes) = (0, 0);
     while ticks < 2 || echoes < 1 {
-        match timeout(Duration::from_secs(20), ws.recv()).await.expect("it ticks").unwrap() {
+        match timeout(LIMIT, ws.recv()).await.expect("it ticks").unwrap() {
             Some(Event::Message(message)) if message == "tick" => ticks += 1,
             Some(Event::Message(message)) if message == "Hello" => echoes += 1,
             other => panic!("{other:?}"),

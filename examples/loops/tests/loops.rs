@@ -1,6 +1,8 @@
 //! The echo servers on every kind of loop, and peers that behave as peers do: well, slowly, badly, not at all.
 #![cfg(target_os = "linux")]
 
+#[path = "loops/crowd.rs"]
+mod crowd;
 #[path = "loops/peer.rs"]
 mod peer;
 #[path = "loops/program.rs"]
@@ -154,7 +156,7 @@ fn broken_frames_are_told_so() {
 /// No file descriptor is left: no spinning, nobody who is connected notices, and who waits is served later.
 #[test]
 fn files_run_out_and_come_back() {
-    program::each_with_files(40, |program| {
+    program::each_with(40, &[], |program| {
         let mut other = Peer::open(program);
         let mut waiting: Vec<_> = (0..80).map(|_| program.connect()).collect();
         for stream in &mut waiting {
@@ -177,7 +179,7 @@ fn files_run_out_and_come_back() {
 
 #[test]
 fn a_signal_closes_all_and_ends_it_also_while_no_file_is_left() {
-    program::each_with_files(40, |program| {
+    program::each_with(40, &[], |program| {
         let mut peer = Peer::open(program);
         let mut deaf = Peer::open(program);
         let waiting: Vec<_> = (0..80).map(|_| program.connect()).collect();

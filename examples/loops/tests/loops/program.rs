@@ -17,16 +17,16 @@ pub(crate) struct Program {
 
 /// Runs `test` against each of the programs, at the same time.
 pub(crate) fn each(test: impl Fn(&mut Program) + Sync) {
-    each_with_files(1024, test);
+    each_with(1024, &[], test);
 }
 
-/// The same, with a limit of open files.
-pub(crate) fn each_with_files(files: u32, test: impl Fn(&mut Program) + Sync) {
+/// The same, with a limit of open files and more arguments.
+pub(crate) fn each_with(files: u32, args: &[&str], test: impl Fn(&mut Program) + Sync) {
     thread::scope(|scope| {
         for path in PROGRAMS {
             scope.spawn({
                 let test = &test;
-                move || match Program::start(path, files) {
+                move || match Program::start(path, files, args) {
                     Ok(mut program) => test(&mut program),
                     // Not by a macro, whose output a test that passes keeps back.
                     Err(why) => stderr().write_all(format!("SKIPPED: {path}: {why}").as_bytes()).unwrap(),
@@ -44,11 +44,14 @@ const PROGRAMS: [&str; 5] = [
     env!("CARGO_BIN_EXE_echo_server"),
 ];
 
+const START: &str = r#"ulimit -n "$1" && shift && exec "$0" --listen 127.0.0.1:0 "$@""#;
+
 impl Program {
     /// An error: the system does not offer what it needs.
-    fn start(path: &str, files: u32) -> Result<Self, String> {
+    fn start(path: &str, files: u32, args: &[&str]) -> Result<Self, String> {
         let mut child = Command::new("sh")
-            .args(["-c", r#"ulimit -n "$1" && exec "$0" --listen 127.0.0.1:0"#, path, &files.to_string()])
+            .args(["-c", START, path, &files.to_string()])
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
