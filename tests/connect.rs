@@ -273,6 +273,13 @@ fn one_deadline_for_everything() {
         let record = serve(|stream| drip(stream, b"\x16\x03\x03\x40\x00"));
         cases.push((format!("wss://localhost:{}/", silent.1), quick.clone()));
         cases.push((format!("wss://127.0.0.1:{record}/"), quick.clone()));
+        let opens = serve(|mut stream| {
+            head(&mut stream);
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            // And nothing more.
+            thread::sleep(Duration::from_secs(10));
+        });
+        cases.push(("wss://example.invalid/".to_owned(), through(opens)));
     }
     // Each redirect comes quickly enough, all together do not.
     let endless = serve(|mut stream| {

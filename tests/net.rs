@@ -974,6 +974,22 @@ fn a_peer_that_answers_pings_is_kept() {
     assert_eq!(ws.recv().unwrap(), None);
 }
 
+/// A caller that looks in now and then receives what arrived before a deadline, and only then is the peer judged.
+#[test]
+fn an_answer_in_time_counts_though_it_is_received_late() {
+    let config = Config::default().ping_interval(Some(200 * MS)).pong_timeout(2000 * MS);
+    let (mut ws, mut peer) = tcp_server(config);
+    ws.set_read_timeout(Some(400 * MS));
+    assert!(is_later(&ws.recv().unwrap_err()), "the Ping is sent");
+    peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
+    thread::sleep(2500 * MS);
+    assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
+    assert!(is_later(&ws.recv().unwrap_err()));
+    // Without an answer it is lost.
+    thread::sleep(2500 * MS);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::PongTimeout)));
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
     let config = Config::default().idle_timeout(Some(30 * MS)).close_timeout(60 * MS);

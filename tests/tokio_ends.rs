@@ -476,6 +476,52 @@ async fn what_came_before_a_failed_write_is_received() {
     }
 }
 
+/// A caller that comes back after a deadline receives first what arrived before it, and only then is the peer judged.
+#[tokio::test(start_paused = true)]
+async fn what_arrived_in_time_counts_though_it_is_received_late() {
+    let config = Config::default().ping_interval(Some(SECOND)).pong_timeout(SECOND).close_timeout(SECOND);
+    for (closes, halves) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (server, mut peer) = duplex(1000);
+        let connection = sansocket::Connection::server(config);
+        let mut server = WebSocket::from_parts(server, connection, Vec::new());
+        if closes {
+            server.close(CloseCode::NORMAL, "").await.unwrap();
+        }
+        // After the Close or the Ping, before its deadline.
+        let begun = if closes { SECOND / 2 } else { SECOND * 3 / 2 };
+        let answer = if closes { b"\x88\x80\0\0\0\0" } else { b"\x8a\x80\0\0\0\0" };
+        let (first, second) = if halves {
+            let (mut reader, _writer) = server.split_with(split);
+            assert!(timeout(begun, reader.recv()).await.is_err());
+            peer.write_all(answer).await.unwrap();
+            sleep(10 * SECOND).await;
+            let first = reader.recv().await.unwrap().map(Event::into_owned);
+            (
+                first,
+                timeout(SECOND / 2, reader.recv()).await.map(|event| event.unwrap().map(Event::into_owned)),
+            )
+        } else {
+            assert!(timeout(begun, server.recv()).await.is_err());
+            peer.write_all(answer).await.unwrap();
+            sleep(10 * SECOND).await;
+            let first = server.recv().await.unwrap().map(Event::into_owned);
+            (
+                first,
+                timeout(SECOND / 2, server.recv()).await.map(|event| event.unwrap().map(Event::into_owned)),
+            )
+        };
+        if closes {
+            assert_eq!(first.and_then(|event| event.close_code()), Some(1005), "halves: {halves}");
+        } else {
+            assert_eq!(
+                (first, second.is_err()),
+                (Some(Event::Pong([][..].into())), true),
+                "halves: {halves}"
+            );
+        }
+    }
+}
+
 /// A stream that is always full of pongs.
 #[derive(Clone)]
 struct Flood(Arc<[u8]>);

@@ -29,6 +29,8 @@ pub(crate) struct Link<S, E, T> {
     pub(crate) timer: T,
     pub(super) outgoing: Outgoing,
     pub(super) turn: Turn,
+    /// Whether a deadline has passed, and what has arrived is received first.
+    pub(super) late: bool,
     /// The tasks to wake, if two tasks may use this connection, as after `futures::StreamExt::split`. Before
     /// that, stream and timer get the waker of the only task directly.
     pub(super) wakers: Option<Arc<Wakers>>,
@@ -36,15 +38,22 @@ pub(crate) struct Link<S, E, T> {
 
 impl<S, E, T> Driver<S, E, T> {
     pub(crate) fn new(stream: S, endpoint: E, timer: T) -> Self {
-        let link =
-            Link { stream, endpoint, timer, outgoing: Outgoing::default(), turn: Turn::new(), wakers: None };
+        let link = Link {
+            stream,
+            endpoint,
+            timer,
+            outgoing: Outgoing::default(),
+            turn: Turn::new(),
+            late: false,
+            wakers: None,
+        };
         Self { link, buffer: ReadBuffer::new(Vec::new()) }
     }
 
     /// Converts the endpoint.
     pub(super) fn try_map<F, X>(self, map: impl FnOnce(E) -> Result<F, X>) -> Result<Driver<S, F, T>, X> {
-        let Link { stream, endpoint, timer, outgoing, turn, wakers } = self.link;
-        let link = Link { stream, endpoint: map(endpoint)?, timer, outgoing, turn, wakers };
+        let Link { stream, endpoint, timer, outgoing, turn, late, wakers } = self.link;
+        let link = Link { stream, endpoint: map(endpoint)?, timer, outgoing, turn, late, wakers };
         Ok(Driver { link, buffer: self.buffer })
     }
 }
@@ -68,7 +77,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
         loop {
             let state = link.endpoint.connection().state();
-            link.handle_timeout(both);
+            link.late = !link.late && link.endpoint.connection().is_late(link.timer.now());
+            if !link.late {
+                link.handle_timeout(both);
+            }
             if link.endpoint.connection().state() != state {
                 link.wake_writer();
             }

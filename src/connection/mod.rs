@@ -281,6 +281,13 @@ impl Connection {
         self.state() != State::Opening && self.receiver.is_open()
     }
 
+    /// Returns `true` if a deadline has passed and there may be input: a caller that comes late has not seen what
+    /// has arrived, so read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
+    #[cfg(any(feature = "aio", feature = "net"))]
+    pub(crate) fn is_late(&self, now: Duration) -> bool {
+        self.may_have_input() && self.sender.is_late(now)
+    }
+
     /// Returns `true` if the connection was given up without the receiver knowing.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn is_cut_off(&self) -> bool {

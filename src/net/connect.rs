@@ -8,6 +8,8 @@ use std::string::String;
 use super::accept::{Step, finish, opened};
 use super::dial::dial;
 use super::driver::Driver;
+#[cfg(feature = "tls")]
+use super::pipe::Pipe;
 use super::time::{Clock, is_later};
 use super::{ClientStream, Transport, WebSocket, wait_methods};
 #[cfg(not(feature = "tls"))]
@@ -88,8 +90,11 @@ where
                 #[cfg(feature = "tls")]
                 endpoint::Step::StartTls { name } => {
                     let name = String::from(name);
-                    driver.pipe.stream = driver.pipe.stream.into_tls(tls.as_ref(), &name)?;
-                    driver.endpoint.secured();
+                    let Driver { pipe, mut endpoint, buffer, .. } = driver;
+                    endpoint.secured();
+                    // A new pipe: nobody has told this stream a timeout.
+                    let pipe = Pipe::new(pipe.stream.into_tls(tls.as_ref(), &name)?, clock);
+                    driver = Driver::over(pipe, endpoint, buffer);
                 }
                 endpoint::Step::Run => match run(&mut driver) {
                     Ok(Some(established)) => {

@@ -24,6 +24,8 @@ pub(super) struct Driver<S, E> {
     pub(super) buffer: Buffer,
     /// Number of reads before the next write, because the stream took nothing more.
     reads_first: u8,
+    /// Whether a deadline has passed, and what has arrived is received first.
+    late: bool,
 }
 
 impl<S: Transport, E: Endpoint> Driver<S, E> {
@@ -34,7 +36,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     }
 
     pub(super) fn over(pipe: Pipe<S>, endpoint: E, buffer: Buffer) -> Self {
-        Self { pipe, endpoint, buffer, reads_first: 0 }
+        Self { pipe, endpoint, buffer, reads_first: 0, late: false }
     }
 
     /// Returns the stream without timeouts, the endpoint, and the bytes that were read but not received.
@@ -65,7 +67,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     /// On a blocking stream it waits at most for `read_timeout`, and then fails with the stream's error for a
     /// timeout.
     pub(super) fn wait(&mut self, read_timeout: Option<Duration>) -> io::Result<bool> {
-        let Self { pipe, endpoint, buffer, reads_first } = self;
+        let Self { pipe, endpoint, buffer, reads_first, late } = self;
         let until = read_timeout.map(|timeout| pipe.clock.now().saturating_add(timeout));
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
         while !buffer.fresh {
@@ -74,14 +76,15 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 endpoint.connection_mut().lose_after_input();
                 break;
             }
-            let mut now = pipe.tick(endpoint);
+            *late = !*late && endpoint.connection().is_late(pipe.clock.now());
+            let mut now = if *late { pipe.clock.now() } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
                 break;
             }
             let mut written = Ok(());
             // Two endpoints that both wait for the other to read would wait forever: after a write that makes
             // no progress, read first, then try again.
-            let is_put_off = *reads_first > 0 && endpoint.wants_read();
+            let is_put_off = (*reads_first > 0 || *late) && endpoint.wants_read();
             if pipe.must_write(endpoint) && !is_put_off {
                 let turn = endpoint.wants_read().then_some(TURN);
                 written = pipe.write(endpoint, earlier(turn, left(now)));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use sansocket::handshake::{ClientRequest, HttpRequest, Response, UpgradeRequest};
 use sansocket::{
-    Client, ClientEvent, Config, Connection, Message, OsRandom, ReadBuffer, Server, ServerEvent,
+    Client, ClientEvent, Config, Connection, Message, OsRandom, ReadBuffer, Server, ServerEvent, State,
 };
 
 use crate::types::{Event, EventKind, Status};
@@ -123,29 +123,38 @@ impl Socket {
     }
 
     pub(crate) fn accept(&mut self) -> Status {
-        match (&mut self.endpoint, self.request.take()) {
-            (Endpoint::Server(server), Some(Request::Upgrade(upgrade))) => {
+        match self.undecided() {
+            Some((server, Request::Upgrade(upgrade))) => {
                 server.answer(upgrade.accept());
                 Status::Ok
             }
-            (_, request) => {
-                self.request = request;
+            Some((_, request)) => {
+                self.request = Some(request);
                 Status::Closed
             }
+            None => Status::Closed,
         }
     }
 
     pub(crate) fn respond(&mut self, status: u16, body: &[u8]) -> Status {
         let Ok(response) = Response::new(status) else { return Status::Invalid };
         let response = response.body(body);
-        let (Endpoint::Server(server), Some(request)) = (&mut self.endpoint, self.request.take()) else {
-            return Status::Closed;
-        };
+        let Some((server, request)) = self.undecided() else { return Status::Closed };
         server.answer(match request {
             Request::Upgrade(upgrade) => upgrade.reject(&response),
             Request::Http(http) => http.respond(&response),
         });
         Status::Ok
+    }
+
+    /// Takes the request that waits for an answer, unless the transport has ended meanwhile.
+    fn undecided(&mut self) -> Option<(&mut Server, Request)> {
+        match &mut self.endpoint {
+            Endpoint::Server(server) if server.state() == State::Opening => {
+                Some((server, self.request.take()?))
+            }
+            _ => None,
+        }
     }
 }
 

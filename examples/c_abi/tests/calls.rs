@@ -60,6 +60,26 @@ fn a_request_can_be_inspected_accepted_and_rejected() {
 }
 
 #[test]
+fn a_request_whose_transport_has_ended_is_not_answered() {
+    type End = fn(&mut Socket);
+    let ends: [End; 2] = [
+        // SAFETY: NULL is no reason.
+        |socket| assert_eq!(unsafe { sansocket_close(Some(socket), 1001, ptr::null()) }, Status::Ok),
+        |socket| sansocket_recv_error(Some(socket)),
+    ];
+    for end in ends {
+        let mut socket = sansocket_server(None);
+        recv(&mut socket, REQUEST);
+        assert_eq!(sansocket_next_event(Some(&mut socket)).kind, EventKind::Upgrade);
+        end(&mut socket);
+        // SAFETY: NULL with length 0 is no bytes.
+        let responded = unsafe { sansocket_respond(Some(&mut socket), 403, ptr::null(), 0) };
+        assert_eq!((responded, sansocket_accept(Some(&mut socket))), (Status::Closed, Status::Closed));
+        assert_eq!(bytes(sansocket_output(Some(&socket))), b"");
+    }
+}
+
+#[test]
 fn a_client_is_told_where_to_dial() {
     // SAFETY: the URL ends with NUL.
     let client = |url: &std::ffi::CStr| unsafe { sansocket_client(url.as_ptr(), None) };

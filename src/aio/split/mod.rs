@@ -65,6 +65,7 @@ impl<S, T: Timer> WebSocket<S, T> {
             buffer,
             timer: link.timer,
             turn: link.turn,
+            late: link.late,
             close_frame: self.close_frame,
             both: both.clone(),
             shared: ReaderShare(Arc::clone(&shared)),
@@ -84,7 +85,7 @@ impl<S, T: Timer> WebSocket<S, T> {
     ) -> io::Result<Self> {
         let of_writer = Arc::clone(&writer.shared);
         drop(writer);
-        let ReadHalf { stream, receiver, buffer, timer, turn, close_frame, shared, .. } = reader;
+        let ReadHalf { stream, receiver, buffer, timer, turn, late, close_frame, shared, .. } = reader;
         let of_reader = Arc::clone(&shared.0);
         drop(shared);
         let Shared { side, wakers } = reunited(of_reader, of_writer)?;
@@ -94,7 +95,7 @@ impl<S, T: Timer> WebSocket<S, T> {
         let mut receiver = receiver;
         sender.notice(receiver.take_notice());
         let endpoint = Connection::reunite(receiver, sender);
-        let link = Link { stream, endpoint, timer, outgoing, turn, wakers: Some(wakers) };
+        let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers: Some(wakers) };
         Ok(Self { driver: Driver { link, buffer }, close_frame })
     }
 }

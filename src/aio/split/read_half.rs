@@ -35,6 +35,8 @@ pub struct ReadHalf<R, W, T> {
     pub(super) buffer: ReadBuffer,
     pub(super) timer: T,
     pub(super) turn: Turn,
+    /// Whether a deadline has passed, and what has arrived is received first.
+    pub(super) late: bool,
     pub(super) close_frame: Option<Box<CloseFrame>>,
     /// Wakes both sides.
     pub(super) both: Waker,
@@ -203,8 +205,12 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let WriteSide { stream, sender, outgoing, known, .. } = &mut *side;
         let state = sender.state();
         sender.notice(self.receiver.take_notice());
+        let now = self.timer.now();
+        self.late = !self.late && self.receiver.is_open() && sender.is_late(now);
         let mut writing = Writing::new(stream, sender, outgoing);
-        writing.handle_timeout(self.timer.now(), cx);
+        if !self.late {
+            writing.handle_timeout(now, cx);
+        }
         let written = writing.poll_end(cx);
         *known = sender.next_timeout();
         let look = Look {
