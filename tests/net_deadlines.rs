@@ -220,6 +220,18 @@ fn an_error_comes_once() {
     }
 }
 
+/// A closing handshake that the peer does not complete is no success.
+#[test]
+fn finishing_tells_a_failure() {
+    for halves in [false, true] {
+        let (mut ws, _, _peer) = counted(Config::default().close_timeout(50 * MS));
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        let finished = if halves { ws.into_split().unwrap().0.finish() } else { ws.finish() };
+        let error = finished.unwrap_err().downcast::<ProtocolError>().unwrap();
+        assert_eq!(error, ProtocolError::CloseTimeout, "halves: {halves}");
+    }
+}
+
 /// A server says why it closes and leaves, while its client is sending: the reset makes the write fail, and does not take
 /// away what came before it.
 #[test]
@@ -309,7 +321,7 @@ fn idle_halves_sleep() {
     thread::sleep(1200 * MS);
     assert_eq!(calls.reads.load(Ordering::SeqCst), 1);
     drop(peer);
-    waiting.join().unwrap().unwrap();
+    assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::UnexpectedEof);
     drop(writer);
 }
 

@@ -164,7 +164,7 @@ fn a_conversation_that_does_not_block() {
 #[test]
 fn the_end_is_no_truncation() {
     // A failed connection, and one that was closed.
-    for bytes in [&b"\x83\x80\0\0\0\0"[..], b"\x88\x80\0\0\0\0"] {
+    for (bytes, failed) in [(&b"\x83\x80\0\0\0\0"[..], true), (b"\x88\x80\0\0\0\0", false)] {
         let (mut ws, mut peer) = open(Config::default());
         let serving = thread::spawn(move || ws.finish());
         peer.write_all(bytes).unwrap();
@@ -174,7 +174,7 @@ fn the_end_is_no_truncation() {
         peer.conn.send_close_notify();
         peer.flush().unwrap();
         drop(peer);
-        serving.join().unwrap().unwrap();
+        assert_eq!(serving.join().unwrap().is_err(), failed);
     }
     // The other way round: an end without close_notify is an error.
     let (mut ws, peer) = open(Config::default());

@@ -281,11 +281,11 @@ impl Connection {
         self.state() != State::Opening && self.receiver.is_open()
     }
 
-    /// Returns `true` if a deadline has passed and there may be input: a caller that comes late has not seen what
-    /// has arrived, so read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
+    /// Returns the next deadline if there may be input. A caller that comes after it has not seen what has arrived:
+    /// read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
     #[cfg(any(feature = "aio", feature = "net"))]
-    pub(crate) fn is_late(&self, now: Duration) -> bool {
-        self.may_have_input() && self.sender.is_late(now)
+    pub(crate) fn deadline_with_input(&self) -> Option<Duration> {
+        self.sender.next_timeout().filter(|_| self.may_have_input())
     }
 
     /// Returns `true` if the connection was given up without the receiver knowing.

@@ -531,12 +531,6 @@ impl Sender {
         }
     }
 
-    /// Returns `true` if a deadline has passed.
-    #[cfg(any(feature = "aio", feature = "net"))]
-    pub(crate) fn is_late(&self, now: Duration) -> bool {
-        self.next_timeout().is_some_and(|due| due <= now)
-    }
-
     /// Returns how long after our Close the peer is given up.
     #[cfg(feature = "net")]
     pub(crate) fn close_timeout(&self) -> Duration {

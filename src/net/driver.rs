@@ -76,7 +76,8 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 endpoint.connection_mut().lose_after_input();
                 break;
             }
-            *late = !*late && endpoint.connection().is_late(pipe.clock.now());
+            let due = endpoint.connection().deadline_with_input();
+            *late = !*late && due.is_some_and(|due| due <= pipe.clock.now());
             let mut now = if *late { pipe.clock.now() } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
                 break;

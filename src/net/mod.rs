@@ -385,10 +385,16 @@ impl<S: Transport> WebSocket<S> {
     /// Receives and drops further events until the connection is over.
     ///
     /// # Errors
-    /// Errors of the stream. `WouldBlock` loses nothing.
+    /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the
+    /// connection failed in place of a closing handshake. `WouldBlock` loses nothing.
     pub fn finish(&mut self) -> io::Result<()> {
-        while self.recv()?.is_some() {}
-        Ok(())
+        let mut finished = Ok(());
+        while let Some(event) = self.recv_chunk()? {
+            if let Event::Failed(error) = event {
+                finished = Err(error.into());
+            }
+        }
+        finished
     }
 
     fn queue(&mut self, queue: impl FnOnce(&mut Connection) -> Result<(), SendError>) -> io::Result<()> {

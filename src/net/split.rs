@@ -238,10 +238,16 @@ impl<S: Transport> ReadHalf<S> {
     /// Receives and drops further events until the connection is over.
     ///
     /// # Errors
-    /// Errors of the stream.
+    /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the
+    /// connection failed in place of a closing handshake.
     pub fn finish(&mut self) -> io::Result<()> {
-        while self.recv()?.is_some() {}
-        Ok(())
+        let mut finished = Ok(());
+        while let Some(event) = self.recv_chunk()? {
+            if let Event::Failed(error) = event {
+                finished = Err(error.into());
+            }
+        }
+        finished
     }
 
     /// Reads until there is something to receive: bytes, or last words. Returns `false` if the connection is

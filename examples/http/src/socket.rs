@@ -115,9 +115,10 @@ impl<T: Transport> WebSocket<T> {
             }
             return Poll::Ready(());
         }
-        match self.connection.next_timeout() {
+        // A time that the clock does not reach never comes.
+        match self.connection.next_timeout().and_then(|at| self.began.checked_add(at)) {
             Some(at) => {
-                self.deadline.as_mut().reset(self.began + at);
+                self.deadline.as_mut().reset(at);
                 self.deadline.as_mut().poll(cx)
             }
             None => Poll::Pending,

@@ -35,6 +35,7 @@ both! {
     a_peer_that_grants_no_window_stalls_itself_alone
     a_peer_that_breaks_a_rule_gets_a_close_and_the_end
     refusals
+    the_longest_deadlines_are_no_deadlines
 }
 
 async fn many_on_one_connection<S: Server>() {
@@ -149,4 +150,13 @@ impl<T: Transport> Peer<T> {
             let _ = tokio::time::timeout(Duration::from_millis(100), self.ws.turn(|_, _| {})).await;
         }
     }
+}
+
+async fn the_longest_deadlines_are_no_deadlines<S: Server>() {
+    let config = Config::default().ping_interval(Some(Duration::MAX)).idle_timeout(Some(Duration::MAX));
+    let server = S::start(config).await;
+    let client = server.client(config).await;
+    let mut ws = S::open(&client, "/").await;
+    ws.send(&Message::from("Hello"));
+    assert_eq!(ws.next().await, Some(Event::Message(Message::from("Hello"))));
 }

@@ -206,7 +206,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let state = sender.state();
         sender.notice(self.receiver.take_notice());
         let now = self.timer.now();
-        self.late = !self.late && self.receiver.is_open() && sender.is_late(now);
+        let due = sender.next_timeout().filter(|_| self.receiver.is_open());
+        self.late = !self.late && due.is_some_and(|due| due <= now);
         let mut writing = Writing::new(stream, sender, outgoing);
         if !self.late {
             writing.handle_timeout(now, cx);
