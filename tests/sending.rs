@@ -244,7 +244,7 @@ impl AsyncWrite for Broken {
     }
 }
 
-/// "The return value 0 means that the stream takes no more": waiting would not help. Whoever sends is told, and then the reader.
+/// A stream that takes nothing, and does not say "later", will not take more: whoever sends is told, and then the reader.
 #[tokio::test]
 async fn a_stream_that_takes_nothing_more_is_an_error() {
     for (fault, kind) in [(None, ErrorKind::WriteZero), (Some(ErrorKind::BrokenPipe), ErrorKind::BrokenPipe)]
