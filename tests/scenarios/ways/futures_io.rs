@@ -1,19 +1,15 @@
 //! The adapter for the traits of `futures-io`, with a sleep that is given in: complete, and in halves as `Stream` and `Sink`.
 
-use std::io::{self, IoSlice};
 use std::net;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use ::futures_io::{AsyncRead, AsyncWrite};
 use sansocket::Config;
 use sansocket::futures_io::{Accepting, Connecting, WebSocket};
-use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::asynchronous::{accepted, block_on, connected, echo, forward, socket};
 use super::{known, request};
+use crate::futures_io_socket::Socket;
 use crate::{End, Role};
 
 async fn open(
@@ -53,41 +49,4 @@ pub(crate) fn stream_and_sink(stream: net::TcpStream, role: Role, config: Config
         let (log, writer, reader) = forward(writer, reader).await;
         log.done(known!(reader, writer))
     })
-}
-
-/// A socket with these traits, or one of its directions.
-struct Socket<S>(S);
-
-impl<S: tokio::io::AsyncRead + Unpin> AsyncRead for Socket<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut bytes = ReadBuf::new(bytes);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut bytes))?;
-        Poll::Ready(Ok(bytes.filled().len()))
-    }
-}
-
-impl<S: tokio::io::AsyncWrite + Unpin> AsyncWrite for Socket<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
 }
