@@ -1,18 +1,20 @@
-//! The tokio adapter over a stream that does what it is told: errors at each step, the size of reads, handshakes that are over.
+//! The asynchronous adapters over a stream that does what it is told: errors at each step, the size of reads, what is flushed, and
+//! handshakes that are over.
 #![cfg(feature = "_tests")]
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use sansocket::futures_io as futures_io_adapter;
 use sansocket::handshake::{ClientRequest, HandshakeError, Response};
 use sansocket::tokio::{Accepting, Connecting, Error, Incoming, WebSocket};
 use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -25,6 +27,9 @@ struct Script {
     reads: VecDeque<Result<Vec<u8>, ErrorKind>>,
     writes: Writes,
     written: Vec<u8>,
+    /// How much of it was flushed.
+    flushed: usize,
+    is_shut_down: bool,
     /// How much each read was offered.
     offered: Vec<usize>,
 }
@@ -55,40 +60,84 @@ impl Told {
     }
 }
 
+impl Script {
+    fn read(&mut self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.offered.push(buf.len());
+        match self.reads.pop_front() {
+            Some(Ok(bytes)) => {
+                buf[..bytes.len()].copy_from_slice(&bytes);
+                Poll::Ready(Ok(bytes.len()))
+            }
+            Some(Err(kind)) => Poll::Ready(Err(kind.into())),
+            None => Poll::Pending,
+        }
+    }
+
+    fn write(&mut self, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.writes {
+            Writes::Take => {
+                self.written.extend_from_slice(buf);
+                Poll::Ready(Ok(buf.len()))
+            }
+            Writes::Wait => Poll::Pending,
+            Writes::Fail(kind) => Poll::Ready(Err(kind.into())),
+        }
+    }
+
+    fn flush(&mut self) -> Poll<io::Result<()>> {
+        self.flushed = self.written.len();
+        Poll::Ready(Ok(()))
+    }
+
+    fn shut_down(&mut self) -> Poll<io::Result<()>> {
+        self.is_shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl AsyncRead for Told {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.tell(|script| {
-            script.offered.push(buf.remaining());
-            match script.reads.pop_front() {
-                Some(Ok(bytes)) => {
-                    buf.put_slice(&bytes);
-                    Poll::Ready(Ok(()))
-                }
-                Some(Err(kind)) => Poll::Ready(Err(kind.into())),
-                None => Poll::Pending,
-            }
-        })
+        let n = ready!(self.tell(|script| script.read(buf.initialize_unfilled())))?;
+        buf.advance(n);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Told {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.tell(|script| match script.writes {
-            Writes::Take => {
-                script.written.extend_from_slice(buf);
-                Poll::Ready(Ok(buf.len()))
-            }
-            Writes::Wait => Poll::Pending,
-            Writes::Fail(kind) => Poll::Ready(Err(kind.into())),
-        })
+        self.tell(|script| script.write(buf))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        self.tell(Script::flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        self.tell(Script::shut_down)
+    }
+}
+
+/// The same with the traits of `futures-io`.
+#[derive(Debug, Clone)]
+struct Plain(Told);
+
+impl futures_io::AsyncRead for Plain {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.tell(|script| script.read(buf))
+    }
+}
+
+impl futures_io::AsyncWrite for Plain {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.tell(|script| script.write(buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.tell(Script::flush)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.tell(Script::shut_down)
     }
 }
 
@@ -169,6 +218,48 @@ async fn the_size_of_reads_is_the_callers_choice_and_changes_nothing_else() {
     stream.tell(|script| (script.offered.clear(), script.reads.push_back(Ok(CLOSE.to_vec()))));
     assert_eq!(ws.recv().await.unwrap(), Some(Event::Close(None)));
     stream.tell(|script| assert!(matches!(script.offered[..], [200_000..=201_000]), "{:?}", script.offered));
+}
+
+/// The traits of `futures-io` read into initialised memory alone: little of it while nothing is known to come, and more for the rest
+/// of a frame.
+#[tokio::test(start_paused = true)]
+async fn futures_io_initialises_no_more_than_is_likely_to_come() {
+    let whole = [&b"\x82\xFE\x75\x30\0\0\0\0"[..], &[7; 30_000]].concat();
+    let stream = Told::new(Writes::Take, [Ok(&whole[..10_000]), Ok(&whole[10_000..]), Ok(CLOSE)]);
+    let connection = Connection::server(Config::default());
+    let mut ws = futures_io_ws(&stream, connection);
+    assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(Message::from(&[7; 30_000]))));
+    assert_eq!(ws.recv().await.unwrap(), Some(Event::Close(None)));
+    stream.tell(|script| match script.offered[..] {
+        [first, rest, next] => {
+            assert_eq!((first, next), (16 * 1024, 16 * 1024));
+            assert!(rest > first, "{rest}");
+        }
+        _ => panic!("{:?}", script.offered),
+    });
+}
+
+fn futures_io_ws(stream: &Told, connection: Connection) -> futures_io_adapter::WebSocket<Plain, Sleep> {
+    futures_io_adapter::WebSocket::from_parts(Plain(stream.clone()), connection, vec![], sleep)
+}
+
+/// What is sent is flushed at once, and the end of the connection is that of the stream.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_is_flushed_and_the_end_is_passed_on() {
+    let new = || Told::new(Writes::Take, [Ok(CLOSE), Ok(b"")]);
+    let stream = new();
+    let mut ws = stream.server(Config::default());
+    ws.send_text("a").await.unwrap();
+    stream.tell(|script| assert_eq!((script.flushed, script.is_shut_down), (3, false)));
+    ws.finish().await.unwrap();
+    stream.tell(|script| assert_eq!((script.flushed, script.is_shut_down), (5, true)));
+
+    let stream = new();
+    let mut ws = futures_io_ws(&stream, Connection::server(Config::default()));
+    ws.send_text("a").await.unwrap();
+    stream.tell(|script| assert_eq!((script.flushed, script.is_shut_down), (3, false)));
+    ws.finish().await.unwrap();
+    stream.tell(|script| assert_eq!((script.flushed, script.is_shut_down), (5, true)));
 }
 
 // ---- opening handshakes ----
