@@ -181,7 +181,8 @@ async fn through((address, mut requests): (Proxy, mpsc::UnboundedReceiver<(Strin
     let session = ws.stream().tls().expect("TLS with the server");
     assert_eq!(session.peer_certificates(), Some(&[certificate("localhost").0][..]));
     assert_eq!(ws.stream().tcp().peer_addr().unwrap().port(), proxy_port);
-    ws.send(&message).await.unwrap();
+    // Its header and its payload lie apart.
+    ws.send_owned(message.clone()).await.unwrap();
     ws.flush().await.unwrap();
     assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(message.clone())));
     ws.close(CloseCode::NORMAL, "").await.unwrap();
@@ -192,7 +193,7 @@ async fn through((address, mut requests): (Proxy, mpsc::UnboundedReceiver<(Strin
         let session = ws.stream().tls().expect("TLS with the server");
         assert_eq!(session.peer_certificates(), Some(&[certificate("localhost").0][..]));
         assert_eq!(ws.stream().tcp().peer_addr().unwrap().port(), proxy_port);
-        ws.send(&message).unwrap();
+        ws.send_owned(message.clone()).unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Event::Message(message)));
         ws.close(CloseCode::NORMAL, "").unwrap();
         while ws.recv().unwrap().is_some() {}
