@@ -8,7 +8,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sansocket::handshake::{ClientRequest, Proxy, RedirectError, Redirects, Url};
+use sansocket::handshake::{
+    ArgumentError, ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, Url, UrlError,
+};
 use sansocket::net::{Accepting, ConnectOptions, Error, Incoming};
 use sansocket::{Config, Event, Message, OsRandom, Reconnect, net, tokio as ws_tokio};
 
@@ -455,6 +457,25 @@ fn a_proxy_of_the_environment_and_its_exceptions() {
     }
 }
 
+/// A connection has to last before the delays begin anew, and how long is the caller's choice.
+#[test]
+fn when_the_delays_begin_anew() {
+    // The longest delay that a random source can choose for an attempt.
+    let most = &mut |bytes: &mut [u8]| bytes.fill(0xFF);
+    let secs = Duration::from_secs;
+    for (stable_after, lasted, begins_anew) in [(2, 3, true), (2, 1, false), (30, 20, false), (30, 30, true)]
+    {
+        let mut reconnect = Reconnect::default().stable_after(secs(stable_after));
+        let first = reconnect.retry_at(secs(0), most).unwrap();
+        let second = reconnect.retry_at(secs(0), most).unwrap();
+        assert!(first <= secs(5) && second > first, "{first:?} {second:?}");
+        reconnect.opened(secs(100));
+        let ended = secs(100 + lasted);
+        let delay = reconnect.retry_at(ended, most).unwrap() - ended;
+        assert_eq!(delay <= secs(5), begins_anew, "{stable_after} {lasted}: {delay:?}");
+    }
+}
+
 /// Which errors of the adapters are worth another attempt.
 #[test]
 fn what_a_client_that_stays_connected_makes_of_errors() {
@@ -482,6 +503,15 @@ fn what_a_client_that_stays_connected_makes_of_errors() {
     }
     for result in connect(&format!("ws://127.0.0.1:{}/", closed()), &options()) {
         assert!(retries(&result.unwrap_err()));
+    }
+    for (error, expected) in [
+        (Error::ProxyHandshake(HandshakeError::Truncated), true),
+        (Error::ProxyHandshake(HandshakeError::BareLineFeed), false),
+        (RedirectError::Downgrade.into(), false),
+        (UrlError::Scheme.into(), false),
+        (ArgumentError::InvalidHost.into(), false),
+    ] {
+        assert_eq!(retries(&error), expected, "{error}");
     }
     let unsupported = options().choose_proxy(|url| Proxy::from_vars(url, |_| Some("ftp://p".into())));
     for result in connect("ws://127.0.0.1/", &unsupported) {
@@ -572,4 +602,19 @@ fn a_client_by_url_can_be_split() {
     writer.send_text("Hello").unwrap();
     writer.close(sansocket::CloseCode::NORMAL, "").unwrap();
     assert_eq!(reading.join().unwrap(), Some(Event::Message(Message::from("Hello"))));
+}
+
+/// Before anything is dialled: nobody listens there.
+#[cfg(not(feature = "tls"))]
+#[test]
+fn without_tls_the_error_names_the_feature() {
+    for result in connect(&format!("wss://127.0.0.1:{}/", closed()), &options()) {
+        match result {
+            Err(Error::Io(error)) => {
+                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                assert!(error.to_string().contains("wss:// needs the feature `"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use sansocket::frame::Kind;
+use sansocket::frame::{ControlPayload, Kind};
 use sansocket::{
     CloseCode, Config, Connection, EncodedMessage, Event, Input, Message, Notice, ProtocolError, SendError,
     State,
@@ -294,6 +294,16 @@ fn caller_errors_change_nothing() {
         let all_but_close = Vec::from_iter(all_sends().into_iter().filter(|name| *name != "close"));
         refused(&mut connection, &all_but_close, SendError::PayloadOwed);
     }
+}
+
+#[test]
+fn a_control_payload_has_at_most_125_bytes() {
+    assert_eq!(ControlPayload::try_from(&[7; 125]).as_deref(), Ok(&[7; 125][..]));
+    assert_eq!(ControlPayload::try_from(&[7; 126]), Err(SendError::ControlTooLong));
+    assert_eq!(ControlPayload::try_from(&b""[..]), Ok(ControlPayload::EMPTY));
+    assert_eq!(ControlPayload::try_from(&[7; 126][..]), Err(SendError::ControlTooLong));
+    let payload = ControlPayload::try_from(b"ping").expect("a short payload");
+    assert_eq!((payload.as_ref(), &*payload), (&b"ping"[..], &b"ping"[..]));
 }
 
 #[test]

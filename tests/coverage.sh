@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Line coverage of src/ by the tests of this package and of examples/frameworks: tests/coverage.sh [ARGUMENT OF cargo test…]
+# Line coverage of src/: tests/coverage.sh [ARGUMENT OF cargo test…]
 #
-# It needs `rustup component add llvm-tools`. For each file it prints the share of lines that ran, and the lines that did not; then the
-# core's share and the adapters'. Lines of unit tests do not count.
+# It runs the tests of this package, once for each set of features that has tests of its own, and those of
+# examples/frameworks; with arguments, only those that they name, with all features. It needs `rustup component add
+# llvm-tools`. For each file it prints the share of lines that ran, and the lines that did not; then the core's share and the
+# adapters'. Lines of unit tests do not count.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/coverage}
@@ -21,24 +23,44 @@ mkdir -p "$profiles"
 # Build scripts and compiler plug-ins write one too.
 export LLVM_PROFILE_FILE=$CARGO_TARGET_DIR/build.profraw
 
-packages=("Cargo.toml --all-features" "examples/frameworks/Cargo.toml")
+runs=(
+    "--all-features --tests"
+    "--tests"
+    "--no-default-features --features net,tls --test own_tls"
+    "--features net,tokio-rustls,_tests --test tls"
+    "--features net,_tests --test connect"
+    "--manifest-path examples/frameworks/Cargo.toml --tests"
+)
+if (($#)); then
+    runs=("--all-features $*")
+fi
 programs=()
-for package in "${packages[@]}"; do
-    read -ra package <<<"$package"
-    # With the examples, which some tests start.
-    cargo test --quiet --no-run --message-format=json --manifest-path "${package[@]}" "$@" \
-        >"$CARGO_TARGET_DIR/built.json"
+failed=0
+# Builds as the arguments say, and remembers the programs.
+build() {
+    cargo "$1" --quiet --message-format=json "${@:2}" >"$CARGO_TARGET_DIR/built.json"
+    local built
     mapfile -t built < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$CARGO_TARGET_DIR/built.json")
     programs+=("${built[@]}")
-    # A test that fails here tells so, and what it ran counts.
-    LLVM_PROFILE_FILE=$profiles/%p-%m.profraw cargo test --quiet --no-fail-fast --tests \
-        --manifest-path "${package[@]}" "$@" >&2 || echo "some tests failed" >&2
+}
+# Some tests start them.
+build build --all-features --examples
+for run in "${runs[@]}"; do
+    read -ra run <<<"$run"
+    build test --no-run "${run[@]}"
+    # What a test ran counts, though it failed.
+    LLVM_PROFILE_FILE=$profiles/%p-%m.profraw cargo test --quiet --no-fail-fast "${run[@]}" >&2 || failed=1
 done
 
 "$tools/llvm-profdata" merge -sparse -o "$CARGO_TARGET_DIR/profile" "$profiles"/*.profraw
 # One program after the other: of several at once, llvm-cov keeps what the first knows of an inlined function, ran or not.
 for program in "${programs[@]}"; do
-    "$tools/llvm-cov" export -format=lcov -instr-profile "$CARGO_TARGET_DIR/profile" "$program" 2>/dev/null
+    "$tools/llvm-cov" export -format=lcov -instr-profile "$CARGO_TARGET_DIR/profile" "$program" -sources src \
+        2>"$CARGO_TARGET_DIR/errors" && continue
+    # A test that these features leave empty.
+    grep -q "no coverage data found" "$CARGO_TARGET_DIR/errors" && continue
+    cat "$CARGO_TARGET_DIR/errors" >&2
+    exit 1
 done >"$CARGO_TARGET_DIR/lcov.info"
 
 awk -F '[:,]' -v root="$PWD/src/" '
@@ -73,3 +95,7 @@ awk -F '[:,]' -v root="$PWD/src/" '
         printf "%s the core\n%s the adapters\n", ratio(ran[0], lines[0]), ratio(ran[1], lines[1])
     }
 ' "$CARGO_TARGET_DIR/lcov.info"
+if ((failed)); then
+    echo "some tests failed" >&2
+    exit 1
+fi

@@ -5,6 +5,7 @@
 mod common;
 
 use core::fmt::Debug;
+use core::time::Duration;
 
 use common::*;
 use sansocket::frame::{ControlPayload, Decoder};
@@ -288,6 +289,68 @@ async fn look_at_tokio(logged: &mut Logged) {
     logged
         .look("tokio::Connecting", &Connecting::new(stream(connected), client_request(), Config::default()));
     drop(writing);
+}
+
+/// What an endpoint is doing, and what a connection came to, is the first thing that is looked for in a log.
+#[test]
+fn debug_says_where_an_endpoint_is() {
+    let client = |url: &str, proxy: Option<&str>| {
+        let mut options = ConnectOptions::from(Config::default());
+        if let Some(proxy) = proxy {
+            options = options.proxy(Proxy::parse(proxy).expect("a URL"));
+        }
+        let mut client = Client::new(ClientRequest::new(url).expect("a URL"), options, random);
+        client.connected();
+        client
+    };
+    let mut over = client("ws://h/", None);
+    over.handle_timeout(Duration::ZERO);
+    over.handle_timeout(Duration::MAX);
+    for (client, phase) in [
+        (client("ws://h/", None), "Handshake"),
+        (client("wss://h/", None), "StartTls"),
+        (client("ws://h/", Some("http://p")), "Proxy"),
+        (client("ws://h/", Some("https://p")), "StartProxyTls"),
+        (over, "Over"),
+    ] {
+        let text = format!("{client:?}");
+        assert!(text.contains(&format!("phase: {phase:?}")), "{phase}: {text}");
+    }
+
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let server = |bytes: &[u8]| {
+        let mut server = Server::new(Config::default());
+        server.handle_timeout(Duration::ZERO);
+        let asked = match server.recv(&mut Input::new(&mut bytes.to_vec())) {
+            Some(ServerEvent::Upgrade(request)) => Some(request),
+            _ => None,
+        };
+        (server, asked)
+    };
+    let (mut kept, asked) = server(request);
+    let frame = Role::Server.frame(BINARY, b"kept");
+    assert!(kept.recv(&mut Input::new(&mut frame.clone())).is_none());
+    kept.answer(asked.expect("a request").accept());
+    let (mut over, _) = server(b"GET");
+    over.handle_timeout(Duration::MAX);
+    for (server, phase) in
+        [(server(b"GET").0, "Head"), (server(request).0, "Deciding"), (kept, "Kept"), (over, "Over")]
+    {
+        let text = format!("{server:?}");
+        assert!(text.contains(&format!("phase: {phase:?}")), "{phase}: {text}");
+    }
+
+    let by_url = ConnectOptions::default().choose_proxy(|_| Ok(None));
+    for (options, proxy) in [(ConnectOptions::default(), "proxy: None"), (by_url, "proxy: ByUrl")] {
+        let text = format!("{options:?}");
+        assert!(text.contains(proxy), "{text}");
+    }
+    let frame = CloseFrame::new(CloseCode::GOING_AWAY, "bye");
+    let close = Event::Close(Some(frame.clone().into()));
+    assert_eq!(format!("{frame:?}"), r#"CloseFrame { code: 1001, reason: "bye" }"#);
+    assert_eq!(format!("{close:?}"), format!("Close(Some({frame:?}))"));
+    assert_eq!(format!("{:?}", Event::Failed(ProtocolError::MaskedFrame)), "Failed(MaskedFrame)");
 }
 
 #[test]

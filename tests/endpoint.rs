@@ -21,6 +21,30 @@ use sansocket::{ClientEvent, Config, Event, Input, Message, Server, ServerEvent}
 const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
+/// The output is the same in pieces, in slices and in ownership; taken by either, it is written once.
+macro_rules! output_in_every_form {
+    ($endpoint:expr, $name:expr) => {{
+        let (mut slices, mut taken) = ([&b""[..]; 8], Vec::new());
+        let n = $endpoint.output_slices(&mut slices);
+        let all = slices[..n].concat();
+        assert!(all.starts_with($endpoint.output()), "{}", $name);
+        assert_eq!(
+            ($endpoint.output_len(), $endpoint.wants_write()),
+            (all.len(), !all.is_empty()),
+            "{}",
+            $name
+        );
+        while let Some(segment) = $endpoint.take_output() {
+            taken.extend_from_slice(segment.as_ref());
+        }
+        assert_eq!((taken == all, $endpoint.output_len()), (true, all.len()), "{}: in flight", $name);
+        $endpoint.output_written(all.len());
+        assert_eq!(($endpoint.output_len(), $endpoint.wants_write()), (0, false), "{}", $name);
+        all.len()
+    }};
+}
+use output_in_every_form;
+
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }

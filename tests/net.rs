@@ -252,6 +252,24 @@ fn arrived(peer: &Mem) -> Vec<u8> {
     peer.incoming.borrow_mut().bytes.drain(..).collect()
 }
 
+/// A stream that runs over a transport is given back as it was, at the byte that comes next.
+#[test]
+fn a_stream_over_a_stream_is_given_back() {
+    let (mut peer, stream) = pipes(0, Manner::Smooth);
+    let stream = Stream::new(stream, |stream| stream);
+    let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
+    ws.send_text("one").unwrap();
+    peer.write_all(b"\x81\x83\0\0\0\0two").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("two"))));
+    let (stream, _, unread) = ws.into_parts();
+    let mut stream = stream.into_inner();
+    peer.write_all(b"three").unwrap();
+    let mut next = [0; 5];
+    stream.read_exact(&mut next).unwrap();
+    assert_eq!((&next, unread), (b"three", vec![]));
+    assert_eq!(arrived(&peer), b"\x81\x03one");
+}
+
 // ---- the opening handshake ----
 
 #[test]
@@ -378,6 +396,31 @@ fn rejections_and_pages_are_written_step_by_step() {
         assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with(&body), "{answer}");
         assert!(peer.incoming.borrow().ended);
     }
+}
+
+const PAGE_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// What comes behind a request for a page is of no interest, and does not keep the answer from ending.
+#[test]
+fn a_page_ends_though_the_peer_goes_on() {
+    let page = Response::new(404).unwrap().body("no");
+    let (Incoming::Http(http), mut peer) = asked(PAGE_REQUEST, Manner::Smooth) else { panic!() };
+    let Step::Blocked(answering) = http.responding(&page).advance().unwrap() else { panic!() };
+    assert_eq!(arrived(&peer), page.encode());
+    peer.write_all(&[b'x'; 5000]).unwrap();
+    let Step::Blocked(answering) = answering.advance().unwrap() else { panic!() };
+    peer.outgoing.borrow_mut().ended = true;
+    assert!(matches!(answering.advance().unwrap(), Step::Done(())));
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_an_error() {
+    let page = Response::new(404).unwrap().body("no");
+    let (mut peer, mut stream) = pipes(0, Manner::Smooth);
+    peer.write_all(PAGE_REQUEST).unwrap();
+    stream.write_error = Some(ErrorKind::BrokenPipe);
+    let Incoming::Http(http) = Accepting::new(stream, Config::default()).finish().unwrap() else { panic!() };
+    assert_eq!(http.respond(&page).unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
 
 #[test]

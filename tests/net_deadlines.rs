@@ -118,6 +118,19 @@ fn a_send_ends_when_the_peer_takes_nothing() {
     }
 }
 
+/// The end of the stream has been read and not been received: that is no reason to look again and again.
+#[test]
+fn a_send_behind_the_end_of_the_stream_sleeps() {
+    let (mut ws, calls, peer) = counted(large().write_timeout(Some(300 * MS)));
+    peer.shutdown(Shutdown::Write).unwrap();
+    let mut batch = ws.read().unwrap().unwrap();
+    batch.send(&much()).unwrap();
+    assert_eq!(batch.recv(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    assert_eq!(ws.recv().unwrap(), None);
+    let told = calls.timeouts.load(Ordering::SeqCst);
+    assert!(told <= 8, "{told}");
+}
+
 #[test]
 fn closing_neither_waits_for_room_nor_outlasts_its_deadline() {
     let (mut ws, _, peer) = counted(large().close_timeout(3000 * MS));
@@ -282,6 +295,7 @@ fn an_http_request_is_handed_on_with_what_came_behind_it() {
     let (stream, mut peer) = sockets();
     peer.write_all(b"POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nHello").unwrap();
     let Incoming::Http(http) = Accepting::new(stream, Config::default()).finish().unwrap() else { panic!() };
+    assert_eq!(http.stream().peer_addr().unwrap(), peer.local_addr().unwrap());
     let (request, mut stream, unread) = http.into_parts();
     assert_eq!((request.method(), request.path(), &unread[..]), ("POST", "/form", &b"Hello"[..]));
     assert_eq!(stream.read_timeout().unwrap(), None);

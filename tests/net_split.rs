@@ -1,14 +1,16 @@
 //! The halves of the `net` adapter in two threads.
 #![cfg(feature = "net")]
 
-use std::io::Read;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sansocket::handshake::ClientRequest;
-use sansocket::net::{WebSocket, accept, client};
-use sansocket::{CloseCode, Config, Event, Message, ProtocolError};
+use sansocket::net::{ReadHalf, Transport, WebSocket, WriteHalf, accept, client};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
 
 fn pair(config: Config) -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -131,7 +133,9 @@ fn a_batch_is_answered_with_one_write() {
 #[test]
 fn a_peer_that_ends_sees_our_end() {
     let (server, client) = pair(Config::default());
+    let address = server.stream().peer_addr().unwrap();
     let (mut reader, _writer) = server.into_split().unwrap();
+    assert_eq!(reader.stream().peer_addr().unwrap(), address);
     let (mut stream, ..) = client.into_parts();
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
@@ -148,4 +152,206 @@ fn a_peer_that_ends_sees_our_end() {
     let over = thread::spawn(move || server.recv().unwrap().is_none());
     assert_eq!(reader.recv().unwrap(), None);
     assert!(over.join().unwrap());
+}
+
+// ---- a stream that does what it is told ----
+
+/// A handle of a stream. A read waits until there is something, unless the stream does not block; a write waits likewise, for at
+/// most a few milliseconds, which is what a timeout does.
+#[derive(Debug, Clone, Default)]
+struct Told(Arc<(Mutex<Script>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Script {
+    /// What reads return, one after the other.
+    reads: VecDeque<Result<Vec<u8>, ErrorKind>>,
+    /// What all writes return; by default they take everything.
+    writes: Option<ErrorKind>,
+    written: Vec<u8>,
+    /// A read is waiting.
+    is_waiting: bool,
+    never_blocks: bool,
+    aborts: usize,
+}
+
+impl Told {
+    fn new<const N: usize>(reads: [Result<&[u8], ErrorKind>; N]) -> Self {
+        let told = Self::default();
+        told.tell(|script| script.reads = reads.map(|read| read.map(<[u8]>::to_vec)).into());
+        told
+    }
+
+    fn tell<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        let told = change(&mut self.0.0.lock().unwrap());
+        self.0.1.notify_all();
+        told
+    }
+
+    fn halves(&self) -> (ReadHalf<Self>, WriteHalf<Self>) {
+        let connection = Connection::server(Config::default());
+        WebSocket::from_parts(self.clone(), connection, vec![]).into_split().unwrap()
+    }
+
+    /// Waits until it is so.
+    fn wait_until(&self, is_so: impl Fn(&Script) -> bool) {
+        let script = self.0.0.lock().unwrap();
+        let patience = Duration::from_secs(20);
+        let (_script, waited) =
+            self.0.1.wait_timeout_while(script, patience, |script| !is_so(script)).unwrap();
+        assert!(!waited.timed_out());
+    }
+}
+
+impl Read for Told {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut script = self.0.0.lock().unwrap();
+        loop {
+            match script.reads.pop_front() {
+                Some(Ok(bytes)) => {
+                    buf[..bytes.len()].copy_from_slice(&bytes);
+                    return Ok(bytes.len());
+                }
+                Some(Err(kind)) => return Err(kind.into()),
+                // As some systems tell a thread that was waiting.
+                None if script.aborts > 0 => return Err(ErrorKind::ConnectionAborted.into()),
+                None if script.never_blocks => return Err(ErrorKind::WouldBlock.into()),
+                None => {
+                    script.is_waiting = true;
+                    self.0.1.notify_all();
+                    script = self.0.1.wait(script).unwrap();
+                }
+            }
+        }
+    }
+}
+
+impl Write for Told {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let mut script = self.0.0.lock().unwrap();
+        if script.writes == Some(ErrorKind::WouldBlock) && !script.never_blocks {
+            script = self.0.1.wait_timeout(script, Duration::from_millis(5)).unwrap().0;
+        }
+        match script.writes {
+            Some(kind) => Err(kind.into()),
+            None => {
+                script.written.extend_from_slice(buf);
+                Ok(buf.len())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Told {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.tell(|script| script.aborts += 1);
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+/// The reader writes what the writer has queued: its error is the reader's, and then both know that it is over.
+#[test]
+fn an_error_of_what_the_reader_writes_comes_once() {
+    let stream = Told::new([]);
+    stream.tell(|script| script.writes = Some(ErrorKind::BrokenPipe));
+    let (mut reader, mut writer) = stream.halves();
+    writer.feed(&Message::from("queued")).unwrap();
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(reader.recv().unwrap(), None);
+    assert_eq!((reader.state(), writer.state()), (State::Ended, State::Ended));
+    assert_eq!(writer.send_text("more").unwrap_err().kind(), ErrorKind::NotConnected);
+    stream.tell(|script| assert_eq!((script.aborts, script.written.len()), (1, 0)));
+}
+
+#[test]
+fn a_reader_that_waits_learns_of_the_writers_error() {
+    let stream = Told::new([]);
+    let (mut reader, mut writer) = stream.halves();
+    let reading = thread::spawn(move || {
+        let event = reader.recv().unwrap().map(Event::into_owned);
+        assert_eq!(reader.recv().unwrap(), None);
+        event
+    });
+    stream.wait_until(|script| script.is_waiting);
+    stream.tell(|script| script.writes = Some(ErrorKind::BrokenPipe));
+    assert_eq!(writer.send_text("nobody gets it").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(reading.join().unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
+    stream.tell(|script| assert_eq!(script.aborts, 1));
+}
+
+/// Both have said all that they will say: the manner in which the peer leaves is its own affair.
+#[test]
+fn an_error_behind_both_closes_is_no_error() {
+    let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..]), Err(ErrorKind::ConnectionReset)]);
+    let (mut reader, _writer) = stream.halves();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+    assert_eq!(reader.recv().unwrap(), None);
+    stream.tell(|script| assert_eq!(script.written, b"\x88\x00"));
+
+    let stream = Told::new([Err(ErrorKind::ConnectionReset)]);
+    let (mut reader, _writer) = stream.halves();
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::ConnectionReset, "without them it is one");
+    assert_eq!(reader.recv().unwrap(), None);
+}
+
+/// It is no stream for halves, but nothing is lost, and nobody spins.
+#[test]
+fn halves_of_a_stream_that_does_not_block() {
+    let stream = Told::new([]);
+    stream.tell(|script| (script.never_blocks, script.writes) = (true, Some(ErrorKind::WouldBlock)));
+    let (mut reader, mut writer) = stream.halves();
+    writer.send_text("one").unwrap();
+    assert_eq!(writer.flush().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    stream.tell(|script| script.writes = None);
+    writer.send_text("two").unwrap();
+    writer.flush().unwrap();
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    stream.tell(|script| assert_eq!(script.written, b"\x81\x03one\x81\x03two"));
+}
+
+/// A thread of its own writes a Close that the stream does not take at once; who puts the halves together waits for it.
+#[test]
+fn halves_are_put_together_when_the_close_is_written() {
+    let stream = Told::new([]);
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let (reader, mut writer) = stream.halves();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    stream.tell(|script| assert_eq!(script.written, b""));
+    let taking = thread::spawn({
+        let stream = stream.clone();
+        move || {
+            thread::sleep(Duration::from_millis(20));
+            stream.tell(|script| script.writes = None);
+        }
+    });
+    let ws = WebSocket::reunite(reader, writer).unwrap();
+    stream.tell(|script| assert_eq!(script.written, b"\x88\x02\x03\xE8"));
+    assert_eq!((ws.state(), ws.connection().wants_write()), (State::CloseSent, false));
+    taking.join().unwrap();
+}
+
+#[test]
+fn halves_of_two_connections_stay_apart() {
+    let [(reader, _), (_, writer)] = [Told::new([]).halves(), Told::new([]).halves()];
+    assert_eq!(WebSocket::reunite(reader, writer).unwrap_err().kind(), ErrorKind::InvalidInput);
 }

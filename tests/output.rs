@@ -335,9 +335,48 @@ fn a_piece_becomes_bytes_without_a_copy() {
         assert_eq!((bytes.as_ptr(), &bytes[..]), (at, &[7; 7][..]));
     }
     assert_eq!(Arc::strong_count(&shared), 1);
+    // The header of a frame is copied: it is smaller than what would point to it.
+    let mut connection = Connection::server(Config::default());
+    connection.send_owned(Message::from(vec![7; 50_000])).expect("open");
+    let header = connection.take_output().expect("a header");
+    assert_eq!(Bytes::from(header), &b"\x82\x7E\xC3\x50"[..]);
     let mut spent = Segment::from(vec![7]);
     spent.advance(2);
     assert!(Bytes::from(spent).is_empty());
+}
+
+#[test]
+fn messages_become_pieces_without_a_copy() {
+    let (text, bytes) = (String::from("text"), vec![7; 9]);
+    let at = [text.as_ptr(), bytes.as_ptr()];
+    let owned = [Segment::from(Message::from(text)), Segment::from(Message::from(bytes))];
+    assert_eq!(owned.each_ref().map(|segment| segment.as_ref().as_ptr()), at);
+    assert_eq!(owned.each_ref().map(AsRef::as_ref), [&b"text"[..], &[7; 9]]);
+    let borrowed = [Segment::from(Message::from("text")), Segment::from(Message::from(b"bytes"))];
+    assert_eq!(borrowed.each_ref().map(AsRef::as_ref), [&b"text"[..], b"bytes"]);
+}
+
+/// What its owner gives away, and what it only shows: both arrive, whatever their size.
+#[test]
+fn borrowed_and_owned_messages_are_sent_alike() {
+    for len in [0, 5, 50_000] {
+        let (text, bytes) = ("x".repeat(len), vec![7; len]);
+        for (message, opcode) in [
+            (Message::from(&text), TEXT),
+            (Message::from(text.clone()), TEXT),
+            (Message::from(&bytes), BINARY),
+            (Message::from(bytes.clone()), BINARY),
+        ] {
+            let mut connection = Connection::server(Config::default());
+            let payload = message.as_bytes().to_vec();
+            connection.send_owned(message).expect("open");
+            let mut sent = Vec::new();
+            while let Some(segment) = connection.take_output() {
+                sent.extend_from_slice(segment.as_ref());
+            }
+            assert_eq!(plain(&sent), [(opcode, payload)]);
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![cfg(all(feature = "_tests", feature = "net", feature = "tokio-rustls"))]
 
 mod certificates;
+#[path = "support/futures_io.rs"]
+mod futures_io_socket;
 #[path = "scenarios/peer.rs"]
 mod peer;
 #[path = "scenarios/table.rs"]

@@ -3,6 +3,7 @@
 
 mod certificates;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use certificates::certificate;
@@ -75,6 +76,7 @@ async fn tokio_over_tls() {
     let (port, tls) = echo_server("localhost").await;
     let (mut ws, _) = ws_tokio::connect_with(request(port), options(tls)).await.unwrap();
     assert!(ws.stream().tls().is_some());
+    assert_eq!(ws.stream().tcp().peer_addr().unwrap().port(), port);
     for message in [Message::from("Hello"), Message::from(vec![7; 1_000_000])] {
         // Over two halves as well as in one piece.
         let (mut reader, mut writer) = ws.into_split();
@@ -99,6 +101,7 @@ async fn net_over_tls() {
     let client = move || {
         let (mut ws, _) = net::connect_with(request(port), ConnectOptions::default().tls(tls)).unwrap();
         assert!(ws.stream().tls().is_some());
+        assert_eq!(ws.stream().tcp().peer_addr().unwrap().port(), port);
         for message in [Message::from("Hello"), Message::from(vec![7; 100_000])] {
             ws.send(&message).unwrap();
             assert_eq!(ws.recv().unwrap(), Some(Event::Message(message)));
@@ -106,6 +109,7 @@ async fn net_over_tls() {
         ws.close(CloseCode::NORMAL, "").unwrap();
         assert!(matches!(ws.recv().unwrap(), Some(Event::Close(_))));
         assert_eq!(ws.recv().unwrap(), None);
+        assert_eq!(ws.into_split().unwrap_err().kind(), ErrorKind::Unsupported, "TLS has no second handle");
     };
     tokio::task::spawn_blocking(client).await.unwrap();
 }
@@ -169,11 +173,16 @@ async fn through_a_proxy_behind_tls() {
 
 async fn through((address, mut requests): (Proxy, mpsc::UnboundedReceiver<(String, [u8; 3])>)) {
     let (port, tls) = echo_server("localhost").await;
+    let proxy_port = address.port();
     let options = ConnectOptions::from(Config::default()).proxy(address).tls(tls);
     let message = Message::from(vec![7; 300_000]);
 
     let (mut ws, _) = ws_tokio::connect_with(request(port), options.clone()).await.unwrap();
-    ws.send(&message).await.unwrap();
+    let session = ws.stream().tls().expect("TLS with the server");
+    assert_eq!(session.peer_certificates(), Some(&[certificate("localhost").0][..]));
+    assert_eq!(ws.stream().tcp().peer_addr().unwrap().port(), proxy_port);
+    // Its header and its payload lie apart.
+    ws.send_owned(message.clone()).await.unwrap();
     ws.flush().await.unwrap();
     assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(message.clone())));
     ws.close(CloseCode::NORMAL, "").await.unwrap();
@@ -181,10 +190,14 @@ async fn through((address, mut requests): (Proxy, mpsc::UnboundedReceiver<(Strin
 
     let blocking = move || {
         let (mut ws, _) = net::connect_with(request(port), options).unwrap();
-        ws.send(&message).unwrap();
+        let session = ws.stream().tls().expect("TLS with the server");
+        assert_eq!(session.peer_certificates(), Some(&[certificate("localhost").0][..]));
+        assert_eq!(ws.stream().tcp().peer_addr().unwrap().port(), proxy_port);
+        ws.send_owned(message.clone()).unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Event::Message(message)));
         ws.close(CloseCode::NORMAL, "").unwrap();
         while ws.recv().unwrap().is_some() {}
+        assert_eq!(ws.into_split().unwrap_err().kind(), ErrorKind::Unsupported, "TLS has no second handle");
     };
     tokio::task::spawn_blocking(blocking).await.unwrap();
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sansocket::handshake::ClientRequest;
 use sansocket::tokio::{WebSocket, accept, client};
-use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, SendError};
 use support::{Chance, Chunky, pair, pair_over};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
@@ -152,6 +152,30 @@ async fn halves_come_together_again() {
     }
     let ((reader, _), (_, writer)) = (server.into_split(), other.into_split());
     assert!(WebSocket::<TcpStream>::reunite(reader, writer).is_err());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn halves_of_a_unix_socket_come_together_again() {
+    use tokio::net::UnixStream;
+    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
+    let (reader, mut writer) = ws.into_split();
+    writer.send_text("half").await.unwrap();
+    let mut ws: WebSocket<UnixStream> = WebSocket::reunite(reader, writer).unwrap();
+    ws.send_text("whole").await.unwrap();
+    let mut received = [0; 13];
+    peer.read_exact(&mut received).await.unwrap();
+    assert_eq!(&received, b"\x81\x04half\x81\x05whole");
+}
+
+#[tokio::test]
+async fn halves_show_their_stream() {
+    let (server, _client) = tcp_pair().await;
+    let peer = server.stream().peer_addr().unwrap();
+    let (reader, writer) = server.into_split();
+    assert_eq!(reader.stream().peer_addr().unwrap(), peer);
+    assert_eq!(writer.with_stream(|stream| stream.peer_addr()).unwrap(), peer);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use sansocket::frame::CloseCode;
-use sansocket::handshake::{ArgumentError, HandshakeError, RedirectError, Response, Socks5Error, UrlError};
+use sansocket::handshake::{
+    ArgumentError, HandshakeError, Proxy, ProxyVarError, RedirectError, Response, Socks5Error, Url, UrlError,
+};
 use sansocket::{OpenError, ProtocolError, SendError};
 
 #[test]
@@ -166,6 +168,10 @@ fn why_a_connection_could_not_be_opened() {
         (OpenError::Socks5(socks5), format!("SOCKS5: {socks5}")),
         (OpenError::UnexpectedProxyData, "the proxy sent something that it was not asked for".to_owned()),
         (OpenError::Redirect(RedirectError::TooMany), RedirectError::TooMany.to_string()),
+        (
+            OpenError::ProxyVar(proxy_var_error()),
+            format!("the environment variable http_proxy: {}", UrlError::ProxyScheme),
+        ),
         (OpenError::TimedOut, "the connection was not open in time".to_owned()),
         (OpenError::TransportFailed, "the transport failed before the connection was open".to_owned()),
     ];
@@ -212,4 +218,140 @@ fn reason_phrases_are_those_of_the_registry() {
         let line = format!("HTTP/1.1 {status} {reason}\r\n");
         assert!(response.starts_with(line.as_bytes()), "{status}: {:?}", String::from_utf8_lossy(&response));
     }
+}
+
+/// The status says who has to change what: the client, its clock or its proxy. What only a client can meet is answered with
+/// nothing; as a gateway it would answer with 502.
+#[test]
+fn the_status_of_every_error_in_a_handshake() {
+    use HandshakeError as E;
+    let statuses = [
+        (
+            400,
+            &[
+                E::Truncated,
+                E::Tls,
+                E::BareLineFeed,
+                E::InvalidRequestLine,
+                E::InvalidTarget,
+                E::InvalidStatusLine,
+                E::InvalidHeaderName,
+                E::InvalidHeaderValue,
+                E::FoldedHeader,
+                E::MissingHost,
+                E::RepeatedHost,
+                E::InvalidHost,
+                E::MissingConnectionUpgrade,
+                E::MissingVersion,
+                E::InvalidVersion,
+                E::MissingKey,
+                E::RepeatedKey,
+                E::InvalidKey,
+                E::RepeatedOrigin,
+                E::RequestBody,
+                E::InvalidSubprotocol,
+                E::DuplicateSubprotocol,
+                E::InvalidExtensions,
+                E::InvalidPseudoHeader,
+                E::ForbiddenHeader,
+                E::OtherHost,
+                E::OrdinaryRequest,
+            ][..],
+        ),
+        (405, &[E::MethodNotGet]),
+        (408, &[E::TimedOut]),
+        (426, &[E::UpgradeInHttp10, E::MissingUpgrade, E::UnsupportedVersion]),
+        (431, &[E::HeadTooLarge, E::TooManyHeaders]),
+        (501, &[E::UnsupportedProtocol, E::TunnelRequest]),
+        (
+            502,
+            &[
+                E::TooManyInformational,
+                E::OtherStatus,
+                E::WrongUpgrade,
+                E::WrongConnection,
+                E::MissingAccept,
+                E::WrongAccept,
+                E::UnofferedSubprotocol,
+                E::UnofferedExtension,
+                E::InvalidDeflate,
+            ],
+        ),
+        (505, &[E::UnsupportedHttpVersion]),
+    ];
+    let mut texts = BTreeSet::new();
+    for (status, errors) in statuses {
+        for error in errors {
+            assert_eq!(error.status(), status, "{error}");
+            let section = error.section().strip_prefix("RFC ").expect("a section of an RFC");
+            assert!(section.contains(" §"), "{error}: {section}");
+            let text = error.to_string();
+            assert!(text.len() >= 20 && !text.ends_with('.'), "{text:?}");
+            assert!(texts.insert(text), "no two say the same: {error}");
+        }
+    }
+}
+
+/// The error of an environment whose `http_proxy` is no proxy's URL, with a password in it.
+fn proxy_var_error() -> ProxyVarError {
+    let url = Url::parse("ws://a/").expect("a valid URL");
+    let vars = |name: &str| (name == "http_proxy").then(|| String::from("no://user:hunter2@proxy"));
+    let error = Proxy::from_vars(&url, vars).expect_err("no such scheme");
+    assert_eq!((error.variable(), error.error()), ("http_proxy", UrlError::ProxyScheme));
+    error
+}
+
+/// An adapter's error is the one that it is made of, and says whose it is.
+#[cfg(any(feature = "aio", feature = "net"))]
+#[test]
+fn errors_of_the_adapters() {
+    #[cfg(not(feature = "net"))]
+    use sansocket::aio::Error;
+    #[cfg(feature = "net")]
+    use sansocket::net::Error;
+    use std::error::Error as _;
+    use std::io::{self, ErrorKind};
+
+    let (handshake, redirect) = (HandshakeError::WrongAccept, RedirectError::TooMany);
+    let (url, argument) = (UrlError::Scheme, ArgumentError::InvalidHost);
+    for (error, text) in [
+        (Error::from(io::Error::other("broken")), "broken".to_owned()),
+        (ErrorKind::TimedOut.into(), io::Error::from(ErrorKind::TimedOut).to_string()),
+        (SendError::Closed.into(), SendError::Closed.to_string()),
+        (url.into(), url.to_string()),
+        (argument.into(), argument.to_string()),
+        (handshake.into(), format!("opening handshake: {handshake}")),
+        (redirect.into(), redirect.to_string()),
+        (Error::ProxyVar(proxy_var_error()), proxy_var_error().to_string()),
+        (Error::ProxyHandshake(handshake), format!("the proxy's answer: {handshake}")),
+    ] {
+        assert_eq!(error.to_string(), text);
+        assert!(error.source().is_none(), "{text} would be told twice");
+    }
+    #[cfg(feature = "http")]
+    {
+        use sansocket::handshake::RequestError;
+        for error in [RequestError::Url(url), RequestError::Argument(argument)] {
+            assert_eq!(Error::from(error).to_string(), error.to_string());
+        }
+        assert_eq!(RequestError::Url(url).to_string(), url.to_string());
+        assert_eq!(RequestError::Argument(argument).to_string(), argument.to_string());
+    }
+
+    // What is below the cause of an error of the stream is not lost.
+    #[derive(Debug)]
+    struct Outer(io::Error);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = Error::from(io::Error::other(Outer(io::Error::other("inner"))));
+    assert_eq!(error.to_string(), "outer");
+    assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("inner"));
 }

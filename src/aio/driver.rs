@@ -178,7 +178,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
     ) -> Poll<io::Result<()>> {
         let both = self.waker(Side::Writer(WriterId::FIRST), cx);
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
-        let (state, due) = (self.endpoint.connection().state(), self.endpoint.next_timeout());
+        let (state, due) = (self.endpoint.connection().state(), self.endpoint.write_deadline());
         let polled = loop {
             let polled = poll(&mut self.writing(), both);
             if polled.is_ready() {
@@ -194,7 +194,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
                 }
                 continue;
             }
-            if self.timer.poll(self.endpoint.next_timeout(), both).is_pending() {
+            if self.timer.poll(self.endpoint.write_deadline(), both).is_pending() {
                 break Poll::Pending;
             }
         };
@@ -204,7 +204,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         }
         // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
         // new state.
-        let now_due = self.endpoint.next_timeout();
+        let now_due = self.endpoint.write_deadline();
         let is_earlier = now_due.is_some_and(|now_due| due.is_none_or(|due| now_due < due));
         if is_earlier || self.endpoint.connection().state() != state {
             self.wake_reader();

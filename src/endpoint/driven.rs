@@ -21,6 +21,12 @@ pub(crate) trait Endpoint {
     /// Returns the inner connection, for everything that does not depend on the phase.
     fn connection(&self) -> &Connection;
     fn connection_mut(&mut self) -> &mut Connection;
+
+    /// Returns the deadline of a write. Last words are due at once, but only a receiver can take them: a writer
+    /// that waits would find their deadline passed again and again.
+    fn write_deadline(&self) -> Option<Duration> {
+        if self.has_last_words() { self.connection().sender().next_timeout() } else { self.next_timeout() }
+    }
 }
 
 macro_rules! endpoints {

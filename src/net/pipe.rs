@@ -180,7 +180,7 @@ impl<S: Transport> Pipe<S> {
         now: Duration,
         patience: Option<Duration>,
     ) -> io::Result<()> {
-        let due = endpoint.next_timeout().map(|due| due.saturating_sub(now));
+        let due = endpoint.write_deadline().map(|due| due.saturating_sub(now));
         self.writing.bound(earlier(due, patience), |timeout| self.stream.set_write_timeout(timeout))
     }
 

@@ -6,7 +6,7 @@ use sansocket::{
 };
 
 use super::common::{CLOSE, Role, TEXT, plain};
-use super::{client_words, secs, switching_protocols};
+use super::{client_words, output_in_every_form, secs, switching_protocols};
 
 fn options() -> ConnectOptions {
     Config::default().into()
@@ -582,6 +582,26 @@ fn the_timers_of_a_connection_begin_with_it() {
     opened(&mut client);
     client.handle_timeout(secs(1000));
     assert_eq!((client.state(), client.next_timeout()), (State::Open, Some(secs(1003))));
+}
+
+#[test]
+fn the_output_of_every_phase_comes_in_every_form() {
+    for (name, phase) in PHASES {
+        let mut client = phase();
+        let len = output_in_every_form!(client, name);
+        assert_eq!(len > 0, matches!(name, "proxy" | "SOCKS5" | "request not written"), "{name}");
+    }
+}
+
+/// The end may be noticed before what came before it is received.
+#[test]
+fn a_connection_that_opens_behind_the_end_of_the_stream_fails_at_once() {
+    let mut client = started("ws://a/", options());
+    client.connected();
+    let response = switching_protocols(&write_all(&mut client));
+    client.recv_eof();
+    let words = receives(&mut client, &[&response[..], &Role::Client.frame(TEXT, b"last")].concat());
+    assert_eq!(words, ["opened", "text last", "failed UnexpectedEof"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use sansocket::handshake::{HttpRequest, Response, ServerHandshake, ServerProgres
 use sansocket::{CloseCode, Config, Connection, Input, SendError, Server, ServerEvent, State};
 
 use super::common::{CLOSE, PING, Role, TEXT};
-use super::{REQUEST, event_words, secs, server_receives, server_words};
+use super::{REQUEST, event_words, output_in_every_form, secs, server_receives, server_words};
 
 /// Frames of all sorts that a client may send behind its request.
 fn frames() -> Vec<u8> {
@@ -293,6 +293,27 @@ fn the_closing_deadline_of_a_response_moves_with_a_fair_part_and_not_with_a_tric
         // 13 parts, and 10 seconds for the end of the transport.
         assert_eq!(ended, Some(if fair { 101 + 9 * 14 } else { 101 + 9 * 2 }));
     }
+}
+
+#[test]
+fn the_output_of_every_phase_comes_in_every_form() {
+    for (name, reach) in PHASES {
+        let mut server = started(Config::default());
+        reach(&mut server);
+        let len = output_in_every_form!(server, name);
+        let is_answered = matches!(name, "kept" | "open" | "refused" | "timed out" | "closed");
+        assert_eq!(len > 0, is_answered, "{name}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_accepted_behind_the_end_of_the_stream_fails_at_once() {
+    let mut server = started(Config::default());
+    let request = request_of(&mut server, REQUEST);
+    server.recv_eof();
+    assert_eq!(server_receives(&mut server, b"", true), [""; 0], "it is being decided on");
+    server.answer(request.accept());
+    assert_eq!(server_receives(&mut server, b"", true), ["failed UnexpectedEof"]);
 }
 
 #[test]

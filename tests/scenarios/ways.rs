@@ -8,14 +8,18 @@ mod bare;
 mod blocking;
 #[path = "ways/futures_io.rs"]
 mod futures_io;
+#[path = "ways/readiness.rs"]
+mod readiness;
 
 use std::fmt;
 use std::io;
 use std::net::TcpStream;
+use std::time::Duration;
 
+use sansocket::frame::CloseFrame;
 use sansocket::handshake::{ClientRequest, Response};
 use sansocket::net::Error;
-use sansocket::{CloseCode, Config, Event, Kind, Message, ProtocolError, SendError};
+use sansocket::{Chunk, CloseCode, Config, Event, Kind, Message, ProtocolError, SendError, State};
 
 use super::{End, Role};
 
@@ -34,14 +38,41 @@ pub(crate) static WAYS: &[WayIn] = &[
     WayIn { name: "bare endpoint", tls: false, by_channel: false, run: bare::endpoint },
     WayIn { name: "net", tls: false, by_channel: false, run: blocking::complete },
     WayIn { name: "net, batches", tls: false, by_channel: false, run: blocking::batches },
+    WayIn { name: "net, pieces", tls: false, by_channel: false, run: blocking::pieces },
+    WayIn { name: "net, batches of pieces", tls: false, by_channel: false, run: blocking::batches_of_pieces },
     WayIn { name: "net, halves", tls: false, by_channel: true, run: blocking::halves },
+    WayIn {
+        name: "net, halves in one thread",
+        tls: false,
+        by_channel: false,
+        run: blocking::halves_in_one_thread,
+    },
+    WayIn { name: "net, non-blocking", tls: false, by_channel: false, run: readiness::complete },
     WayIn { name: "net, TLS", tls: true, by_channel: false, run: blocking::over_tls },
     WayIn { name: "tokio", tls: false, by_channel: false, run: asynchronous::complete },
     WayIn { name: "tokio, batches", tls: false, by_channel: false, run: asynchronous::batches },
+    WayIn {
+        name: "tokio, batches of pieces",
+        tls: false,
+        by_channel: false,
+        run: asynchronous::batches_of_pieces,
+    },
     WayIn { name: "tokio, halves", tls: false, by_channel: true, run: asynchronous::halves },
+    WayIn {
+        name: "tokio, halves in batches",
+        tls: false,
+        by_channel: true,
+        run: asynchronous::halves_in_batches,
+    },
     WayIn { name: "tokio, Stream + Sink", tls: false, by_channel: true, run: asynchronous::stream_and_sink },
     WayIn { name: "tokio, TLS", tls: true, by_channel: false, run: asynchronous::over_tls },
     WayIn { name: "futures-io", tls: false, by_channel: false, run: futures_io::complete },
+    WayIn {
+        name: "futures-io, Stream + Sink",
+        tls: false,
+        by_channel: true,
+        run: futures_io::stream_and_sink,
+    },
 ];
 
 impl fmt::Debug for WayIn {
@@ -97,17 +128,51 @@ fn feed_wish(message: &Message<'_>, mut feed: impl FnMut(&Message<'_>) -> Result
 struct Log {
     messages: usize,
     end: Option<End>,
+    close_frame: Option<Box<CloseFrame>>,
+    has_pong: bool,
+    /// The pieces of a message.
+    pieces: Option<Message<'static>>,
 }
 
 impl Log {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Message(_) => self.messages += 1,
-            Event::Close(_) => self.end(End::Close(event.close_code().unwrap_or_default())),
+            Event::Close(frame) => {
+                self.end(End::Close(event.close_code().unwrap_or_default()));
+                self.close_frame.clone_from(frame);
+            }
+            Event::Pong(_) => self.has_pong = true,
             Event::Failed(ProtocolError::TransportFailed) => self.end(End::Broken),
             Event::Failed(error) => self.end(End::Failed(*error)),
             _ => {}
         }
+    }
+
+    /// The same for messages in pieces. Returns a message with its last piece.
+    fn piece(&mut self, event: Event<'_>) -> Option<Message<'static>> {
+        let Event::Chunk(Chunk { first, last, data }) = event else {
+            assert!(!matches!(event, Event::Message(_)), "a message in one piece");
+            self.event(&event);
+            return None;
+        };
+        assert_eq!(first, self.pieces.is_none());
+        let message = match (self.pieces.take(), data) {
+            (None, data) => data.into_owned(),
+            (Some(Message::Text(text)), Message::Text(more)) => Message::from(text.into_owned() + &more),
+            (Some(Message::Binary(bytes)), Message::Binary(more)) => {
+                let mut bytes = bytes.into_owned();
+                bytes.extend_from_slice(&more);
+                Message::from(bytes)
+            }
+            mixed => panic!("{mixed:?}"),
+        };
+        if last {
+            self.messages += 1;
+            return Some(message);
+        }
+        self.pieces = Some(message);
+        None
     }
 
     /// There is one end: what is reported behind it is a fault.
@@ -121,10 +186,45 @@ impl Log {
         self.end.get_or_insert(End::Broken);
     }
 
-    fn done(self) -> (usize, End) {
+    /// It is over: what the end under test knows of its connection is what happened.
+    fn done(self, known: Known<'_>) -> (usize, End) {
+        assert_eq!((known.state, known.can_send), (State::Ended, false));
+        assert_eq!(known.close_frame, self.close_frame.as_deref());
+        // Nobody sends a Pong that no Ping asked for.
+        assert_eq!(known.latency.is_some(), self.has_pong);
+        self.report()
+    }
+
+    fn report(self) -> (usize, End) {
         (self.messages, self.end.unwrap_or(End::Silent))
     }
 }
+
+/// What an end under test knows of its connection.
+struct Known<'a> {
+    state: State,
+    can_send: bool,
+    latency: Option<Duration>,
+    close_frame: Option<&'a CloseFrame>,
+}
+
+/// What the connection knows, or its halves, which know the same.
+macro_rules! known {
+    ($ws:expr) => {
+        $crate::ways::known!($ws, $ws)
+    };
+    ($reader:expr, $writer:expr) => {{
+        assert_eq!($reader.state(), $writer.state());
+        assert_eq!($reader.latency(), $writer.latency());
+        $crate::ways::Known {
+            state: $reader.state(),
+            can_send: $writer.can_send(),
+            latency: $reader.latency(),
+            close_frame: $reader.close_frame(),
+        }
+    }};
+}
+use known;
 
 /// Why an adapter opened nothing.
 fn not_opened(error: &Error) -> End {

@@ -88,7 +88,7 @@ fn server(mut stream: TcpStream, config: Config) -> io::Result<(usize, End)> {
         ServerEvent::Open(event) => open(&event, server.connection(), &mut log),
         _ => {}
     });
-    Ok(log.done())
+    Ok(log.report())
 }
 
 fn client(mut stream: TcpStream, config: Config) -> io::Result<(usize, End)> {
@@ -102,7 +102,7 @@ fn client(mut stream: TcpStream, config: Config) -> io::Result<(usize, End)> {
         ClientEvent::Opened(_) => {}
         other => panic!("{other:?}"),
     });
-    Ok(log.done())
+    Ok(log.report())
 }
 
 fn open(event: &Event<'_>, connection: &mut Connection, log: &mut Log) {

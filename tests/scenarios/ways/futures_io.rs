@@ -1,68 +1,52 @@
-//! The adapter for the traits of `futures-io`, with a sleep that is given in.
+//! The adapter for the traits of `futures-io`, with a sleep that is given in: complete, and in halves as `Stream` and `Sink`.
 
-use std::io::{self, IoSlice};
 use std::net;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use ::futures_io::{AsyncRead, AsyncWrite};
 use sansocket::Config;
-use sansocket::futures_io::{Accepting, Connecting};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use sansocket::futures_io::{Accepting, Connecting, WebSocket};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
-use super::asynchronous::{accepted, block_on, connected, echo, socket};
-use super::request;
+use super::asynchronous::{accepted, block_on, connected, echo, forward, socket};
+use super::{known, request};
+use crate::futures_io_socket::Socket;
 use crate::{End, Role};
+
+async fn open(
+    stream: net::TcpStream,
+    role: Role,
+    config: Config,
+) -> Result<WebSocket<Socket<TcpStream>, Sleep>, End> {
+    let stream = Socket(socket(stream));
+    let ws = match role {
+        Role::Server => accepted(Accepting::new(stream, config, sleep)).await,
+        Role::Client => connected(Connecting::new(stream, request(), config, sleep)).await,
+    }?;
+    // What came behind the handshake goes along.
+    let (stream, connection, unread) = ws.into_parts();
+    Ok(WebSocket::from_parts(stream, connection, unread, sleep))
+}
 
 pub(crate) fn complete(stream: net::TcpStream, role: Role, config: Config) -> (usize, End) {
     block_on(async {
-        let stream = Socket(socket(stream));
-        let opened = match role {
-            Role::Server => accepted(Accepting::new(stream, config, sleep)).await,
-            Role::Client => connected(Connecting::new(stream, request(), config, sleep)).await,
-        };
-        match opened {
+        match open(stream, role, config).await {
             Ok(ws) => echo(ws).await,
             Err(end) => (0, end),
         }
     })
 }
 
-/// A socket with these traits.
-struct Socket(TcpStream);
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut bytes = ReadBuf::new(bytes);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut bytes))?;
-        Poll::Ready(Ok(bytes.filled().len()))
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
+pub(crate) fn stream_and_sink(stream: net::TcpStream, role: Role, config: Config) -> (usize, End) {
+    block_on(async {
+        let ws = match open(stream, role, config).await {
+            Ok(ws) => ws,
+            Err(end) => return (0, end),
+        };
+        let (reader, writer) = ws.split_with(|Socket(stream)| {
+            let (read, write) = stream.into_split();
+            (Socket(read), Socket(write))
+        });
+        let (log, writer, reader) = forward(writer, reader).await;
+        log.done(known!(reader, writer))
+    })
 }
