@@ -110,6 +110,46 @@ fn large_owned_and_shared_messages_are_not_copied_and_leave_nothing() {
     assert!(used.held < 0 && used.calls == 0, "{used:?}");
 }
 
+#[test]
+fn a_server_that_is_told_to_shrink_holds_no_heap() {
+    let (used, mut server) = measure(|| Connection::server(Config::default()));
+    assert_eq!(used.calls, 0);
+    let (used, ()) = measure(|| {
+        for _ in 0..10 {
+            server.send_text("Hello").expect("open");
+            server.output_written(7);
+        }
+        server.shrink();
+    });
+    assert_eq!(used.held, 0, "{used:?}");
+}
+
+/// A peer that reads slowly: what is appended to a backlog goes to blocks that were written before.
+#[test]
+fn a_steady_backlog_allocates_nothing() {
+    for len in [1000, 100_000] {
+        let mut server = Connection::server(Config::default());
+        let message = vec![7; len];
+        let mut round = |n: usize| {
+            for _ in 0..n {
+                server.send_binary(&message).expect("there is room");
+                server.output_written(len + if len < 1 << 16 { 4 } else { 10 });
+            }
+        };
+        round(1);
+        (0..300_000 / len).for_each(|_| server.send_binary(&message).expect("there is room"));
+        let mut round = |n: usize| {
+            for _ in 0..n {
+                server.send_binary(&message).expect("there is room");
+                server.output_written(len + if len < 1 << 16 { 4 } else { 10 });
+            }
+        };
+        round(3_000_000 / len);
+        let (used, ()) = measure(|| round(3_000_000 / len));
+        assert_eq!((used.calls, used.held), (0, 0), "{len}: {used:?}");
+    }
+}
+
 // ---- what the peer announces ----
 
 #[test]
