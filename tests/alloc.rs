@@ -192,6 +192,23 @@ fn memory_is_at_most_four_times_what_arrived() {
     }
 }
 
+/// Of fragments nobody knows how many more there are.
+#[test]
+fn fragments_take_at_most_twice_what_arrived() {
+    for first in [FIRST_TEXT, FIRST_BINARY] {
+        let mut connection = Role::Client.connection(config(NO_LIMITS));
+        drain(&mut connection, &mut frame(first, None, b""), |_, _| {});
+        let fragment = frame(MIDDLE, None, &[b'x'; 700]);
+        let (mut arrived, mut held) = (0, 0);
+        for _ in 0..1000 {
+            let mut fragment = fragment.clone();
+            held += measure(|| drain(&mut connection, &mut fragment, |_, _| {})).0.held;
+            arrived += 704;
+            assert!(held <= 2 * arrived + 100, "{first:#x}: {held} after {arrived}");
+        }
+    }
+}
+
 #[test]
 fn a_whole_frame_is_never_held_twice() {
     for role in Role::BOTH {

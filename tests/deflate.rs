@@ -741,10 +741,12 @@ fn a_threshold_is_inclusive_and_trap_66_each_message_may_opt_out() {
     for role in Role::BOTH {
         let mut connection = open(role).with_deflate(&deflate, &takeover());
         for (len, first) in [(0, BINARY), (9, BINARY), (10, Z_BINARY), (11, Z_BINARY)] {
+            assert_eq!(connection.compresses(len), first == Z_BINARY);
             connection.send_binary(&vec![7; len]).expect("open");
             assert_eq!(written(&mut connection)[0].0, first, "{len}");
         }
         connection.compress(false);
+        assert!(!connection.compresses(11));
         connection.send_text("a secret that must not be compressed").expect("open");
         assert_eq!(written(&mut connection)[0].0, TEXT);
         connection.compress(true);

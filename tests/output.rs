@@ -256,6 +256,9 @@ fn pieces_stay_where_they_are() {
     let payload = vec![7; 50_000];
     let address = payload.as_ptr();
     connection.send_owned(Message::from(payload)).expect("open");
+    let header = connection.take_output().expect("the header");
+    let at = header.as_ref().as_ptr();
+    assert_eq!(Box::new(header).as_ref().as_ref().as_ptr(), at);
     connection.output_written(4);
     assert_eq!(connection.output().as_ptr(), address, "moved, not copied");
     let segment = connection.take_output().expect("the payload");

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sansocket::frame::CloseCode;
+use sansocket::frame::{BufferTooSmall, CloseCode};
 use sansocket::handshake::{ArgumentError, HandshakeError, RedirectError, Response, Socks5Error, UrlError};
 use sansocket::{OpenError, ProtocolError, SendError};
 
@@ -164,6 +164,12 @@ fn what_std_io_calls_a_failed_send() {
         let error = std::io::Error::from(error);
         assert_eq!((error.kind(), error.to_string()), (kind, text));
     }
+}
+
+#[test]
+fn a_buffer_that_is_too_small_says_what_it_takes() {
+    let text = BufferTooSmall { needed: 7 }.to_string();
+    assert_eq!(text, "the frame takes 7 bytes, more than the buffer has");
 }
 
 /// RFC 1928 §6 names the replies; what comes of each is an error of the system's where it has one.

@@ -623,6 +623,28 @@ fn a_connection_by_value_is_complete() {
     }
 }
 
+/// "The nonce MUST be selected randomly for each connection." (RFC 6455 §4.1)
+#[test]
+fn each_request_has_a_key_of_its_own() {
+    let mut numbers = (0..=u8::MAX).cycle();
+    let random = move |bytes: &mut [u8]| bytes.fill_with(|| numbers.next().unwrap_or_default());
+    let request = ClientRequest::new("ws://a/").expect("a valid URL");
+    let mut client = Client::new(request, redirected(), random);
+    let key = |client: &mut Client| {
+        client.connected();
+        let request = String::from_utf8(write_all(client)).expect("ASCII");
+        let (_, key) = request.split_once("Sec-WebSocket-Key: ").expect("a key");
+        key[..24].to_owned()
+    };
+    let first = key(&mut client);
+    assert_eq!(receives(&mut client, &redirect("/b")), [""; 0]);
+    let second = key(&mut client);
+    assert_ne!(first, second);
+    for constant in ["AAAAAAAAAAAAAAAAAAAAAA==", "AQEBAQEBAQEBAQEBAQEBAQ=="] {
+        assert!(first != constant && second != constant);
+    }
+}
+
 /// The accept key proves that the request has arrived: it is not sent once more in front of the first frame.
 #[test]
 fn a_request_that_nobody_reported_as_written_is_not_sent_again() {
