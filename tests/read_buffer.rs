@@ -261,6 +261,11 @@ fn space_for_the_rest_of_a_frame_and_the_same_when_nothing_was_read() {
         read(&mut connection, &mut buffer, &frame[..expected], || usize::MAX, |_| n += 1);
         assert_eq!(n, usize::from(expected > 8000));
     }
+    // Behind a message that is consumed.
+    let (mut connection, mut buffer) = (open(Role::Client), ReadBuffer::new(1000, 1 << 20));
+    let bytes = [Role::Client.frame(TEXT, b"consumed"), frame].concat();
+    read(&mut connection, &mut buffer, &bytes[..1000], || usize::MAX, |_| {});
+    assert_eq!((buffer.unread().len(), buffer.space().len()), (990, 8 * 990));
 }
 
 #[test]
@@ -303,7 +308,7 @@ fn a_frame_that_stays_is_heard_once() {
     connection.handle_timeout(secs(40));
     assert_eq!(connection.next_timeout(), Some(secs(50)), "nothing more has arrived");
     // Nor is there anything new in the same input.
-    read(&mut connection, &mut buffer, &frame[300..400], || usize::MAX, |_| panic!("no event"));
+    buffer.extend_from_slice(&frame[300..400]);
     let mut input = buffer.input();
     assert_eq!(connection.recv(&mut input), None);
     connection.handle_timeout(secs(45));
@@ -332,10 +337,20 @@ fn a_long_message_that_stays_is_not_idle() {
             connection.handle_timeout(secs(second));
             assert_eq!(connection.state(), State::Open, "{second} s");
         }
-        // The other kind of bytes: of no message.
+        // Without more of the message it is idle.
         connection.handle_timeout(secs(130));
         assert_eq!(connection.state(), State::CloseSent);
     }
+    // Behind something that is no message.
+    let idle = Config::default().idle_timeout(Some(secs(30)));
+    let (mut connection, mut buffer) = (Connection::server(idle), ReadBuffer::default());
+    connection.handle_timeout(secs(0));
+    buffer.extend_from_slice(&Role::Server.frames(&[(PING, b""), (BINARY, &[7; 500])])[..100]);
+    let mut input = buffer.input();
+    assert!(matches!(connection.recv(&mut input), Some(Event::Ping(_))));
+    assert_eq!(connection.recv(&mut input), None);
+    connection.handle_timeout(secs(25));
+    assert_eq!(connection.next_timeout(), Some(secs(55)));
 }
 
 #[test]
