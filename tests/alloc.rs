@@ -110,6 +110,46 @@ fn large_owned_and_shared_messages_are_not_copied_and_leave_nothing() {
     assert!(used.held < 0 && used.calls == 0, "{used:?}");
 }
 
+#[test]
+fn a_server_that_is_told_to_shrink_holds_no_heap() {
+    let (used, mut server) = measure(|| Connection::server(Config::default()));
+    assert_eq!(used.calls, 0);
+    let (used, ()) = measure(|| {
+        for _ in 0..10 {
+            server.send_text("Hello").expect("open");
+            server.output_written(7);
+        }
+        server.shrink();
+    });
+    assert_eq!(used.held, 0, "{used:?}");
+}
+
+/// A peer that reads slowly: what is appended to a backlog goes to blocks that were written before.
+#[test]
+fn a_steady_backlog_allocates_nothing() {
+    for len in [1000, 100_000] {
+        let mut server = Connection::server(Config::default());
+        let message = vec![7; len];
+        let mut round = |n: usize| {
+            for _ in 0..n {
+                server.send_binary(&message).expect("there is room");
+                server.output_written(len + if len < 1 << 16 { 4 } else { 10 });
+            }
+        };
+        round(1);
+        (0..300_000 / len).for_each(|_| server.send_binary(&message).expect("there is room"));
+        let mut round = |n: usize| {
+            for _ in 0..n {
+                server.send_binary(&message).expect("there is room");
+                server.output_written(len + if len < 1 << 16 { 4 } else { 10 });
+            }
+        };
+        round(3_000_000 / len);
+        let (used, ()) = measure(|| round(3_000_000 / len));
+        assert_eq!((used.calls, used.held), (0, 0), "{len}: {used:?}");
+    }
+}
+
 // ---- what the peer announces ----
 
 #[test]
@@ -149,6 +189,23 @@ fn memory_is_at_most_four_times_what_arrived() {
         });
         // While a buffer grows, the old one and the new one are there at the same time.
         assert!(used.held <= 4 * arrived && used.peak <= 5 * arrived, "{used:?} after {arrived}");
+    }
+}
+
+/// Of fragments nobody knows how many more there are.
+#[test]
+fn fragments_take_at_most_twice_what_arrived() {
+    for first in [FIRST_TEXT, FIRST_BINARY] {
+        let mut connection = Role::Client.connection(config(NO_LIMITS));
+        drain(&mut connection, &mut frame(first, None, b""), |_, _| {});
+        let fragment = frame(MIDDLE, None, &[b'x'; 700]);
+        let (mut arrived, mut held) = (0, 0);
+        for _ in 0..1000 {
+            let mut fragment = fragment.clone();
+            held += measure(|| drain(&mut connection, &mut fragment, |_, _| {})).0.held;
+            arrived += 704;
+            assert!(held <= 2 * arrived + 100, "{first:#x}: {held} after {arrived}");
+        }
     }
 }
 

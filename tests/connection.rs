@@ -197,6 +197,9 @@ fn trap_43_eof_without_a_close_is_1006_in_every_state_and_never_sent() {
             let _ = take_all(&mut connection);
             assert!(connection.is_ended() && connection.should_shutdown());
         }
+        let mut connection = open(role);
+        connection.recv_eof();
+        assert!(!connection.wants_read() && connection.has_last_words(), "before it is reported");
         // After a Close or a failure it was to be expected.
         for bytes in [role.frame(CLOSE, b""), vec![0xFF; 2]] {
             let mut connection = open(role);
@@ -503,6 +506,33 @@ fn trap_51_ten_pings_are_answered_by_ten_pongs_with_their_payloads() {
             Vec::from_iter(payloads.into_iter().map(|payload| (PONG, payload)))
         );
     }
+}
+
+/// As many Pongs as ever may wait, after one that waited in front of a payload of the caller's.
+#[test]
+fn pongs_that_were_written_make_room_for_others() {
+    for role in Role::BOTH {
+        for owed in 0..3 {
+            let mut connection = open(role);
+            receive(&mut connection, role, &[(PING, b"1")]);
+            connection.send_header(Kind::Binary, owed).expect("open");
+            connection.output_written(connection.output_len());
+            connection.output_written(owed);
+            let pings = [(PING, &b"2"[..]); 16];
+            receive(&mut connection, role, &pings);
+            assert_eq!(written(&mut connection), vec![(PONG, b"2".to_vec()); 16], "{owed}");
+        }
+    }
+}
+
+#[test]
+fn a_message_equals_its_payload_of_the_same_kind() {
+    let (text, binary) = (Message::from("ab"), Message::from(&b"ab"[..]));
+    let (bytes, other) = (&b"ab"[..], &b"ac"[..]);
+    assert!(text == "ab" && text != "ac" && binary != "ab");
+    assert!(binary == *bytes && binary == bytes && binary == b"ab" && binary != binary.as_bytes()[..1]);
+    assert!(binary != *other && binary != other && binary != b"ac");
+    assert!(text != *bytes && text != bytes && text != b"ab" && text != binary);
 }
 
 #[test]

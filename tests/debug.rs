@@ -104,6 +104,11 @@ fn look_at_messages(logged: &mut Logged) {
         logged.look("Event::Chunk", &Event::Chunk(Chunk { first: true, last: true, data: message.clone() }));
         logged.look("Event::Message", &Event::Message(message));
     }
+    logged.look("Event::Close", &Event::Close(Some(CloseFrame::new(CloseCode::NORMAL, "bye").into())));
+    let mut buffer = ReadBuffer::default();
+    buffer.extend_from_slice(&long());
+    logged.look("ReadBuffer", &buffer);
+    logged.look("Lent", &buffer.input());
     let mut bytes = long();
     logged.look("Input", &Input::new(&mut bytes));
     let mut buffer = ReadBuffer::new(1 << 20, 1 << 20);
@@ -133,7 +138,10 @@ fn look_at_servers(logged: &mut Logged) {
     let progress = ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut half));
     logged.look("ServerHandshake", &progress);
     let mut http = format!("{head}\r\n").into_bytes();
-    logged.look("HttpRequest", &ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut http)));
+    let progress = ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut http));
+    logged.look("HttpRequest", &progress);
+    let ServerProgress::Http(request) = progress else { panic!("{progress:?}") };
+    logged.look("HttpRequestParts", &request.into_parts());
     let mut bad = format!("{head}Upgrade: websocket\r\n\r\n").into_bytes();
     logged.look("Refusal", &ServerHandshake::new(Config::default()).recv(&mut Input::new(&mut bad)));
 
@@ -148,6 +156,13 @@ fn look_at_servers(logged: &mut Logged) {
     logged.look("Server", &server);
     let policy = OriginPolicy::allow(["https://a.example"]);
     logged.look("OriginPolicy", &policy);
+    let offered = "Sec-WebSocket-Extensions";
+    let headers =
+        request_headers().into_iter().chain([(offered, "permessage-deflate; client_max_window_bits")]);
+    let request =
+        UpgradeRequest::from_parts("GET", "/", headers, Config::default()).expect("a legal request");
+    logged.look("Extension", &request.extensions().next().expect("it offers one"));
+    logged.look("Zlib", &sansocket::deflate::Zlib::new(1));
 }
 
 fn look_at_clients(logged: &mut Logged) {
@@ -386,6 +401,8 @@ fn debug_tells_lengths_and_no_secret() {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(", ]", "]");
         if forms.iter().any(|form| flat.contains(form.as_str())) {
             told.push(format!("{name} tells the secret: {}", &flat[..flat.len().min(200)]));
+        } else if flat.is_empty() || [": ,", ": }", "(,", "( ,"].iter().any(|empty| flat.contains(empty)) {
+            told.push(format!("{name} has a part that tells nothing: {flat}"));
         } else if flat.len() > MAX_LEN {
             told.push(format!("{name} takes {} characters: {}", flat.len(), &flat[..200]));
         }

@@ -741,10 +741,12 @@ fn a_threshold_is_inclusive_and_trap_66_each_message_may_opt_out() {
     for role in Role::BOTH {
         let mut connection = open(role).with_deflate(&deflate, &takeover());
         for (len, first) in [(0, BINARY), (9, BINARY), (10, Z_BINARY), (11, Z_BINARY)] {
+            assert_eq!(connection.compresses(len), first == Z_BINARY);
             connection.send_binary(&vec![7; len]).expect("open");
             assert_eq!(written(&mut connection)[0].0, first, "{len}");
         }
         connection.compress(false);
+        assert!(!connection.compresses(11));
         connection.send_text("a secret that must not be compressed").expect("open");
         assert_eq!(written(&mut connection)[0].0, TEXT);
         connection.compress(true);
@@ -881,6 +883,18 @@ fn a_send_that_is_refused_changes_nothing() {
 }
 
 #[test]
+fn a_higher_level_compresses_more() {
+    let text = Vec::from_iter((0..5000).flat_map(|i| format!("{} {} ", i % 97, i % 89).into_bytes()));
+    let lengths = [1, 6, 9].map(|level| {
+        let deflate = Deflate::default().level(level);
+        let mut connection = open(Role::Server).with_deflate(&deflate, &takeover());
+        connection.send_binary(&text).expect("open");
+        connection.output_len()
+    });
+    assert!(lengths[0] > lengths[1] && lengths[1] > lengths[2], "{lengths:?}");
+}
+
+#[test]
 fn what_can_be_sent_at_most_is_known_before() {
     // Noise is what grows, and fixed codes, which the fastest level uses, let it grow by an eighth.
     let noise = Rng::new(9).bytes(100_000);
@@ -939,6 +953,7 @@ impl Compressor for Mood {
         Ok(match data {
             b"far" => usize::MAX,
             b"not" => 3,
+            b"later" => 0,
             _ => all.len(),
         })
     }
@@ -1023,6 +1038,13 @@ fn a_codec_that_lies_does_not_panic() {
             assert_eq!(connection.output(), b"");
         }
         assert_eq!(connection.send_text("any"), Ok(()));
+        take_all(&mut connection);
+        // Nothing comes of a fragment, and at the end what an empty message consists of.
+        for last in [false, true] {
+            connection.send_fragment(&Message::from("later"), last).expect("open");
+        }
+        let sent = take_all(&mut connection);
+        assert_eq!(plain(&sent), [(Z_TEXT & !0x80, vec![]), (LAST, vec![0])]);
         for (lie, error) in [
             ("far", E::InvalidDeflate),
             ("not", E::InvalidDeflate),

@@ -80,6 +80,18 @@ fn check_server(mut connection: Connection, params: Option<&Params>) {
 }
 
 #[test]
+fn windows_of_every_size_are_agreed_on() {
+    for bits in 8..=15 {
+        let line = format!("permessage-deflate; client_max_window_bits={bits}");
+        assert_eq!(answer(Deflate::default(), &[&line]), Ok(Some(line.clone())));
+        assert!(matches!(agreed(Deflate::default(), &[&line]), Ok(Some(_))), "{line}");
+        let line = format!("permessage-deflate; server_max_window_bits={bits}");
+        let expected = (bits > 8).then(|| line.clone());
+        assert_eq!(answer(Deflate::default(), &[&line]), Ok(expected), "zlib compresses with no less than 9");
+    }
+}
+
+#[test]
 fn offers_that_are_accepted() {
     let plain = Deflate::default();
     let no_context = plain.server_no_context_takeover(true).client_no_context_takeover(true);

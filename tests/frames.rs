@@ -5,10 +5,19 @@
 mod common;
 
 use common::*;
-use sansocket::frame::{self, CloseFrame, Decoder, Header, Limits, Opcode};
+use sansocket::frame::{self, CloseFrame, ControlPayload, Decoder, Header, Limits, Opcode};
 use sansocket::{Input, ProtocolError};
 
 // ---- both directions ----
+
+#[test]
+fn control_payloads_are_equal_if_their_bytes_are() {
+    let payload = |bytes| ControlPayload::new(bytes).expect("a short payload");
+    assert_eq!(payload(b"ab"), payload(b"ab"));
+    for other in [&b"ac"[..], b"a", b"abc", b""] {
+        assert_ne!(payload(b"ab"), payload(other));
+    }
+}
 
 #[test]
 fn rfc_6455_section_5_7_examples_in_both_directions() {
@@ -54,6 +63,9 @@ fn both_directions(role: Role, bytes: &[u8], first: u8, payload: &[u8]) {
     let mut out = vec![0xAA; bytes.len()];
     assert_eq!(frame::encode(header, payload, &mut out), Ok(bytes.len()));
     assert_eq!(out, bytes);
+    let other_length = Header { payload_len: header.payload_len ^ 1, ..header };
+    assert_eq!(frame::encode(other_length, payload, &mut out), Ok(bytes.len()));
+    assert_eq!(out, bytes, "the length is that of the payload");
     let mut short = vec![0xAA; bytes.len() - 1];
     let too_small = frame::BufferTooSmall { needed: bytes.len() };
     assert_eq!(frame::encode(header, payload, &mut short), Err(too_small));

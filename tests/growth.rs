@@ -39,16 +39,35 @@ fn an_output_that_nobody_writes_grows_by_steps() {
 
 #[test]
 fn an_output_that_is_written_byte_by_byte_is_not_moved_each_time() {
+    for backlog in [1000, 20_000, 100_000] {
+        let mut connection = open(Role::Server);
+        connection.send_binary(&vec![7; backlog]).expect("there is room");
+        let mut moves = 0;
+        let (used, ()) = measure(|| {
+            for _ in 0..100_000 {
+                let front = connection.output().as_ptr().addr();
+                connection.output_written(1);
+                connection.ping(b"").expect("there is room");
+                connection.output_written(1);
+                moves += usize::from(connection.output().as_ptr().addr() != front + 2);
+            }
+        });
+        assert!(used.calls <= growths(300_000), "{backlog}: {used:?}");
+        // Each time after at least a quarter of what waits was written.
+        assert!(moves <= growths(300_000) + 200_000 / (backlog / 4), "{backlog}: {moves} moves");
+    }
+}
+
+/// What is appended to a large backlog goes elsewhere.
+#[test]
+fn a_large_backlog_stays_where_it_is() {
     let mut connection = open(Role::Server);
     connection.send_binary(&[7; 100_000]).expect("there is room");
-    let (used, ()) = measure(|| {
-        for _ in 0..100_000 {
-            connection.output_written(1);
-            connection.ping(b"").expect("there is room");
-            connection.output_written(1);
-        }
-    });
-    assert!(used.calls <= growths(300_000), "{used:?}");
+    connection.output_written(1);
+    let front = connection.output().as_ptr();
+    connection.send_binary(&[7; 100_000]).expect("there is room");
+    assert_eq!(connection.output().as_ptr(), front);
+    assert_eq!(connection.output_slices(&mut [&[][..]; 3]), 2);
 }
 
 #[test]

@@ -584,6 +584,14 @@ fn the_body_of_a_refusal_is_bounded() {
         panic!("no refusal")
     };
     assert_eq!(body, b"0\r\n\r\n");
+    // RFC 9112 §6.3: these lengths are not that of the body.
+    for headers in
+        ["Transfer-Encoding: chunked\r\nContent-Length: 2", "Content-Length: 2\r\nContent-Length: 2"]
+    {
+        let bytes = format!("HTTP/1.1 500 x\r\n{headers}\r\n\r\nbody").into_bytes();
+        let (Answered::Refused(.., body), _) = answer_chunks([&bytes[..]]) else { panic!("no refusal") };
+        assert_eq!(body, b"body", "{headers}");
+    }
 }
 
 #[test]
@@ -713,6 +721,33 @@ fn where_plain_requests_go() {
         assert_eq!((request.path(), request.query(), request.host()), (path, query, host), "{target}");
     }
     assert_eq!(plain("GET / HTTP/1.0\r\n\r\n").host(), "");
+}
+
+#[test]
+fn a_header_is_found_by_its_name_in_any_case() {
+    let request = plain("GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\ncookie: c=d\r\n\r\n");
+    assert_eq!((request.header("COOKIE"), request.header("Cook")), (Some(&b"a=b"[..]), None));
+    match client().recv(&mut Input::new(&mut RESPONSE.to_owned().into_bytes())) {
+        ClientProgress::Connected(_, established) => {
+            assert_eq!(established.header("sec-websocket-protocol"), Some(&b"chat"[..]));
+            assert_eq!(established.header("Cookie"), None);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_may_be_written_in_pieces() {
+    let mut handshake =
+        ClientHandshake::new(ClientRequest::new("ws://h/").unwrap(), Config::default(), nonce);
+    let (all, mut written) = (handshake.output().to_vec(), Vec::new());
+    while let Some(piece) = handshake.output().chunks(7).next() {
+        let piece = piece.to_vec();
+        handshake.output_written(piece.len());
+        written.extend(piece);
+        assert!(written.len() <= all.len());
+    }
+    assert_eq!(written, all);
 }
 
 #[test]
@@ -1108,6 +1143,14 @@ fn line_ends_folds_and_control_characters() {
         assert_eq!(error(&edit(REQUEST, from, to)), Some(expected), "{from:?} -> {to:?}");
     }
     assert_eq!(error(b"\x16\x03\x01\x02\0\x01\0\x01\xFC\x03\x03\n"), Some(E::Tls), "TLS on a plain port");
+    // Each line by itself is checked like all together.
+    for byte in (0..b' ').chain([0x7F]) {
+        let bad = REQUEST.replace("example", "exa~mple").into_bytes();
+        let bad = Vec::from_iter(bad.into_iter().map(|old| if old == b'~' { byte } else { old }));
+        let lines = || bad.split_inclusive(|byte| *byte == b'\n');
+        let whole = serve_chunks([&bad[..]], Config::default()).0;
+        assert_eq!(serve_chunks(lines(), Config::default()).0, whole, "{byte:#x}");
+    }
 }
 
 #[test]

@@ -134,6 +134,8 @@ fn requests_that_cannot_be_a_clients() {
     assert_eq!(error(Request::get("http://h/")), Some(RequestError::Url(UrlError::Scheme)));
     assert_eq!(error(Request::get("/a")), Some(RequestError::Url(UrlError::Scheme)));
     assert_eq!(error(Request::post("ws://h/")), Some(RequestError::Argument(A::InvalidMethod)));
+    assert_eq!(RequestError::Url(UrlError::Scheme).to_string(), UrlError::Scheme.to_string());
+    assert_eq!(RequestError::Argument(A::InvalidMethod).to_string(), A::InvalidMethod.to_string());
     for (name, value, expected) in [
         ("Sec-WebSocket-Version", "8", A::ReservedHeader),
         ("Sec-WebSocket-Extensions", "permessage-deflate", A::ReservedHeader),

@@ -256,6 +256,9 @@ fn pieces_stay_where_they_are() {
     let payload = vec![7; 50_000];
     let address = payload.as_ptr();
     connection.send_owned(Message::from(payload)).expect("open");
+    let header = connection.take_output().expect("the header");
+    let at = header.as_ref().as_ptr();
+    assert_eq!(Box::new(header).as_ref().as_ref().as_ptr(), at);
     connection.output_written(4);
     assert_eq!(connection.output().as_ptr(), address, "moved, not copied");
     let segment = connection.take_output().expect("the payload");
@@ -265,6 +268,34 @@ fn pieces_stay_where_they_are() {
     let news = EncodedMessage::new(&Message::from(vec![7; 50_000]));
     connection.send_encoded(&news).expect("open");
     assert_eq!(connection.output().as_ptr(), news.frame().as_ptr(), "shared");
+}
+
+/// Below 8 KiB, or 2 KiB of a frame that is shared, a copy costs less than one more piece to write.
+#[test]
+fn small_pieces_go_out_in_one_write_and_large_ones_are_not_copied() {
+    let encoded = |len: usize| EncodedMessage::new(&Message::from(vec![7; len]));
+    let buffered = |connection: &mut Connection, len: usize| {
+        assert_eq!(connection.send_header(Kind::Binary, len), Ok(None));
+        connection.buffer_payload(&vec![7; len]);
+    };
+    let mut server = Connection::server(Config::default());
+    server.send_text("small").expect("open");
+    server.send_owned(Message::from(vec![7; 8191])).expect("open");
+    server.send_encoded(&encoded(2043)).expect("open");
+    buffered(&mut server, 8191);
+    assert_eq!(server.output().len(), server.output_len());
+
+    for large in [
+        &mut |server: &mut Connection| server.send_owned(Message::from(vec![7; 8192])).expect("open"),
+        &mut |server| server.send_encoded(&encoded(2044)).expect("open"),
+        &mut |server| buffered(server, 8192),
+    ] as [&mut dyn FnMut(&mut Connection); 3]
+    {
+        let mut server = Connection::server(Config::default());
+        server.send_text("small").expect("open");
+        large(&mut server);
+        assert!(server.output().len() < 20, "a piece of its own");
+    }
 }
 
 /// What a client writes behind the header, unmasked again, and where it lies.

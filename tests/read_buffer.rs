@@ -11,7 +11,7 @@ use std::mem;
 
 use common::*;
 use counting::measure;
-use sansocket::{Config, Connection, Event, Input, Message, ProtocolError, ReadBuffer};
+use sansocket::{Config, Connection, Event, Input, Message, ProtocolError, ReadBuffer, State};
 
 /// Reads `bytes` through a buffer, at most `most` bytes a read, and gives each event to `handle`.
 fn read(
@@ -262,6 +262,11 @@ fn space_for_the_rest_of_a_frame_and_the_same_when_nothing_was_read() {
         read(&mut connection, &mut buffer, &frame[..expected], || usize::MAX, |_| n += 1);
         assert_eq!(n, usize::from(expected > 8000));
     }
+    // Behind a message that is consumed.
+    let (mut connection, mut buffer) = (open(Role::Client), ReadBuffer::new(1000, 1 << 20));
+    let bytes = [Role::Client.frame(TEXT, b"consumed"), frame].concat();
+    read(&mut connection, &mut buffer, &bytes[..1000], || usize::MAX, |_| {});
+    assert_eq!((buffer.unread().len(), buffer.space().len()), (990, 8 * 990));
 }
 
 #[test]
@@ -303,6 +308,58 @@ fn a_frame_that_stays_is_heard_once() {
     assert_eq!(connection.recv(&mut buffer.input()), None);
     connection.handle_timeout(secs(40));
     assert_eq!(connection.next_timeout(), Some(secs(50)), "nothing more has arrived");
+    // Nor is there anything new in the same input.
+    buffer.extend_from_slice(&frame[300..400]);
+    let mut input = buffer.input();
+    assert_eq!(connection.recv(&mut input), None);
+    connection.handle_timeout(secs(45));
+    assert_eq!(connection.next_timeout(), Some(secs(75)));
+    assert_eq!(connection.recv(&mut input), None);
+    connection.handle_timeout(secs(60));
+    assert_eq!(connection.next_timeout(), Some(secs(75)));
+}
+
+#[test]
+fn a_long_message_that_stays_is_not_idle() {
+    use core::time::Duration;
+    let secs = Duration::from_secs;
+    for before in [&[][..], b"before"] {
+        let idle = Config::default().idle_timeout(Some(secs(30)));
+        let (mut connection, mut buffer) = (Connection::server(idle), ReadBuffer::default());
+        connection.handle_timeout(secs(0));
+        let mut bytes = if before.is_empty() { Vec::new() } else { Role::Server.frame(BINARY, before) };
+        bytes.extend(Role::Server.frame(BINARY, &[7; 5000]));
+        for second in 1..=100 {
+            let piece: Vec<u8> = bytes.drain(..40).collect();
+            buffer.extend_from_slice(&piece);
+            let mut input = buffer.input();
+            while connection.recv(&mut input).is_some() {}
+            drop(input);
+            connection.handle_timeout(secs(second));
+            assert_eq!(connection.state(), State::Open, "{second} s");
+        }
+        // Without more of the message it is idle.
+        connection.handle_timeout(secs(130));
+        assert_eq!(connection.state(), State::CloseSent);
+    }
+    // Behind something that is no message.
+    let idle = Config::default().idle_timeout(Some(secs(30)));
+    let (mut connection, mut buffer) = (Connection::server(idle), ReadBuffer::default());
+    connection.handle_timeout(secs(0));
+    buffer.extend_from_slice(&Role::Server.frames(&[(PING, b""), (BINARY, &[7; 500])])[..100]);
+    let mut input = buffer.input();
+    assert!(matches!(connection.recv(&mut input), Some(Event::Ping(_))));
+    assert_eq!(connection.recv(&mut input), None);
+    connection.handle_timeout(secs(25));
+    assert_eq!(connection.next_timeout(), Some(secs(55)));
+}
+
+#[test]
+fn an_input_is_made_of_bytes() {
+    let mut bytes = *b"\x81\x02hi";
+    let mut input = Input::from(&mut bytes[..]);
+    let mut connection = open(Role::Client);
+    assert!(matches!(connection.recv(&mut input), Some(Event::Message(message)) if message == "hi"));
 }
 
 #[test]

@@ -267,6 +267,25 @@ fn output_that_nobody_takes_ends_an_open_connection() {
         assert_eq!(at(&mut connection, 240), Some(ProtocolError::WriteTimeout));
         assert!(connection.is_ended());
 
+        // So does a payload that the caller owes.
+        let mut connection = open(role);
+        connection.send_header(Kind::Binary, 100_000).expect("open");
+        connection.output_written(connection.output().len());
+        assert_eq!((at(&mut connection, 100), connection.next_timeout()), (None, Some(secs(160))));
+        connection.output_written(10);
+        assert_eq!((at(&mut connection, 110), connection.next_timeout()), (None, Some(secs(160))));
+        connection.output_written(16 * 1024 - 10);
+        assert_eq!((at(&mut connection, 120), connection.next_timeout()), (None, Some(secs(180))));
+        assert_eq!(at(&mut connection, 180), Some(ProtocolError::WriteTimeout));
+
+        // What is measured from the beginning of time, too, also if it is a Pong that waits.
+        let mut connection = open(role);
+        events(&mut connection, &role.frame(PING, b""));
+        at(&mut connection, 0);
+        connection.output_written(connection.output().len());
+        connection.send_text("waits").unwrap();
+        assert_eq!((at(&mut connection, 60), connection.next_timeout()), (None, Some(secs(120))));
+
         let mut patient = role.connection(Config::default().write_timeout(None));
         patient.send_text("waits").unwrap();
         assert_eq!((at(&mut patient, 1 << 40), patient.next_timeout()), (None, None));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sansocket::frame::CloseCode;
+use sansocket::frame::{BufferTooSmall, CloseCode};
 use sansocket::handshake::{
     ArgumentError, HandshakeError, Proxy, ProxyVarError, RedirectError, Response, Socks5Error, Url, UrlError,
 };
@@ -104,6 +104,76 @@ fn errors_are_sentences_of_their_own() {
     assert!(P::InvalidCloseCode(1005).to_string().contains("1005"));
 }
 
+/// The section of RFC 6455, and what `std::io` calls it.
+#[cfg(feature = "std")]
+#[test]
+fn what_a_protocol_error_broke() {
+    use ProtocolError as P;
+    use std::io::ErrorKind as K;
+    let cases: [(&[P], &str, K); 9] = [
+        (
+            &[P::ReservedBits, P::ReservedOpcode(3), P::NonMinimalLength, P::LengthTooLarge],
+            "5.2",
+            K::InvalidData,
+        ),
+        (&[P::UnmaskedFrame, P::MaskedFrame], "5.1", K::InvalidData),
+        (&[P::FragmentedControl, P::ControlTooLong], "5.5", K::InvalidData),
+        (&[P::UnexpectedContinuation, P::ExpectedContinuation], "5.4", K::InvalidData),
+        (&[P::CloseTooShort], "5.5.1", K::InvalidData),
+        (&[P::InvalidCloseCode(1005)], "7.4", K::InvalidData),
+        (&[P::InvalidUtf8], "8.1", K::InvalidData),
+        (&[P::InvalidDeflate], "7.4.1", K::InvalidData),
+        (&[P::FrameTooLarge, P::MessageTooLarge, P::TooManyFragments], "10.4", K::InvalidData),
+    ];
+    let ends = [
+        (P::UnexpectedEof, K::UnexpectedEof),
+        (P::TransportFailed, K::BrokenPipe),
+        (P::PongTimeout, K::TimedOut),
+        (P::CloseTimeout, K::TimedOut),
+        (P::WriteTimeout, K::TimedOut),
+    ];
+    let broken =
+        cases.iter().flat_map(|(errors, section, kind)| errors.iter().map(move |e| (*e, *section, *kind)));
+    for (error, section, kind) in broken.chain(ends.map(|(error, kind)| (error, "7.2", kind))) {
+        assert_eq!(error.section(), section, "{error:?}");
+        assert!(error.to_string().ends_with(&format!(" (RFC 6455 section {section})")), "{error}");
+        let text = error.to_string();
+        let error = std::io::Error::from(error);
+        assert_eq!((error.kind(), error.to_string()), (kind, text));
+    }
+}
+
+/// A full output is no failure: it is written, and the send repeated.
+#[cfg(feature = "std")]
+#[test]
+fn what_std_io_calls_a_failed_send() {
+    use SendError as S;
+    use std::io::ErrorKind as K;
+    let cases = [
+        (S::NotOpen, K::NotConnected),
+        (S::Closed, K::NotConnected),
+        (S::OutputFull, K::WouldBlock),
+        (S::TooLarge, K::InvalidInput),
+        (S::ControlTooLong, K::InvalidInput),
+        (S::PayloadTooLong, K::InvalidInput),
+        (S::InFragments, K::InvalidInput),
+        (S::MixedFragments, K::InvalidInput),
+        (S::PayloadOwed, K::InvalidInput),
+        (S::Compression, K::InvalidInput),
+    ];
+    for (error, kind) in cases {
+        let text = error.to_string();
+        let error = std::io::Error::from(error);
+        assert_eq!((error.kind(), error.to_string()), (kind, text));
+    }
+}
+
+#[test]
+fn a_buffer_that_is_too_small_says_what_it_takes() {
+    let text = BufferTooSmall { needed: 7 }.to_string();
+    assert_eq!(text, "the frame takes 7 bytes, more than the buffer has");
+}
+
 /// RFC 1928 §6 names the replies; what comes of each is an error of the system's where it has one.
 #[cfg(feature = "std")]
 #[test]
@@ -185,25 +255,42 @@ fn why_a_connection_could_not_be_opened() {
 fn reason_phrases_are_those_of_the_registry() {
     let registry = [
         (200, "OK"),
+        (201, "Created"),
+        (202, "Accepted"),
+        (203, "Non-Authoritative Information"),
         (204, "No Content"),
+        (205, "Reset Content"),
+        (206, "Partial Content"),
+        (300, "Multiple Choices"),
         (301, "Moved Permanently"),
         (302, "Found"),
         (303, "See Other"),
+        (304, "Not Modified"),
+        (305, "Use Proxy"),
         (307, "Temporary Redirect"),
         (308, "Permanent Redirect"),
         (400, "Bad Request"),
         (401, "Unauthorized"),
+        (402, "Payment Required"),
         (403, "Forbidden"),
         (404, "Not Found"),
         (405, "Method Not Allowed"),
+        (406, "Not Acceptable"),
+        (407, "Proxy Authentication Required"),
         (408, "Request Timeout"),
+        (409, "Conflict"),
         (410, "Gone"),
+        (411, "Length Required"),
+        (412, "Precondition Failed"),
         (413, "Content Too Large"),
         (414, "URI Too Long"),
         (415, "Unsupported Media Type"),
+        (416, "Range Not Satisfiable"),
         (417, "Expectation Failed"),
         (421, "Misdirected Request"),
+        (422, "Unprocessable Content"),
         (426, "Upgrade Required"),
+        (428, "Precondition Required"),
         (429, "Too Many Requests"),
         (431, "Request Header Fields Too Large"),
         (500, "Internal Server Error"),
@@ -212,6 +299,7 @@ fn reason_phrases_are_those_of_the_registry() {
         (503, "Service Unavailable"),
         (504, "Gateway Timeout"),
         (505, "HTTP Version Not Supported"),
+        (511, "Network Authentication Required"),
     ];
     for (status, reason) in registry {
         let response = Response::new(status).expect("a valid status").encode();

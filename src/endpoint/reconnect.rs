@@ -294,6 +294,13 @@ mod tests {
         reconnect.opened(secs(200));
         assert_eq!(window(&mut reconnect, secs(210)), Some((0, 5)));
         assert_eq!(window(&mut reconnect, secs(300)), Some((5, 10)), "the next one did not open");
+
+        let mut patient = Reconnect::default().stable_after(secs(60));
+        window(&mut patient, secs(0));
+        patient.opened(secs(100));
+        assert_eq!(window(&mut patient, secs(159)), Some((5, 10)));
+        patient.opened(secs(200));
+        assert_eq!(window(&mut patient, secs(260)), Some((0, 5)));
     }
 
     #[test]

@@ -87,6 +87,13 @@ mod tests {
             after("Mon, 01 Jan 2024 00:00:00 GMT", "Wed, 01 Jan 2025 00:00:00 GMT"),
             Some(366 * 86_400)
         );
+        // 2000 is a leap year, 2100 is not.
+        let day = |year: u32| format!("Xxx, 01 Jan {year} 00:00:00 GMT");
+        for (from, to, days) in
+            [(1999, 2001, 731), (2000, 2100, 36_525), (2100, 2200, 36_524), (1999, 2401, 146_828)]
+        {
+            assert_eq!(after(&day(from), &day(to)), Some(days * 86_400), "{from} to {to}");
+        }
     }
 
     #[test]

@@ -457,6 +457,12 @@ fn the_deadline_holds_in_every_phase_and_keeps_what_is_known() {
     receives(&mut client, b"HTTP/1.1 302 There\r\nLocation: //b/\r\nContent-Length: 9\r\n\r\nhalf");
     client.handle_timeout(secs(110));
     assert_eq!(receives(&mut client, b""), ["refused 302 half"]);
+    // And that of a proxy.
+    let mut client = started("ws://a/", proxied());
+    client.connected();
+    receives(&mut client, b"HTTP/1.1 407 Who?\r\nContent-Length: 9\r\n\r\nhalf");
+    client.handle_timeout(secs(110));
+    assert_eq!(receives(&mut client, b""), ["proxy refused 407"]);
 }
 
 #[test]
@@ -552,6 +558,23 @@ fn bytes_of_a_proxy_between_its_answer_and_tls_are_refused() {
     }
 }
 
+/// Without a proxy they are the rest of a redirect; no bytes are no fault.
+#[test]
+fn bytes_before_tls_to_the_server_are_ignored() {
+    let mut client = started("wss://a/", options());
+    client.connected();
+    for bytes in [&b""[..], b"the rest"] {
+        assert_eq!(receives(&mut client, bytes), [""; 0]);
+        assert_eq!(client.step(), Step::StartTls { name: "a" });
+    }
+    let mut client = started("wss://a/", proxied());
+    client.connected();
+    write_all(&mut client);
+    receives(&mut client, b"HTTP/1.1 200 OK\r\n\r\n");
+    assert_eq!(receives(&mut client, b""), [""; 0]);
+    assert_eq!(client.step(), Step::StartTls { name: "a" });
+}
+
 #[test]
 fn a_tunnel_that_has_ended_leads_nowhere() {
     for url in ["ws://a/", "wss://a/"] {
@@ -574,6 +597,10 @@ fn the_timers_of_a_connection_begin_with_it() {
     assert_eq!(client.next_timeout(), Some(secs(111)));
     client.handle_timeout(secs(109));
     assert_eq!((client.state(), client.output()), (State::Open, &b""[..]), "opening is not idling");
+    // Nor is it a part of closing.
+    client.connection().close(CloseCode::NORMAL, "").expect("open");
+    client.handle_timeout(secs(109));
+    assert_eq!(client.next_timeout(), Some(secs(119)));
 
     // The time is told for the first time when it is open.
     let request = ClientRequest::new("ws://a/").expect("a valid URL");
@@ -613,6 +640,28 @@ fn a_connection_by_value_is_complete() {
             Ok(connection) => assert!(name == "over" && connection.is_ended(), "{name}"),
             Err(client) => assert_eq!(client.state(), State::Opening, "{name}"),
         }
+    }
+}
+
+/// "The nonce MUST be selected randomly for each connection." (RFC 6455 §4.1)
+#[test]
+fn each_request_has_a_key_of_its_own() {
+    let mut numbers = (0..=u8::MAX).cycle();
+    let random = move |bytes: &mut [u8]| bytes.fill_with(|| numbers.next().unwrap_or_default());
+    let request = ClientRequest::new("ws://a/").expect("a valid URL");
+    let mut client = Client::new(request, redirected(), random);
+    let key = |client: &mut Client| {
+        client.connected();
+        let request = String::from_utf8(write_all(client)).expect("ASCII");
+        let (_, key) = request.split_once("Sec-WebSocket-Key: ").expect("a key");
+        key[..24].to_owned()
+    };
+    let first = key(&mut client);
+    assert_eq!(receives(&mut client, &redirect("/b")), [""; 0]);
+    let second = key(&mut client);
+    assert_ne!(first, second);
+    for constant in ["AAAAAAAAAAAAAAAAAAAAAA==", "AQEBAQEBAQEBAQEBAQEBAQ=="] {
+        assert!(first != constant && second != constant);
     }
 }
 
