@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sansocket::handshake::{ClientRequest, HandshakeError, Response};
-use sansocket::net::{self, Accepting, Connecting, Incoming, Step, Transport, WebSocket};
+use sansocket::net::{self, Accepting, Connecting, Incoming, Step, Stream, Transport, WebSocket};
 use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError, State};
 
 // ---- a transport in memory ----
@@ -1233,7 +1233,6 @@ mod tls {
     use rustls::{
         ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     };
-    use sansocket::net::Stream;
     use std::sync::Arc;
 
     /// The configurations of a server that is called `localhost`, and of a client that trusts it.
