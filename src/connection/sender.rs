@@ -36,8 +36,8 @@ pub struct Sender {
     /// Payload bytes that the caller writes itself, after the output.
     owed: u64,
     replies: Replies,
-    /// Output bytes up to the end of our Close, behind which only Pongs may follow; `usize::MAX` until it is there.
-    until_closed: usize,
+    /// Output bytes up to the end of our Close, behind which only Pongs may follow; `None` until it is there.
+    until_closed: Option<usize>,
     max_output: usize,
     high_water: usize,
     timers: Timers,
@@ -69,7 +69,7 @@ impl Sender {
             fragments: None,
             owed: 0,
             replies: Replies::default(),
-            until_closed: usize::MAX,
+            until_closed: None,
             max_output: config.max_output.min(Output::MAX),
             high_water: config.high_water,
             timers: Timers::new(config),
@@ -436,15 +436,17 @@ impl Sender {
         }
         self.output.written(buffered);
         self.owed -= owed;
-        match self.until_closed {
-            usize::MAX => self.timers.wrote(buffered as u64 + owed, self.owed > 0 || !self.output.is_empty()),
+        let (taken, more_waits) = match &mut self.until_closed {
+            None => (buffered as u64 + owed, self.owed > 0 || !self.output.is_empty()),
             // A Pong after our Close is no progress: it would give a peer that only sends Pings time forever.
-            0 => {}
-            left => {
-                let taken = buffered.min(left);
-                self.until_closed = left - taken;
-                self.timers.wrote(taken as u64, taken < left);
+            Some(left) => {
+                let taken = buffered.min(*left);
+                *left -= taken;
+                (taken as u64, *left > 0)
             }
+        };
+        if taken > 0 {
+            self.timers.wrote(taken, more_waits);
         }
         // Only afterwards: what enters the output now did not wait for the transport.
         self.replies.written(buffered);

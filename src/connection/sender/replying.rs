@@ -73,7 +73,7 @@ impl Sender {
     pub(super) fn push_close(&mut self, payload: &[u8]) {
         if self.owed == 0 {
             self.push_control(Opcode::Close, payload);
-            self.until_closed = self.output.len();
+            self.until_closed = Some(self.output.len());
         } else if let Some(payload) = ControlPayload::new(payload) {
             self.replies.keep_close(payload);
         }
