@@ -981,6 +981,35 @@ fn a_read_timeout_is_would_block_and_can_be_taken_back() {
     }
 }
 
+/// The time to wait is that of the call, however often a few bytes arrive.
+#[test]
+fn a_peer_that_drips_does_not_prolong_a_read_timeout() {
+    for chunks in [false, true] {
+        let (mut ws, mut peer) = tcp_server(Config::default());
+        ws.set_read_timeout(Some(200 * MS));
+        let dripping = thread::spawn(move || {
+            // A Ping, which is no event before its end.
+            for byte in &[&[0x89, 0x80 | 100][..], &[0; 4], &[b'x'; 100]].concat() {
+                peer.write_all(&[*byte]).unwrap();
+                thread::sleep(20 * MS);
+            }
+            peer
+        });
+        let began = Instant::now();
+        let mut later = 0;
+        loop {
+            match if chunks { ws.recv_chunk() } else { ws.recv() } {
+                Ok(Some(Event::Ping(payload))) if payload.len() == 100 => break,
+                Err(error) if is_later(&error) => later += 1,
+                other => panic!("{other:?}"),
+            }
+            assert!(began.elapsed() < AGES);
+        }
+        assert!(later >= 3, "{later}, chunks: {chunks}");
+        drop(dripping.join().unwrap());
+    }
+}
+
 #[test]
 fn a_silent_peer_is_pinged_and_then_lost() {
     let config = Config::default().ping_interval(Some(30 * MS)).pong_timeout(60 * MS);

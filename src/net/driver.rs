@@ -64,11 +64,10 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     /// Writes the waiting output and reads until there is something to receive: bytes, or last words. Returns
     /// `false` if the connection is over.
     ///
-    /// On a blocking stream it waits at most for `read_timeout`, and then fails with the stream's error for a
-    /// timeout.
-    pub(super) fn wait(&mut self, read_timeout: Option<Duration>) -> io::Result<bool> {
+    /// On a blocking stream it waits at most `until` this time of the pipe's clock, and then fails with the stream's
+    /// error for a timeout. So several waits of one call take no longer than one.
+    pub(super) fn wait(&mut self, until: Option<Duration>) -> io::Result<bool> {
         let Self { pipe, endpoint, buffer, reads_first, late } = self;
-        let until = read_timeout.map(|timeout| pipe.clock.now().saturating_add(timeout));
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
         while !buffer.fresh {
             if endpoint.connection().is_cut_off() {
@@ -81,6 +80,9 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             let mut now = if *late { pipe.clock.now() } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
                 break;
+            }
+            if until.is_some_and(|until| until <= now) {
+                return Err(ErrorKind::WouldBlock.into());
             }
             let mut written = Ok(());
             // Two endpoints that both wait for the other to read would wait forever: after a write that makes

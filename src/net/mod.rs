@@ -272,6 +272,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
+        let until = self.read_until();
         // A message that is complete in the buffer is borrowed from there, which a loop cannot return.
         while !self.driver.has_whole_message() {
             match self.driver.next(|event, _| event.into_owned()) {
@@ -279,7 +280,7 @@ impl<S: Transport> WebSocket<S> {
                     self.note(&event);
                     return Ok(Some(event));
                 }
-                None if self.driver.wait(self.read_timeout)? => {}
+                None if self.driver.wait(until)? => {}
                 None => return Ok(None),
             }
         }
@@ -298,6 +299,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
+        let until = self.read_until();
         loop {
             let Driver { endpoint, buffer, .. } = &mut self.driver;
             // A loop cannot return a borrow from the buffer.
@@ -306,10 +308,15 @@ impl<S: Transport> WebSocket<S> {
                     self.note(&event);
                     return Ok(Some(event));
                 }
-                None if self.driver.wait(self.read_timeout)? => {}
+                None if self.driver.wait(until)? => {}
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Returns when a call that begins now must return.
+    fn read_until(&self) -> Option<Duration> {
+        self.read_timeout.map(|timeout| self.driver.pipe.clock.now().saturating_add(timeout))
     }
 
     /// Handles the last events.
@@ -340,7 +347,8 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn read(&mut self) -> io::Result<Option<Batch<'_, S>>> {
-        if !self.driver.wait(self.read_timeout)? {
+        let until = self.read_until();
+        if !self.driver.wait(until)? {
             return Ok(None);
         }
         let Driver { pipe, endpoint: connection, buffer, .. } = &mut self.driver;
