@@ -3,7 +3,11 @@
 
 mod support;
 
+use std::future::Future;
 use std::io::ErrorKind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use sansocket::tokio::{ReadHalf, SharedSender, WebSocket};
@@ -178,4 +182,33 @@ async fn who_waits_in_the_task_that_receives_is_told_when_the_peer_is_given_up()
     assert!(sender.is_closed());
     assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
     assert_eq!(reader.recv().await.unwrap(), None);
+}
+
+/// In small executors a waiting task is kept by its wakers alone: with one of them ends all that the task owns.
+#[test]
+fn a_waker_that_is_dropped_may_own_a_sender() {
+    struct Task(#[expect(dead_code, reason = "it is dropped")] Sender);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (mut reader, sender, _client) = runtime.block_on(shared(Config::default(), 1000));
+        let _in_runtime = runtime.enter();
+        let mut other = sender.clone();
+        let task = || Waker::from(Arc::new(Task(sender.clone())));
+        let nobody = &mut Context::from_waker(Waker::noop());
+        // Another task waits in its place, as reader and as writer; or nobody does.
+        assert!(pin!(reader.recv()).poll(&mut Context::from_waker(&task())).is_pending());
+        assert!(pin!(reader.recv()).poll(nobody).is_pending());
+        assert!(pin!(other.closed()).poll(&mut Context::from_waker(&task())).is_pending());
+        assert!(pin!(other.closed()).poll(nobody).is_pending());
+        assert!(pin!(other.closed()).poll(&mut Context::from_waker(&task())).is_pending());
+        drop(other);
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(10 * SECOND).expect("nobody waits for a lock of his own");
 }

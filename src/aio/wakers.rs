@@ -1,5 +1,6 @@
 //! [`Wakers`]: several tasks that wait for the same direction of a stream, which keeps only one waker.
 
+use core::mem;
 use core::task::{Context, Waker};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
@@ -47,31 +48,39 @@ impl Wakers {
         WriterId(waiting.added)
     }
 
+    // Under the lock no waker is woken or dropped: it may run any code.
+
     pub(super) fn set(&self, side: Side, cx: &Context<'_>) {
-        let waiting = &mut *self.lock();
+        let mut waiting = self.lock();
         let waker = match side {
             Side::Reader => waiting.reader.as_mut(),
             Side::Writer(id) => {
                 waiting.writers.iter_mut().find(|(other, _)| *other == id).map(|(_, waker)| waker)
             }
         };
-        match (waker, side) {
-            (Some(waker), _) => waker.clone_from(cx.waker()),
-            (None, Side::Reader) => waiting.reader = Some(cx.waker().clone()),
+        let replaced = match (waker, side) {
+            (Some(waker), _) if waker.will_wake(cx.waker()) => None,
+            (Some(waker), _) => Some(mem::replace(waker, cx.waker().clone())),
+            (None, Side::Reader) => waiting.reader.replace(cx.waker().clone()),
             (None, Side::Writer(id)) => {
                 // Mostly there is one.
                 waiting.writers.reserve_exact(1);
                 waiting.writers.push((id, cx.waker().clone()));
+                None
             }
-        }
+        };
+        drop(waiting);
+        drop(replaced);
     }
 
     /// Records that this writer no longer waits.
     pub(super) fn clear(&self, id: WriterId) {
-        self.lock().writers.retain(|(other, _)| *other != id);
+        let mut waiting = self.lock();
+        let at = waiting.writers.iter().position(|(other, _)| *other == id);
+        let cleared = at.map(|at| waiting.writers.swap_remove(at));
+        drop(waiting);
+        drop(cleared);
     }
-
-    // Not under the lock: a waker may run any code.
 
     pub(super) fn wake_reader(&self) {
         let waker = self.lock().reader.take();
@@ -81,7 +90,7 @@ impl Wakers {
     }
 
     pub(super) fn wake_writers(&self) {
-        let wakers = core::mem::take(&mut self.lock().writers);
+        let wakers = mem::take(&mut self.lock().writers);
         for (_, waker) in wakers {
             waker.wake();
         }
