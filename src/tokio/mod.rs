@@ -96,12 +96,15 @@
 //!
 #![cfg_attr(feature = "tokio-tls", doc = "```no_run")]
 #![cfg_attr(not(feature = "tokio-tls"), doc = "```ignore")]
-//! # use std::sync::Arc;
+//! # use std::{sync::Arc, time::Duration};
 //! # use sansocket::{rustls::ServerConfig, tokio_rustls::TlsAcceptor};
+//! # use tokio::time::timeout;
 //! # async fn serve(config: Arc<ServerConfig>) -> Result<(), sansocket::tokio::Error> {
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:9443").await?;
 //! let (stream, _) = listener.accept().await?;
-//! let stream = TlsAcceptor::from(config).accept(stream).await?;
+//! // The deadlines of a connection begin after this: without a time limit a silent client would stay forever.
+//! let stream = timeout(Duration::from_secs(10), TlsAcceptor::from(config).accept(stream));
+//! let stream = stream.await.map_err(std::io::Error::from)??;
 //! let mut ws = sansocket::tokio::accept(stream).await?;
 //! ws.send_text("Hello").await?;
 //! # Ok(())
