@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::common::Rng;
 
-pub(crate) fn run(target: &str, body: fn(&[u8]), mutations: usize) {
+pub(crate) fn run(target: &str, body: impl Fn(&[u8]), mutations: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = root.ancestors().find(|folder| folder.join("fuzz").is_dir()).expect("the repository");
     let packed = fs::read_to_string(root.join(format!("fuzz/corpora/{target}.txt"))).expect("a corpus");

@@ -5,8 +5,25 @@
 mod bodies;
 #[path = "../../tests/common/mod.rs"]
 mod common;
+#[path = "../../tests/common/counting.rs"]
+mod counting;
 #[path = "../replay.rs"]
 mod replay;
+
+/// Far more than a few connections with compression hold, and far less than frames announce.
+const MOST_MEMORY: isize = 16 << 20;
+
+/// Runs a body under an allocator that counts.
+fn bounded(body: fn(&[u8])) -> impl Fn(&[u8]) {
+    move |data| {
+        let (counting::Used { peak, calls, held }, ()) = counting::measure(|| body(data));
+        assert!(
+            peak <= MOST_MEMORY,
+            "I11: {peak} bytes at once, {held} in the end, {calls} allocations, for an input of {}",
+            data.len()
+        );
+    }
+}
 
 /// A test for each target, with so many mutations of its corpus.
 macro_rules! targets {
@@ -14,7 +31,7 @@ macro_rules! targets {
         $(
             #[test]
             fn $target() {
-                replay::run(stringify!($target), bodies::$target::body, $mutations);
+                replay::run(stringify!($target), bounded(bodies::$target::body), $mutations);
             }
         )*
 
@@ -62,6 +79,6 @@ fn endpoint_in_any_order() {
     let mut rng = common::Rng::new(0);
     for _ in 0..10_000 {
         let len = 20 + rng.below(180);
-        bodies::endpoint::body(&rng.bytes(len));
+        bounded(bodies::endpoint::body)(&rng.bytes(len));
     }
 }

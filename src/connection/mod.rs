@@ -154,7 +154,7 @@ impl Connection {
     }
 
     /// Returns the sending half.
-    #[cfg(feature = "net")]
+    #[cfg(any(feature = "net", feature = "aio"))]
     pub(crate) fn sender(&self) -> &Sender {
         &self.sender
     }
