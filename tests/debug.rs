@@ -14,7 +14,7 @@ use sansocket::*;
 
 const SECRET: &str = "hunter2";
 /// As long as a log must never get.
-const MAX_LEN: usize = 2500;
+const MAX_LEN: usize = 3000;
 
 /// Everything that is looked at, by its name.
 #[derive(Default)]

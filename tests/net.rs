@@ -256,7 +256,7 @@ fn arrived(peer: &Mem) -> Vec<u8> {
 #[test]
 fn a_stream_over_a_stream_is_given_back() {
     let (mut peer, stream) = pipes(0, Manner::Smooth);
-    let stream = Stream::new(stream, |stream| stream);
+    let stream = net::Stream::new(stream, |stream| stream);
     let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
     ws.send_text("one").unwrap();
     peer.write_all(b"\x81\x83\0\0\0\0two").unwrap();
