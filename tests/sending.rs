@@ -201,7 +201,7 @@ fn events_as_commands() {
         (Event::Pong(b"g"[..].into()), Command::Flush),
         (Event::Failed(ProtocolError::InvalidUtf8), Command::Flush),
         (Event::Close(None), Command::Close(None)),
-        (Event::Close(Some(Box::new(frame.clone()))), Command::Close(Some(frame))),
+        (Event::Close(Some(Box::new(frame))), Command::Close(Some(frame))),
     ] {
         assert_eq!(Command::from(event), command);
     }
