@@ -12,7 +12,7 @@ use sansocket::handshake::{
     ArgumentError, ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, Url, UrlError,
 };
 use sansocket::net::{Accepting, ConnectOptions, Error, Incoming};
-use sansocket::{Config, Event, Message, OsRandom, Reconnect, net, tokio as ws_tokio};
+use sansocket::{Config, Event, Message, OsRandom, ProtocolError, Reconnect, net, tokio as ws_tokio};
 
 /// Connects with each adapter and has one message echoed.
 fn connect(url: &str, options: &ConnectOptions) -> [Result<(), Error>; 2] {
@@ -474,6 +474,28 @@ fn when_the_delays_begin_anew() {
         let delay = reconnect.retry_at(ended, most).unwrap() - ended;
         assert_eq!(delay <= secs(5), begins_anew, "{stable_after} {lasted}: {delay:?}");
     }
+}
+
+/// The stream that `connect` opens is limited in time like any other, and is ended for good behind the last deadline.
+#[test]
+fn a_server_that_takes_nothing_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let accepting = thread::spawn(move || net::accept(listener.accept().unwrap().0).unwrap().into_parts().0);
+    let config = Config::default().max_output(64 << 20).write_timeout(Some(Duration::from_millis(200)));
+    let (mut ws, _) = net::connect_with(url.as_str(), config).unwrap();
+    let mut server = accepting.join().unwrap();
+    let began = Instant::now();
+    ws.send(&Message::from(vec![7; 12 << 20])).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
+    assert_eq!(ws.recv().unwrap(), None);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // It is reset, or it ends in the middle of the message; but it does not stay.
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    if let Err(error) = server.read_to_end(&mut vec![]) {
+        assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+    }
+    drop(ws);
 }
 
 /// Which errors of the adapters are worth another attempt.

@@ -14,7 +14,7 @@ use sansocket::*;
 
 const SECRET: &str = "hunter2";
 /// As long as a log must never get.
-const MAX_LEN: usize = 2500;
+const MAX_LEN: usize = 3000;
 
 /// Everything that is looked at, by its name.
 #[derive(Default)]
@@ -362,7 +362,7 @@ fn debug_says_where_an_endpoint_is() {
         assert!(text.contains(proxy), "{text}");
     }
     let frame = CloseFrame::new(CloseCode::GOING_AWAY, "bye");
-    let close = Event::Close(Some(frame.clone().into()));
+    let close = Event::Close(Some(frame.into()));
     assert_eq!(format!("{frame:?}"), r#"CloseFrame { code: 1001, reason: "bye" }"#);
     assert_eq!(format!("{close:?}"), format!("Close(Some({frame:?}))"));
     assert_eq!(format!("{:?}", Event::Failed(ProtocolError::MaskedFrame)), "Failed(MaskedFrame)");

@@ -1,6 +1,7 @@
 //! The adapter: transports that give and take in pieces, or not at all; real sockets; TLS.
 #![cfg(feature = "net")]
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -60,6 +61,8 @@ struct Mem {
     /// The error of all reads, or writes, from now on.
     read_error: Option<ErrorKind>,
     write_error: Option<ErrorKind>,
+    /// How much the last read was offered.
+    offered: usize,
     /// What was written and not flushed, if it has to be.
     unflushed: Option<Vec<u8>>,
 }
@@ -74,6 +77,7 @@ fn pipes(seed: u64, manner: Manner) -> (Mem, Mem) {
         outgoing,
         read_error: None,
         write_error: None,
+        offered: 0,
         unflushed: None,
     };
     (end(2 * seed, a.clone(), b.clone()), end(2 * seed + 1, b, a))
@@ -112,6 +116,7 @@ impl Mem {
 impl Read for Mem {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         assert!(!buf.is_empty(), "a read of nothing would look like the end");
+        self.offered = buf.len();
         if let Some(error) = self.read_error {
             return Err(error.into());
         }
@@ -256,7 +261,7 @@ fn arrived(peer: &Mem) -> Vec<u8> {
 #[test]
 fn a_stream_over_a_stream_is_given_back() {
     let (mut peer, stream) = pipes(0, Manner::Smooth);
-    let stream = Stream::new(stream, |stream| stream);
+    let stream = net::Stream::new(stream, |stream| stream);
     let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
     ws.send_text("one").unwrap();
     peer.write_all(b"\x81\x83\0\0\0\0two").unwrap();
@@ -530,6 +535,20 @@ fn a_handshake_has_a_deadline_on_streams_that_do_not_block() {
     }
 }
 
+/// Some systems say `TimedOut` where others say `WouldBlock`.
+#[test]
+fn both_words_for_later_mean_later() {
+    for later in [ErrorKind::WouldBlock, ErrorKind::TimedOut] {
+        let [(_client_peer, mut client), (_server_peer, mut server)] =
+            [1, 2].map(|seed| pipes(seed, Manner::Smooth));
+        (client.read_error, server.read_error) = (Some(later), Some(later));
+        let connecting = Connecting::new(client, request(), Config::default()).advance().unwrap();
+        assert!(matches!(connecting, Step::Blocked(_)));
+        let accepting = Accepting::new(server, Config::default()).advance().unwrap();
+        assert!(matches!(accepting, Step::Blocked(_)));
+    }
+}
+
 #[test]
 fn a_refusal_is_returned_with_its_status() {
     let (mut peer, stream) = pipes(0, Manner::Smooth);
@@ -761,6 +780,73 @@ fn a_message_that_does_not_fit_is_refused_and_changes_nothing() {
     let error = ws.send_binary(&[1; 60_000]).unwrap_err();
     assert_eq!(error.get_ref().unwrap().to_string(), sansocket::SendError::OutputFull.to_string());
     assert_eq!(ws.connection().output_len(), 60_004);
+}
+
+#[test]
+fn the_size_of_reads_is_the_callers_choice_and_changes_nothing_else() {
+    let (_peer, stream) = pipes(0, Manner::Smooth);
+    let unread = b"\x81\x83\0\0\0\0one\x81\x83\0\0\0\0tw".to_vec();
+    let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), unread);
+    ws.set_read_buffer(5000);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("one"))), "nothing has to come first");
+    assert_eq!(ws.stream().offered, 0);
+    let (stream, connection, unread) = ws.into_parts();
+    assert_eq!(unread, b"\x81\x83\0\0\0\0tw");
+    let mut ws = WebSocket::from_parts(stream, connection, vec![]);
+    ws.set_read_buffer(5000);
+    assert!(ws.recv().is_err_and(|error| is_later(&error)));
+    assert_eq!(ws.stream().offered, 5000);
+}
+
+/// What lies whole in the buffer is borrowed from there.
+#[test]
+fn a_message_that_came_at_once_is_not_copied() {
+    let (mut ws, mut peer) = server(Config::default());
+    peer.write_all(b"\x81\x83\0\0\0\0one").unwrap();
+    assert!(
+        ws.recv()
+            .is_ok_and(|event| matches!(event, Some(Event::Message(Message::Text(Cow::Borrowed("one"))))))
+    );
+}
+
+/// Who stops in the middle of a batch loses nothing, and need not wait for more to come.
+#[test]
+fn what_is_left_of_a_batch_comes_next() {
+    for (bytes, chunks) in [
+        (&b"\x81\x81\0\0\0\0a\x81\x81\0\0\0\0b"[..], false),
+        (b"\x89\x81\0\0\0\0a\x89\x81\0\0\0\0b", false),
+        (b"\x81\x81\0\0\0\0a\x81\x81\0\0\0\0b", true),
+    ] {
+        let (mut ws, mut peer) = server(Config::default());
+        peer.write_all(bytes).unwrap();
+        let mut batch = ws.read().unwrap().unwrap();
+        let first = if chunks { batch.recv_chunk() } else { batch.recv() };
+        assert!(first.is_some());
+        let second = ws.recv().unwrap().map(Event::into_owned);
+        assert!(matches!(Seen::of(&second.unwrap()), Some(Seen::Text(b)) if b == "b") || bytes[0] == 0x89);
+        assert!(ws.recv().is_err_and(|error| is_later(&error)));
+    }
+}
+
+#[test]
+fn a_flush_tells_what_came_of_it() {
+    let new = |manner, write_error| {
+        let (peer, mut stream) = pipes(0, manner);
+        stream.write_error = write_error;
+        let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
+        ws.feed(&Message::from("a")).unwrap();
+        (ws, peer)
+    };
+    let (mut ws, peer) = new(Manner::Smooth, None);
+    ws.flush().unwrap();
+    assert_eq!(arrived(&peer), b"\x81\x01a");
+    let (mut ws, _peer) = new(Manner::Stuck, None);
+    assert!(ws.flush().is_err_and(|error| is_later(&error)));
+    assert_eq!(ws.state(), State::Open);
+    let (mut ws, _peer) = new(Manner::Smooth, Some(ErrorKind::BrokenPipe));
+    assert_eq!(ws.flush().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
+    assert_eq!(ws.recv().unwrap(), None);
 }
 
 #[test]

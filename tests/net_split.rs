@@ -313,6 +313,20 @@ fn an_error_behind_both_closes_is_no_error() {
     assert_eq!(reader.recv().unwrap(), None);
 }
 
+#[test]
+fn interrupted_reads_are_repeated_and_what_is_left_of_a_batch_comes_next() {
+    let pings = &b"\x89\x81\0\0\0\0a\x89\x81\0\0\0\0b"[..];
+    let stream = Told::new([Err(ErrorKind::Interrupted), Ok(pings), Ok(b"\x88\x80\0\0\0\0"), Ok(b"")]);
+    let (mut reader, writer) = stream.halves();
+    assert!(writer.can_send());
+    let mut batch = reader.read().unwrap().unwrap();
+    assert!(matches!(batch.recv(), Some(Event::Ping(payload)) if *payload == *b"a"));
+    assert!(matches!(reader.recv().unwrap(), Some(Event::Ping(payload)) if *payload == *b"b"));
+    assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+    assert_eq!(reader.recv().unwrap(), None);
+    stream.tell(|script| assert_eq!(script.written, b"\x8A\x01a\x8A\x01b\x88\x00"));
+}
+
 /// It is no stream for halves, but nothing is lost, and nobody spins.
 #[test]
 fn halves_of_a_stream_that_does_not_block() {

@@ -56,6 +56,7 @@ macro_rules! send {
 /// The same, and then what is left to a flush.
 macro_rules! send_and_feed {
     ($ws:expr $(, $($wait:tt)*)?) => {
+        assert!($ws.can_send());
         send!($ws $(, $($wait)*)?);
         $ws.feed(&Message::from("h")).unwrap();
         $ws.flush() $($($wait)*)? .unwrap();
@@ -110,6 +111,32 @@ async fn by_tokio() {
     shared.try_send(&Message::from("h")).unwrap();
     shared.flush().await.unwrap();
     assert_eq!(received.join().unwrap(), [SENT, FED].concat());
+}
+
+/// More pieces than a stream is given at once, and behind them a payload that is written from where it is.
+#[tokio::test]
+async fn many_pieces_and_a_payload_behind_them() {
+    let large = || Message::from(vec![7; 20_000]);
+    for pieces in 1..20 {
+        let header = b"\x82\x7E\x4E\x20";
+        let expected = [&header[..], &[7; 20_000]].concat().repeat(pieces + 1);
+        let (stream, received) = sockets(expected.len());
+        let mut ws = sansocket::net::WebSocket::from_parts(stream, connection(), vec![]);
+        for _ in 0..pieces {
+            ws.connection_mut().send_owned(large()).unwrap();
+        }
+        ws.send(&large()).unwrap();
+        assert!(received.join().unwrap() == expected, "{pieces}");
+
+        let (stream, received) = sockets(expected.len());
+        let mut ws = over(stream);
+        for _ in 0..pieces {
+            ws.connection_mut().send_owned(large()).unwrap();
+        }
+        ws.send(&large()).await.unwrap();
+        ws.flush().await.unwrap();
+        assert!(received.join().unwrap() == expected, "{pieces}");
+    }
 }
 
 /// The commands of a `Sink`, and what each of them is on the wire.
@@ -174,7 +201,7 @@ fn events_as_commands() {
         (Event::Pong(b"g"[..].into()), Command::Flush),
         (Event::Failed(ProtocolError::InvalidUtf8), Command::Flush),
         (Event::Close(None), Command::Close(None)),
-        (Event::Close(Some(Box::new(frame.clone()))), Command::Close(Some(frame))),
+        (Event::Close(Some(Box::new(frame))), Command::Close(Some(frame))),
     ] {
         assert_eq!(Command::from(event), command);
     }

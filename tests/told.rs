@@ -4,15 +4,17 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
+use futures_util::{Sink, SinkExt, StreamExt};
 use sansocket::futures_io as futures_io_adapter;
 use sansocket::handshake::{ClientRequest, HandshakeError, Response};
-use sansocket::tokio::{Accepting, Connecting, Error, Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
+use sansocket::tokio::{Accepting, Command, Connecting, Error, Incoming, WebSocket};
+use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError, State};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -40,6 +42,8 @@ enum Writes {
     Take,
     Wait,
     Fail(ErrorKind),
+    /// Fails once, and then takes.
+    FailOnce(ErrorKind),
 }
 
 #[derive(Debug, Clone)]
@@ -81,6 +85,10 @@ impl Script {
             }
             Writes::Wait => Poll::Pending,
             Writes::Fail(kind) => Poll::Ready(Err(kind.into())),
+            Writes::FailOnce(kind) => {
+                self.writes = Writes::Take;
+                Poll::Ready(Err(kind.into()))
+            }
         }
     }
 
@@ -200,6 +208,132 @@ async fn closing_meets_the_end_of_the_stream() {
         assert_eq!(ws.recv().await.unwrap(), Some(Event::Failed(failed)));
         assert_eq!(ws.recv().await.unwrap(), None);
     }
+}
+
+/// A full stream keeps nobody from reading on while closing, for as much as one read may bring; the rest stays with the system.
+#[tokio::test(start_paused = true)]
+async fn closing_reads_no_more_than_there_is_room_for() {
+    let frame = [&b"\x82\xFE\x3F\xF8\0\0\0\0"[..], &[7; 16_376]].concat();
+    assert_eq!(frame.len(), 16 * 1024);
+    let stream = Told::new(Writes::Wait, [(); 10].map(|()| Ok(&frame[..])));
+    let mut ws = stream.server(Config::default());
+    ws.feed(&Message::from("waiting")).unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(1), ws.close(CloseCode::NORMAL, "")).await;
+    assert!(closed.is_err(), "the stream takes nothing");
+    stream.tell(|script| assert_eq!(script.reads.len(), 6, "4 times 16 KiB are 64 KiB"));
+    // Nothing of it is lost.
+    stream.tell(|script| script.writes = Writes::Take);
+    for _ in 0..10 {
+        assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(Message::from(&frame[8..]))));
+    }
+}
+
+/// A signal is not the end of anything.
+#[tokio::test(start_paused = true)]
+async fn interrupted_calls_are_repeated() {
+    let reads = [Err(ErrorKind::Interrupted), Ok(CLOSE), Err(ErrorKind::Interrupted), Ok(b"")];
+    let stream = Told::new(Writes::FailOnce(ErrorKind::Interrupted), reads);
+    let mut ws = stream.server(Config::default());
+    ws.send_text("a").await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(Event::Close(None)));
+    assert_eq!(ws.recv().await.unwrap(), None);
+    stream.tell(|script| assert_eq!(script.written, b"\x81\x01a\x88\x00"));
+}
+
+// ---- two tasks ----
+
+/// How often a task was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Woken {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Polls once as the task of that waker.
+fn poll_as<F: Future>(woken: &Arc<Woken>, future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(&Waker::from(Arc::clone(woken))))
+}
+
+/// The stream wakes nobody, so whoever is woken is woken by the other task; for what does not concern it, it is not.
+#[test]
+fn each_task_sleeps_while_the_other_one_works() {
+    let pings = b"\x89\x00".repeat(3);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for halves in [false, true] {
+        let (reader, writer) = <(Arc<Woken>, Arc<Woken>)>::default();
+        let stream = Told::new(Writes::Take, []);
+        // A server would not read on either.
+        let connection = Connection::client(Config::default().high_water(5), OsRandom);
+        let ws = WebSocket::from_parts(stream.clone(), connection, vec![]);
+        let (mut events, mut sink) = if halves {
+            let (reader, writer) = ws.split_with(split);
+            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        } else {
+            let (sink, events) = StreamExt::split::<Command>(ws);
+            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        };
+        assert!(poll_as(&reader, events.next()).is_pending());
+        for _ in 0..10 {
+            assert!(poll_as(&writer, sink.send("sent".into())).is_ready());
+        }
+        assert_eq!(reader.count(), 0, "{halves}: nothing that a reader has to know");
+
+        // The writer waits for room; the reader answers, as far as there is any.
+        stream.tell(|script| script.writes = Writes::Wait);
+        // `futures` keeps one of them itself.
+        assert!((0..3).any(|_| poll_as(&writer, sink.feed("waiting".into())).is_pending()), "{halves}");
+        stream.tell(|script| script.reads.push_back(Ok(pings.clone())));
+        for _ in 0..3 {
+            assert!(matches!(poll_as(&reader, events.next()), Poll::Ready(Some(Ok(Event::Ping(_))))));
+        }
+        assert!(poll_as(&reader, events.next()).is_pending());
+        assert_eq!(writer.count(), 0, "{halves}: there is no more room than before");
+    }
+}
+
+/// What is sent and not taken has a deadline, which a reader that has slept without one learns of, and watches.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_sleeps_learns_of_the_deadline_of_a_write() {
+    let stream = Told::new(Writes::Wait, []);
+    let config = Config::default().write_timeout(Some(Duration::from_secs(7)));
+    let (mut reader, mut writer) = stream.server(config).split_with(split);
+    let reading = tokio::spawn(async move { reader.recv().await.map(|event| event.map(Event::into_owned)) });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let began = Instant::now();
+    // It does not wait: there is room.
+    writer.send_text("nobody takes it").await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 0);
+    let event = tokio::time::timeout(Duration::from_secs(100), reading).await.expect("it sleeps on").unwrap();
+    assert_eq!(event.unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
+    assert_eq!(began.elapsed().as_secs(), 7);
+}
+
+/// Who has sent is not waiting any more, and is not woken for the others.
+#[test]
+fn a_task_that_has_sent_is_not_woken() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Take, []);
+    let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
+    let (mut first, mut second) = (writer.share(), writer.share());
+    let (reading, sent, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+    assert!(poll_as(&sent, first.send_text("sent")).is_ready());
+    stream.tell(|script| script.writes = Writes::Wait);
+    first.try_send(&Message::from("waiting")).unwrap();
+    assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
+    stream.tell(|script| script.reads.push_back(Ok(CLOSE.to_vec())));
+    assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(Event::Close(None))))));
+    assert_eq!((sent.count(), waiting.count() > 0), (0, true));
 }
 
 // ---- reading ----

@@ -234,5 +234,6 @@ pub(crate) fn halves(stream: TcpStream, role: Role, config: Config) -> (usize, E
     }
     drop(tell);
     let writer = writing.join().expect("the writing half ends when the connection is over");
-    log.done(known!(reader, writer))
+    let ws = WebSocket::reunite(reader, writer).expect("both are of one connection");
+    log.done(known!(ws))
 }
