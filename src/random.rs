@@ -43,3 +43,15 @@ impl Random for OsRandom {
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
 }
+
+#[cfg(all(test, feature = "getrandom"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_random_bytes_are_never_the_same() {
+        let mut keys = [[0; 16]; 3];
+        keys[1..].iter_mut().for_each(|key| OsRandom.fill(key));
+        assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
+    }
+}

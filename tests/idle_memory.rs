@@ -73,18 +73,25 @@ fn an_idle_connection_holds_no_buffer() {
 
     // A large message leaves nothing behind in its connection: neither where it was put together nor where its echo waited.
     // Each of the two threads keeps some read buffers, for all connections.
-    let frame = [&[0x82, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40, 0, 0, 0, 0][..], &[7; 1_000_000]].concat();
-    let (mut echo, before) = (vec![0; 1_000_010], settled());
-    for stream in streams.iter_mut().take(100) {
-        let mut writer = stream.try_clone().unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(|| writer.write_all(&frame).unwrap());
-            stream.read_exact(&mut echo).unwrap();
-        });
-    }
+    let before = settled();
+    streams.iter_mut().take(100).for_each(|stream| echo(stream, 1_000_000));
     let after = settled();
     let kept = 2 * 4 * (2 << 20);
     assert!(after < before + kept + 100 * 1024, "{before} {after}");
+    // None of these is larger than 2 MiB.
+    streams.iter_mut().take(10).for_each(|stream| echo(stream, 3_000_000));
+    let large = settled();
+    assert!(large < after + 100 * 1024, "{after} {large}");
+}
+
+/// Sends a message of so many bytes, 65,536 or more, and reads its echo.
+fn echo(stream: &mut TcpStream, len: usize) {
+    let frame = [&[0x82, 0xff][..], &(len as u64).to_be_bytes(), &[0; 4], &vec![7; len]].concat();
+    let mut writer = stream.try_clone().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| writer.write_all(&frame).unwrap());
+        stream.read_exact(&mut vec![0; len + 10]).unwrap();
+    });
 }
 
 fn open(address: std::net::SocketAddr) -> TcpStream {
@@ -92,15 +99,17 @@ fn open(address: std::net::SocketAddr) -> TcpStream {
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
-    // One message there and back, so that the connection has been at work.
+    // Some messages there and back, so that the connection has been at work.
     let mut head = [0; 1024];
     let mut n = 0;
     while !head[..n].ends_with(b"\r\n\r\n") {
         n += stream.read(&mut head[n..]).unwrap();
     }
-    stream.write_all(b"\x81\x81\0\0\0\0x").unwrap();
-    stream.read_exact(&mut head[..3]).unwrap();
-    assert_eq!(&head[..3], b"\x81\x01x");
+    for _ in 0..5 {
+        stream.write_all(b"\x81\x81\0\0\0\0x").unwrap();
+        stream.read_exact(&mut head[..3]).unwrap();
+        assert_eq!(&head[..3], b"\x81\x01x");
+    }
     stream
 }
 

@@ -10,9 +10,11 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sansocket::handshake::{ClientRequest, HandshakeError, Response};
+use sansocket::handshake::{ClientRequest, HandshakeError, Proxy, Redirects, Response};
 use sansocket::net::{self, Accepting, Connecting, Incoming, Step, Stream, Transport, WebSocket};
-use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError, State};
+use sansocket::{
+    CloseCode, Config, ConnectOptions, Connection, Event, Message, OsRandom, ProtocolError, State,
+};
 
 // ---- a transport in memory ----
 
@@ -549,18 +551,24 @@ fn both_words_for_later_mean_later() {
     }
 }
 
+/// Also with options for a URL: this stream already leads to the server.
 #[test]
 fn a_refusal_is_returned_with_its_status() {
-    let (mut peer, stream) = pipes(0, Manner::Smooth);
-    peer.write_all(b"HTTP/1.1 302 Found\r\nLocation: ws://elsewhere/\r\nContent-Length: 2\r\n\r\nno")
-        .unwrap();
-    match net::client(stream, request(), Config::default()) {
-        Err(net::Error::Refused(refused)) => {
-            assert_eq!(refused.status(), 302);
-            assert_eq!(refused.header("location"), Some(&b"ws://elsewhere/"[..]));
-            assert_eq!(refused.body(), b"no");
+    let options = ConnectOptions::from(Config::default());
+    let proxied = options.clone().proxy(Proxy::parse("http://p").unwrap());
+    let redirected = options.clone().redirects(Redirects::new(3));
+    for options in [options, proxied, redirected] {
+        let (mut peer, stream) = pipes(0, Manner::Smooth);
+        peer.write_all(b"HTTP/1.1 302 Found\r\nLocation: ws://elsewhere/\r\nContent-Length: 2\r\n\r\nno")
+            .unwrap();
+        match net::client(stream, request(), options) {
+            Err(net::Error::Refused(refused)) => {
+                assert_eq!(refused.status(), 302);
+                assert_eq!(refused.header("location"), Some(&b"ws://elsewhere/"[..]));
+                assert_eq!(refused.body(), b"no");
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     }
 }
 

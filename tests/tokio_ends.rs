@@ -657,17 +657,20 @@ async fn receive_few(mut ws: WebSocket<Flood>, way: Way, mut left: usize) {
 #[tokio::test]
 async fn a_message_in_many_pieces_is_borrowed() {
     let (mut server, mut client) = pair(Config::default()).await;
-    let message = Message::from(vec![7; 300_000]);
-    let (sent, received) = tokio::join!(
-        async {
-            client.send(&message).await.unwrap();
-            client.flush().await
-        },
-        server.recv()
-    );
-    sent.unwrap();
-    let Some(Event::Message(Message::Binary(bytes))) = received.unwrap() else { panic!() };
-    assert!(matches!(bytes, std::borrow::Cow::Borrowed(bytes) if bytes.len() == 300_000));
+    // Both in a new buffer and in one that another connection has left.
+    for len in [300_000, 3_000_000] {
+        let message = Message::from(vec![7; len]);
+        let (sent, received) = tokio::join!(
+            async {
+                client.send(&message).await.unwrap();
+                client.flush().await
+            },
+            server.recv()
+        );
+        sent.unwrap();
+        let Some(Event::Message(Message::Binary(bytes))) = received.unwrap() else { panic!() };
+        assert!(matches!(bytes, std::borrow::Cow::Borrowed(bytes) if bytes.len() == len));
+    }
 }
 
 #[tokio::test]
@@ -699,7 +702,8 @@ async fn owned_messages_wait_for_room() {
     let (mut server, mut client) = pair(config).await;
     let sending = async {
         for number in 0..20_u8 {
-            server.send_owned(Message::from(vec![number; 12_000])).await?;
+            let len = if number % 2 == 0 { 9000 } else { 20_000 };
+            server.send_owned(Message::from(vec![number; len])).await?;
         }
         server.flush().await
     };
