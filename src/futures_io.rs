@@ -275,24 +275,17 @@ impl<Z: Future> aio::Timer for Timer<Z> {
             self.asleep = None;
         }
         loop {
-            if self.asleep.is_none() {
-                let left = due.saturating_sub(self.now());
-                if left.is_zero() {
-                    return Poll::Ready(());
-                }
-                self.asleep = Some(Asleep { until: due, future: Box::pin((self.sleep)(left)) });
+            if let Some(asleep) = &mut self.asleep {
+                ready!(asleep.future.as_mut().poll(cx));
+                // A completed future must not be polled again.
+                self.asleep = None;
             }
-            ready!(self.poll_again(cx));
+            let left = due.saturating_sub(self.now());
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            self.asleep = Some(Asleep { until: due, future: Box::pin((self.sleep)(left)) });
         }
-    }
-
-    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(asleep) = &mut self.asleep {
-            ready!(asleep.future.as_mut().poll(cx));
-            // A completed future must not be polled again.
-            self.asleep = None;
-        }
-        Poll::Ready(())
     }
 
     fn another(&self) -> Self {

@@ -132,7 +132,7 @@ async fn what_the_stream_keeps_back_is_flushed() {
 async fn the_last_flush_has_its_time_although_a_ping_was_due() {
     for way in WAYS {
         let (server, mut peer) = duplex(2);
-        let config = Config::default().ping_interval(Some(SECOND * 3 / 2));
+        let config = Config::default().ping_interval(Some(SECOND * 3 / 2)).close_timeout(2 * SECOND);
         let connection = sansocket::Connection::server(config);
         let server = WebSocket::from_parts(KeptBack::new(server), connection, Vec::new());
         let began = Instant::now();
@@ -148,8 +148,23 @@ async fn the_last_flush_has_its_time_although_a_ping_was_due() {
     }
 }
 
+/// What a stream has taken and not flushed waits for the peer like any other output.
+#[tokio::test(start_paused = true)]
+async fn a_flush_ends_at_the_write_timeout() {
+    for halves in [false, true] {
+        let (server, _peer) = duplex(2);
+        let connection = sansocket::Connection::server(Config::default().write_timeout(Some(SECOND)));
+        let mut server = WebSocket::from_parts(KeptBack::new(server), connection, Vec::new());
+        server.send_text("kept back by the stream").await.unwrap();
+        let flushed =
+            async { if halves { server.split_with(split).1.flush().await } else { server.flush().await } };
+        let error = timeout(2 * SECOND, flushed).await.expect("it ends").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{halves}: {error}");
+    }
+}
+
 /// The connection is over while a stream has bytes that its peer does not take. Nobody waits for those longer than
-/// its last time, whether or not somebody receives.
+/// `close_timeout`, whether or not somebody receives.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_flush_of_a_connection_that_is_over() {
     async fn released(ws: impl Sink<Command, Error = std::io::Error>, close: bool) {
@@ -161,7 +176,7 @@ async fn nobody_waits_for_a_flush_of_a_connection_that_is_over() {
     }
     for (close, halves, receives) in (0..8).map(|n| (n & 1 > 0, n & 2 > 0, n & 4 > 0)) {
         let (server, mut peer) = duplex(2);
-        let connection = sansocket::Connection::server(Config::default());
+        let connection = sansocket::Connection::server(Config::default().close_timeout(2 * SECOND));
         let mut server = WebSocket::from_parts(KeptBack::new(server), connection, Vec::new());
         let end = async {
             peer.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();

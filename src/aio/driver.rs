@@ -50,10 +50,16 @@ impl<S, E, T> Driver<S, E, T> {
         Self { link, buffer: ReadBuffer::new(Vec::new()) }
     }
 
-    /// Converts the endpoint.
-    pub(super) fn try_map<F, X>(self, map: impl FnOnce(E) -> Result<F, X>) -> Result<Driver<S, F, T>, X> {
-        let Link { stream, endpoint, timer, outgoing, turn, late, wakers } = self.link;
-        let link = Link { stream, endpoint: map(endpoint)?, timer, outgoing, turn, late, wakers };
+    /// Converts the endpoint after its handshake.
+    pub(super) fn open<X>(
+        self,
+        open: impl FnOnce(E) -> Result<Connection, X>,
+    ) -> Result<Driver<S, Connection, T>, X> {
+        let Link { stream, endpoint, timer, mut outgoing, turn, late, wakers } = self.link;
+        let endpoint = open(endpoint)?;
+        // A response drops the rest of its request, even if the stream has taken that.
+        outgoing.unflushed = outgoing.unflushed.min(endpoint.output_len());
+        let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers };
         Ok(Driver { link, buffer: self.buffer })
     }
 }
@@ -85,9 +91,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             if link.endpoint.connection().state() != state {
                 link.wake_writer();
             }
-            let written = link.writing().poll_end(both);
-            let is_written = written.is_ready();
-            if let Poll::Ready(Err(error)) = written {
+            if let Poll::Ready(Err(error)) = link.writing().poll_end(both) {
                 let has_rest =
                     link.endpoint.connection().may_have_input() && self.buffer.has_read(&mut link.stream, cx);
                 let failed = link.fail(error, both);
@@ -106,9 +110,6 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             }
             if link.endpoint.is_ended() {
                 link.wake_writer();
-                if !is_written {
-                    ready!(link.poll_linger(both));
-                }
                 return Poll::Ready(Ok(false));
             }
             if link.endpoint.wants_read() {
@@ -186,13 +187,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             }
             self.handle_timeout(both);
             if self.writing().standing().is_over() {
-                // The awaited room will not come any more: `poll` finds that out itself. Or it waits for the stream
-                // to write its own buffer.
-                let polled = poll(&mut self.writing(), both);
-                if polled.is_ready() || self.poll_linger(both).is_pending() {
-                    break polled;
-                }
-                continue;
+                // The awaited room will not come any more: `poll` finds that out itself.
+                break poll(&mut self.writing(), both);
             }
             if self.timer.poll(self.endpoint.write_deadline(), both).is_pending() {
                 break Poll::Pending;
@@ -213,13 +209,6 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             wakers.clear(WriterId::FIRST);
         }
         polled.map_err(Fault::into)
-    }
-
-    /// See [`Writing::poll_linger`].
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { stream, endpoint, outgoing, timer, .. } = self;
-        let sender = endpoint.connection_mut().sender_mut();
-        Writing::new(stream, sender, outgoing).poll_linger(timer, cx)
     }
 
     /// Lets `queue` change the output.

@@ -286,5 +286,5 @@ impl IntoConnection for Client {
 }
 
 pub(crate) fn open<S, E: IntoConnection, T>(driver: Driver<S, E, T>) -> io::Result<Driver<S, Connection, T>> {
-    driver.try_map(|endpoint| endpoint.into_connection().map_err(|_| ErrorKind::NotConnected.into()))
+    driver.open(|endpoint| endpoint.into_connection().map_err(|_| ErrorKind::NotConnected.into()))
 }

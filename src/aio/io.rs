@@ -36,9 +36,6 @@ pub trait Timer {
     /// Ready when it is `due`; the task is then woken. `None` means never.
     fn poll(&mut self, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Ready when the sleep of the previous `poll` ends, which may be one that was left from a `poll` before it.
-    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<()>;
-
     /// Returns another sleep on the same clock.
     fn another(&self) -> Self;
 }

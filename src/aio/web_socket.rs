@@ -73,6 +73,8 @@ impl<S, T> WebSocket<S, T> {
     pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
         let Driver { mut link, buffer } = self.driver;
         link.endpoint.lose_after_input();
+        // The stream must flush these itself.
+        link.endpoint.output_written(link.outgoing.unflushed);
         (link.stream, link.endpoint, buffer.into_unread())
     }
 

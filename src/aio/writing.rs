@@ -6,7 +6,7 @@ use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice};
 
-use super::io::{Timer, Write};
+use super::io::Write;
 use crate::connection::{Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -14,13 +14,12 @@ use crate::frame::CloseCode;
 /// The progress of the writing side of a stream; it outlives every [`Writing`].
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    /// Whether the stream was written to since the last flush.
-    unflushed: bool,
+    /// Bytes at the front of the output that the stream has taken but not flushed. They count as written only
+    /// after the flush, so that there is a deadline for every wait on the peer.
+    pub(super) unflushed: usize,
     shut_down: bool,
-    /// Whether a deadline passed before everything was written and flushed.
+    /// Whether a deadline passed before everything was written.
     cut: bool,
-    /// Whether the connection is over, and the stream has its last time to write its own buffer.
-    lingers: bool,
 }
 
 /// The stream, the output, and its progress.
@@ -84,10 +83,6 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         while self.sender.wants_write() {
             ready!(self.poll_write(&[], cx))?;
         }
-        if self.outgoing.unflushed {
-            ready!(self.stream.poll_flush(cx))?;
-            self.outgoing.unflushed = false;
-        }
         Poll::Ready(Ok(()))
     }
 
@@ -130,25 +125,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         if !self.outgoing.shut_down {
             let _ = self.stream.poll_shutdown(cx);
         }
-        (self.outgoing.unflushed, self.outgoing.shut_down) = (false, true);
-    }
-
-    /// Waits until a stream that is over has had its last time to write its own buffer, and gives it up then.
-    pub(super) fn poll_linger(&mut self, timer: &mut T, cx: &mut Context<'_>) -> Poll<()>
-    where
-        T: Timer,
-    {
-        if mem::replace(&mut self.outgoing.lingers, true) {
-            ready!(timer.poll_again(cx));
-        } else {
-            // A timer may keep a sleep that ends earlier: `poll_again` is not to see its end.
-            let _ = timer.poll(None, cx);
-            let due = timer.now().saturating_add(LINGER);
-            ready!(timer.poll(Some(due), cx));
-        }
-        self.outgoing.cut = true;
-        self.abort(cx);
-        Poll::Ready(())
+        (self.outgoing.unflushed, self.outgoing.shut_down) = (0, true);
     }
 
     /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting.
@@ -231,24 +208,25 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes once: from the output, then from the payload after it.
+    /// Writes once, from the output and then from the payload after it, and flushes the stream.
     fn poll_write(&mut self, payload: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut pieces = [&[][..]; PIECES];
-        let mut n = self.sender.output_slices(&mut pieces);
-        if n < PIECES && !payload.is_empty() {
-            pieces[n] = payload;
-            n += 1;
-        }
-        let slices = pieces.map(IoSlice::new);
-        match ready!(self.stream.poll_write(&slices[..n], cx)) {
-            Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Poll::Ready(Err(error)),
-            Ok(n) => {
-                self.outgoing.unflushed = true;
-                self.sender.output_written(n);
+        if self.outgoing.unflushed == 0 {
+            let mut pieces = [&[][..]; PIECES];
+            let mut n = self.sender.output_slices(&mut pieces);
+            if n < PIECES && !payload.is_empty() {
+                pieces[n] = payload;
+                n += 1;
+            }
+            let slices = pieces.map(IoSlice::new);
+            match ready!(self.stream.poll_write(&slices[..n], cx)) {
+                Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Poll::Ready(Ok(())),
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(n) => self.outgoing.unflushed = n,
             }
         }
+        ready!(self.stream.poll_flush(cx))?;
+        self.sender.output_written(mem::take(&mut self.outgoing.unflushed));
         Poll::Ready(Ok(()))
     }
 }
@@ -260,9 +238,6 @@ fn now(polled: Poll<io::Result<()>>) -> Poll<Result<(), Fault>> {
         Poll::Ready(result) => Poll::Ready(result.map_err(Fault::Broken)),
     }
 }
-
-/// Maximum time for a stream to write its own buffer after the connection is over.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Minimum size of a server's payload that is written directly from its own memory.
 const DIRECT_FROM: usize = 16 * 1024;

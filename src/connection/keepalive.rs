@@ -24,14 +24,14 @@ pub(crate) struct Timers {
     progressed: bool,
     /// Whether the Pong to a Ping of the timers has arrived since the last call.
     ponged: bool,
+    /// Whether a Ping waits for any bytes from the peer.
+    pinged: bool,
     /// Bytes taken by the transport since the last fair part was complete.
-    taken: u32,
+    taken: u16,
     last_heard: Micros,
     last_active: Micros,
     /// Since when output waits without a fair part of it being taken.
     stalled: Option<Micros>,
-    /// Since when a Ping waits for any bytes from the peer.
-    ping_sent: Option<Micros>,
     round_trip: RoundTrip,
     /// Since when the peer has had to finish the closing handshake.
     closing: Option<Micros>,
@@ -50,11 +50,11 @@ impl Timers {
             active: true,
             progressed: false,
             ponged: false,
+            pinged: false,
             taken: 0,
             last_heard: Micros::ZERO,
             last_active: Micros::ZERO,
             stalled: None,
-            ping_sent: None,
             round_trip: RoundTrip::default(),
             closing: None,
             now: Micros::ZERO,
@@ -80,7 +80,7 @@ impl Timers {
     /// Records that the transport took `n` bytes. Taking a fair part after a stall also proves that the peer
     /// is alive: it reads, however slowly. An occasional byte does not.
     pub(crate) fn wrote(&mut self, n: u64, more_waits: bool) {
-        self.taken = self.taken.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        self.taken = self.taken.saturating_add(u16::try_from(n).unwrap_or(u16::MAX));
         if self.taken < FAIR_PART && more_waits {
             return;
         }
@@ -97,6 +97,11 @@ impl Timers {
     #[inline]
     pub(crate) fn stalled(&self) -> u64 {
         self.stalled.map_or(0, |since| since.0.get())
+    }
+
+    /// Returns since when a Ping waits for any bytes from the peer.
+    fn ping_sent(&self) -> Option<Micros> {
+        self.round_trip.sent.filter(|_| self.pinged)
     }
 
     /// Records that a message, or a piece of one, was sent or received.
@@ -124,7 +129,7 @@ impl Timers {
             // The Pong is timed at once: the next timeout of the connection may be far away.
             State::Open if self.ponged => Some(self.now),
             State::Open => {
-                let ping = match self.ping_sent {
+                let ping = match self.ping_sent() {
                     Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
                     None => self.ping_interval.map(|interval| self.last_heard.saturating_add(interval)),
                 };
@@ -149,7 +154,7 @@ impl Timers {
         let now = self.now;
         if mem::take(&mut self.heard) {
             self.last_heard = now;
-            self.ping_sent = None;
+            self.pinged = false;
         }
         if mem::take(&mut self.ponged)
             && let Some(sent) = self.round_trip.sent.take()
@@ -172,13 +177,13 @@ impl Timers {
         let is_due = |since: Option<Micros>, timeout: Option<Micros>| {
             since.zip(timeout).is_some_and(|(since, timeout)| due(since, timeout))
         };
-        match (state, self.ping_sent, self.closing) {
+        match (state, self.ping_sent(), self.closing) {
             (State::Opening, _, _) => Due::Nothing,
             (State::Open, _, _) if is_due(Some(self.last_active), self.idle_timeout) => Due::Idle,
             (State::Open, _, _) if is_due(self.stalled, self.write_timeout) => Due::WriteTimeout,
             (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
             (State::Open, None, _) if is_due(Some(self.last_heard), self.ping_interval) => {
-                self.ping_sent = Some(now);
+                self.pinged = true;
                 self.round_trip.sent = Some(now);
                 Due::Ping
             }
@@ -194,7 +199,7 @@ impl Timers {
 }
 
 /// Bytes that a slow transport must take to be given the full time again.
-const FAIR_PART: u32 = 16 * 1024;
+const FAIR_PART: u16 = 16 * 1024;
 
 /// A time in microseconds, half the size of a `Duration`: every connection has thirteen. It is never zero, so
 /// an `Option` of it needs no extra space; larger times saturate.

@@ -36,8 +36,8 @@ pub struct Sender {
     /// Payload bytes that the caller writes itself, after the output.
     owed: u64,
     replies: Replies,
-    /// Output bytes up to the end of our Close, behind which only Pongs may follow; `None` until it is there.
-    until_closed: Option<usize>,
+    /// Output bytes behind our Close: Pongs, few at a time.
+    behind_close: u16,
     max_output: usize,
     high_water: usize,
     timers: Timers,
@@ -69,7 +69,7 @@ impl Sender {
             fragments: None,
             owed: 0,
             replies: Replies::default(),
-            until_closed: None,
+            behind_close: 0,
             max_output: config.max_output.min(Output::MAX),
             high_water: config.high_water,
             timers: Timers::new(config),
@@ -434,19 +434,15 @@ impl Sender {
         if buffered == 0 && owed == 0 {
             return;
         }
+        let behind = usize::from(self.behind_close);
+        // A Pong behind our Close is no progress: it would give a peer that only sends Pings time forever.
+        let taken = buffered.min(self.output.len().saturating_sub(behind)) as u64 + owed;
         self.output.written(buffered);
         self.owed -= owed;
-        let (taken, more_waits) = match &mut self.until_closed {
-            None => (buffered as u64 + owed, self.owed > 0 || !self.output.is_empty()),
-            // A Pong after our Close is no progress: it would give a peer that only sends Pings time forever.
-            Some(left) => {
-                let taken = buffered.min(*left);
-                *left -= taken;
-                (taken as u64, *left > 0)
-            }
-        };
+        let left = self.output.len();
+        self.behind_close = behind.min(left) as u16;
         if taken > 0 {
-            self.timers.wrote(taken, more_waits);
+            self.timers.wrote(taken, self.owed > 0 || left > behind);
         }
         // Only afterwards: what enters the output now did not wait for the transport.
         self.replies.written(buffered);

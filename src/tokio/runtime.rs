@@ -84,10 +84,6 @@ impl aio::Timer for Timer {
         }
     }
 
-    fn poll_again(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.sleep.as_mut().map_or(Poll::Ready(()), |sleep| sleep.as_mut().poll(cx))
-    }
-
     fn another(&self) -> Self {
         Self { began: self.began, before: self.before, sleep: None }
     }

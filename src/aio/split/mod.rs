@@ -205,13 +205,8 @@ impl<W: Write<T>, T> Shared<W, T> {
             }
             writing.handle_timeout(timer.now(), both);
             if writing.standing().is_over() {
-                // `poll` waited for something that can no longer happen, as this call finds out; or for the stream to
-                // write its own buffer.
-                let polled = poll(&mut writing, both);
-                if polled.is_ready() || writing.poll_linger(timer, both).is_pending() {
-                    break polled;
-                }
-                continue;
+                // `poll` waited for something that can no longer happen; this call finds out.
+                break poll(&mut writing, both);
             }
             if timer.poll(sender.next_timeout(), both).is_pending() {
                 break Poll::Pending;

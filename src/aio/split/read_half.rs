@@ -166,11 +166,6 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                 return Poll::Ready(Ok(true));
             }
             if look.ended && self.receiver.is_ended() {
-                if look.written.is_pending() {
-                    let WriteSide { stream, sender, outgoing, timer, .. } = &mut *self.shared.lock();
-                    let both = &mut Context::from_waker(&self.both);
-                    ready!(Writing::new(stream, sender, outgoing).poll_linger(timer, both));
-                }
                 return Poll::Ready(Ok(false));
             }
             // A reader never waits for the writer's messages.

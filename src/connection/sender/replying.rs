@@ -73,7 +73,7 @@ impl Sender {
     pub(super) fn push_close(&mut self, payload: &[u8]) {
         if self.owed == 0 {
             self.push_control(Opcode::Close, payload);
-            self.until_closed = Some(self.output.len());
+            self.behind_close = 0;
         } else if let Some(payload) = ControlPayload::new(payload) {
             self.replies.keep_close(payload);
         }
@@ -85,8 +85,13 @@ impl Sender {
     }
 
     fn push_pong(&mut self, payload: &[u8]) {
+        let before = self.output.len();
         self.push_control(Opcode::Pong, payload);
-        self.replies.pong_pushed(self.output.len());
+        let len = self.output.len();
+        self.replies.pong_pushed(len);
+        if self.state != State::Open {
+            self.behind_close += (len - before) as u16;
+        }
     }
 
     /// Puts the kept replies into the output, if nothing delays them any more.

@@ -22,10 +22,6 @@ impl Timer for Clock {
         if due.is_some_and(|due| due.is_zero()) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn poll_again(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-
     fn another(&self) -> Self {
         Self
     }
