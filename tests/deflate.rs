@@ -416,6 +416,33 @@ fn the_whole_window_survives_a_final_block() {
     }
 }
 
+/// What a decompressor writes beyond its output overwrites nothing that a message may still refer to.
+#[test]
+fn copies_from_the_far_end_of_the_window_are_right_in_any_message() {
+    for bits in [9, 10, 15] {
+        let window = 1_usize << bits;
+        for seed in 0..10 {
+            let (mut rng, mut naive, mut len) = (Rng::new(seed), Naive::default(), 0);
+            let mut connection = with(Role::Client, Config::default(), params(false, bits));
+            for number in 0..300 {
+                let noise = rng.bytes(1 + number % 40);
+                let mut says = vec![Say::Bytes(&noise)];
+                len += noise.len();
+                for _ in 0..rng.below(20) {
+                    let (copied, near) = (rng.pick(&[3, 10, 258]), rng.below(40));
+                    says.push(Say::Copy(copied, len.min(window).saturating_sub(near).max(1)));
+                    len += copied;
+                }
+                let message = Blocks::default().fixed(rng.one_in(3), &says).message();
+                let expected = naive.message(&message).expect("legal");
+                let bytes = Role::Client.frame(Z_BINARY, &message);
+                let seen = events(&mut connection, &bytes);
+                assert!(seen == [Seen::Binary(expected)], "{bits} {seed} {number}");
+            }
+        }
+    }
+}
+
 #[test]
 fn final_blocks_that_say_nothing_are_not_many() {
     // Each makes a new stream with the whole window, and two bytes are few for that.

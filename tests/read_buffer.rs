@@ -107,6 +107,27 @@ fn a_rule_is_checked_at_the_byte_that_breaks_it() {
     }
 }
 
+/// Not only if it comes last, and with any mask.
+#[test]
+fn bad_text_is_refused_in_the_read_that_brings_it() {
+    for key in [[0; 4], [0x7F; 4], [0x80; 4], [0xFF, 0, 0x81, 1]] {
+        for bad in [&b"\xE2\x28"[..], &[0xFF; 16], &[0x80]] {
+            for before in [0, 7, 64, 300] {
+                let text = [&vec![b'x'; before], bad, &[b'x'; 2000]].concat();
+                let bytes = frame(TEXT, Some(key), &text);
+                let (mut connection, mut buffer) = (open(Role::Server), ReadBuffer::default());
+                buffer.extend_from_slice(&bytes[..before + bad.len() + 200]);
+                let event = connection.recv(&mut buffer.input());
+                assert_eq!(
+                    event,
+                    Some(Event::Failed(ProtocolError::InvalidUtf8)),
+                    "{key:?} {bad:?} {before}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn messages_in_random_cuts_are_borrowed_if_they_fit() {
     const MAX_FRAME: usize = 100_000;
