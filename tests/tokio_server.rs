@@ -297,6 +297,7 @@ async fn a_websocket_in_one_piece_is_told_of_the_end_and_is_no_handshake() {
         let stop = Arc::clone(&stop);
         async move {
             let echo = |stream, mut slot: Slot| async move {
+                assert_eq!(format!("{slot:?}"), "Slot { .. }");
                 let mut ws = accept_with(stream, Config::default()).await?;
                 loop {
                     tokio::select! {

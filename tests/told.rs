@@ -14,7 +14,7 @@ use futures_util::{Sink, SinkExt, StreamExt};
 use sansocket::futures_io as futures_io_adapter;
 use sansocket::handshake::{ClientRequest, HandshakeError, Response};
 use sansocket::tokio::{Accepting, Command, Connecting, Error, Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError, State};
+use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError, SendError, State};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -325,15 +325,47 @@ fn a_task_that_has_sent_is_not_woken() {
     let _enter = runtime.enter();
     let stream = Told::new(Writes::Take, []);
     let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
-    let (mut first, mut second) = (writer.share(), writer.share());
-    let (reading, sent, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+    let (mut first, mut second, mut third) = (writer.share(), writer.share(), writer.share());
+    let (reading, sent, waiting, gone) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
     assert!(poll_as(&sent, first.send_text("sent")).is_ready());
     stream.tell(|script| script.writes = Writes::Wait);
     first.try_send(&Message::from("waiting")).unwrap();
     assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
+    assert!(poll_as(&gone, third.send_text("no room")).is_pending());
+    drop(third);
     stream.tell(|script| script.reads.push_back(Ok(CLOSE.to_vec())));
     assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(Event::Close(None))))));
-    assert_eq!((sent.count(), waiting.count() > 0), (0, true));
+    assert_eq!((sent.count(), gone.count(), waiting.count() > 0), (0, 0, true));
+}
+
+/// A reader that sleeps is woken for what a dropped writer has left to it.
+#[test]
+fn what_a_dropped_writer_has_queued_is_written_by_the_reader() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Take, []);
+    let (mut reader, writer) = stream.server(Config::default()).split_with(split);
+    let reading = Arc::<Woken>::default();
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    writer.feed(&Message::from("queued")).unwrap();
+    assert_eq!(reading.count(), 0, "the writer may have more");
+    drop(writer);
+    assert_eq!(reading.count(), 1);
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    stream.tell(|script| assert_eq!(script.written, b"\x81\x06queued"));
+}
+
+/// Nobody would learn of the end of a connection that is not received: what is sent into it is refused.
+#[tokio::test(start_paused = true)]
+async fn a_shared_sender_without_a_reader_sends_nothing() {
+    let stream = Told::new(Writes::Take, []);
+    let (reader, writer) = stream.server(Config::default()).split_with(split);
+    let mut sender = writer.share();
+    drop(reader);
+    assert_eq!(sender.send_text("a").await.unwrap_err().kind(), ErrorKind::NotConnected);
+    assert_eq!(sender.try_send(&Message::from("a")), Err(SendError::Closed));
+    assert!(!sender.can_send() && sender.is_closed());
+    stream.tell(|script| assert_eq!(script.written, b""));
 }
 
 // ---- reading ----
