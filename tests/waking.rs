@@ -80,21 +80,49 @@ fn each_task_sleeps_while_the_other_one_works() {
     }
 }
 
-/// What is sent and not taken has a deadline, which a reader that has slept without one learns of, and watches.
+/// What is sent and not taken has a deadline, which a reader that has slept without one, or for a later one, learns of and watches.
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_sleeps_learns_of_the_deadline_of_a_write() {
+    for idle_timeout in [None, Some(Duration::from_secs(1000))] {
+        let stream = Told::new(Writes::Wait, []);
+        let config = Config::default().write_timeout(Some(Duration::from_secs(7))).idle_timeout(idle_timeout);
+        let (mut reader, mut writer) = stream.server(config).split_with(split);
+        let reading =
+            tokio::spawn(async move { reader.recv().await.map(|event| event.map(Event::into_owned)) });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let began = Instant::now();
+        // It does not wait: there is room.
+        writer.send_text("nobody takes it").await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), 0);
+        let event = tokio::time::timeout(Duration::from_secs(100), reading).await;
+        let event = event.expect("it sleeps on").unwrap().unwrap();
+        assert_eq!(event, Some(Event::Failed(ProtocolError::WriteTimeout)));
+        assert_eq!(began.elapsed().as_secs(), 7);
+        stream.tell(|script| assert!(script.is_shut_down, "the peer is told, as far as it can be"));
+    }
+}
+
+/// Whoever finds the stream broken tells all the others.
+#[test]
+fn a_broken_stream_wakes_all_who_wait() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
     let stream = Told::new(Writes::Wait, []);
-    let config = Config::default().write_timeout(Some(Duration::from_secs(7)));
-    let (mut reader, mut writer) = stream.server(config).split_with(split);
-    let reading = tokio::spawn(async move { reader.recv().await.map(|event| event.map(Event::into_owned)) });
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let began = Instant::now();
-    // It does not wait: there is room.
-    writer.send_text("nobody takes it").await.unwrap();
-    assert_eq!(began.elapsed().as_secs(), 0);
-    let event = tokio::time::timeout(Duration::from_secs(100), reading).await.expect("it sleeps on").unwrap();
-    assert_eq!(event.unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
-    assert_eq!(began.elapsed().as_secs(), 7);
+    let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
+    let (mut first, mut second) = (writer.share(), writer.share());
+    let (reading, finding, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    first.try_send(&Message::from("waiting")).unwrap();
+    assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
+    let before = (reading.count(), waiting.count());
+    stream.tell(|script| script.writes = Writes::Fail(ErrorKind::BrokenPipe));
+    let Poll::Ready(flushed) = poll_as(&finding, first.flush()) else { panic!("it is broken") };
+    assert_eq!(flushed.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert!(waiting.count() > before.1, "it would wait for ever");
+    let Poll::Ready(sent) = poll_as(&waiting, second.send_text("no room")) else { panic!("it is over") };
+    assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotConnected);
+    let lost = Event::Failed(ProtocolError::TransportFailed);
+    assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(event))) if event == lost));
 }
 
 /// Who has sent is not waiting any more, and is not woken for the others.
