@@ -332,6 +332,7 @@ async fn a_group_can_be_closed() {
     let server = Running::start(Server::default(), Slow::Skip).await;
     let client = server.connect().await;
     server.wait_for_members(1).await;
+    assert!(format!("{:?}", server.all).contains("len: 1"), "{:?}", server.all);
     server.all.close(CloseCode::SERVICE_RESTART, "");
     assert_eq!(close_code(client).await, Some(CloseCode::SERVICE_RESTART));
     let late = server.connect().await;
