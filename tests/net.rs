@@ -388,7 +388,10 @@ fn rejections_and_pages_are_written_step_by_step() {
     ] {
         let (incoming, peer) = asked(request, manner);
         let mut answering = match incoming {
-            Incoming::Upgrade(upgrade) => upgrade.rejecting(&response),
+            Incoming::Upgrade(upgrade) => {
+                assert!(upgrade.stream().manner == manner);
+                upgrade.rejecting(&response)
+            }
             Incoming::Http(http) => http.responding(&response),
         };
         let mut blocked = 0;

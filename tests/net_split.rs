@@ -327,6 +327,34 @@ fn interrupted_reads_are_repeated_and_what_is_left_of_a_batch_comes_next() {
     stream.tell(|script| assert_eq!(script.written, b"\x8A\x01a\x8A\x01b\x88\x00"));
 }
 
+/// A message in pieces as they arrive; what has to be answered between them is answered.
+#[test]
+fn a_half_receives_in_pieces() {
+    let stream = Told::new([
+        Ok(&b"\x01\x82\0\0\0\0He\x89\x80\0\0\0\0\x80\x83\0\0\0\0l"[..]),
+        Ok(b"lo\x88\x80\0\0\0\0"),
+        Ok(b""),
+    ]);
+    let (mut reader, _writer) = stream.halves();
+    let mut pieces = vec![];
+    while let Some(event) = reader.recv_chunk().unwrap() {
+        match event {
+            Event::Chunk(chunk) => {
+                pieces.push((chunk.first, chunk.data.as_text().unwrap().to_owned(), chunk.last))
+            }
+            Event::Ping(_) => pieces.push((false, "ping".to_owned(), false)),
+            event => assert_eq!(event, Event::Close(None)),
+        }
+    }
+    let pieces = pieces.iter().map(|(first, text, last)| (*first, text.as_str(), *last)).collect::<Vec<_>>();
+    assert_eq!(
+        pieces,
+        [(true, "He", false), (false, "ping", false), (false, "l", false), (false, "lo", true)]
+    );
+    assert_eq!(reader.close_frame(), None);
+    stream.tell(|script| assert_eq!(script.written, b"\x8A\x00\x88\x00"));
+}
+
 /// It is no stream for halves, but nothing is lost, and nobody spins.
 #[test]
 fn halves_of_a_stream_that_does_not_block() {

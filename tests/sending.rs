@@ -117,6 +117,7 @@ async fn by_tokio() {
 #[tokio::test]
 async fn many_pieces_and_a_payload_behind_them() {
     let large = || Message::from(vec![7; 20_000]);
+    let connection = || Connection::server(Config::default().high_water(1 << 20));
     for pieces in 1..20 {
         let header = b"\x82\x7E\x4E\x20";
         let expected = [&header[..], &[7; 20_000]].concat().repeat(pieces + 1);
@@ -129,7 +130,8 @@ async fn many_pieces_and_a_payload_behind_them() {
         assert!(received.join().unwrap() == expected, "{pieces}");
 
         let (stream, received) = sockets(expected.len());
-        let mut ws = over(stream);
+        stream.set_nonblocking(true).unwrap();
+        let mut ws = WebSocket::from_parts(TcpStream::from_std(stream).unwrap(), connection(), vec![]);
         for _ in 0..pieces {
             ws.connection_mut().send_owned(large()).unwrap();
         }

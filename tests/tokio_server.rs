@@ -297,6 +297,7 @@ async fn a_websocket_in_one_piece_is_told_of_the_end_and_is_no_handshake() {
         let stop = Arc::clone(&stop);
         async move {
             let echo = |stream, mut slot: Slot| async move {
+                assert_eq!(format!("{slot:?}"), "Slot { .. }");
                 let mut ws = accept_with(stream, Config::default()).await?;
                 loop {
                     tokio::select! {
@@ -331,6 +332,7 @@ async fn a_group_can_be_closed() {
     let server = Running::start(Server::default(), Slow::Skip).await;
     let client = server.connect().await;
     server.wait_for_members(1).await;
+    assert!(format!("{:?}", server.all).contains("len: 1"), "{:?}", server.all);
     server.all.close(CloseCode::SERVICE_RESTART, "");
     assert_eq!(close_code(client).await, Some(CloseCode::SERVICE_RESTART));
     let late = server.connect().await;

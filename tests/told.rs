@@ -2,152 +2,23 @@
 //! handshakes that are over.
 #![cfg(feature = "_tests")]
 
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker, ready};
+#[path = "support/told.rs"]
+mod told;
+
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use futures_util::{Sink, SinkExt, StreamExt};
 use sansocket::futures_io as futures_io_adapter;
 use sansocket::handshake::{ClientRequest, HandshakeError, Response};
-use sansocket::tokio::{Accepting, Command, Connecting, Error, Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError, State};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
+use sansocket::tokio::{Accepting, Connecting, Error, Incoming, WebSocket};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::time::{Instant, Sleep, sleep};
+use told::{Plain, Told, Writes};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const CLOSE: &[u8] = b"\x88\x80\0\0\0\0";
-
-/// What a stream is told to do. It wakes nobody: all that is to happen has happened before a call, or a deadline comes.
-#[derive(Debug, Default)]
-struct Script {
-    /// What reads return, one after the other; then they wait.
-    reads: VecDeque<Result<Vec<u8>, ErrorKind>>,
-    writes: Writes,
-    written: Vec<u8>,
-    /// How much of it was flushed.
-    flushed: usize,
-    is_shut_down: bool,
-    /// How much each read was offered.
-    offered: Vec<usize>,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-enum Writes {
-    #[default]
-    Take,
-    Wait,
-    Fail(ErrorKind),
-    /// Fails once, and then takes.
-    FailOnce(ErrorKind),
-}
-
-#[derive(Debug, Clone)]
-struct Told(Arc<Mutex<Script>>);
-
-impl Told {
-    fn new<const N: usize>(writes: Writes, reads: [Result<&[u8], ErrorKind>; N]) -> Self {
-        let reads = reads.map(|read| read.map(<[u8]>::to_vec)).into();
-        Self(Arc::new(Mutex::new(Script { reads, writes, ..Script::default() })))
-    }
-
-    fn tell<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
-        change(&mut self.0.lock().unwrap())
-    }
-
-    fn server(&self, config: Config) -> WebSocket<Self> {
-        WebSocket::from_parts(self.clone(), Connection::server(config), vec![])
-    }
-}
-
-impl Script {
-    fn read(&mut self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.offered.push(buf.len());
-        match self.reads.pop_front() {
-            Some(Ok(bytes)) => {
-                buf[..bytes.len()].copy_from_slice(&bytes);
-                Poll::Ready(Ok(bytes.len()))
-            }
-            Some(Err(kind)) => Poll::Ready(Err(kind.into())),
-            None => Poll::Pending,
-        }
-    }
-
-    fn write(&mut self, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.writes {
-            Writes::Take => {
-                self.written.extend_from_slice(buf);
-                Poll::Ready(Ok(buf.len()))
-            }
-            Writes::Wait => Poll::Pending,
-            Writes::Fail(kind) => Poll::Ready(Err(kind.into())),
-            Writes::FailOnce(kind) => {
-                self.writes = Writes::Take;
-                Poll::Ready(Err(kind.into()))
-            }
-        }
-    }
-
-    fn flush(&mut self) -> Poll<io::Result<()>> {
-        self.flushed = self.written.len();
-        Poll::Ready(Ok(()))
-    }
-
-    fn shut_down(&mut self) -> Poll<io::Result<()>> {
-        self.is_shut_down = true;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncRead for Told {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let n = ready!(self.tell(|script| script.read(buf.initialize_unfilled())))?;
-        buf.advance(n);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Told {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.tell(|script| script.write(buf))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tell(Script::flush)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tell(Script::shut_down)
-    }
-}
-
-/// The same with the traits of `futures-io`.
-#[derive(Debug, Clone)]
-struct Plain(Told);
-
-impl futures_io::AsyncRead for Plain {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.0.tell(|script| script.read(buf))
-    }
-}
-
-impl futures_io::AsyncWrite for Plain {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.tell(|script| script.write(buf))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.tell(Script::flush)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.tell(Script::shut_down)
-    }
-}
 
 // ---- ends ----
 
@@ -238,102 +109,6 @@ async fn interrupted_calls_are_repeated() {
     assert_eq!(ws.recv().await.unwrap(), Some(Event::Close(None)));
     assert_eq!(ws.recv().await.unwrap(), None);
     stream.tell(|script| assert_eq!(script.written, b"\x81\x01a\x88\x00"));
-}
-
-// ---- two tasks ----
-
-/// How often a task was woken.
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Woken {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// Polls once as the task of that waker.
-fn poll_as<F: Future>(woken: &Arc<Woken>, future: F) -> Poll<F::Output> {
-    pin!(future).poll(&mut Context::from_waker(&Waker::from(Arc::clone(woken))))
-}
-
-/// The stream wakes nobody, so whoever is woken is woken by the other task; for what does not concern it, it is not.
-#[test]
-fn each_task_sleeps_while_the_other_one_works() {
-    let pings = b"\x89\x00".repeat(3);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let _enter = runtime.enter();
-    for halves in [false, true] {
-        let (reader, writer) = <(Arc<Woken>, Arc<Woken>)>::default();
-        let stream = Told::new(Writes::Take, []);
-        // A server would not read on either.
-        let connection = Connection::client(Config::default().high_water(5), OsRandom);
-        let ws = WebSocket::from_parts(stream.clone(), connection, vec![]);
-        let (mut events, mut sink) = if halves {
-            let (reader, writer) = ws.split_with(split);
-            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        } else {
-            let (sink, events) = StreamExt::split::<Command>(ws);
-            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        };
-        assert!(poll_as(&reader, events.next()).is_pending());
-        for _ in 0..10 {
-            assert!(poll_as(&writer, sink.send("sent".into())).is_ready());
-        }
-        assert_eq!(reader.count(), 0, "{halves}: nothing that a reader has to know");
-
-        // The writer waits for room; the reader answers, as far as there is any.
-        stream.tell(|script| script.writes = Writes::Wait);
-        // `futures` keeps one of them itself.
-        assert!((0..3).any(|_| poll_as(&writer, sink.feed("waiting".into())).is_pending()), "{halves}");
-        stream.tell(|script| script.reads.push_back(Ok(pings.clone())));
-        for _ in 0..3 {
-            assert!(matches!(poll_as(&reader, events.next()), Poll::Ready(Some(Ok(Event::Ping(_))))));
-        }
-        assert!(poll_as(&reader, events.next()).is_pending());
-        assert_eq!(writer.count(), 0, "{halves}: there is no more room than before");
-    }
-}
-
-/// What is sent and not taken has a deadline, which a reader that has slept without one learns of, and watches.
-#[tokio::test(start_paused = true)]
-async fn a_reader_that_sleeps_learns_of_the_deadline_of_a_write() {
-    let stream = Told::new(Writes::Wait, []);
-    let config = Config::default().write_timeout(Some(Duration::from_secs(7)));
-    let (mut reader, mut writer) = stream.server(config).split_with(split);
-    let reading = tokio::spawn(async move { reader.recv().await.map(|event| event.map(Event::into_owned)) });
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let began = Instant::now();
-    // It does not wait: there is room.
-    writer.send_text("nobody takes it").await.unwrap();
-    assert_eq!(began.elapsed().as_secs(), 0);
-    let event = tokio::time::timeout(Duration::from_secs(100), reading).await.expect("it sleeps on").unwrap();
-    assert_eq!(event.unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
-    assert_eq!(began.elapsed().as_secs(), 7);
-}
-
-/// Who has sent is not waiting any more, and is not woken for the others.
-#[test]
-fn a_task_that_has_sent_is_not_woken() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let _enter = runtime.enter();
-    let stream = Told::new(Writes::Take, []);
-    let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
-    let (mut first, mut second) = (writer.share(), writer.share());
-    let (reading, sent, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
-    assert!(poll_as(&sent, first.send_text("sent")).is_ready());
-    stream.tell(|script| script.writes = Writes::Wait);
-    first.try_send(&Message::from("waiting")).unwrap();
-    assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
-    stream.tell(|script| script.reads.push_back(Ok(CLOSE.to_vec())));
-    assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(Event::Close(None))))));
-    assert_eq!((sent.count(), waiting.count() > 0), (0, true));
 }
 
 // ---- reading ----

@@ -1,0 +1,176 @@
+//! Two tasks of one connection, over a stream that wakes nobody: each is woken by the other for what it waits for, and for nothing
+//! else (I15).
+#![cfg(feature = "_tests")]
+
+#[path = "support/told.rs"]
+mod told;
+
+use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_util::{Sink, SinkExt, StreamExt};
+use sansocket::tokio::{Command, WebSocket};
+use sansocket::{Config, Connection, Event, Message, OsRandom, ProtocolError, SendError};
+use tokio::io::split;
+use tokio::time::Instant;
+use told::{Told, Writes};
+
+const CLOSE: &[u8] = b"\x88\x80\0\0\0\0";
+
+/// How often a task was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Woken {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Polls once as the task of that waker.
+fn poll_as<F: Future>(woken: &Arc<Woken>, future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(&Waker::from(Arc::clone(woken))))
+}
+
+/// The stream wakes nobody, so whoever is woken is woken by the other task; for what does not concern it, it is not.
+#[test]
+fn each_task_sleeps_while_the_other_one_works() {
+    let pings = b"\x89\x00".repeat(3);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for halves in [false, true] {
+        let (reader, writer) = <(Arc<Woken>, Arc<Woken>)>::default();
+        let stream = Told::new(Writes::Take, []);
+        // A server would not read on either.
+        let connection = Connection::client(Config::default().high_water(5), OsRandom);
+        let ws = WebSocket::from_parts(stream.clone(), connection, vec![]);
+        let (mut events, mut sink) = if halves {
+            let (reader, writer) = ws.split_with(split);
+            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        } else {
+            let (sink, events) = StreamExt::split::<Command>(ws);
+            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        };
+        assert!(poll_as(&reader, events.next()).is_pending());
+        for _ in 0..10 {
+            assert!(poll_as(&writer, sink.send("sent".into())).is_ready());
+        }
+        assert_eq!(reader.count(), 0, "{halves}: nothing that a reader has to know");
+
+        // The writer waits for room; the reader answers, as far as there is any.
+        stream.tell(|script| script.writes = Writes::Wait);
+        // `futures` keeps one of them itself.
+        assert!((0..3).any(|_| poll_as(&writer, sink.feed("waiting".into())).is_pending()), "{halves}");
+        stream.tell(|script| script.reads.push_back(Ok(pings.clone())));
+        for _ in 0..3 {
+            assert!(matches!(poll_as(&reader, events.next()), Poll::Ready(Some(Ok(Event::Ping(_))))));
+        }
+        assert!(poll_as(&reader, events.next()).is_pending());
+        assert_eq!(writer.count(), 0, "{halves}: there is no more room than before");
+    }
+}
+
+/// What is sent and not taken has a deadline, which a reader that has slept without one, or for a later one, learns of and watches.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_sleeps_learns_of_the_deadline_of_a_write() {
+    for idle_timeout in [None, Some(Duration::from_secs(1000))] {
+        let stream = Told::new(Writes::Wait, []);
+        let config = Config::default().write_timeout(Some(Duration::from_secs(7))).idle_timeout(idle_timeout);
+        let (mut reader, mut writer) = stream.server(config).split_with(split);
+        let reading =
+            tokio::spawn(async move { reader.recv().await.map(|event| event.map(Event::into_owned)) });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let began = Instant::now();
+        // It does not wait: there is room.
+        writer.send_text("nobody takes it").await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), 0);
+        let event = tokio::time::timeout(Duration::from_secs(100), reading).await;
+        let event = event.expect("it sleeps on").unwrap().unwrap();
+        assert_eq!(event, Some(Event::Failed(ProtocolError::WriteTimeout)));
+        assert_eq!(began.elapsed().as_secs(), 7);
+        stream.tell(|script| assert!(script.is_shut_down, "the peer is told, as far as it can be"));
+    }
+}
+
+/// Whoever finds the stream broken tells all the others.
+#[test]
+fn a_broken_stream_wakes_all_who_wait() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Wait, []);
+    let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
+    let (mut first, mut second) = (writer.share(), writer.share());
+    let (reading, finding, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    first.try_send(&Message::from("waiting")).unwrap();
+    assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
+    let before = (reading.count(), waiting.count());
+    stream.tell(|script| script.writes = Writes::Fail(ErrorKind::BrokenPipe));
+    let Poll::Ready(flushed) = poll_as(&finding, first.flush()) else { panic!("it is broken") };
+    assert_eq!(flushed.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert!(waiting.count() > before.1, "it would wait for ever");
+    let Poll::Ready(sent) = poll_as(&waiting, second.send_text("no room")) else { panic!("it is over") };
+    assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotConnected);
+    let lost = Event::Failed(ProtocolError::TransportFailed);
+    assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(event))) if event == lost));
+}
+
+/// Who has sent is not waiting any more, and is not woken for the others.
+#[test]
+fn a_task_that_has_sent_is_not_woken() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Take, []);
+    let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
+    let (mut first, mut second, mut third) = (writer.share(), writer.share(), writer.share());
+    let (reading, sent, waiting, gone) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+    assert!(poll_as(&sent, first.send_text("sent")).is_ready());
+    stream.tell(|script| script.writes = Writes::Wait);
+    first.try_send(&Message::from("waiting")).unwrap();
+    assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
+    assert!(poll_as(&gone, third.send_text("no room")).is_pending());
+    drop(third);
+    stream.tell(|script| script.reads.push_back(Ok(CLOSE.to_vec())));
+    assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(Event::Close(None))))));
+    assert_eq!((sent.count(), gone.count(), waiting.count() > 0), (0, 0, true));
+}
+
+/// A reader that sleeps is woken for what a dropped writer has left to it.
+#[test]
+fn what_a_dropped_writer_has_queued_is_written_by_the_reader() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Take, []);
+    let (mut reader, writer) = stream.server(Config::default()).split_with(split);
+    let reading = Arc::<Woken>::default();
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    writer.feed(&Message::from("queued")).unwrap();
+    assert_eq!(reading.count(), 0, "the writer may have more");
+    drop(writer);
+    assert_eq!(reading.count(), 1);
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    stream.tell(|script| assert_eq!(script.written, b"\x81\x06queued"));
+}
+
+/// Nobody would learn of the end of a connection that is not received: what is sent into it is refused.
+#[tokio::test(start_paused = true)]
+async fn a_shared_sender_without_a_reader_sends_nothing() {
+    let stream = Told::new(Writes::Take, []);
+    let (reader, writer) = stream.server(Config::default()).split_with(split);
+    let mut sender = writer.share();
+    drop(reader);
+    assert_eq!(sender.send_text("a").await.unwrap_err().kind(), ErrorKind::NotConnected);
+    assert_eq!(sender.try_send(&Message::from("a")), Err(SendError::Closed));
+    assert!(!sender.can_send() && sender.is_closed());
+    stream.tell(|script| assert_eq!(script.written, b""));
+}
