@@ -77,6 +77,9 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             }
             let due = endpoint.connection().deadline_with_input();
             *late = !*late && due.is_some_and(|due| due <= pipe.clock.now());
+            if *late {
+                pipe.write_now(endpoint);
+            }
             let mut now = if *late { pipe.clock.now() } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
                 break;

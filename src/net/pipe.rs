@@ -147,6 +147,15 @@ impl<S: Transport> Pipe<S> {
         Ok(())
     }
 
+    /// Writes what the stream takes now, whatever the deadlines are: a caller that comes late is judged after that. A
+    /// broken stream will return its error again.
+    pub(super) fn write_now(&mut self, endpoint: &mut impl Endpoint) {
+        let bound = self.writing.bound(Some(NOW), |timeout| self.stream.set_write_timeout(timeout));
+        if bound.is_ok() && self.must_write(endpoint) {
+            let _ = self.write_once(endpoint, &[]);
+        }
+    }
+
     /// Writes a payload directly from its own memory, after the output; the part that the stream does not
     /// take at once is copied.
     pub(super) fn write_owed(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {

@@ -115,7 +115,7 @@ struct WriteSide<W, T> {
     sender: Sender,
     outgoing: Outgoing,
     /// For writers that wait, for example for their Close to be written: there may be no reader, or it is in
-    /// the same task. And for the last time of the stream, which is the same for all.
+    /// the same task.
     timer: T,
     /// The deadline that the reader knows. It is set when the reader checks; a writer that sets an earlier
     /// one wakes the reader.
