@@ -3,8 +3,11 @@
 
 mod certificates;
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use certificates::certificate;
 use rustls::crypto::ring;
@@ -15,6 +18,7 @@ use sansocket::{CloseCode, Config, Event, Message, net, tokio as ws_tokio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio_rustls::TlsAcceptor;
 
 /// The server's side of TLS, with the certificate for `name`.
@@ -29,8 +33,8 @@ fn acceptor(name: &str) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(server))
 }
 
-/// A server that echoes, with a certificate for `name`; its port, and what a client needs to trust it.
-async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
+/// What a client needs to trust the certificate for `name`.
+fn trusting(name: &str) -> Arc<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(certificate(name).0).unwrap();
@@ -39,6 +43,11 @@ async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    Arc::new(client)
+}
+
+/// A server that echoes, with a certificate for `name`; its port, and what a client needs to trust it.
+async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor = acceptor(name);
@@ -60,7 +69,7 @@ async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
             });
         }
     });
-    (port, Arc::new(client))
+    (port, trusting(name))
 }
 
 fn options(tls: Arc<ClientConfig>) -> ConnectOptions {
@@ -93,6 +102,36 @@ async fn tokio_over_tls() {
     }
     ws.close(CloseCode::NORMAL, "").await.unwrap();
     ws.finish().await.unwrap();
+}
+
+/// TLS takes more than the socket does: what it has buffered is written by a flush, which waits for that.
+#[tokio::test]
+async fn tls_is_flushed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepting = async {
+        let stream = acceptor("localhost").accept(listener.accept().await.unwrap().0).await.unwrap();
+        ws_tokio::accept(stream).await.unwrap()
+    };
+    let connecting = ws_tokio::connect_with(request(port), options(trusting("localhost")));
+    let (server, client) = tokio::join!(accepting, connecting);
+    let (mut received, mut sent) = (server.into_parts().0, client.unwrap().0.into_parts().0);
+    let mut len = 0;
+    // Nothing is read meanwhile.
+    while let Poll::Ready(written) = once(sent.write(&[7; 16 * 1024])).await {
+        len += written.unwrap();
+    }
+    assert!(once(sent.flush()).await.is_pending());
+    let mut bytes = vec![0; len];
+    let (flushed, read) = tokio::join!(sent.flush(), received.read_exact(&mut bytes));
+    flushed.unwrap();
+    assert_eq!(read.unwrap(), len);
+}
+
+/// Polls once; only the socket may make it wait.
+async fn once<F: Future>(future: F) -> Poll<F::Output> {
+    let mut future = pin!(unconstrained(future));
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 #[tokio::test]

@@ -244,6 +244,8 @@ async fn the_end_comes_in_time_whatever_peers_do() {
     let (full, never_answers, good) =
         (server.connect().await, server.connect().await, server.connect().await);
     server.wait_for_members(3).await;
+    assert!(!server.all.is_empty());
+    assert!(format!("{:?}", server.all).contains("Members { len: 3, .. }"));
     let mut mute = TcpStream::connect(server.address).await.unwrap();
     let message = EncodedMessage::new(&Message::from(&[0; 60_000][..]));
     let good = tokio::spawn(close_code(good));

@@ -125,6 +125,38 @@ fn a_broken_stream_wakes_all_who_wait() {
     assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(event))) if event == lost));
 }
 
+/// The same for a stream and its sink: the reader learns of a write that failed, and the writer of a read that failed.
+#[test]
+fn a_stream_and_its_sink_learn_of_each_others_failures() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for is_write in [true, false] {
+        let stream = Told::new(Writes::Wait, []);
+        let connection = Connection::client(Config::default().high_water(5), OsRandom);
+        let ws = WebSocket::from_parts(stream.clone(), connection, vec![]);
+        let (mut sink, mut events) = StreamExt::split::<Command>(ws);
+        let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
+        assert!(poll_as(&reading, events.next()).is_pending());
+        // `futures` keeps one of them itself.
+        assert!((0..3).any(|_| poll_as(&writing, sink.feed("waiting".into())).is_pending()));
+        let before = (reading.count(), writing.count());
+        if is_write {
+            stream.tell(|script| script.writes = Writes::Fail(ErrorKind::BrokenPipe));
+            assert!(matches!(poll_as(&writing, sink.flush()), Poll::Ready(Err(_))));
+            assert!(reading.count() > before.0, "it would wait for ever");
+            let lost = Event::Failed(ProtocolError::TransportFailed);
+            assert!(
+                matches!(poll_as(&reading, events.next()), Poll::Ready(Some(Ok(event))) if event == lost)
+            );
+        } else {
+            stream.tell(|script| script.reads.push_back(Err(ErrorKind::ConnectionReset)));
+            assert!(matches!(poll_as(&reading, events.next()), Poll::Ready(Some(Err(_)))));
+            assert!(writing.count() > before.1, "it would wait for ever");
+            assert!(matches!(poll_as(&writing, sink.flush()), Poll::Ready(Err(_))));
+        }
+    }
+}
+
 /// Who has sent is not waiting any more, and is not woken for the others.
 #[test]
 fn a_task_that_has_sent_is_not_woken() {
@@ -173,4 +205,52 @@ async fn a_shared_sender_without_a_reader_sends_nothing() {
     assert_eq!(sender.try_send(&Message::from("a")), Err(SendError::Closed));
     assert!(!sender.can_send() && sender.is_closed());
     stream.tell(|script| assert_eq!(script.written, b""));
+}
+
+/// A peer that always has more to say holds its task for one turn, whatever it sends: then the task lets others run, and is
+/// woken for the next turn.
+#[test]
+fn a_flood_is_received_in_turns() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let woken = Arc::<Woken>::default();
+    let mut turns = 0;
+    // Pieces of a message of 2 MiB.
+    for len in [1, 16 * 1024] {
+        let head = b"\x82\xFF\0\0\0\0\0\x20\0\0\0\0\0\0";
+        let stream = Told::new(Writes::Take, [Ok(&head[..])]);
+        stream.tell(|script| script.reads.extend((0..100).map(|_| Ok(vec![7; len]))));
+        let mut ws = stream.server(Config::default());
+        assert!(poll_as(&woken, ws.recv()).is_pending());
+        turns += 1;
+        assert_eq!(woken.count(), turns, "reads of {len}");
+        let reads = stream.tell(|script| script.offered.len());
+        assert!(reads <= 50 && reads * len <= 256 * 1024, "{reads} reads of {len}");
+    }
+    // Many events of one read.
+    let stream = Told::new(Writes::Take, [Ok(&b"\x8A\x80\0\0\0\0".repeat(2000)[..])]);
+    let mut ws = stream.server(Config::default());
+    let events = (0..2000).take_while(|_| poll_as(&woken, ws.recv()).is_ready()).count();
+    assert_eq!(woken.count(), turns + 1);
+    assert!((1..=512).contains(&events), "{events}");
+}
+
+/// The end of the stream is read once, although the answer to the Close before it is not written yet: it would be there
+/// again at once, for ever.
+#[test]
+fn the_end_of_the_stream_is_read_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for halves in [false, true] {
+        let reading = Arc::<Woken>::default();
+        let stream = Told::new(Writes::Wait, [Ok(CLOSE), Ok(b""), Ok(b""), Ok(b"")]);
+        let ws = stream.server(Config::default());
+        let mut events = if halves { ws.split_with(split).0.left_stream() } else { ws.right_stream() };
+        let closed = poll_as(&reading, events.next());
+        assert!(matches!(closed, Poll::Ready(Some(Ok(Event::Close(None))))), "{halves}");
+        for _ in 0..3 {
+            assert!(poll_as(&reading, events.next()).is_pending(), "{halves}");
+        }
+        stream.tell(|script| assert_eq!(script.reads.len(), 2, "{halves}"));
+    }
 }
