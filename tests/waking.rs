@@ -52,7 +52,8 @@ fn each_task_sleeps_while_the_other_one_works() {
         let (reader, writer) = <(Arc<Woken>, Arc<Woken>)>::default();
         let stream = Told::new(Writes::Take, []);
         // A server would not read on either.
-        let connection = Connection::client(Config::default().high_water(5), OsRandom);
+        let config = Config::default().high_water(5).idle_timeout(Some(Duration::from_secs(1000)));
+        let connection = Connection::client(config, OsRandom);
         let ws = WebSocket::from_parts(stream.clone(), connection, vec![]);
         let (mut events, mut sink) = if halves {
             let (reader, writer) = ws.split_with(split);
@@ -233,24 +234,4 @@ fn a_flood_is_received_in_turns() {
     let events = (0..2000).take_while(|_| poll_as(&woken, ws.recv()).is_ready()).count();
     assert_eq!(woken.count(), turns + 1);
     assert!((1..=512).contains(&events), "{events}");
-}
-
-/// The end of the stream is read once, although the answer to the Close before it is not written yet: it would be there
-/// again at once, for ever.
-#[test]
-fn the_end_of_the_stream_is_read_once() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let _enter = runtime.enter();
-    for halves in [false, true] {
-        let reading = Arc::<Woken>::default();
-        let stream = Told::new(Writes::Wait, [Ok(CLOSE), Ok(b""), Ok(b""), Ok(b"")]);
-        let ws = stream.server(Config::default());
-        let mut events = if halves { ws.split_with(split).0.left_stream() } else { ws.right_stream() };
-        let closed = poll_as(&reading, events.next());
-        assert!(matches!(closed, Poll::Ready(Some(Ok(Event::Close(None))))), "{halves}");
-        for _ in 0..3 {
-            assert!(poll_as(&reading, events.next()).is_pending(), "{halves}");
-        }
-        stream.tell(|script| assert_eq!(script.reads.len(), 2, "{halves}"));
-    }
 }

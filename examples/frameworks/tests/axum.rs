@@ -19,7 +19,7 @@ use sansocket::axum::{Rejection, WebSocket, WebSocketUpgrade};
 use sansocket::deflate::Deflate;
 use sansocket::handshake::{ClientHandshake, ClientRequest, ConnectHandshake, Established, OriginPolicy};
 use sansocket::{CloseCode, Config, Event, Message, OsRandom, ProtocolError};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -50,6 +50,7 @@ fn app() -> Router {
             "/echo",
             any(async |mut upgrade: WebSocketUpgrade| {
                 assert_eq!((upgrade.path(), upgrade.query()), ("/echo", Some("room=1")));
+                assert!(format!("{upgrade:?}").contains("path: \"/echo\""));
                 upgrade.choose_supported(&["v2.chat", "v1.chat"]);
                 upgrade.add_header("x-room", "1").unwrap();
                 upgrade.set_config(Config::default().deflate(Some(Deflate::default())));
@@ -241,6 +242,42 @@ async fn halves_in_two_tasks() {
         ws.close(CloseCode::NORMAL, "").await.unwrap();
         timeout(PATIENCE, ws.finish()).await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn halves_become_one_again() {
+    let router = Router::new().route(
+        "/",
+        any(async |upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(async |ws| {
+                let (reader, writer) = ws.into_split();
+                echo(WebSocket::reunite(reader, writer).unwrap()).await;
+            })
+        }),
+    );
+    let address = serve(router).await;
+    for version in VERSIONS {
+        let (mut ws, _) =
+            Http::connect(version, address).await.open(request(address, "/"), Config::default()).await;
+        assert_echoes(&mut ws, "Hello".into()).await;
+    }
+}
+
+/// A stream with a buffer of its own, such as TLS.
+#[tokio::test]
+async fn what_is_sent_is_flushed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let stream = TokioIo::new(BufStream::new(listener.accept().await.unwrap().0));
+        let service = TowerToHyperService::new(app());
+        server::conn::http1::Builder::new().serve_connection(stream, service).with_upgrades().await
+    });
+    let (mut ws, _) = Http::connect(Version::HTTP_11, address)
+        .await
+        .open(request(address, "/page"), Config::default())
+        .await;
+    assert_echoes(&mut ws, "Hello".into()).await;
 }
 
 #[tokio::test]
