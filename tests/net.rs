@@ -67,6 +67,8 @@ struct Mem {
     offered: usize,
     /// What was written and not flushed, if it has to be.
     unflushed: Option<Vec<u8>>,
+    /// How many flushes say "later" before one succeeds.
+    late_flushes: usize,
 }
 
 fn pipes(seed: u64, manner: Manner) -> (Mem, Mem) {
@@ -81,6 +83,7 @@ fn pipes(seed: u64, manner: Manner) -> (Mem, Mem) {
         write_error: None,
         offered: 0,
         unflushed: None,
+        late_flushes: 0,
     };
     (end(2 * seed, a.clone(), b.clone()), end(2 * seed + 1, b, a))
 }
@@ -159,6 +162,10 @@ impl Write for Mem {
             return Err(
                 if self.rng.below(2) == 0 { ErrorKind::Interrupted } else { ErrorKind::WouldBlock }.into()
             );
+        }
+        if self.late_flushes > 0 {
+            self.late_flushes -= 1;
+            return Err(ErrorKind::WouldBlock.into());
         }
         if let Some(unflushed) = &mut self.unflushed {
             self.outgoing.borrow_mut().bytes.extend(unflushed.drain(..));
@@ -297,6 +304,20 @@ fn the_handshake_goes_on_under_every_schedule() {
         assert_eq!(client.connection().state(), State::Open);
         assert_eq!(server.connection().state(), State::Open);
     }
+}
+
+/// The server answers a request that the client's stream has not flushed: no byte of it counts for a message that follows.
+#[test]
+fn a_handshake_is_over_before_its_request_is_flushed() {
+    let (mut client, server) = pipes(0, Manner::Smooth);
+    client.late_flushes = 10;
+    let (mut client, mut server, _) = open(client, server, Config::default());
+    assert!(client.stream().late_flushes > 0);
+    client.feed(&Message::from("Hello")).unwrap();
+    while let Err(error) = client.flush() {
+        assert!(is_later(&error));
+    }
+    assert_eq!(server.recv().unwrap(), Some(Event::Message(Message::from("Hello"))));
 }
 
 const BAD_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -807,6 +828,9 @@ fn the_size_of_reads_is_the_callers_choice_and_changes_nothing_else() {
     ws.set_read_buffer(5000);
     assert!(ws.recv().is_err_and(|error| is_later(&error)));
     assert_eq!(ws.stream().offered, 5000);
+    let (mut ws, _peer) = server(Config::default());
+    assert!(ws.recv().is_err_and(|error| is_later(&error)));
+    assert_eq!(ws.stream().offered, 16 * 1024);
 }
 
 /// What lies whole in the buffer is borrowed from there.
@@ -839,6 +863,30 @@ fn what_is_left_of_a_batch_comes_next() {
     }
 }
 
+/// The same, when the next call is for a batch, whether or not the size of reads changes in between.
+#[test]
+fn the_next_batch_begins_with_what_is_left() {
+    for (bytes, chunks) in [
+        (&b"\x81\x81\0\0\0\0a\x81\x81\0\0\0\0b"[..], false),
+        (b"\x89\x81\0\0\0\0a\x89\x81\0\0\0\0b", false),
+        (b"\x81\x81\0\0\0\0a\x81\x81\0\0\0\0b", true),
+    ] {
+        for resized in [false, true] {
+            let (mut ws, mut peer) = server(Config::default());
+            peer.write_all(bytes).unwrap();
+            let mut batch = ws.read().unwrap().unwrap();
+            assert!(if chunks { batch.recv_chunk() } else { batch.recv() }.is_some());
+            if resized {
+                ws.set_read_buffer(5000);
+            }
+            let mut batch = ws.read().unwrap().unwrap();
+            assert!(batch.recv().is_some());
+            assert_eq!(batch.recv(), None);
+            assert!(ws.read().is_err_and(|error| is_later(&error)));
+        }
+    }
+}
+
 #[test]
 fn a_flush_tells_what_came_of_it() {
     let new = |manner, write_error| {
@@ -858,6 +906,28 @@ fn a_flush_tells_what_came_of_it() {
     assert_eq!(ws.flush().unwrap_err().kind(), ErrorKind::BrokenPipe);
     assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
     assert_eq!(ws.recv().unwrap(), None);
+}
+
+/// What `recv` writes was fed before: its error is returned as it is, once.
+#[test]
+fn an_error_of_what_recv_writes_comes_once() {
+    let (_peer, mut stream) = pipes(0, Manner::Smooth);
+    stream.write_error = Some(ErrorKind::BrokenPipe);
+    let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
+    ws.feed(&Message::from("a")).unwrap();
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(ws.recv().unwrap(), None);
+}
+
+/// A caller that may not read learns that it has to wait.
+#[test]
+fn a_full_stream_returns_to_the_caller() {
+    let config = Config::default().high_water(1000).write_timeout(Some(2000 * MS));
+    let (_peer, stream) = pipes(0, Manner::Stuck);
+    let mut ws = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+    ws.send_binary(&[0; 5000]).unwrap();
+    assert!(!ws.connection().wants_read());
+    assert!(ws.recv().is_err_and(|error| is_later(&error)));
 }
 
 #[test]
@@ -1157,6 +1227,24 @@ fn an_answer_in_time_counts_though_it_is_received_late() {
     // Without an answer it is lost.
     thread::sleep(2500 * MS);
     assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::PongTimeout)));
+}
+
+/// The same, when the stream takes nothing of what waits.
+#[test]
+fn an_answer_in_time_counts_though_output_waits() {
+    let config = Config::default().ping_interval(Some(20 * MS)).pong_timeout(200 * MS).write_timeout(None);
+    let (mut ws, mut peer) = server(config);
+    assert!(ws.recv().is_err_and(|error| is_later(&error)));
+    thread::sleep(25 * MS);
+    assert!(ws.recv().is_err_and(|error| is_later(&error)));
+    assert_eq!(arrived(&peer), b"\x89\x00");
+    peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
+    let (mut stream, connection, unread) = ws.into_parts();
+    stream.manner = Manner::Stuck;
+    let mut ws = WebSocket::from_parts(stream, connection, unread);
+    ws.feed(&Message::from("a")).unwrap();
+    thread::sleep(250 * MS);
+    assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
 }
 
 #[test]

@@ -325,6 +325,42 @@ fn limits_of_ones_own_when_accepting() {
     assert!(matches!(serving.join().unwrap(), event if event == failed));
 }
 
+/// A wait that was short does not shorten the next ones.
+#[test]
+fn a_call_without_a_timeout_sleeps_after_one_with_it() {
+    let (mut ws, calls, mut peer) = counted(Config::default());
+    ws.set_read_timeout(Some(10 * MS));
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    ws.set_read_timeout(None);
+    let waiting = thread::spawn(move || ws.recv().unwrap().map(Event::into_owned));
+    thread::sleep(300 * MS);
+    peer.write_all(b"\x89\x80\0\0\0\0").unwrap();
+    assert!(matches!(waiting.join().unwrap(), Some(Event::Ping(_))));
+    let reads = calls.reads.load(Ordering::SeqCst);
+    assert!(reads < 6, "{reads}");
+}
+
+/// What the stream did not take at once is written when it does, though nothing is received meanwhile.
+#[test]
+fn output_is_written_while_a_reader_waits() {
+    for halves in [false, true] {
+        let (mut ws, _, mut peer) = counted(large().high_water(64 << 20));
+        peer.set_read_timeout(Some(AGES / 4)).unwrap();
+        ws.feed(&much()).unwrap();
+        let reading = thread::spawn(move || {
+            if !halves {
+                return ws.recv().unwrap().map(Event::into_owned);
+            }
+            let (mut reader, _writer) = ws.into_split().unwrap();
+            reader.recv().unwrap().map(Event::into_owned)
+        });
+        thread::sleep(100 * MS);
+        peer.read_exact(&mut vec![0; much().as_bytes().len() + 10]).unwrap();
+        peer.write_all(b"\x89\x80\0\0\0\0").unwrap();
+        assert!(matches!(reading.join().unwrap(), Some(Event::Ping(_))));
+    }
+}
+
 // ---- two threads ----
 
 #[test]

@@ -79,6 +79,25 @@ fn pings_are_answered_while_the_writing_half_is_idle() {
 }
 
 #[test]
+fn both_halves_know_the_latency() {
+    let (server, mut client) = pair(Config::default());
+    let (stream, ..) = server.into_parts();
+    let config = Config::default().ping_interval(Some(Duration::from_millis(20)));
+    let server = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+    let (mut reader, writer) = server.into_split().unwrap();
+    let answering = thread::spawn(move || while client.recv().unwrap().is_some() {});
+    // The halves share what a call has received when the next one begins.
+    for _ in 0..2 {
+        assert!(matches!(reader.recv().unwrap(), Some(Event::Pong(_))));
+    }
+    let latency = reader.latency();
+    assert!(latency.is_some_and(|latency| latency < Duration::from_secs(20)));
+    assert_eq!(writer.latency(), latency);
+    reader.stream().shutdown(Shutdown::Both).unwrap();
+    let _ = answering.join();
+}
+
+#[test]
 fn closing_has_a_deadline_that_a_waiting_reader_learns_of() {
     let (_server, client) = pair(Config::default().close_timeout(Duration::from_millis(500)));
     let (mut reader, mut writer) = client.into_split().unwrap();
@@ -168,9 +187,14 @@ struct Script {
     /// What all writes return; by default they take everything.
     writes: Option<ErrorKind>,
     written: Vec<u8>,
+    /// How many writes are interrupted first.
+    interrupts: usize,
     /// A read is waiting.
     is_waiting: bool,
+    /// A write has waited.
+    is_writing: bool,
     never_blocks: bool,
+    shutdowns: usize,
     aborts: usize,
 }
 
@@ -188,8 +212,11 @@ impl Told {
     }
 
     fn halves(&self) -> (ReadHalf<Self>, WriteHalf<Self>) {
-        let connection = Connection::server(Config::default());
-        WebSocket::from_parts(self.clone(), connection, vec![]).into_split().unwrap()
+        self.halves_with(Config::default())
+    }
+
+    fn halves_with(&self, config: Config) -> (ReadHalf<Self>, WriteHalf<Self>) {
+        WebSocket::from_parts(self.clone(), Connection::server(config), vec![]).into_split().unwrap()
     }
 
     /// Waits until it is so.
@@ -229,9 +256,17 @@ impl Write for Told {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let mut script = self.0.0.lock().unwrap();
         if script.writes == Some(ErrorKind::WouldBlock) && !script.never_blocks {
-            script = self.0.1.wait_timeout(script, Duration::from_millis(5)).unwrap().0;
+            script.is_writing = true;
+            self.0.1.notify_all();
+            let waits = |script: &mut Script| script.writes.is_some() && script.aborts == 0;
+            script = self.0.1.wait_timeout_while(script, Duration::from_millis(5), waits).unwrap().0;
         }
         match script.writes {
+            _ if script.aborts > 0 => Err(ErrorKind::ConnectionAborted.into()),
+            _ if script.interrupts > 0 => {
+                script.interrupts -= 1;
+                Err(ErrorKind::Interrupted.into())
+            }
             Some(kind) => Err(kind.into()),
             None => {
                 script.written.extend_from_slice(buf);
@@ -247,6 +282,7 @@ impl Write for Told {
 
 impl Transport for Told {
     fn shutdown_write(&mut self) -> io::Result<()> {
+        self.tell(|script| script.shutdowns += 1);
         Ok(())
     }
 
@@ -327,6 +363,77 @@ fn interrupted_reads_are_repeated_and_what_is_left_of_a_batch_comes_next() {
     stream.tell(|script| assert_eq!(script.written, b"\x8A\x01a\x8A\x01b\x88\x00"));
 }
 
+#[test]
+fn interrupted_writes_are_repeated() {
+    let stream = Told::new([]);
+    stream.tell(|script| script.interrupts = 1);
+    let (_reader, mut writer) = stream.halves();
+    writer.send_text("a").unwrap();
+    stream.tell(|script| assert_eq!(script.written, b"\x81\x01a"));
+}
+
+#[test]
+fn the_next_batch_begins_with_what_is_left() {
+    let pings = &b"\x89\x81\0\0\0\0a\x89\x81\0\0\0\0b"[..];
+    let (mut reader, _writer) = Told::new([Ok(pings), Err(ErrorKind::ConnectionReset)]).halves();
+    for expected in [b"a", b"b"] {
+        let mut batch = reader.read().unwrap().unwrap();
+        assert!(matches!(batch.recv(), Some(Event::Ping(payload)) if *payload == *expected));
+    }
+    assert_eq!(reader.read().unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn what_came_before_a_failed_write_is_received() {
+    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
+    stream.tell(|script| script.writes = Some(ErrorKind::BrokenPipe));
+    let (mut reader, mut writer) = stream.halves();
+    writer.feed(&Message::from("queued")).unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
+    assert_eq!(reader.recv().unwrap(), None);
+}
+
+/// Neither waits for the other, and the error is told to the one that has found it.
+#[test]
+fn a_reader_receives_while_the_writer_is_blocked() {
+    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let (mut reader, mut writer) =
+        stream.halves_with(Config::default().write_timeout(Some(Duration::from_secs(5))));
+    let writing = thread::spawn(move || writer.send_text("b"));
+    stream.wait_until(|script| script.is_writing);
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    stream.tell(|script| script.reads.push_back(Err(ErrorKind::ConnectionReset)));
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::ConnectionReset);
+    writing.join().unwrap().unwrap();
+}
+
+/// Behind its high-water mark a connection reads nothing, whichever half is writing.
+#[test]
+fn a_full_output_is_written_before_more_is_read() {
+    let stream = Told::new([Ok(b"\x89\x80\0\0\0\0")]);
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let (mut reader, mut writer) = stream.halves_with(Config::default().high_water(10));
+    writer.feed(&Message::from(vec![0; 100])).unwrap();
+    let reading = thread::spawn(move || reader.recv().unwrap().map(Event::into_owned));
+    stream.wait_until(|script| script.is_writing);
+    let flushing = thread::spawn({
+        let stream = stream.clone();
+        move || {
+            writer.flush().unwrap();
+            stream.tell(|script| script.written.len())
+        }
+    });
+    thread::sleep(Duration::from_millis(100));
+    stream.tell(|script| {
+        assert_eq!(script.reads.len(), 1);
+        script.writes = None;
+    });
+    assert!(flushing.join().unwrap() >= 102);
+    assert!(matches!(reading.join().unwrap(), Some(Event::Ping(_))));
+}
+
 /// A message in pieces as they arrive; what has to be answered between them is answered.
 #[test]
 fn a_half_receives_in_pieces() {
@@ -390,6 +497,18 @@ fn halves_are_put_together_when_the_close_is_written() {
     stream.tell(|script| assert_eq!(script.written, b"\x88\x02\x03\xE8"));
     assert_eq!((ws.state(), ws.connection().wants_write()), (State::CloseSent, false));
     taking.join().unwrap();
+}
+
+/// What they know of the end is not forgotten, and not done again.
+#[test]
+fn halves_are_put_together_when_it_is_closed() {
+    let stream = Told::new([Ok(&b"\x88\x82\0\0\0\0\x03\xE8"[..]), Ok(b"")]);
+    let (mut reader, writer) = stream.halves();
+    assert!(matches!(reader.recv().unwrap(), Some(Event::Close(Some(_)))));
+    let mut ws = WebSocket::reunite(reader, writer).unwrap();
+    assert_eq!(ws.close_frame().map(|frame| frame.code()), Some(CloseCode::NORMAL));
+    assert_eq!(ws.recv().unwrap(), None);
+    stream.tell(|script| assert_eq!((script.shutdowns, script.aborts), (1, 0)));
 }
 
 #[test]
