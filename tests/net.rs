@@ -1226,13 +1226,20 @@ fn an_answer_in_time_counts_though_it_is_received_late() {
     assert!(is_later(&ws.recv().unwrap_err()));
     // Without an answer it is lost.
     thread::sleep(2500 * MS);
-    assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::PongTimeout)));
+    let end = loop {
+        match ws.recv() {
+            // The machine was busy when the Ping was due: this call has sent it.
+            Err(error) if is_later(&error) => {}
+            end => break end.unwrap().map(Event::into_owned),
+        }
+    };
+    assert_eq!(end, Some(Event::Failed(ProtocolError::PongTimeout)));
 }
 
 /// The same, when the stream takes nothing of what waits.
 #[test]
 fn an_answer_in_time_counts_though_output_waits() {
-    let config = Config::default().ping_interval(Some(20 * MS)).pong_timeout(200 * MS).write_timeout(None);
+    let config = Config::default().ping_interval(Some(20 * MS)).pong_timeout(1000 * MS).write_timeout(None);
     let (mut ws, mut peer) = server(config);
     assert!(ws.recv().is_err_and(|error| is_later(&error)));
     thread::sleep(25 * MS);
@@ -1243,7 +1250,7 @@ fn an_answer_in_time_counts_though_output_waits() {
     stream.manner = Manner::Stuck;
     let mut ws = WebSocket::from_parts(stream, connection, unread);
     ws.feed(&Message::from("a")).unwrap();
-    thread::sleep(250 * MS);
+    thread::sleep(1100 * MS);
     assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
 }
 
