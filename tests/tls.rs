@@ -277,6 +277,20 @@ async fn the_certificate_of_a_proxy_is_checked_too() {
     assert!(requests.try_recv().is_err());
 }
 
+/// The TLS that fails is the server's, inside that of the proxy.
+#[tokio::test]
+async fn the_certificate_of_a_server_behind_the_tls_of_a_proxy_is_checked_too() {
+    let ((_, tls), (port, _)) = (echo_server("localhost").await, echo_server("example.com").await);
+    let (address, _requests) = proxy(Some(acceptor("localhost"))).await;
+    let options = ConnectOptions::from(Config::default()).proxy(address).tls(tls);
+    let of_tokio = ws_tokio::connect_with(request(port), options.clone()).await.unwrap_err();
+    let blocking = move || net::connect_with(request(port), options).unwrap_err();
+    for error in [of_tokio, tokio::task::spawn_blocking(blocking).await.unwrap()] {
+        let expected = format!("TLS handshake with localhost:{port} through the proxy localhost:");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused() {
     let (port, tls) = echo_server("example.com").await;
