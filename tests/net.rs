@@ -69,6 +69,10 @@ struct Mem {
     unflushed: Option<Vec<u8>>,
     /// How many flushes say "later" before one succeeds.
     late_flushes: usize,
+    /// The error of its end, if it cannot be ended.
+    end_error: Option<ErrorKind>,
+    /// Where the pieces of the last write lay.
+    addresses: Vec<usize>,
 }
 
 fn pipes(seed: u64, manner: Manner) -> (Mem, Mem) {
@@ -84,6 +88,8 @@ fn pipes(seed: u64, manner: Manner) -> (Mem, Mem) {
         offered: 0,
         unflushed: None,
         late_flushes: 0,
+        end_error: None,
+        addresses: vec![],
     };
     (end(2 * seed, a.clone(), b.clone()), end(2 * seed + 1, b, a))
 }
@@ -152,6 +158,7 @@ impl Write for Mem {
         assert!(len > 0, "a write of nothing");
         // Before anything that takes time: a stream that takes nothing says so at once.
         let n = self.grant(len, true)?;
+        self.addresses = bufs.iter().map(|buf| buf.as_ptr().addr()).collect();
         let all = bufs.iter().map(|buf| &**buf).collect::<Vec<_>>().concat();
         self.put(&all[..n]);
         Ok(n)
@@ -177,6 +184,9 @@ impl Write for Mem {
 impl Transport for Mem {
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.flush()?;
+        if let Some(error) = self.end_error {
+            return Err(error.into());
+        }
         self.outgoing.borrow_mut().ended = true;
         Ok(())
     }
@@ -844,6 +854,17 @@ fn a_message_that_came_at_once_is_not_copied() {
     );
 }
 
+/// A server's large payload is written from where it lies.
+#[test]
+fn a_large_payload_is_not_copied() {
+    let (mut ws, _peer) = server(Config::default());
+    for (len, is_direct) in [(100, false), (100_000, true)] {
+        let message = Message::from(vec![7; len]);
+        ws.send(&message).unwrap();
+        assert_eq!(ws.stream().addresses.contains(&message.as_bytes().as_ptr().addr()), is_direct, "{len}");
+    }
+}
+
 /// Who stops in the middle of a batch loses nothing, and need not wait for more to come.
 #[test]
 fn what_is_left_of_a_batch_comes_next() {
@@ -1070,6 +1091,27 @@ fn a_failure_is_told_before_the_event_is_returned_or_at_the_next_read() {
     assert!(ws.read().is_err_and(|error| is_later(&error)));
     assert_eq!(arrived(&peer)[2..4], [0x03, 0xEA]);
     assert!(peer.incoming.borrow().ended, "and everything has been said");
+}
+
+/// The peer will not see our end, so there is no use in waiting for its own.
+#[test]
+fn a_stream_that_cannot_be_ended_is_over() {
+    let (mut peer, mut stream) = pipes(0, Manner::Drops);
+    peer.manner = Manner::Smooth;
+    peer.write_all(MASKED_CLOSE).unwrap();
+    stream.end_error = Some(ErrorKind::NotConnected);
+    let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
+    let mut is_closed = false;
+    for _ in 0..100 {
+        match ws.recv() {
+            Ok(Some(event)) => is_closed = matches!(event, Event::Close(_)),
+            Ok(None) => break,
+            Err(error) => assert!(is_later(&error)),
+        }
+    }
+    assert!(is_closed);
+    assert_eq!(arrived(&peer), b"\x88\x02\x03\xe8");
+    assert_eq!(ws.recv().unwrap(), None);
 }
 
 #[test]
