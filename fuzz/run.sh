@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes targets, each for so many seconds: fuzz/run.sh SECONDS [TARGET…]. Without a target, all of them.
 #
-# JOBS targets run at once (environment; default: the number of processors). It needs only a stable compiler: these are the flags that
+# JOBS targets run at once (environment; default: the number of processors). With a SEED (environment; default: another each time), a run
+# does what the previous one did. It needs only a stable compiler: these are the flags that
 # `cargo fuzz -s none` builds with. Failing inputs are in fuzz/artifacts, and in the output as base64; new inputs are in fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -31,7 +32,7 @@ fuzz() {
     # The user's and the system's time, as a sum to be calculated.
     local TIMEFORMAT='%0U + %0S'
     cpu=$({ time "$built/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -dict=dictionary \
-        -artifact_prefix="artifacts/$target/" -print_final_stats=1 "corpus/$target" >"$log" 2>&1; } 2>&1) || status=$?
+        -artifact_prefix="artifacts/$target/" -print_final_stats=1 -seed="${SEED:-0}" "corpus/$target" >"$log" 2>&1; } 2>&1) || status=$?
     if ((status == 0)); then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -1)

@@ -116,7 +116,7 @@ impl Life {
             }
             Act::Time(seconds) => {
                 self.now += Duration::from_secs(u64::from(seconds % 16));
-                self.server.handle_timeout(self.now);
+                self.pass();
             }
             Act::Due => self.due(),
             Act::End => self.server.recv_eof(),
@@ -197,8 +197,15 @@ impl Life {
     fn due(&mut self) {
         if let Some(next) = self.server.next_timeout() {
             self.now = self.now.max(next);
-            self.server.handle_timeout(self.now);
+            self.pass();
         }
+    }
+
+    /// Tells the time. A deadline drops the output that the transport has not taken by then.
+    fn pass(&mut self) {
+        let waited = self.server.wants_write();
+        self.server.handle_timeout(self.now);
+        self.cut_short |= waited && !self.server.wants_write();
     }
 
     /// The peer falls silent, the caller decides, and the loop goes on: it comes to its end, and what was written is one answer.
