@@ -24,15 +24,18 @@ pub(crate) struct Timers {
     progressed: bool,
     /// Whether the Pong to a Ping of the timers has arrived since the last call.
     ponged: bool,
-    /// Whether a Ping waits for any bytes from the peer.
-    pinged: bool,
+    /// Whether the last Ping waits for any bytes from the peer, and for its Pong.
+    awaits_bytes: bool,
+    awaits_pong: bool,
     /// Bytes taken by the transport since the last fair part was complete.
     taken: u16,
     last_heard: Micros,
     last_active: Micros,
     /// Since when output waits without a fair part of it being taken.
     stalled: Option<Micros>,
-    round_trip: RoundTrip,
+    /// When the last Ping was sent.
+    ping_sent: Micros,
+    latency: Option<Micros>,
     /// Since when the peer has had to finish the closing handshake.
     closing: Option<Micros>,
     now: Micros,
@@ -50,12 +53,14 @@ impl Timers {
             active: true,
             progressed: false,
             ponged: false,
-            pinged: false,
+            awaits_bytes: false,
+            awaits_pong: false,
             taken: 0,
             last_heard: Micros::ZERO,
             last_active: Micros::ZERO,
             stalled: None,
-            round_trip: RoundTrip::default(),
+            ping_sent: Micros::ZERO,
+            latency: None,
             closing: None,
             now: Micros::ZERO,
         }
@@ -69,12 +74,12 @@ impl Timers {
 
     /// Records that a Pong has arrived.
     pub(crate) fn ponged(&mut self) {
-        self.ponged = self.round_trip.sent.is_some();
+        self.ponged = self.awaits_pong;
     }
 
     /// Returns how long the last keepalive Ping waited for its Pong.
     pub(crate) fn latency(&self) -> Option<Duration> {
-        self.round_trip.last.map(Micros::into_duration)
+        self.latency.map(Micros::into_duration)
     }
 
     /// Records that the transport took `n` bytes. Taking a fair part after a stall also proves that the peer
@@ -100,8 +105,8 @@ impl Timers {
     }
 
     /// Returns since when a Ping waits for any bytes from the peer.
-    fn ping_sent(&self) -> Option<Micros> {
-        self.round_trip.sent.filter(|_| self.pinged)
+    fn awaited_since(&self) -> Option<Micros> {
+        self.awaits_bytes.then_some(self.ping_sent)
     }
 
     /// Records that a message, or a piece of one, was sent or received.
@@ -129,7 +134,7 @@ impl Timers {
             // The Pong is timed at once: the next timeout of the connection may be far away.
             State::Open if self.ponged => Some(self.now),
             State::Open => {
-                let ping = match self.ping_sent() {
+                let ping = match self.awaited_since() {
                     Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
                     None => self.ping_interval.map(|interval| self.last_heard.saturating_add(interval)),
                 };
@@ -154,12 +159,11 @@ impl Timers {
         let now = self.now;
         if mem::take(&mut self.heard) {
             self.last_heard = now;
-            self.pinged = false;
+            self.awaits_bytes = false;
         }
-        if mem::take(&mut self.ponged)
-            && let Some(sent) = self.round_trip.sent.take()
-        {
-            self.round_trip.last = Some(now.since(sent));
+        if mem::take(&mut self.ponged) {
+            self.awaits_pong = false;
+            self.latency = Some(now.since(self.ping_sent));
         }
         if mem::take(&mut self.active) {
             self.last_active = now;
@@ -177,14 +181,13 @@ impl Timers {
         let is_due = |since: Option<Micros>, timeout: Option<Micros>| {
             since.zip(timeout).is_some_and(|(since, timeout)| due(since, timeout))
         };
-        match (state, self.ping_sent(), self.closing) {
+        match (state, self.awaited_since(), self.closing) {
             (State::Opening, _, _) => Due::Nothing,
             (State::Open, _, _) if is_due(Some(self.last_active), self.idle_timeout) => Due::Idle,
             (State::Open, _, _) if is_due(self.stalled, self.write_timeout) => Due::WriteTimeout,
             (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
             (State::Open, None, _) if is_due(Some(self.last_heard), self.ping_interval) => {
-                self.pinged = true;
-                self.round_trip.sent = Some(now);
+                (self.awaits_bytes, self.awaits_pong, self.ping_sent) = (true, true, now);
                 Due::Ping
             }
             (State::Open, _, _) => Due::Nothing,
@@ -201,7 +204,7 @@ impl Timers {
 /// Bytes that a slow transport must take to be given the full time again.
 const FAIR_PART: u16 = 16 * 1024;
 
-/// A time in microseconds, half the size of a `Duration`: every connection has thirteen. It is never zero, so
+/// A time in microseconds, half the size of a `Duration`: every connection has twelve. It is never zero, so
 /// an `Option` of it needs no extra space; larger times saturate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Micros(NonZeroU64);
@@ -233,14 +236,6 @@ impl Micros {
     fn into_duration(self) -> Duration {
         if self.0 == NonZeroU64::MAX { Duration::MAX } else { Duration::from_micros(self.0.get() - 1) }
     }
-}
-
-/// The latency of the connection, measured with keepalive Pings.
-#[derive(Debug, Default)]
-struct RoundTrip {
-    /// When the Ping was sent whose Pong has not arrived.
-    sent: Option<Micros>,
-    last: Option<Micros>,
 }
 
 /// The result of [`Timers::handle`].
