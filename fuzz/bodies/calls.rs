@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use arbitrary::Arbitrary;
-use sansocket::deflate::{Deflate, Params};
+use sansocket::deflate::{Deflate, Params, Zlib};
 use sansocket::frame::{Kind, Mask};
 use sansocket::{
     CloseCode, Config, Connection, EncodedMessage, Input, Message, Receiver, Segment, SendError, Sender,
@@ -65,6 +65,9 @@ enum Call<'d> {
     /// As long as it asks to be called now.
     Due,
 }
+
+/// Without a pool: a compressor that was used before finds other matches than a new one.
+static ZLIB: Zlib = Zlib::new(0);
 
 /// `data`: a role, parameters, and the calls of a life.
 pub(crate) fn body(data: &[u8]) {
@@ -190,7 +193,7 @@ impl Fuzzed {
             (params.server_no_context_takeover, params.client_no_context_takeover) = (server, client);
             params.server_max_window_bits = 9 + server_bits % 7;
             params.client_max_window_bits = 9 + client_bits % 7;
-            let deflate = Deflate::default().threshold(usize::from(server_bits)).level(1 + client_bits % 9);
+            let deflate = Deflate::new(&ZLIB).threshold(usize::from(server_bits)).level(1 + client_bits % 9);
             connection = connection.with_deflate(&deflate, &params);
             no_takeover = Some(if role == Role::Server { server } else { client });
         }
@@ -235,7 +238,7 @@ impl Fuzzed {
                 self.send(Some(Seen::Binary(bytes.to_vec())), |end| send!(end, end => end.send(&message)));
             }
             Call::Encoded(bytes) => {
-                let message = EncodedMessage::compressed(&Message::from(*bytes), &Deflate::default());
+                let message = EncodedMessage::compressed(&Message::from(*bytes), &Deflate::new(&ZLIB));
                 self.send(
                     Some(Seen::Binary(bytes.to_vec())),
                     |end| send!(end, end => end.send_encoded(&message)),
