@@ -77,10 +77,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             }
             let due = endpoint.connection().deadline_with_input();
             *late = !*late && due.is_some_and(|due| due <= pipe.clock.now());
-            if *late {
-                pipe.write_now(endpoint);
-            }
-            let mut now = if *late { pipe.clock.now() } else { pipe.tick(endpoint) };
+            let mut now = if *late { pipe.write_now(endpoint) } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
                 break;
             }

@@ -171,6 +171,27 @@ macro_rules! wait_methods {
 }
 use wait_methods;
 
+/// The method of a WebSocket and of its reading half.
+macro_rules! finish_method {
+    () => {
+        /// Receives and drops further events until the connection is over.
+        ///
+        /// # Errors
+        /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the
+        /// connection failed in place of a closing handshake. `WouldBlock` loses nothing.
+        pub fn finish(&mut self) -> io::Result<()> {
+            let mut finished = Ok(());
+            while let Some(event) = self.recv_chunk()? {
+                if let Event::Failed(error) = event {
+                    finished = Err(error.into());
+                }
+            }
+            finished
+        }
+    };
+}
+use finish_method;
+
 /// A WebSocket over a blocking or non-blocking stream.
 ///
 /// * [`recv`](Self::recv) returns one event at a time. Messages are borrowed from the read buffer where
@@ -390,20 +411,7 @@ impl<S: Transport> WebSocket<S> {
         sent(pipe, endpoint, written)
     }
 
-    /// Receives and drops further events until the connection is over.
-    ///
-    /// # Errors
-    /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the
-    /// connection failed in place of a closing handshake. `WouldBlock` loses nothing.
-    pub fn finish(&mut self) -> io::Result<()> {
-        let mut finished = Ok(());
-        while let Some(event) = self.recv_chunk()? {
-            if let Event::Failed(error) = event {
-                finished = Err(error.into());
-            }
-        }
-        finished
-    }
+    finish_method!();
 
     fn queue(&mut self, queue: impl FnOnce(&mut Connection) -> Result<(), SendError>) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;

@@ -147,13 +147,14 @@ impl<S: Transport> Pipe<S> {
         Ok(())
     }
 
-    /// Writes what the stream takes now, whatever the deadlines are: a caller that comes late is judged after that. A
-    /// broken stream will return its error again.
-    pub(super) fn write_now(&mut self, endpoint: &mut impl Endpoint) {
+    /// Writes what the stream takes now, and returns the time without a look at the deadlines: a caller that comes
+    /// late is judged after that. A broken stream will return its error again.
+    pub(super) fn write_now(&mut self, endpoint: &mut impl Endpoint) -> Duration {
         let bound = self.writing.bound(Some(NOW), |timeout| self.stream.set_write_timeout(timeout));
         if bound.is_ok() && self.must_write(endpoint) {
             let _ = self.write_once(endpoint, &[]);
         }
+        self.clock.now()
     }
 
     /// Writes a payload directly from its own memory, after the output; the part that the stream does not

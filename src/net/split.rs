@@ -35,7 +35,7 @@ use super::buffer::{Buffer, note};
 use super::driver::{Driver, READS_FIRST, TURN};
 use super::pipe::{NOW, Pipe};
 use super::time::{AT_ONCE, Timeout, earlier, is_later, later_is_fine};
-use super::{Transport, WebSocket};
+use super::{Transport, WebSocket, finish_method};
 use crate::adapter::{reunited, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State, Unread};
 use crate::error::{ProtocolError, SendError};
@@ -235,20 +235,7 @@ impl<S: Transport> ReadHalf<S> {
         Ok(Some(ReadBatch { receiver, input, unread, fresh, close_frame, shared }))
     }
 
-    /// Receives and drops further events until the connection is over.
-    ///
-    /// # Errors
-    /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the
-    /// connection failed in place of a closing handshake.
-    pub fn finish(&mut self) -> io::Result<()> {
-        let mut finished = Ok(());
-        while let Some(event) = self.recv_chunk()? {
-            if let Event::Failed(error) = event {
-                finished = Err(error.into());
-            }
-        }
-        finished
-    }
+    finish_method!();
 
     /// Reads until there is something to receive: bytes, or last words. Returns `false` if the connection is
     /// over.
@@ -259,11 +246,13 @@ impl<S: Transport> ReadHalf<S> {
             writing.sender.notice(self.receiver.take_notice());
             writing.tick(now);
             let lost = writing.sender.lost();
-            drop(writing);
-            if lost == Some(ProtocolError::TransportFailed) && self.read_rest() {
-                break;
+            if lost == Some(ProtocolError::TransportFailed) {
+                drop(writing);
+                if self.read_rest() {
+                    break;
+                }
+                writing = self.shared.lock();
             }
-            let mut writing = self.shared.lock();
             writing.abort_if_given_up(&mut self.stream);
             if let Some(error) = lost {
                 self.receiver.lose(error);
