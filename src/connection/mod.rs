@@ -113,13 +113,18 @@ impl Connection {
     /// Ends at once: the waiting output is dropped.
     pub(crate) fn end(&mut self) {
         self.sender.end();
-        self.sender.set_output(Vec::new());
+        self.sender.drop_output();
         self.receiver.finish();
     }
 
-    /// Replaces the output during the opening handshake.
-    pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
-        self.sender.set_output(bytes);
+    /// Adds output of the opening handshake, after what is in flight.
+    pub(crate) fn add_output(&mut self, bytes: Vec<u8>) {
+        self.sender.add_output(bytes);
+    }
+
+    /// Drops the output of a transport that is over.
+    pub(crate) fn drop_output(&mut self) {
+        self.sender.drop_output();
     }
 
     /// Returns random bytes for the opening handshake.

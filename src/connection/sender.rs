@@ -364,9 +364,18 @@ impl Sender {
         self.output = Output::new(response);
     }
 
-    /// Replaces the output during the opening handshake.
-    pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
-        self.output = Output::new(bytes);
+    /// Adds output of the opening handshake, after what is in flight.
+    pub(crate) fn add_output(&mut self, bytes: Vec<u8>) {
+        if self.output.is_empty() {
+            self.output = Output::new(bytes);
+        } else {
+            self.output.append(&bytes);
+        }
+    }
+
+    /// Drops the output of a transport that is over.
+    pub(crate) fn drop_output(&mut self) {
+        self.output = Output::default();
     }
 
     /// Ends at once.

@@ -1,7 +1,6 @@
 //! [`Client`]: the complete life of a client's transports, from the first dial to the end.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::time::Duration;
@@ -222,7 +221,7 @@ impl Client {
         let Some(proxy) = &opening.proxy else { return };
         match ProxyTunnel::new(proxy, opening.request.url(), opening.options.config) {
             Ok(mut tunnel) => {
-                self.connection.set_output(tunnel.take_output());
+                self.connection.add_output(tunnel.take_output());
                 opening.phase = Phase::Proxy(tunnel);
             }
             Err(error) => self.end_with(ClientEvent::Failed(OpenError::Socks5(error))),
@@ -241,7 +240,7 @@ impl Client {
         let Some(opening) = &mut self.opening else { return };
         let nonce = self.connection.nonce();
         let (output, handshake) = handshake::Opening::new(&opening.request, nonce, &opening.options.config);
-        self.connection.set_output(output);
+        self.connection.add_output(output);
         opening.phase = Phase::Handshake(handshake);
     }
 
@@ -286,7 +285,7 @@ impl Client {
                 Tunnel::Incomplete if !eof => {
                     let output = tunnel.take_output();
                     if !output.is_empty() {
-                        self.connection.set_output(output);
+                        self.connection.add_output(output);
                     }
                     return None;
                 }
@@ -301,7 +300,6 @@ impl Client {
                 // The server's answer can no longer arrive.
                 Tunnel::Open if eof => ClientEvent::Failed(OpenError::TransportFailed),
                 Tunnel::Open => {
-                    self.connection.set_output(Vec::new());
                     self.reached();
                     return None;
                 }
@@ -343,7 +341,7 @@ impl Client {
         match next {
             Ok(Some(request)) => {
                 opening.request = request;
-                self.connection.set_output(Vec::new());
+                self.connection.drop_output();
                 self.choose_way();
                 if self.has_last_words() { self.recv_opening(input) } else { None }
             }

@@ -675,3 +675,26 @@ fn a_request_that_nobody_reported_as_written_is_not_sent_again() {
     client.connection().send_text("Hello").unwrap();
     assert_eq!(plain(client.output()), [(TEXT, b"Hello".to_vec())]);
 }
+
+/// With completion-based I/O, the answer to what is in flight may be noticed before its completion.
+#[test]
+fn output_in_flight_when_a_proxy_answers_is_not_counted_twice() {
+    let cases: [(&str, &[&[u8]]); 2] = [
+        ("http://proxy", &[b"HTTP/1.1 200 OK\r\n\r\n"]),
+        ("socks5://proxy", &[b"\x05\0", b"\x05\0\0\x01\0\0\0\0\0\0"]),
+    ];
+    for (proxy, answers) in cases {
+        let mut client = started("ws://a/", through(proxy));
+        client.connected();
+        for answer in answers {
+            let in_flight = client.take_output().expect("a request");
+            assert_eq!(receives(&mut client, answer), [""; 0], "{proxy}");
+            let next = client.output().to_vec();
+            assert_eq!(client.output_len(), in_flight.len() + next.len(), "{proxy}");
+            client.output_written(in_flight.len());
+            assert_eq!(client.output(), next, "{proxy}: the next request is complete");
+            assert_eq!(client.output_len(), next.len(), "{proxy}");
+        }
+        opened(&mut client);
+    }
+}
