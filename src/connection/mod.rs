@@ -117,6 +117,11 @@ impl Connection {
         self.receiver.finish();
     }
 
+    /// Takes over the time of the opening handshake.
+    pub(crate) fn begin(&mut self, now: Duration) {
+        self.sender.begin(now);
+    }
+
     /// Adds output of the opening handshake, after what is in flight.
     pub(crate) fn add_output(&mut self, bytes: Vec<u8>) {
         self.sender.add_output(bytes);

@@ -364,6 +364,11 @@ impl Sender {
         self.output = Output::new(response);
     }
 
+    /// Takes over the time of the opening handshake.
+    pub(crate) fn begin(&mut self, now: Duration) {
+        self.timers.begin(now);
+    }
+
     /// Adds output of the opening handshake, after what is in flight.
     pub(crate) fn add_output(&mut self, bytes: Vec<u8>) {
         if self.output.is_empty() {

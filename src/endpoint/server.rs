@@ -229,7 +229,7 @@ impl Server {
             Kind::Accept(mut connection) => {
                 // Its timers begin now, if the time is known.
                 if opening.deadline.is_some() {
-                    connection.handle_timeout(self.connection.now());
+                    connection.begin(self.connection.now());
                 }
                 self.connection = *connection;
                 if opening.kept.is_empty() {

@@ -433,3 +433,19 @@ fn a_server_with_much_to_write_does_not_read() {
     server.connection().send_binary(&[]).expect("open");
     assert!(!server.wants_read());
 }
+
+/// The loop was asleep: it tells the time in its next turn, after the answer.
+#[test]
+fn the_time_of_a_decision_that_is_told_after_it_is_not_idle() {
+    let config = Config::default().idle_timeout(Some(secs(5))).ping_interval(Some(secs(3)));
+    for written_first in [false, true] {
+        let mut server = started(config);
+        let request = request_of(&mut server, REQUEST);
+        server.answer(request.accept());
+        let mut written = if written_first { write_all(&mut server) } else { Vec::new() };
+        server.handle_timeout(secs(1000));
+        written.extend(write_all(&mut server));
+        assert!(written.starts_with(b"HTTP/1.1 101 ") && written.ends_with(b"\r\n\r\n"));
+        assert_eq!((server.state(), server.next_timeout()), (State::Open, Some(secs(1003))));
+    }
+}
