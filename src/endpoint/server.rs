@@ -208,6 +208,9 @@ impl Server {
             }
             Phase::Over(event) => {
                 input.take(usize::MAX);
+                if opening.eof {
+                    self.connection.recv_eof();
+                }
                 Some(event)
             }
         }

@@ -449,3 +449,15 @@ fn the_time_of_a_decision_that_is_told_after_it_is_not_idle() {
         assert_eq!((server.state(), server.next_timeout()), (State::Open, Some(secs(1003))));
     }
 }
+
+#[test]
+fn a_stream_that_ends_behind_the_deadline_of_the_head_has_ended() {
+    let mut server = started(Config::default());
+    server_receives(&mut server, &REQUEST[..30], true);
+    server.handle_timeout(secs(110));
+    server.recv_eof();
+    assert_eq!(server_receives(&mut server, b"", true), ["refused TimedOut"]);
+    assert!(!server.wants_read());
+    write_all(&mut server);
+    assert!(server.is_ended());
+}
