@@ -74,8 +74,8 @@ struct Opening {
 enum Phase {
     /// The head is being received.
     Head(ServerHandshake),
-    /// The caller decides on a request.
-    Deciding,
+    /// The caller decides on a request. `upgrade`: frames may follow it; otherwise, a body.
+    Deciding { upgrade: bool },
     /// The connection is open, and first receives `kept` from this index on.
     Kept(usize),
     /// Failed; the event is reported next.
@@ -168,12 +168,12 @@ impl Server {
                     None
                 }
                 ServerProgress::Upgrade(request) => {
-                    opening.phase = Phase::Deciding;
+                    opening.phase = Phase::Deciding { upgrade: true };
                     self.opening = Some(opening);
                     Some(ServerEvent::Upgrade(Box::new(request)))
                 }
                 ServerProgress::Http(request) => {
-                    opening.phase = Phase::Deciding;
+                    opening.phase = Phase::Deciding { upgrade: false };
                     self.opening = Some(opening);
                     Some(ServerEvent::Http(Box::new(request)))
                 }
@@ -182,13 +182,16 @@ impl Server {
                     Some(ServerEvent::Refused(refusal.error()))
                 }
             },
-            Phase::Deciding if opening.kept.len() + input.len() > opening.max_head => {
+            Phase::Deciding { upgrade: true } if opening.kept.len() + input.len() > opening.max_head => {
                 input.take(usize::MAX);
                 self.connection.end();
                 Some(ServerEvent::Refused(HandshakeError::HeadTooLarge))
             }
-            Phase::Deciding => {
-                opening.kept.extend_from_slice(input.take(usize::MAX));
+            Phase::Deciding { upgrade } => {
+                let bytes = input.take(usize::MAX);
+                if upgrade {
+                    opening.kept.extend_from_slice(bytes);
+                }
                 self.opening = Some(opening);
                 None
             }
@@ -218,9 +221,13 @@ impl Server {
 
     /// Answers the request that [`recv`](Self::recv) reported, at once or at any later time. Until then
     /// nothing is read. Without such a request, or after [`close`](Self::close), this does nothing.
+    ///
+    /// Input in the meantime: behind a request for a WebSocket, up to [`max_head`](Config::max_head) bytes are
+    /// kept for the connection, and more end the transport without a response. The body of an ordinary request
+    /// is dropped.
     pub fn answer(&mut self, answer: impl Into<Answer>) {
         let Some(opening) = &mut self.opening else { return };
-        if !matches!(opening.phase, Phase::Deciding) {
+        if !matches!(opening.phase, Phase::Deciding { .. }) {
             return;
         }
         let eof = opening.eof;
@@ -281,7 +288,7 @@ impl Server {
     /// [`Event::Failed`].
     pub fn recv_error(&mut self) {
         match &mut self.opening {
-            Some(opening) if matches!(opening.phase, Phase::Head(_) | Phase::Deciding) => {
+            Some(opening) if matches!(opening.phase, Phase::Head(_) | Phase::Deciding { .. }) => {
                 // The remaining input is dropped too: there is no connection to receive it.
                 opening.phase = Phase::Over(ServerEvent::Open(Event::Failed(ProtocolError::TransportFailed)));
                 self.connection.end();
@@ -309,7 +316,7 @@ impl Server {
             None => self.connection.has_last_words(),
             Some(opening) => match opening.phase {
                 Phase::Head(_) => opening.eof,
-                Phase::Deciding => false,
+                Phase::Deciding { .. } => false,
                 Phase::Kept(_) | Phase::Over(_) => true,
             },
         }
@@ -324,7 +331,7 @@ impl Server {
             Some(_) if self.has_last_words() => Some(self.connection.now()),
             Some(Opening { phase: Phase::Head(_), deadline, .. }) => Some(deadline.unwrap_or(Duration::ZERO)),
             // The wait is for the caller's decision, not for the peer.
-            Some(Opening { phase: Phase::Deciding, .. }) => None,
+            Some(Opening { phase: Phase::Deciding { .. }, .. }) => None,
             _ => self.connection.next_timeout(),
         }
     }
@@ -357,7 +364,7 @@ impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match &self.phase {
             Phase::Head(_) => "Head",
-            Phase::Deciding => "Deciding",
+            Phase::Deciding { .. } => "Deciding",
             Phase::Kept(_) => "Kept",
             Phase::Over(_) => "Over",
         };

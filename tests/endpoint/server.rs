@@ -451,6 +451,18 @@ fn the_time_of_a_decision_that_is_told_after_it_is_not_idle() {
 }
 
 #[test]
+fn the_body_of_a_request_that_waits_for_its_answer_is_dropped() {
+    let mut server = started(Config::default());
+    let request =
+        http_request_of(&mut server, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    for _ in 0..10 {
+        assert_eq!(server_receives(&mut server, &[b'x'; 10_000], true), [""; 0]);
+    }
+    server.answer(request.respond(&page()));
+    assert!(write_all(&mut server).ends_with(b"no"));
+}
+
+#[test]
 fn a_stream_that_ends_behind_the_deadline_of_the_head_has_ended() {
     let mut server = started(Config::default());
     server_receives(&mut server, &REQUEST[..30], true);
