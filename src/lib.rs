@@ -15,7 +15,8 @@
 //!
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
-//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+//! use std::io::{self, Read, Write};
 //! use std::net::{Shutdown, TcpStream};
 //! use std::time::{Duration, Instant};
 //! use sansocket::handshake::Response;
@@ -23,7 +24,10 @@
 //!
 //! fn serve(mut stream: TcpStream) -> io::Result<()> {
 //!     let page = Response::new(404).map_err(io::Error::other)?;
-//!     let mut server = Server::new(Config::default());
+//!     let config = Config::default();
+//!     let mut server = Server::new(config);
+//!     // A peer that reads nothing would block a write, and with it the deadlines, forever.
+//!     stream.set_write_timeout(config.get_write_timeout())?;
 //!     let (mut buf, mut n) = (vec![0; 64 * 1024], 0);
 //!     let (began, mut shut_down) = (Instant::now(), false);
 //!     while !server.is_ended() {
@@ -46,8 +50,8 @@
 //!         }
 //!         // 3. Write the output.
 //!         while server.wants_write() {
-//!             let written = stream.write(server.output())?;
-//!             server.output_written(written);
+//!             stream.write_all(server.output())?;
+//!             server.output_written(server.output().len());
 //!         }
 //!         // 4. Shut down the writing side, once, when required.
 //!         if server.should_shutdown() && !shut_down {
@@ -62,7 +66,8 @@
 //!             match stream.read(&mut buf) {
 //!                 Ok(0) => server.recv_eof(),
 //!                 Ok(read) => n = read,
-//!                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+//!                 // A timeout has one of two names, and a signal interrupts.
+//!                 Err(error) if [WouldBlock, TimedOut, Interrupted].contains(&error.kind()) => {}
 //!                 Err(_) => server.recv_error(),
 //!             }
 //!         }
