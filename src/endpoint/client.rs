@@ -28,9 +28,9 @@ use crate::random::Random;
 ///    the connection is open.
 /// 2. Call [`recv`](Self::recv) until `None`, with the bytes read, if any.
 /// 3. If [`is_ended`](Self::is_ended), drop the transport and stop.
-/// 4. Do what [`step`](Self::step) returns. [`Step::Dial`]: drop the transport, if there is one, make another
-///    and call [`connected`](Self::connected). [`Step::StartTls`]: start TLS on it and call
-///    [`secured`](Self::secured).
+/// 4. Do what [`step`](Self::step) returns, until that is [`Step::Run`]. [`Step::Dial`]: drop the transport,
+///    if there is one, make another and call [`connected`](Self::connected). [`Step::StartTls`]: start TLS on
+///    it and call [`secured`](Self::secured).
 /// 5. Write the [`output`](Self::output); call [`output_written`](Self::output_written).
 /// 6. If [`should_shutdown`](Self::should_shutdown), shut down the writing side, once.
 /// 7. If [`wants_read`](Self::wants_read), read; otherwise wait for the transport. Wait no longer than until
