@@ -64,13 +64,18 @@ impl ClientHandshake {
 
     /// Handles received bytes. Bytes after the head of a 101 stay in `input`: they are the first frames.
     ///
-    /// A 101 discards unwritten output: its accept key proves that the request has arrived, even if that was
-    /// not reported.
+    /// If none of the output was reported as written, a 101 discards it: the accept key proves that the request
+    /// has arrived. If a part was, the server has answered early, and the rest of the request becomes the first
+    /// output of the connection.
     pub fn recv(mut self, input: &mut Input<'_>) -> ClientProgress {
         match self.opening.recv(input) {
             Opened::Incomplete => ClientProgress::Incomplete(self),
             Opened::Open(agreed, established) => {
-                ClientProgress::Connected(compressing(self.connection, agreed), established)
+                let mut connection = compressing(self.connection, agreed);
+                if self.written > 0 {
+                    connection = connection.with_output(self.output.split_off(self.written));
+                }
+                ClientProgress::Connected(connection, established)
             }
             Opened::Refused(refused) => ClientProgress::Refused(refused),
             Opened::Failed(error) => ClientProgress::Failed(error),
