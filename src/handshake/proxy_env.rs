@@ -22,7 +22,8 @@ impl Proxy {
     /// | exceptions | `no_proxy`, `NO_PROXY` |
     ///
     /// A proxy without a scheme is an HTTP proxy. `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: in a
-    /// CGI program it holds the request header `Proxy`, which any client can choose.
+    /// CGI program it holds the request header `Proxy`, which any client can choose. So is `http_proxy` where
+    /// names ignore case, as on Windows.
     ///
     /// Exceptions are separated by commas or spaces, and each is one of:
     ///
@@ -54,9 +55,12 @@ impl Proxy {
     pub fn from_vars(url: &Url, var: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ProxyVarError> {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let is_cgi = var("REQUEST_METHOD").is_some();
+        // On Windows, where case is ignored, they are one variable.
+        let is_caseless = var("Request_Method").is_some();
         let mut names = if url.is_secure() { WSS } else { WS }.iter();
         let found = names.find_map(|&name| match name {
             "HTTP_PROXY" if is_cgi => None,
+            "http_proxy" if is_caseless => None,
             _ => var(name).map(|value| (name, value)),
         });
         let Some((variable, value)) = found else { return Ok(None) };
@@ -227,6 +231,13 @@ mod tests {
         assert_eq!(proxy("ws://h", &all), Ok(Some("p".into())));
         let lower = [cgi[0], cgi[1], ("http_proxy", "p")];
         assert_eq!(proxy("ws://h", &lower), Ok(Some("p".into())));
+        // An environment that ignores case.
+        let var = |name: &str| {
+            cgi.iter()
+                .find(|(variable, _)| variable.eq_ignore_ascii_case(name))
+                .map(|(_, value)| (*value).into())
+        };
+        assert_eq!(Proxy::from_vars(&Url::parse("ws://h").unwrap(), var), Ok(None));
     }
 
     #[test]
