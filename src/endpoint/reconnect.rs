@@ -89,8 +89,9 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
-    /// Maximum delay of the first attempt. Default: 5 s. "A value chosen randomly between 0 and 5 seconds is
-    /// a reasonable initial delay" (RFC 6455 §7.2.3).
+    /// Maximum delay of the first attempt. Later delays are multiples of it: with zero, there is never a delay.
+    /// Default: 5 s. "A value chosen randomly between 0 and 5 seconds is a reasonable initial delay" (RFC 6455
+    /// §7.2.3).
     #[must_use]
     pub fn first_delay(self, delay: Duration) -> Self {
         Self { first_delay: delay, ..self }

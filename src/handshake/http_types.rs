@@ -68,8 +68,8 @@ impl Accepted {
 
 /// Feature `http`.
 impl Refusal {
-    /// Returns the response as a type of the `http` crate. The library adds the length, and ends the
-    /// connection.
+    /// Returns the response as a type of the `http` crate. The library adds the length, and decides whether the
+    /// connection ends.
     #[must_use]
     pub fn to_http(&self) -> Response<Vec<u8>> {
         let body = self.body().to_owned();
