@@ -10,7 +10,7 @@ mod counting;
 use common::*;
 use counting::measure;
 use sansocket::handshake::{ServerHandshake, ServerProgress};
-use sansocket::{Config, Input, ReadBuffer};
+use sansocket::{Config, Input, ReadBuffer, Server, ServerEvent};
 
 /// How often a buffer may grow to hold so many bytes, if it at least grows by half each time.
 fn growths(bytes: usize) -> usize {
@@ -123,4 +123,23 @@ fn a_head_that_comes_byte_by_byte_grows_by_steps() {
         panic!("the head is complete");
     });
     assert!(used.calls <= growths(head.len()) + 8, "{used:?}");
+}
+
+/// Offers of one byte take the most memory: the position of each is kept. As much as the head may follow it.
+#[test]
+fn a_connection_that_opens_holds_at_most_eleven_times_the_limit_of_its_head() {
+    let config = Config::default();
+    let start = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: ";
+    let offers = (config.get_max_head() - start.len()) / 2 - 2;
+    let mut head = format!("{start}{}\r\n\r\n", vec!["a"; offers].join(",")).into_bytes();
+    let mut frames = vec![0x80; config.get_max_head()];
+    let (used, _server) = measure(|| {
+        let mut server = Server::new(config);
+        let event = server.recv(&mut Input::new(&mut head));
+        assert!(matches!(event, Some(ServerEvent::Upgrade(_))), "{event:?}");
+        assert!(server.recv(&mut Input::new(&mut frames)).is_none(), "it is being decided on");
+        server
+    });
+    assert!(used.peak <= 11 * config.get_max_head() as isize, "{used:?}");
 }
