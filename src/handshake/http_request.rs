@@ -51,7 +51,8 @@ impl HttpRequest {
         self.head.host()
     }
 
-    /// Returns the HTTP version, (1, 0) or (1, 1).
+    /// Returns the HTTP version: (1, 0), (1, 1), or a higher minor version, which means (1, 1) here (RFC 9110
+    /// §2.5).
     #[must_use]
     pub fn version(&self) -> (u8, u8) {
         (1, self.head.start.minor)
@@ -99,7 +100,7 @@ pub struct HttpRequestParts {
     pub method: String,
     /// The request target as it was sent.
     pub target: String,
-    /// The HTTP version, (1, 0) or (1, 1).
+    /// The HTTP version; see [`HttpRequest::version`].
     pub version: (u8, u8),
     /// All headers in order, the values without surrounding whitespace.
     pub headers: Vec<(String, Vec<u8>)>,
