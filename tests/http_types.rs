@@ -78,7 +78,7 @@ fn a_426_names_its_upgrade_in_connection() {
 fn extended_connect_there_and_back() {
     let asked = ClientRequest::new("wss://example.com:8443/chat?a").unwrap().subprotocol("chat").unwrap();
     let handshake = ConnectHandshake::new(asked, Config::default(), nonce);
-    let (parts, ()) = handshake.to_http().into_parts();
+    let (parts, ()) = handshake.to_http().unwrap().into_parts();
     assert_eq!((parts.method.as_str(), parts.version), ("CONNECT", Version::HTTP_2));
     assert_eq!(parts.uri, "https://example.com:8443/chat?a");
 
@@ -159,7 +159,7 @@ fn a_url_has_no_character_that_a_uri_has_not() {
         let Ok(request) = ClientRequest::new(&url) else { continue };
         let resource = request.url().resource().to_owned();
         let handshake = ClientHandshake::new(request, Config::default(), nonce);
-        assert_eq!(handshake.to_http().uri(), resource.as_str(), "{url}");
+        assert_eq!(handshake.to_http().unwrap().uri(), resource.as_str(), "{url}");
     }
 }
 
@@ -186,7 +186,7 @@ fn a_plain_request_can_be_handed_on() {
 fn a_client_inside_another_library() {
     let request = ClientRequest::new("ws://example.com/chat?x=1").unwrap().subprotocol("a").unwrap();
     let client = ClientHandshake::new(request, Config::default(), |bytes: &mut [u8]| bytes.fill(7));
-    let (parts, ()) = client.to_http().into_parts();
+    let (parts, ()) = client.to_http().unwrap().into_parts();
     assert_eq!(
         (parts.uri.to_string(), &parts.headers["host"]),
         ("/chat?x=1".into(), &"example.com".parse().unwrap())
@@ -197,4 +197,29 @@ fn a_client_inside_another_library() {
     let (parts, ()) = accepted.to_http().into_parts();
     let (_connection, established) = client.recv_http(&parts).unwrap();
     assert_eq!(established.subprotocol(), Some("a"));
+}
+
+/// The map of that crate has room for about 24,000 names, of less than 64 KiB each.
+#[test]
+fn a_head_that_the_crate_cannot_hold_is_not_handed_on() {
+    let config = Config::default().max_head(1 << 20).max_headers(100_000);
+    let names = (0..30_000).map(|i| format!("h{i}: v\r\n")).collect::<String>();
+    let long_name = format!("{}: v\r\n", "n".repeat(1 << 16));
+    for (headers, fits) in [(&names[..], false), (&long_name, false), (&"h: v\r\n".repeat(30_000), true)] {
+        let mut bytes = format!("GET / HTTP/1.1\r\nHost: h\r\n{headers}\r\n").into_bytes();
+        match ServerHandshake::new(config).recv(&mut Input::new(&mut bytes)) {
+            ServerProgress::Http(request) => assert_eq!(request.to_http().is_some(), fits),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_url_that_the_crate_cannot_hold_is_not_another() {
+    let request = |url: &str| ClientRequest::new(url).unwrap();
+    let long = format!("ws://h/{}", "a".repeat(1 << 16));
+    assert!(ClientHandshake::new(request(&long), Config::default(), nonce).to_http().is_none());
+    for url in [&long, "wss://a%41/"] {
+        assert!(ConnectHandshake::new(request(url), Config::default(), nonce).to_http().is_none(), "{url}");
+    }
 }

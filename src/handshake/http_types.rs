@@ -89,16 +89,13 @@ impl Refusal {
 /// Feature `http`.
 impl ClientHandshake {
     /// Returns the request as a type of the `http` crate, for an HTTP library that is already connected to
-    /// the host.
+    /// the host; `None` if that crate cannot hold it, such as a URL longer than 64 KiB.
     #[must_use]
-    pub fn to_http(&self) -> Request<()> {
+    pub fn to_http(&self) -> Option<Request<()>> {
         let mut request = Request::new(());
-        // The resource of a URL was checked when it was parsed.
-        if let Ok(uri) = self.target().parse() {
-            *request.uri_mut() = uri;
-        }
-        *request.headers_mut() = map(self.headers());
-        request
+        *request.uri_mut() = self.target().parse().ok()?;
+        *request.headers_mut() = map(self.headers())?;
+        Some(request)
     }
 
     /// Handles the head of the response that the library received; see [`recv_parts`](Self::recv_parts).
@@ -113,14 +110,15 @@ impl ClientHandshake {
 /// Feature `http`.
 impl HttpRequest {
     /// Returns the head as a type of the `http` crate, to pass to an HTTP library; `None` if its target is
-    /// not a URI in that crate. The body is not read yet: it begins with the rest of the input.
+    /// not a URI in that crate, or its headers are too many. The body is not read yet: it begins with the rest
+    /// of the input.
     #[must_use]
     pub fn to_http(&self) -> Option<Request<()>> {
         let mut request = Request::new(());
         *request.method_mut() = Method::from_bytes(self.method().as_bytes()).ok()?;
         *request.uri_mut() = self.target().parse().ok()?;
         *request.version_mut() = if self.version() == (1, 0) { Version::HTTP_10 } else { Version::HTTP_11 };
-        *request.headers_mut() = map(self.headers());
+        *request.headers_mut() = map(self.headers())?;
         Some(request)
     }
 }
@@ -167,20 +165,18 @@ impl ConnectRequest {
 impl ConnectHandshake {
     /// Returns the request as a type of the `http` crate. An HTTP/2 or HTTP/3 library expects the
     /// `:protocol`, which is `websocket`, in the request's extensions with a type of its own.
+    ///
+    /// `None` if that crate cannot hold it, such as a URL longer than 64 KiB or a host with `%`.
     #[must_use]
-    pub fn to_http(&self) -> Request<()> {
+    pub fn to_http(&self) -> Option<Request<()>> {
         let pseudo = self.pseudo_headers();
+        let uri = Uri::builder().scheme(pseudo.scheme?).authority(pseudo.authority?);
         let mut request = Request::new(());
         *request.method_mut() = Method::CONNECT;
         *request.version_mut() = Version::HTTP_2;
-        // The parts of a URL were checked when it was parsed.
-        if let (Some(scheme), Some(authority), Some(path)) = (pseudo.scheme, pseudo.authority, pseudo.path)
-            && let Ok(uri) = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()
-        {
-            *request.uri_mut() = uri;
-        }
-        *request.headers_mut() = map(self.headers());
-        request
+        *request.uri_mut() = uri.path_and_query(pseudo.path?).build().ok()?;
+        *request.headers_mut() = map(self.headers())?;
+        Some(request)
     }
 
     /// Handles the head of the response that the library received; see [`recv_parts`](Self::recv_parts).
@@ -277,18 +273,16 @@ impl Error for RequestError {}
 fn response<B>(status: u16, headers: Headers<'_>, body: B) -> Response<B> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    *response.headers_mut() = map(headers);
+    // Its few headers fit.
+    *response.headers_mut() = map(headers).unwrap_or_default();
     response
 }
 
-/// Both roles have checked that names are tokens and values have no control characters: none is omitted.
-fn map(headers: Headers<'_>) -> HeaderMap {
-    headers
-        .filter_map(|(name, value)| {
-            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value).ok()?))
-        })
-        .fold(HeaderMap::new(), |mut map, (name, value)| {
-            map.append(name, value);
-            map
-        })
+/// `None`: a name is too long for that crate, or there are too many.
+fn map(mut headers: Headers<'_>) -> Option<HeaderMap> {
+    headers.try_fold(HeaderMap::new(), |mut map, (name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        map.try_append(name, HeaderValue::from_bytes(value).ok()?).ok()?;
+        Some(map)
+    })
 }

@@ -155,7 +155,7 @@ impl Client {
         request: ClientRequest,
     ) -> Result<WebSocket<Stream>, Box<dyn Error + Send + Sync>> {
         let handshake = ConnectHandshake::new(request, self.config, OsRandom);
-        let mut request = handshake.to_http();
+        let mut request = handshake.to_http().ok_or("the URL is too long, or its host has a %")?;
         request.extensions_mut().insert(Protocol::from_static("websocket"));
         let mut requests = self.requests.clone().ready().await?;
         let (response, send) = requests.send_request(request, false)?;
