@@ -8,7 +8,8 @@ use core::fmt::Debug;
 use core::time::Duration;
 
 use common::*;
-use sansocket::frame::{ControlPayload, Decoder};
+use sansocket::deflate::Inflated;
+use sansocket::frame::{ControlPayload, Decoder, Utf8};
 use sansocket::handshake::*;
 use sansocket::*;
 
@@ -374,6 +375,18 @@ fn an_established_connection_shows_its_status_and_subprotocol() {
         format!("{:?}", established()),
         r#"Established { status: 101, subprotocol: Some("chat"), .. }"#
     );
+}
+
+#[test]
+fn text_and_data_are_shown_by_their_length() {
+    let (mut utf8, euro) = (Utf8::new(), "€".as_bytes());
+    assert!(utf8.push(&euro[..1]).is_ok());
+    assert_eq!(format!("{utf8:?}"), "Utf8 { missing: 2 }");
+    let bytes = [&euro[1..], b"uro\xFF"].concat();
+    let invalid = utf8.push(&bytes).expect_err("no text");
+    assert_eq!(format!("{invalid:?}"), "InvalidUtf8 { valid: ValidText { len: 6, .. } }");
+    let inflated = Inflated { consumed: 7, data: b"four", done: true };
+    assert_eq!(format!("{inflated:?}"), "Inflated { consumed: 7, len: 4, done: true }");
 }
 
 #[test]
