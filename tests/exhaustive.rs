@@ -282,7 +282,7 @@ enum HalfStep {
     Carry,
 }
 
-const HALF_STEPS: [HalfStep; 8] = [
+const HALF_STEPS: [HalfStep; 9] = [
     HalfStep::Of(Step::Close),
     HalfStep::Of(Step::Send),
     HalfStep::Of(Step::Write),
@@ -290,6 +290,7 @@ const HALF_STEPS: [HalfStep; 8] = [
     HalfStep::Of(Step::TheirClose),
     HalfStep::Of(Step::Illegal),
     HalfStep::Of(Step::Eof),
+    HalfStep::Of(Step::Broken),
     HalfStep::Carry,
 ];
 
@@ -327,6 +328,10 @@ fn a_notice_may_be_carried_at_any_time() {
                         sender.output_written(sender.output().len());
                     }
                     Step::Eof => receiver.recv_eof(),
+                    Step::Broken => {
+                        receiver.recv_error();
+                        sender.abort();
+                    }
                     _ => {}
                 }
                 let (mut bytes, mut collector) = (bytes, Collector::default());
@@ -346,14 +351,15 @@ fn a_notice_may_be_carried_at_any_time() {
                 frames.iter().skip_while(|(first, _)| *first != CLOSE).any(|(first, _)| *first == BINARY);
             assert!(pongs <= pings && !data_behind, "{role:?} {steps:?}: {frames:02x?}");
             let over = seen.iter().any(|seen| matches!(seen, Seen::Close(_) | Seen::Failed(_)));
-            let by_eof = seen.last() == Some(&Seen::Failed(ProtocolError::UnexpectedEof));
+            let broken = steps.contains(&HalfStep::Of(Step::Broken));
+            let lost = broken || seen.last() == Some(&Seen::Failed(ProtocolError::UnexpectedEof));
             let closed = steps.contains(&HalfStep::Of(Step::Close));
-            if over && !by_eof {
+            if over && !lost {
                 assert_eq!(closes, 1, "{role:?} {steps:?}: {frames:02x?}");
             }
             assert!(closes <= 1 && (closes == 0 || over || closed), "{role:?} {steps:?}: {frames:02x?}");
             assert_eq!(sender.state() == State::Open, !over && !closed, "{role:?} {steps:?}");
-            let ended = steps.contains(&HalfStep::Of(Step::Eof));
+            let ended = broken || steps.contains(&HalfStep::Of(Step::Eof));
             assert_eq!(sender.state() == State::Ended, ended, "{role:?} {steps:?}");
             assert_eq!(receiver.is_ended(), ended || over, "{role:?} {steps:?}");
         });

@@ -180,7 +180,6 @@ struct Fuzzed {
     written: Vec<u8>,
     /// Whether output was dropped: the transport failed, or the peer was given up.
     dropped: bool,
-    closes: usize,
     now: Duration,
 }
 
@@ -216,7 +215,6 @@ impl Fuzzed {
             buffered: 0,
             written: Vec::new(),
             dropped: false,
-            closes: 0,
             now: Duration::from_secs(1 << 20),
         }
     }

@@ -9,7 +9,7 @@ use sansocket::handshake::{ClientRequest, Proxy, Redirects};
 use sansocket::{Client, ClientEvent, CloseCode, Config, ConnectOptions, Input, State, Step};
 
 use super::opening::{Received, Text, text};
-use super::reading::{self, Read, Side, Verdict};
+use super::reading::{self, Head, Read, Side, Verdict};
 use super::{structured, transcript};
 use crate::common::{Collector, Role, Seen};
 
@@ -30,8 +30,9 @@ enum Act<'d> {
     Redirect(Vec<Text<'d>>),
     Bytes(&'d [u8]),
     Frame(u8, &'d [u8]),
-    /// Does what `step` says, or says that it was done though it was not asked for.
+    /// Does what `step` says; if that is to go on, the peer answers as it should.
     Do,
+    /// Says that it was done, though it may not have been asked for.
     Connected,
     Secured,
     Write(u16),
@@ -71,7 +72,13 @@ enum Outcome {
 
 struct Life {
     client: Client,
+    secure: bool,
+    proxy: bool,
     piece: usize,
+    /// Whether it was dialled before.
+    is_redirected: bool,
+    /// Where the transport at hand leads to.
+    dialled: (String, u16),
     outcomes: Vec<Outcome>,
     seen: Collector,
     /// What was written to the transport at hand.
@@ -111,7 +118,11 @@ impl Life {
         };
         Self {
             client: Client::new(request.unwrap_or_else(|error| panic!("{error}")), options, random),
+            secure: start.secure,
+            proxy: start.proxy,
             piece,
+            is_redirected: false,
+            dialled: Default::default(),
             outcomes: Vec::new(),
             seen: Collector::default(),
             written: Vec::new(),
@@ -143,6 +154,7 @@ impl Life {
             }
             Act::Bytes(bytes) => self.receive(bytes),
             Act::Frame(first, payload) => self.receive(&Role::Client.frame(*first, payload)),
+            Act::Do if self.client.step() == Step::Run => self.answer(),
             Act::Do => self.step(),
             Act::Connected => self.connected(),
             Act::Secured => self.secured(),
@@ -180,6 +192,14 @@ impl Life {
     fn connected(&mut self) {
         if let Step::Dial { host, port } = self.client.step() {
             assert!(!host.is_empty() && port > 0 && !host.contains(['[', ']', '/', '@']));
+            let expected = match (self.proxy, self.secure) {
+                (true, _) => ("p", 8080),
+                (false, true) => ("h", 443),
+                (false, false) => ("h", 80),
+            };
+            assert!(self.is_redirected && !self.proxy || (host, port) == expected, "what was asked for");
+            self.dialled = (host.to_owned(), port);
+            self.is_redirected = true;
             self.written.clear();
             self.is_tls = false;
         }
@@ -195,13 +215,41 @@ impl Life {
         self.client.secured();
     }
 
-    /// What a server would answer to the request in the output or written last.
-    fn accept(&self) -> String {
+    /// The request that was written last, or is in the output; `None`: the one behind it in the tunnel is not complete.
+    fn request(&self) -> Option<Head> {
         let all = [&self.written[..], self.client.output()].concat();
-        match reading::head(&all, Side::Request, usize::MAX, usize::MAX) {
-            Read::Head(head) => reading::accept_key(head.only("Sec-WebSocket-Key").unwrap_or_default()),
-            _ => String::new(),
+        let head = |bytes| match reading::head(bytes, Side::Request, usize::MAX, usize::MAX) {
+            Read::Head(head) => Some(head),
+            _ => None,
+        };
+        let first = head(&all)?;
+        if first.words[0] == "CONNECT" && all.len() > first.len {
+            head(&all[first.len..])
+        } else {
+            Some(first)
         }
+    }
+
+    /// What a server would say to it.
+    fn accept(&self) -> String {
+        let request = self.request();
+        let key = request.as_ref().and_then(|request| request.only("Sec-WebSocket-Key"));
+        reading::accept_key(key.unwrap_or_default())
+    }
+
+    /// An honest answer to the request.
+    fn answer(&mut self) {
+        if self.client.state() != State::Opening {
+            return;
+        }
+        self.write(usize::MAX);
+        let Some(request) = self.request() else { return };
+        if request.words[0] == "CONNECT" {
+            return self.receive(b"HTTP/1.1 200 \r\n\r\n");
+        }
+        let accept = self.accept();
+        let head = "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+        self.receive(format!("{head}{accept}\r\n\r\n").as_bytes());
     }
 
     fn receive(&mut self, bytes: &[u8]) {
@@ -218,7 +266,7 @@ impl Life {
                 let outcome = match event {
                     ClientEvent::Opened(established) => {
                         // A request of which nothing was reported as written has arrived all the same.
-                        self.is_unreported = self.written.is_empty();
+                        self.is_unreported = self.tunnel().1.is_empty();
                         assert!(established.subprotocol().is_none_or(|chosen| chosen == "chat"));
                         Outcome::Opened
                     }
@@ -276,25 +324,43 @@ impl Life {
     }
 
     fn judge(&self) {
-        if self.is_unreported {
-            return self.judge_frames(&self.written);
+        let (tunnel, written) = self.tunnel();
+        if let Some(tunnel) = tunnel {
+            assert!(self.proxy && !self.is_tls);
+            assert!(tunnel.values("Cookie").is_empty(), "what is secret does not go to the proxy");
         }
-        let head = match reading::head(&self.written, Side::Request, usize::MAX, usize::MAX) {
+        if self.is_unreported { self.judge_frames(written) } else { self.judge_request(written) }
+    }
+
+    /// The request for a tunnel, and what was written behind it: what is for the server.
+    fn tunnel(&self) -> (Option<Head>, &[u8]) {
+        match reading::head(&self.written, Side::Request, usize::MAX, usize::MAX) {
+            Read::Head(head) if head.words[0] == "CONNECT" => {
+                let behind = &self.written[head.len..];
+                (Some(head), behind)
+            }
+            _ => (None, &self.written),
+        }
+    }
+
+    /// The request and what follows it.
+    fn judge_request(&self, written: &[u8]) {
+        let head = match reading::head(written, Side::Request, usize::MAX, usize::MAX) {
             Read::Head(head) => head,
             Read::Incomplete => return,
-            Read::Invalid => panic!("I8: {:?}", String::from_utf8_lossy(&self.written)),
+            Read::Invalid => panic!("I8: {:?}", String::from_utf8_lossy(written)),
         };
-        if head.words[0] == "CONNECT" {
-            assert!(
-                head.values("Cookie").is_empty() && !self.is_tls,
-                "what is secret does not go to the proxy"
-            );
-            // The tunnel may have opened: what follows is the request.
-            return;
-        }
         assert_eq!(reading::request(&head), Verdict::Upgrade, "I8: any server takes it");
+        assert!(self.is_tls || !self.secure, "TLS comes before the request");
         assert!(head.values("Proxy-Authorization").is_empty(), "what is secret does not go to the server");
-        self.judge_frames(&self.written[head.len..]);
+        if !self.proxy {
+            let host = String::from_utf8_lossy(head.only("Host").unwrap_or_default()).into_owned();
+            let named = reading::host_port(&host).map(|(host, port)| {
+                (host.trim_matches(['[', ']']).to_owned(), port.unwrap_or(if self.is_tls { 443 } else { 80 }))
+            });
+            assert_eq!(named.as_ref(), Some(&self.dialled), "the request goes to the host that it names");
+        }
+        self.judge_frames(&written[head.len..]);
     }
 
     fn judge_frames(&self, written: &[u8]) {

@@ -1,5 +1,5 @@
 //! Whatever a peer writes into `Sec-WebSocket-Extensions`, a server answers and a client judges as a plain
-//! reading of RFC 7692 §7.1 has it, and what the one answers the other takes.
+//! reading of RFC 7692 §7.1 has it, and what the one answers the other takes: I13.
 
 use sansocket::Config;
 use sansocket::deflate::Deflate;

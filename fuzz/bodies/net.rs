@@ -61,6 +61,7 @@ pub(crate) fn body(data: &[u8]) {
             Act::Batch => match ws.read() {
                 Ok(Some(mut batch)) => {
                     while let Some(event) = batch.recv() {
+                        assert!(!is_over(&seen), "I4: {event:?}");
                         seen.push(&event);
                     }
                 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
 use sansocket::tokio::WebSocket;
-use sansocket::{CloseCode, Message};
+use sansocket::{CloseCode, Event, Message};
 
 use super::net::{Act, Script, judge};
 use super::scripted::Scripted;
@@ -34,15 +34,25 @@ pub(crate) fn body(data: &[u8]) {
     let ends = (0..MAX_TURNS).map(|_| &Act::Recv);
     for act in script.acts.iter().take(60).chain(ends) {
         match act {
-            Act::Recv | Act::Chunk | Act::Batch => match poll(&woken, ws.recv()) {
-                Poll::Ready(Ok(Some(event))) => {
-                    let is_over = matches!(seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)));
-                    assert!(!is_over, "I4: {event:?}");
-                    seen.push(&event);
+            Act::Recv | Act::Chunk => {
+                let is_chunk = matches!(act, Act::Chunk);
+                let polled = if is_chunk { poll(&woken, ws.recv_chunk()) } else { poll(&woken, ws.recv()) };
+                match polled {
+                    Poll::Ready(Ok(Some(event))) => push(&mut seen, &event),
+                    Poll::Ready(Ok(None)) => over = true,
+                    Poll::Ready(Err(error)) => assert!(ws.stream().broken, "{error}"),
+                    // The future is dropped here, and another one goes on later.
+                    Poll::Pending => wake(&ws, &woken),
+                }
+            }
+            Act::Batch => match poll(&woken, ws.read()) {
+                Poll::Ready(Ok(Some(mut batch))) => {
+                    while let Some(event) = batch.recv() {
+                        push(&mut seen, &event);
+                    }
                 }
                 Poll::Ready(Ok(None)) => over = true,
                 Poll::Ready(Err(error)) => assert!(ws.stream().broken, "{error}"),
-                // The future is dropped here, and another one goes on later.
                 Poll::Pending => wake(&ws, &woken),
             },
             Act::Send(bytes) | Act::Feed(bytes) => {
@@ -73,6 +83,12 @@ pub(crate) fn body(data: &[u8]) {
     assert!(over, "I14: a stream that ends is an end: {:?}", ws.connection().state());
     let stream = ws.stream();
     judge(role, &[&unread, &rest[..stream.consumed]].concat(), seen, &sent, stream);
+}
+
+fn push(seen: &mut Collector, event: &Event<'_>) {
+    let is_over = matches!(seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)));
+    assert!(!is_over, "I4: {event:?}");
+    seen.push(event);
 }
 
 /// Polls once.

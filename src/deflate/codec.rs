@@ -54,7 +54,7 @@ pub trait Decompressor: Send + Sync {
 }
 
 /// The result of [`Decompressor::decompress`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Inflated<'a> {
     /// Number of input bytes consumed.
     pub consumed: usize,
@@ -62,6 +62,17 @@ pub struct Inflated<'a> {
     pub data: &'a [u8],
     /// Whether this is all of the input's data. Otherwise the buffer was full, or an error follows.
     pub done: bool,
+}
+
+impl fmt::Debug for Inflated<'_> {
+    /// Omits the data: they are private messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflated")
+            .field("consumed", &self.consumed)
+            .field("len", &self.data.len())
+            .field("done", &self.done)
+            .finish()
+    }
 }
 
 /// The error of a codec that cannot continue.

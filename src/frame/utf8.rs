@@ -1,6 +1,6 @@
 //! [`Utf8`]: incremental validation of text (RFC 6455 §8.1).
 
-use core::str;
+use core::{fmt, str};
 
 /// Validates text in pieces, which may end inside a code point.
 ///
@@ -16,7 +16,7 @@ use core::str;
 /// assert!(utf8.is_complete());
 /// # Ok::<(), sansocket::frame::InvalidUtf8<'_>>(())
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Utf8 {
     /// The beginning of an incomplete code point.
     cut: [u8; 4],
@@ -24,7 +24,7 @@ pub struct Utf8 {
 }
 
 /// The text that a piece of input completed; see [`Utf8::push`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct ValidText<'a> {
     /// The code point that the previous piece left incomplete and this piece completed.
     pub carried: Option<char>,
@@ -110,6 +110,21 @@ impl Utf8 {
             }
             Err(_) => None,
         }
+    }
+}
+
+impl fmt::Debug for Utf8 {
+    /// Omits the bytes: they are private messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Utf8").field("missing", &self.missing()).finish()
+    }
+}
+
+impl fmt::Debug for ValidText<'_> {
+    /// Omits the text: it is a private message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let carried = self.carried.map_or(0, char::len_utf8);
+        f.debug_struct("ValidText").field("len", &(carried + self.text.len())).finish_non_exhaustive()
     }
 }
 

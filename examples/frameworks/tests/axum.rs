@@ -35,6 +35,7 @@ async fn serve(router: Router) -> SocketAddr {
 }
 
 async fn echo(mut ws: WebSocket) {
+    assert_eq!(format!("{:?}", ws.stream()), "Upgraded(Upgraded)");
     while let Ok(Some(mut batch)) = ws.read().await {
         while let Some(event) = batch.recv() {
             if let Event::Message(message) = event {
