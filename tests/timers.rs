@@ -82,6 +82,39 @@ fn the_pong_deadline_stands_when_the_output_is_full() {
     assert_eq!(at(&mut connection, 40), Some(ProtocolError::PongTimeout));
 }
 
+/// A Ping for which there is no room when it is due is sent as soon as there is, and the peer has the full time
+/// to answer: it has done nothing wrong.
+#[test]
+fn a_ping_that_has_to_wait_is_sent_before_its_answer_is_missed() {
+    for owed in [false, true] {
+        // 38: the loop looks when all is written. 40: it slept until the deadline.
+        for sent in [38, 40] {
+            let mut connection = Connection::server(timed().max_output(10));
+            at(&mut connection, 0);
+            if owed {
+                connection.send_header(Kind::Binary, 8).expect("open");
+            } else {
+                connection.send_binary(&[7; 8]).expect("fits");
+            }
+            at(&mut connection, 30);
+            assert_eq!(connection.next_timeout(), Some(secs(40)));
+            connection.output_written(10);
+            assert_eq!((connection.output_len(), connection.payload_owed()), (0, 0));
+            events(&mut connection, b"");
+            assert_eq!(at(&mut connection, sent), None, "owed: {owed}");
+            assert_eq!(written(&mut connection), [(PING, vec![])]);
+            assert_eq!(connection.next_timeout(), Some(secs(sent + 10)));
+            assert_eq!((at(&mut connection, sent + 1), connection.wants_write()), (None, false), "once");
+            let mut answered = events(&mut connection, &Role::Server.frame(PONG, b""));
+            assert_eq!((at(&mut connection, sent + 2), answered.pop()), (None, Some(Seen::Pong(vec![]))));
+            assert_eq!(connection.latency(), Some(secs(2)), "from when it was sent");
+            assert_eq!(connection.next_timeout(), Some(secs(sent + 32)));
+            at(&mut connection, sent + 32);
+            assert_eq!(at(&mut connection, sent + 42), Some(ProtocolError::PongTimeout));
+        }
+    }
+}
+
 #[test]
 fn an_idle_connection_is_closed_with_1001() {
     for role in Role::BOTH {
@@ -317,7 +350,8 @@ fn a_reply_that_follows_what_was_written_is_no_sign_of_life() {
         connection.output_written(all);
         assert_eq!(connection.output(), [0x8A, 0], "the reply that waited");
         at(&mut connection, 61);
-        assert_eq!(connection.next_timeout(), Some(secs(70)), "owed: {owed}");
+        // Behind the payload, the Ping waited too, and is sent only now.
+        assert_eq!(connection.next_timeout(), Some(secs(if owed { 71 } else { 70 })), "owed: {owed}");
     }
 }
 

@@ -24,7 +24,8 @@ pub(crate) struct Timers {
     progressed: bool,
     /// Whether the Pong to a Ping of the timers has arrived since the last call.
     ponged: bool,
-    /// Whether the last Ping waits for any bytes from the peer, and for its Pong.
+    /// Whether the last Ping waits for any bytes from the peer, and for its Pong. If only for bytes, there was
+    /// no room to send it yet.
     awaits_bytes: bool,
     awaits_pong: bool,
     /// Bytes taken by the transport since the last fair part was complete.
@@ -33,7 +34,7 @@ pub(crate) struct Timers {
     last_active: Micros,
     /// Since when output waits without a fair part of it being taken.
     stalled: Option<Micros>,
-    /// When the last Ping was sent.
+    /// When the last Ping was sent, or was due if it is not sent yet.
     ping_sent: Micros,
     latency: Option<Micros>,
     /// Since when the peer has had to finish the closing handshake.
@@ -70,6 +71,11 @@ impl Timers {
     #[inline]
     pub(crate) fn heard(&mut self) {
         self.heard = true;
+    }
+
+    /// Records that a Ping that was due was sent: the time for its answer begins.
+    pub(crate) fn pinged(&mut self) {
+        (self.ping_sent, self.awaits_pong) = (self.now, true);
     }
 
     /// Records that a Pong has arrived.
@@ -185,10 +191,13 @@ impl Timers {
             (State::Opening, _, _) => Due::Nothing,
             (State::Open, _, _) if is_due(Some(self.last_active), self.idle_timeout) => Due::Idle,
             (State::Open, _, _) if is_due(self.stalled, self.write_timeout) => Due::WriteTimeout,
+            (State::Open, Some(since), _) if !self.awaits_pong => {
+                Due::Ping { is_late: due(since, self.pong_timeout) }
+            }
             (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
             (State::Open, None, _) if is_due(Some(self.last_heard), self.ping_interval) => {
-                (self.awaits_bytes, self.awaits_pong, self.ping_sent) = (true, true, now);
-                Due::Ping
+                (self.awaits_bytes, self.awaits_pong, self.ping_sent) = (true, false, now);
+                Due::Ping { is_late: false }
             }
             (State::Open, _, _) => Due::Nothing,
             (_, _, None) => {
@@ -242,7 +251,10 @@ impl Micros {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     Nothing,
-    Ping,
+    /// Until it is sent. `is_late`: there has been no room for it in all the time for its answer.
+    Ping {
+        is_late: bool,
+    },
     /// No message for too long: close.
     Idle,
     /// No bytes after a Ping: the peer is lost.
