@@ -389,6 +389,8 @@ fn latency_is_the_time_from_a_ping_to_its_pong() {
     assert_eq!(sender.output(), b"\x89\x00");
     hear(&mut sender, b"\x82\x80\0\0\0\0", 1010);
     assert_eq!(sender.latency(), None, "a message is a sign of life and no Pong");
+    hear(&mut sender, b"\x8A\x81\0\0\0\0x", 1015);
+    assert_eq!(sender.latency(), None, "this one answers another Ping");
     hear(&mut sender, pong, 1025);
     assert_eq!(sender.latency(), Some(millis(20)));
     hear(&mut sender, pong, 1600);
