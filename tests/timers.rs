@@ -368,6 +368,33 @@ fn a_long_message_on_its_way_is_not_idle() {
     }
 }
 
+/// The same in the other direction: a peer that reads slowly is still receiving. Whether the output holds the
+/// payload or the caller writes it makes no difference.
+#[test]
+fn a_long_message_that_is_being_written_is_not_idle() {
+    for owed in [false, true] {
+        let config = Config::default().idle_timeout(Some(secs(30)));
+        let mut connection = Connection::server(config);
+        connection.handle_timeout(secs(0));
+        if owed {
+            connection.send_header(Kind::Binary, 1_000_000).expect("open");
+        } else {
+            connection.send_binary(&vec![7; 1_000_000]).expect("open");
+        }
+        for second in 1..=100 {
+            connection.output_written(10_000);
+            connection.handle_timeout(secs(second));
+            assert_eq!(connection.state(), State::Open, "{second} s");
+        }
+        connection.output_written(10);
+        assert_eq!((connection.output_len(), connection.payload_owed()), (0, 0));
+        // The last 16 KiB were complete at 99.
+        assert_eq!(connection.next_timeout(), Some(secs(129)));
+        connection.handle_timeout(secs(129));
+        assert_eq!(connection.state(), State::CloseSent);
+    }
+}
+
 /// The latency is that of a Ping of the timers, told by its Pong and by nothing else, whole or in halves.
 #[test]
 fn latency_is_the_time_from_a_ping_to_its_pong() {

@@ -144,8 +144,8 @@ impl Config {
         Self { pong_timeout: timeout, ..self }
     }
 
-    /// Closes the connection (1001) after this long without a message sent or received. Default: `None`,
-    /// never.
+    /// Closes the connection (1001) after this long without a message sent or received. A long message that
+    /// is on its way, in either direction, counts. Default: `None`, never.
     #[must_use]
     pub fn idle_timeout(self, timeout: Option<Duration>) -> Self {
         Self { idle_timeout: timeout, ..self }

@@ -89,7 +89,8 @@ impl Timers {
     }
 
     /// Records that the transport took `n` bytes. Taking a fair part after a stall also proves that the peer
-    /// is alive: it reads, however slowly. An occasional byte does not.
+    /// is alive: it reads, however slowly. An occasional byte does not. So much is part of a message: Pongs
+    /// never add up to it.
     pub(crate) fn wrote(&mut self, n: u64, more_waits: bool) {
         self.taken = self.taken.saturating_add(u16::try_from(n).unwrap_or(u16::MAX));
         if self.taken < FAIR_PART && more_waits {
@@ -98,7 +99,7 @@ impl Timers {
         self.taken = 0;
         self.progressed = true;
         if more_waits {
-            self.heard = true;
+            (self.heard, self.active) = (true, true);
         } else {
             self.stalled = None;
         }
