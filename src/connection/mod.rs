@@ -165,9 +165,11 @@ impl Connection {
         &mut self.sender
     }
 
-    /// Reunites two halves. They must belong to the same connection, which is not checked.
+    /// Reunites two halves, and passes on a remaining [`Notice`]. They must belong to the same connection,
+    /// which is not checked.
     #[must_use]
-    pub fn reunite(receiver: Receiver, sender: Sender) -> Self {
+    pub fn reunite(mut receiver: Receiver, mut sender: Sender) -> Self {
+        sender.notice(receiver.take_notice());
         Self { receiver, sender }
     }
 
