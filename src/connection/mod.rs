@@ -113,13 +113,18 @@ impl Connection {
     /// Ends at once: the waiting output is dropped.
     pub(crate) fn end(&mut self) {
         self.sender.end();
-        self.sender.set_output(Vec::new());
+        self.sender.drop_output();
         self.receiver.finish();
     }
 
-    /// Replaces the output during the opening handshake.
+    /// Replaces the waiting output during the opening handshake. What is in flight stays.
     pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
         self.sender.set_output(bytes);
+    }
+
+    /// Drops all output: its transport is given up for another.
+    pub(crate) fn drop_output(&mut self) {
+        self.sender.drop_output();
     }
 
     /// Returns random bytes for the opening handshake.

@@ -62,6 +62,16 @@ impl Output {
         Self { end: bytes.len(), tail: bytes, ..Self::default() }
     }
 
+    /// Replaces the waiting bytes. What is in flight stays, and is counted first.
+    pub(crate) fn replace(&mut self, bytes: Vec<u8>) {
+        let in_flight = self.in_flight;
+        *self = Self::new(bytes);
+        if in_flight > 0 {
+            self.in_flight = in_flight;
+            self.add_beside(in_flight);
+        }
+    }
+
     /// Returns `true` if no byte was reported as written or taken.
     pub(crate) fn is_untouched(&self) -> bool {
         self.start == 0

@@ -364,9 +364,14 @@ impl Sender {
         self.output = Output::new(response);
     }
 
-    /// Replaces the output during the opening handshake.
+    /// Replaces the waiting output during the opening handshake.
     pub(crate) fn set_output(&mut self, bytes: Vec<u8>) {
-        self.output = Output::new(bytes);
+        self.output.replace(bytes);
+    }
+
+    /// Drops all output, what is in flight included: its transport is given up.
+    pub(crate) fn drop_output(&mut self) {
+        self.output = Output::default();
     }
 
     /// Ends at once.

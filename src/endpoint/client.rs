@@ -343,7 +343,7 @@ impl Client {
         match next {
             Ok(Some(request)) => {
                 opening.request = request;
-                self.connection.set_output(Vec::new());
+                self.connection.drop_output();
                 self.choose_way();
                 if self.has_last_words() { self.recv_opening(input) } else { None }
             }

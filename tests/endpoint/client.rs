@@ -539,6 +539,26 @@ fn a_proxy_that_opens_a_tunnel_before_it_was_asked_to_is_refused() {
     assert!(client.is_ended());
 }
 
+/// The answer proves that the request has arrived, but its pieces in flight are reported as written only now.
+#[test]
+fn a_proxy_answers_before_the_write_of_the_request_is_reported() {
+    for (proxy, answers) in [
+        ("http://proxy:3128", &[&b"HTTP/1.1 200 OK\r\n\r\n"[..]][..]),
+        ("socks5h://proxy", &[b"\x05\x00", b"\x05\x00\x00\x01\0\0\0\0\0\0"]),
+    ] {
+        let mut client = started("ws://a/", through(proxy));
+        client.connected();
+        for answer in answers {
+            let piece = client.take_output().expect("a request to the proxy");
+            assert!(receives(&mut client, answer).is_empty());
+            let next = client.output().to_vec();
+            client.output_written(piece.len());
+            assert_eq!((client.output(), client.output_len()), (&next[..], next.len()), "{proxy}");
+        }
+        assert!(client.output().starts_with(b"GET / HTTP/1.1\r\n"));
+    }
+}
+
 /// Whether they come along with the answer or later.
 #[test]
 fn bytes_of_a_proxy_between_its_answer_and_tls_are_refused() {
