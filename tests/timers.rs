@@ -87,9 +87,8 @@ fn the_pong_deadline_stands_when_the_output_is_full() {
 #[test]
 fn a_ping_that_has_to_wait_is_sent_before_its_answer_is_missed() {
     for owed in [false, true] {
-        // 38: the loop looks when all is written. 40: it slept until the deadline.
-        for sent in [38, 40] {
-            let mut connection = Connection::server(timed().max_output(10));
+        for write_timeout in [None, Some(secs(60))] {
+            let mut connection = Connection::server(timed().max_output(10).write_timeout(write_timeout));
             at(&mut connection, 0);
             if owed {
                 connection.send_header(Kind::Binary, 8).expect("open");
@@ -98,21 +97,33 @@ fn a_ping_that_has_to_wait_is_sent_before_its_answer_is_missed() {
             }
             at(&mut connection, 30);
             assert_eq!(connection.next_timeout(), Some(secs(40)));
-            connection.output_written(10);
-            assert_eq!((connection.output_len(), connection.payload_owed()), (0, 0));
-            events(&mut connection, b"");
-            assert_eq!(at(&mut connection, sent), None, "owed: {owed}");
+            connection.output_written(1);
+            assert_eq!(connection.output_len(), if owed { 1 } else { 9 }, "no room yet");
+            connection.output_written(9);
             assert_eq!(written(&mut connection), [(PING, vec![])]);
-            assert_eq!(connection.next_timeout(), Some(secs(sent + 10)));
-            assert_eq!((at(&mut connection, sent + 1), connection.wants_write()), (None, false), "once");
+            assert_eq!(connection.next_timeout(), Some(secs(30)), "now, to start the clock");
+            assert_eq!((at(&mut connection, 39), connection.next_timeout()), (None, Some(secs(49))));
+            assert_eq!((at(&mut connection, 40), connection.wants_write()), (None, false), "once");
             let mut answered = events(&mut connection, &Role::Server.frame(PONG, b""));
-            assert_eq!((at(&mut connection, sent + 2), answered.pop()), (None, Some(Seen::Pong(vec![]))));
+            assert_eq!((at(&mut connection, 41), answered.pop()), (None, Some(Seen::Pong(vec![]))));
             assert_eq!(connection.latency(), Some(secs(2)), "from when it was sent");
-            assert_eq!(connection.next_timeout(), Some(secs(sent + 32)));
-            at(&mut connection, sent + 32);
-            assert_eq!(at(&mut connection, sent + 42), Some(ProtocolError::PongTimeout));
+            at(&mut connection, 71);
+            assert_eq!(at(&mut connection, 81), Some(ProtocolError::PongTimeout));
         }
     }
+}
+
+/// It is not sent any more if bytes have arrived in the meantime.
+#[test]
+fn a_ping_that_has_to_wait_is_not_needed_after_a_sign_of_life() {
+    let mut connection = Connection::server(timed());
+    at(&mut connection, 0);
+    connection.send_header(Kind::Binary, 8).expect("open");
+    at(&mut connection, 30);
+    events(&mut connection, &[0x81]);
+    connection.output_written(10);
+    assert_eq!((at(&mut connection, 40), connection.wants_write()), (None, false));
+    assert_eq!((at(&mut connection, 70), written(&mut connection)), (None, vec![(PING, vec![])]));
 }
 
 #[test]
@@ -348,9 +359,10 @@ fn a_reply_that_follows_what_was_written_is_no_sign_of_life() {
         assert_eq!(connection.next_timeout(), Some(secs(70)));
         let all = connection.output().len() + connection.payload_owed() as usize;
         connection.output_written(all);
-        assert_eq!(connection.output(), [0x8A, 0], "the reply that waited");
-        at(&mut connection, 61);
         // Behind the payload, the Ping waited too, and is sent only now.
+        let expected: &[u8] = if owed { &[0x8A, 0, 0x89, 0] } else { &[0x8A, 0] };
+        assert_eq!(connection.output(), expected, "the reply that waited");
+        at(&mut connection, 61);
         assert_eq!(connection.next_timeout(), Some(secs(if owed { 71 } else { 70 })), "owed: {owed}");
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Timers {
     progressed: bool,
     /// Whether the Pong to a Ping of the timers has arrived since the last call.
     ponged: bool,
+    /// Whether a Ping that had to wait was sent since the last call.
+    pinged: bool,
     /// Whether the last Ping waits for any bytes from the peer, and for its Pong. If only for bytes, there was
     /// no room to send it yet.
     awaits_bytes: bool,
@@ -54,6 +56,7 @@ impl Timers {
             active: true,
             progressed: false,
             ponged: false,
+            pinged: false,
             awaits_bytes: false,
             awaits_pong: false,
             taken: 0,
@@ -73,9 +76,24 @@ impl Timers {
         self.heard = true;
     }
 
-    /// Records that a Ping that was due was sent: the time for its answer begins.
+    /// Returns `true` if a Ping is due that had to wait.
+    pub(crate) fn owes_ping(&self) -> bool {
+        self.awaits_bytes && !self.awaits_pong && !self.heard
+    }
+
+    /// Records that there was no room for a Ping. Now [`stalled`](Self::stalled) reports what is written.
+    pub(crate) fn ping_waits(&mut self) {
+        self.stalled = self.stalled.or(Some(self.now));
+    }
+
+    /// Records that a Ping is sent now: the time for its answer begins.
     pub(crate) fn pinged(&mut self) {
         (self.ping_sent, self.awaits_pong) = (self.now, true);
+    }
+
+    /// Records that a Ping that had to wait is sent: the next call of [`handle`](Self::handle) brings the time.
+    pub(crate) fn pinged_late(&mut self) {
+        (self.pinged, self.awaits_pong) = (true, true);
     }
 
     /// Records that a Pong has arrived.
@@ -138,8 +156,8 @@ impl Timers {
         let next = match state {
             // The endpoint has its own deadline for the opening handshake.
             State::Opening => None,
-            // The Pong is timed at once: the next timeout of the connection may be far away.
-            State::Open if self.ponged => Some(self.now),
+            // Ping and Pong are timed at once: the next timeout of the connection may be far away.
+            State::Open if self.ponged || self.pinged => Some(self.now),
             State::Open => {
                 let ping = match self.awaited_since() {
                     Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
@@ -164,6 +182,9 @@ impl Timers {
     pub(crate) fn handle(&mut self, now: Duration, state: State, waits: bool) -> Due {
         self.now = self.now.max(Micros::at_most(now));
         let now = self.now;
+        if mem::take(&mut self.pinged) {
+            self.ping_sent = now;
+        }
         if mem::take(&mut self.heard) {
             self.last_heard = now;
             self.awaits_bytes = false;

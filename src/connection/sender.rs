@@ -556,7 +556,7 @@ impl Sender {
                 match self.ping(&[]) {
                     Ok(()) => self.timers.pinged(),
                     Err(_) if is_late => self.give_up(ProtocolError::PongTimeout),
-                    Err(_) => {}
+                    Err(_) => self.timers.ping_waits(),
                 }
             }
             Due::Idle => {
