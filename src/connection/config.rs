@@ -138,7 +138,8 @@ impl Config {
         Self { ping_interval: interval, ..self }
     }
 
-    /// Maximum time without any received bytes after such a Ping; then the connection is lost. Default: 20 s.
+    /// Maximum time without any received bytes after such a Ping; then the connection is lost. For room in a
+    /// full output, or behind a payload that the caller owes, the Ping waits at most as long. Default: 20 s.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }
