@@ -710,6 +710,22 @@ fn split_halves_with_replies_carried_over_equal_a_connection() {
 }
 
 #[test]
+fn halves_are_reunited_with_what_the_sender_was_not_told() {
+    for role in Role::BOTH {
+        for (frame, reply) in [(PING, PONG), (CLOSE, CLOSE)] {
+            let (mut receiver, sender) = open(role).split();
+            let mut bytes = role.frame(frame, b"");
+            assert!(receiver.recv(&mut Input::new(&mut bytes)).is_some());
+            receiver.recv_eof();
+            let mut connection = Connection::reunite(receiver, sender);
+            assert_eq!(written(&mut connection), [(reply, vec![])]);
+            while connection.recv(&mut Input::new(&mut [])).is_some() {}
+            assert!(connection.is_ended());
+        }
+    }
+}
+
+#[test]
 fn replies_that_come_late_do_no_harm() {
     // The sender closes and ends on its own while the receiver's replies are on their way.
     for role in Role::BOTH {

@@ -107,6 +107,27 @@ fn a_read_buffer_that_is_filled_in_small_reads_grows_by_steps() {
     }
 }
 
+/// Whether the pieces are copied there or read there: nothing is received in between.
+#[test]
+fn a_read_buffer_of_which_nothing_is_received_grows_by_steps() {
+    for copied in [false, true] {
+        let mut buffer = ReadBuffer::new(64, 1 << 20);
+        let (used, ()) = measure(|| {
+            for _ in 0..100_000 {
+                if copied {
+                    buffer.extend_from_slice(&[7; 10]);
+                } else {
+                    buffer.space()[..10].fill(7);
+                    buffer.filled(10);
+                }
+            }
+        });
+        assert_eq!(buffer.unread(), [7; 1_000_000]);
+        assert!(used.calls <= growths(1_000_000), "copied: {copied}, {used:?}");
+        assert!(used.held <= 2_100_000, "copied: {copied}, {used:?}");
+    }
+}
+
 #[test]
 fn a_head_that_comes_byte_by_byte_grows_by_steps() {
     let head = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(30_000));

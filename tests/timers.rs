@@ -82,6 +82,50 @@ fn the_pong_deadline_stands_when_the_output_is_full() {
     assert_eq!(at(&mut connection, 40), Some(ProtocolError::PongTimeout));
 }
 
+/// A Ping for which there is no room when it is due is sent as soon as there is, and the peer has the full time
+/// to answer: it has done nothing wrong.
+#[test]
+fn a_ping_that_has_to_wait_is_sent_before_its_answer_is_missed() {
+    for owed in [false, true] {
+        for write_timeout in [None, Some(secs(60))] {
+            let mut connection = Connection::server(timed().max_output(10).write_timeout(write_timeout));
+            at(&mut connection, 0);
+            if owed {
+                connection.send_header(Kind::Binary, 8).expect("open");
+            } else {
+                connection.send_binary(&[7; 8]).expect("fits");
+            }
+            at(&mut connection, 30);
+            assert_eq!(connection.next_timeout(), Some(secs(40)));
+            connection.output_written(1);
+            assert_eq!(connection.output_len(), if owed { 1 } else { 9 }, "no room yet");
+            connection.output_written(9);
+            assert_eq!(written(&mut connection), [(PING, vec![])]);
+            assert_eq!(connection.next_timeout(), Some(secs(30)), "now, to start the clock");
+            assert_eq!((at(&mut connection, 39), connection.next_timeout()), (None, Some(secs(49))));
+            assert_eq!((at(&mut connection, 40), connection.wants_write()), (None, false), "once");
+            let mut answered = events(&mut connection, &Role::Server.frame(PONG, b""));
+            assert_eq!((at(&mut connection, 41), answered.pop()), (None, Some(Seen::Pong(vec![]))));
+            assert_eq!(connection.latency(), Some(secs(2)), "from when it was sent");
+            at(&mut connection, 71);
+            assert_eq!(at(&mut connection, 81), Some(ProtocolError::PongTimeout));
+        }
+    }
+}
+
+/// It is not sent any more if bytes have arrived in the meantime.
+#[test]
+fn a_ping_that_has_to_wait_is_not_needed_after_a_sign_of_life() {
+    let mut connection = Connection::server(timed());
+    at(&mut connection, 0);
+    connection.send_header(Kind::Binary, 8).expect("open");
+    at(&mut connection, 30);
+    events(&mut connection, &[0x81]);
+    connection.output_written(10);
+    assert_eq!((at(&mut connection, 40), connection.wants_write()), (None, false));
+    assert_eq!((at(&mut connection, 70), written(&mut connection)), (None, vec![(PING, vec![])]));
+}
+
 #[test]
 fn an_idle_connection_is_closed_with_1001() {
     for role in Role::BOTH {
@@ -315,9 +359,11 @@ fn a_reply_that_follows_what_was_written_is_no_sign_of_life() {
         assert_eq!(connection.next_timeout(), Some(secs(70)));
         let all = connection.output().len() + connection.payload_owed() as usize;
         connection.output_written(all);
-        assert_eq!(connection.output(), [0x8A, 0], "the reply that waited");
+        // Behind the payload, the Ping waited too, and is sent only now.
+        let expected: &[u8] = if owed { &[0x8A, 0, 0x89, 0] } else { &[0x8A, 0] };
+        assert_eq!(connection.output(), expected, "the reply that waited");
         at(&mut connection, 61);
-        assert_eq!(connection.next_timeout(), Some(secs(70)), "owed: {owed}");
+        assert_eq!(connection.next_timeout(), Some(secs(if owed { 71 } else { 70 })), "owed: {owed}");
     }
 }
 
@@ -331,6 +377,33 @@ fn a_long_message_on_its_way_is_not_idle() {
         assert_eq!(connection.recv(&mut Input::new(&mut [0; 7])), None);
         connection.handle_timeout(secs(second));
         assert_eq!(connection.state(), State::Open, "{second} s");
+    }
+}
+
+/// The same in the other direction: a peer that reads slowly is still receiving. Whether the output holds the
+/// payload or the caller writes it makes no difference.
+#[test]
+fn a_long_message_that_is_being_written_is_not_idle() {
+    for owed in [false, true] {
+        let config = Config::default().idle_timeout(Some(secs(30)));
+        let mut connection = Connection::server(config);
+        connection.handle_timeout(secs(0));
+        if owed {
+            connection.send_header(Kind::Binary, 1_000_000).expect("open");
+        } else {
+            connection.send_binary(&vec![7; 1_000_000]).expect("open");
+        }
+        for second in 1..=100 {
+            connection.output_written(10_000);
+            connection.handle_timeout(secs(second));
+            assert_eq!(connection.state(), State::Open, "{second} s");
+        }
+        connection.output_written(10);
+        assert_eq!((connection.output_len(), connection.payload_owed()), (0, 0));
+        // The last 16 KiB were complete at 99.
+        assert_eq!(connection.next_timeout(), Some(secs(129)));
+        connection.handle_timeout(secs(129));
+        assert_eq!(connection.state(), State::CloseSent);
     }
 }
 
@@ -355,6 +428,8 @@ fn latency_is_the_time_from_a_ping_to_its_pong() {
     assert_eq!(sender.output(), b"\x89\x00");
     hear(&mut sender, b"\x82\x80\0\0\0\0", 1010);
     assert_eq!(sender.latency(), None, "a message is a sign of life and no Pong");
+    hear(&mut sender, b"\x8A\x81\0\0\0\0x", 1015);
+    assert_eq!(sender.latency(), None, "this one answers another Ping");
     hear(&mut sender, pong, 1025);
     assert_eq!(sender.latency(), Some(millis(20)));
     hear(&mut sender, pong, 1600);

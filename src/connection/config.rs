@@ -138,14 +138,15 @@ impl Config {
         Self { ping_interval: interval, ..self }
     }
 
-    /// Maximum time without any received bytes after such a Ping; then the connection is lost. Default: 20 s.
+    /// Maximum time without any received bytes after such a Ping; then the connection is lost. For room in a
+    /// full output, or behind a payload that the caller owes, the Ping waits at most as long. Default: 20 s.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }
     }
 
-    /// Closes the connection (1001) after this long without a message sent or received. Default: `None`,
-    /// never.
+    /// Closes the connection (1001) after this long without a message sent or received. A long message that
+    /// is on its way, in either direction, counts. Default: `None`, never.
     #[must_use]
     pub fn idle_timeout(self, timeout: Option<Duration>) -> Self {
         Self { idle_timeout: timeout, ..self }

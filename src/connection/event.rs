@@ -19,7 +19,8 @@ pub enum Event<'b> {
     Message(Message<'b>),
     /// A piece of a message, from [`recv_chunk`](crate::Connection::recv_chunk).
     Chunk(Chunk<'b>),
-    /// A Ping with a payload of at most 125 bytes. The Pong is already in the output.
+    /// A Ping with a payload of at most 125 bytes. It is answered automatically; while many Pongs wait in the
+    /// output, or an [owed](crate::Connection::payload_owed) payload delays them, only the latest Ping is.
     Ping(Cow<'b, [u8]>),
     /// A Pong with a payload of at most 125 bytes, solicited or not.
     Pong(Cow<'b, [u8]>),

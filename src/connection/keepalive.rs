@@ -24,7 +24,10 @@ pub(crate) struct Timers {
     progressed: bool,
     /// Whether the Pong to a Ping of the timers has arrived since the last call.
     ponged: bool,
-    /// Whether the last Ping waits for any bytes from the peer, and for its Pong.
+    /// Whether a Ping that had to wait was sent since the last call.
+    pinged: bool,
+    /// Whether the last Ping waits for any bytes from the peer, and for its Pong. If only for bytes, there was
+    /// no room to send it yet.
     awaits_bytes: bool,
     awaits_pong: bool,
     /// Bytes taken by the transport since the last fair part was complete.
@@ -33,7 +36,7 @@ pub(crate) struct Timers {
     last_active: Micros,
     /// Since when output waits without a fair part of it being taken.
     stalled: Option<Micros>,
-    /// When the last Ping was sent.
+    /// When the last Ping was sent, or was due if it is not sent yet.
     ping_sent: Micros,
     latency: Option<Micros>,
     /// Since when the peer has had to finish the closing handshake.
@@ -53,6 +56,7 @@ impl Timers {
             active: true,
             progressed: false,
             ponged: false,
+            pinged: false,
             awaits_bytes: false,
             awaits_pong: false,
             taken: 0,
@@ -79,6 +83,26 @@ impl Timers {
         self.heard = true;
     }
 
+    /// Returns `true` if a Ping is due that had to wait.
+    pub(crate) fn owes_ping(&self) -> bool {
+        self.awaits_bytes && !self.awaits_pong && !self.heard
+    }
+
+    /// Records that there was no room for a Ping. Now [`stalled`](Self::stalled) reports what is written.
+    pub(crate) fn ping_waits(&mut self) {
+        self.stalled = self.stalled.or(Some(self.now));
+    }
+
+    /// Records that a Ping is sent now: the time for its answer begins.
+    pub(crate) fn pinged(&mut self) {
+        (self.ping_sent, self.awaits_pong) = (self.now, true);
+    }
+
+    /// Records that a Ping that had to wait is sent: the next call of [`handle`](Self::handle) brings the time.
+    pub(crate) fn pinged_late(&mut self) {
+        (self.pinged, self.awaits_pong) = (true, true);
+    }
+
     /// Records that a Pong has arrived.
     pub(crate) fn ponged(&mut self) {
         self.ponged = self.awaits_pong;
@@ -90,7 +114,8 @@ impl Timers {
     }
 
     /// Records that the transport took `n` bytes. Taking a fair part after a stall also proves that the peer
-    /// is alive: it reads, however slowly. An occasional byte does not.
+    /// is alive: it reads, however slowly. An occasional byte does not. So much is part of a message: Pongs
+    /// never add up to it.
     pub(crate) fn wrote(&mut self, n: u64, more_waits: bool) {
         self.taken = self.taken.saturating_add(u16::try_from(n).unwrap_or(u16::MAX));
         if self.taken < FAIR_PART && more_waits {
@@ -99,7 +124,7 @@ impl Timers {
         self.taken = 0;
         self.progressed = true;
         if more_waits {
-            self.heard = true;
+            (self.heard, self.active) = (true, true);
         } else {
             self.stalled = None;
         }
@@ -138,8 +163,8 @@ impl Timers {
         let next = match state {
             // The endpoint has its own deadline for the opening handshake.
             State::Opening => None,
-            // The Pong is timed at once: the next timeout of the connection may be far away.
-            State::Open if self.ponged => Some(self.now),
+            // Ping and Pong are timed at once: the next timeout of the connection may be far away.
+            State::Open if self.ponged || self.pinged => Some(self.now),
             State::Open => {
                 let ping = match self.awaited_since() {
                     Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
@@ -164,6 +189,9 @@ impl Timers {
     pub(crate) fn handle(&mut self, now: Duration, state: State, waits: bool) -> Due {
         self.now = self.now.max(Micros::at_most(now));
         let now = self.now;
+        if mem::take(&mut self.pinged) {
+            self.ping_sent = now;
+        }
         if mem::take(&mut self.heard) {
             self.last_heard = now;
             self.awaits_bytes = false;
@@ -192,10 +220,13 @@ impl Timers {
             (State::Opening, _, _) => Due::Nothing,
             (State::Open, _, _) if is_due(Some(self.last_active), self.idle_timeout) => Due::Idle,
             (State::Open, _, _) if is_due(self.stalled, self.write_timeout) => Due::WriteTimeout,
+            (State::Open, Some(since), _) if !self.awaits_pong => {
+                Due::Ping { is_late: due(since, self.pong_timeout) }
+            }
             (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
             (State::Open, None, _) if is_due(Some(self.last_heard), self.ping_interval) => {
-                (self.awaits_bytes, self.awaits_pong, self.ping_sent) = (true, true, now);
-                Due::Ping
+                (self.awaits_bytes, self.awaits_pong, self.ping_sent) = (true, false, now);
+                Due::Ping { is_late: false }
             }
             (State::Open, _, _) => Due::Nothing,
             (_, _, None) => {
@@ -249,7 +280,10 @@ impl Micros {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     Nothing,
-    Ping,
+    /// Until it is sent. `is_late`: there has been no room for it in all the time for its answer.
+    Ping {
+        is_late: bool,
+    },
     /// No message for too long: close.
     Idle,
     /// No bytes after a Ping: the peer is lost.

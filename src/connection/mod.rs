@@ -53,8 +53,9 @@ use crate::random::Random;
 ///   [`should_shutdown`](Self::should_shutdown), [`is_ended`](Self::is_ended), [`state`](Self::state).
 /// * **Time**: [`next_timeout`](Self::next_timeout) and [`handle_timeout`](Self::handle_timeout).
 ///
-/// No action of the peer makes these methods panic or return an error. If it breaks a rule, the Close frame
-/// is already in the output, [`Event::Failed`] carries the reason, and further input is dropped.
+/// No action of the peer makes these methods panic. If it breaks a rule, that is not returned as an error: the
+/// Close frame is already in the output, [`Event::Failed`] carries the reason, further input is dropped, and
+/// sending fails with [`SendError::Closed`].
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) receiver: Receiver,
@@ -175,9 +176,11 @@ impl Connection {
         &mut self.sender
     }
 
-    /// Reunites two halves. They must belong to the same connection, which is not checked.
+    /// Reunites two halves, and passes on a remaining [`Notice`]. They must belong to the same connection,
+    /// which is not checked.
     #[must_use]
-    pub fn reunite(receiver: Receiver, sender: Sender) -> Self {
+    pub fn reunite(mut receiver: Receiver, mut sender: Sender) -> Self {
+        sender.notice(receiver.take_notice());
         Self { receiver, sender }
     }
 
@@ -397,7 +400,7 @@ impl Connection {
     /// Only the header is added to the output. If a mask is returned, apply it to the payload first.
     /// [`output_written`](Self::output_written) counts the output first, then the payload;
     /// [`payload_owed`](Self::payload_owed) returns how much is left. Until that is 0, nothing else can be
-    /// sent, and automatic replies wait.
+    /// sent, automatic replies wait, and [`Config::write_timeout`] applies, so do not wait for the payload.
     ///
     /// ```
     /// use sansocket::{Config, Connection, frame::Kind};
@@ -478,7 +481,7 @@ impl Connection {
     }
 
     /// Returns the next bytes to write, in order, automatic replies included. That is all of the output,
-    /// except that large payloads come as separate pieces.
+    /// except that large payloads, and the blocks of a large backlog, come as separate pieces.
     #[inline]
     #[must_use]
     pub fn output(&self) -> &[u8] {
@@ -524,8 +527,9 @@ impl Connection {
     /// [`should_shutdown`](Self::should_shutdown) and all deadlines. Several pieces may be in flight; write
     /// them in the order in which they were taken.
     ///
-    /// When the connection fails or is given up, the output becomes empty. A later `output_written` for a
-    /// piece in flight then has no effect.
+    /// When the transport has [failed](Self::recv_error) or the peer is given up at a deadline, the output
+    /// becomes empty. A later `output_written` for a piece in flight then has no effect. When the peer breaks
+    /// a rule, the output stays: the Close frame follows what is in flight.
     ///
     /// ```
     /// use sansocket::{Config, Connection};

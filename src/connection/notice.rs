@@ -34,7 +34,7 @@ pub struct Notice {
     pub(super) message: bool,
     /// The latest Ping to answer.
     pub(super) pong: Option<ControlPayload>,
-    /// A Pong arrived, perhaps the reply to a keepalive Ping.
+    /// An empty Pong arrived, perhaps the reply to a keepalive Ping.
     pub(super) ponged: bool,
     pub(super) end: Option<End>,
     /// The stream ended.
@@ -58,8 +58,11 @@ impl Notice {
             Event::Ping(payload) => (ControlPayload::new(payload), None),
             Event::Close(frame) => (None, Some(End::Close(frame.as_ref().map(|frame| frame.code())))),
             Event::Failed(error) => (None, Some(End::Fail(*error))),
-            Event::Pong(_) => return Some(Self { ponged: true, ..Self::default() }),
-            Event::Message(_) | Event::Chunk(_) => return None,
+            // A keepalive Ping is empty, and its Pong has the same payload (§5.5.3).
+            Event::Pong(payload) if payload.is_empty() => {
+                return Some(Self { ponged: true, ..Self::default() });
+            }
+            Event::Pong(_) | Event::Message(_) | Event::Chunk(_) => return None,
         };
         Some(Self { pong, end, ..Self::default() })
     }

@@ -558,11 +558,15 @@ impl Sender {
     pub fn handle_timeout(&mut self, now: Duration) {
         match self.timers.handle(now, self.state, !self.output.is_empty() || self.owed > 0) {
             Due::Nothing => {}
-            Due::Ping => {
+            Due::Ping { is_late } => {
                 self.shrink();
-                // With a full output there is no room for a Ping, and the deadline stays: a peer that reads
-                // nothing is lost.
-                let _ = self.ping(&[]);
+                // Behind a full output or an owed payload, the Ping waits, and the deadline stays: a peer that
+                // reads nothing is lost.
+                match self.ping(&[]) {
+                    Ok(()) => self.timers.pinged(),
+                    Err(_) if is_late => self.give_up(ProtocolError::PongTimeout),
+                    Err(_) => self.timers.ping_waits(),
+                }
             }
             Due::Idle => {
                 let _ = self.close(CloseCode::GOING_AWAY, "idle");

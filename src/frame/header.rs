@@ -100,8 +100,9 @@ impl Header {
     /// ends inside it.
     ///
     /// # Errors
-    /// Fails at the first byte that is invalid for either role and at any time: reserved bits RSV2 and RSV3,
-    /// reserved opcodes, fragmented or long control frames, and lengths that are not minimal.
+    /// Fails at the first byte that is invalid for either role and at any time: reserved bits RSV2 and RSV3, RSV1
+    /// on any frame but the first of a message, reserved opcodes, fragmented or long control frames, a Close
+    /// of one byte, and lengths that are not minimal or are 2^63 or more.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         Self::parse_by(&Rules::ANY, bytes)
     }

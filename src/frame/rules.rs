@@ -15,7 +15,7 @@ use crate::error::ProtocolError;
 /// Limits for received frames and messages; each limit is inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Maximum payload of a data frame in bytes.
+    /// Maximum payload of a data frame in bytes. A compressed frame may exceed it by an eighth plus 64 bytes.
     pub max_frame: u64,
     /// Maximum payload of a message in bytes, summed over its fragments.
     pub max_message: u64,

@@ -89,11 +89,9 @@ impl<S, T: Timer> WebSocket<S, T> {
         let of_reader = Arc::clone(&shared.0);
         drop(shared);
         let Shared { side, wakers } = reunited(of_reader, of_writer)?;
-        let WriteSide { stream: write, mut sender, outgoing, .. } =
+        let WriteSide { stream: write, sender, outgoing, .. } =
             side.into_inner().unwrap_or_else(PoisonError::into_inner);
         let stream = reunite(stream, write).ok_or_else(not_halves)?;
-        let mut receiver = receiver;
-        sender.notice(receiver.take_notice());
         let endpoint = Connection::reunite(receiver, sender);
         let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers: Some(wakers) };
         Ok(Self { driver: Driver { link, buffer }, close_frame })

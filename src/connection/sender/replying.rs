@@ -94,7 +94,7 @@ impl Sender {
         }
     }
 
-    /// Puts the kept replies into the output, if nothing delays them any more.
+    /// Puts the kept replies, and a Ping that had to wait, into the output, if nothing delays them any more.
     pub(super) fn send_replies(&mut self) {
         if self.takes_pong()
             && let Some(payload) = self.replies.take_pong()
@@ -105,6 +105,9 @@ impl Sender {
             && let Some(payload) = self.replies.take_close()
         {
             self.push_close(&payload);
+        }
+        if self.timers.owes_ping() && self.ping(&[]).is_ok() {
+            self.timers.pinged_late();
         }
     }
 }
