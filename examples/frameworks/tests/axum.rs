@@ -111,7 +111,8 @@ impl Http {
     async fn open(&mut self, request: ClientRequest, config: Config) -> (Client, Established) {
         let (response, opened) = if let Self::V1(_) = self {
             let handshake = ClientHandshake::new(request, config, OsRandom);
-            let (parts, body) = self.ask(handshake.to_http().unwrap().map(|()| Body::empty())).await.into_parts();
+            let (parts, body) =
+                self.ask(handshake.to_http().unwrap().map(|()| Body::empty())).await.into_parts();
             let opened = handshake.recv_http(&parts).unwrap();
             (Response::from_parts(parts, body), opened)
         } else {
