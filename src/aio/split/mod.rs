@@ -41,6 +41,7 @@ use super::web_socket::WebSocket;
 use super::writing::{Fault, Outgoing, Writing};
 use crate::adapter::{not_halves, reunited};
 use crate::connection::{Connection, Receiver, Sender, State};
+use crate::error::SendError;
 
 impl<S, T: Timer> WebSocket<S, T> {
     /// Splits the WebSocket into two halves, over a stream that `split` can take apart.
@@ -192,6 +193,12 @@ impl<W: Write<T>, T> Shared<W, T> {
     {
         self.wakers.set(Side::Writer(id), cx);
         let mut side = self.lock();
+        // A shared sender needs the reader. One that goes later finds this waker, and wakes it.
+        if id != WriterId::FIRST && !side.is_read {
+            drop(side);
+            self.wakers.clear(id);
+            return Poll::Ready(Err(SendError::Closed.into()));
+        }
         let state = side.sender.state();
         let WriteSide { stream, sender, outgoing, timer, known, .. } = &mut *side;
         let both = &mut Context::from_waker(both);

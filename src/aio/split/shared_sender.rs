@@ -139,8 +139,8 @@ impl<W: Write<T>, T: Timer> SharedSender<W, T> {
         poll: impl FnMut(&mut Writing<'_, W, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
     ) -> Poll<io::Result<()>> {
         match self.shared.upgrade() {
-            Some(shared) if shared.lock().is_read => shared.poll_writing((self.id, &self.both), cx, poll),
-            _ => Poll::Ready(Err(SendError::Closed.into())),
+            Some(shared) => shared.poll_writing((self.id, &self.both), cx, poll),
+            None => Poll::Ready(Err(SendError::Closed.into())),
         }
     }
 }

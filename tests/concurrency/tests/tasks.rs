@@ -240,6 +240,21 @@ fn a_reader_that_is_dropped_wakes_those_who_wait_for_the_end() {
     });
 }
 
+#[test]
+fn halves_that_are_dropped_wake_a_sender_that_waits_for_room() {
+    check_without_time(|| {
+        let (server, _client) = pair(8);
+        let (reader, writer) = server.split_with(|stream| (stream.clone(), stream));
+        let mut sender = writer.share();
+        let sending = spawn(async move { while sender.send_text(&text(MESSAGES)).await.is_ok() {} });
+        let dropping = spawn(async move { drop((reader, writer)) });
+        block_on(async {
+            dropping.await.expect("it ends");
+            sending.await.expect("it is woken");
+        });
+    });
+}
+
 /// What `futures::StreamExt::split` does: one WebSocket behind a lock that is held for one poll.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Socket>>);
