@@ -255,7 +255,9 @@ fn what_came_before_a_failed_write_is_received() {
         let mut ws = WebSocket::from_parts(stream, connection, Vec::new());
         // With unread input, closing resets.
         ws.send_text("unread").unwrap();
-        peer.write_all(b"\x81\x03bye\x88\x05\x03\xf0why").unwrap();
+        // More than one read brings.
+        let long = [&b"\x82\x7e\x9c\x40"[..], &[7; 40_000]].concat();
+        peer.write_all(&[&long[..], b"\x81\x03bye\x88\x05\x03\xf0why"].concat()).unwrap();
         while peer.peek(&mut [0; 6]).unwrap() == 0 {}
         drop(peer);
         thread::sleep(20 * MS);
@@ -276,7 +278,10 @@ fn what_came_before_a_failed_write_is_received() {
                 seen.push(event.into_owned());
             }
         }
-        let [Event::Message(message), close] = &seen[..] else { panic!("{way}: {seen:?}") };
+        let [Event::Message(long), Event::Message(message), close] = &seen[..] else {
+            panic!("{way}: {seen:?}")
+        };
+        assert_eq!(long.len(), 40_000, "{way}");
         assert_eq!((message.as_text(), close.close_code()), (Some("bye"), Some(1008)), "{way}");
     }
 }

@@ -194,6 +194,10 @@ struct Script {
     /// A write has waited.
     is_writing: bool,
     never_blocks: bool,
+    /// How long a read waits.
+    patience: Option<Duration>,
+    /// Setting a timeout fails once it was aborted, as on some systems.
+    forgets_timeouts: bool,
     shutdowns: usize,
     aborts: usize,
 }
@@ -245,7 +249,12 @@ impl Read for Told {
                 None => {
                     script.is_waiting = true;
                     self.0.1.notify_all();
-                    script = self.0.1.wait(script).unwrap();
+                    let patience = script.patience.unwrap_or(Duration::from_secs(20));
+                    let (after, waited) = self.0.1.wait_timeout(script, patience).unwrap();
+                    if waited.timed_out() {
+                        return Err(ErrorKind::WouldBlock.into());
+                    }
+                    script = after;
                 }
             }
         }
@@ -291,8 +300,11 @@ impl Transport for Told {
         Ok(())
     }
 
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.tell(|script| {
+            script.patience = timeout;
+            if script.forgets_timeouts && script.aborts > 0 { Err(ErrorKind::InvalidInput.into()) } else { Ok(()) }
+        })
     }
 
     fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
@@ -385,11 +397,12 @@ fn the_next_batch_begins_with_what_is_left() {
 
 #[test]
 fn what_came_before_a_failed_write_is_received() {
-    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
+    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a"), Ok(b"\x81\x81\0\0\0\0b")]);
     stream.tell(|script| script.writes = Some(ErrorKind::BrokenPipe));
     let (mut reader, mut writer) = stream.halves();
     writer.feed(&Message::from("queued")).unwrap();
     assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("b"))));
     assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
     assert_eq!(reader.recv().unwrap(), None);
 }

@@ -81,6 +81,19 @@ async fn closing_meets_the_end_of_the_stream() {
     }
 }
 
+/// Whatever a broken stream still gives is received, however many reads that takes.
+#[tokio::test(start_paused = true)]
+async fn what_arrived_before_a_failed_write_is_received() {
+    for halves in [false, true] {
+        let reads = [Ok(&b"\x81\x81\0\0\0\0a"[..]), Ok(b"\x81\x81\0"), Ok(b"\0\0\0b"), Ok(CLOSE)];
+        let stream = Told::new(Writes::Fail(ErrorKind::BrokenPipe), reads);
+        let mut ws = stream.server(Config::default());
+        ws.feed(&Message::from("waiting")).unwrap();
+        let messages = ["a", "b"].map(|text| Event::Message(Message::from(text)));
+        assert_eq!(all(ws, halves).await, [&messages[..], &[Event::Close(None)]].concat(), "{halves}");
+    }
+}
+
 /// A full stream keeps nobody from reading on while closing, for as much as one read may bring; the rest stays with the system.
 #[tokio::test(start_paused = true)]
 async fn closing_reads_no_more_than_there_is_room_for() {

@@ -92,17 +92,19 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 link.wake_writer();
             }
             if let Poll::Ready(Err(error)) = link.writing().poll_end(both) {
-                let has_rest =
-                    link.endpoint.connection().may_have_input() && self.buffer.has_read(&mut link.stream, cx);
-                let failed = link.fail(error, both);
-                if has_rest {
+                if link.endpoint.connection().may_have_input() && self.buffer.has_read(&mut link.stream, cx) {
+                    link.cut_off(both);
+                    link.wake_writer();
                     return Poll::Ready(Ok(true));
                 }
-                failed?;
+                link.fail(error, both)?;
                 continue;
             }
             if link.endpoint.connection().is_cut_off() {
-                self.buffer.has_read(&mut link.stream, cx);
+                if self.buffer.has_read(&mut link.stream, cx) {
+                    link.turn.read(0);
+                    return Poll::Ready(Ok(true));
+                }
                 link.endpoint.connection_mut().lose_after_input();
             }
             if link.endpoint.has_last_words() {
@@ -195,8 +197,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             }
         };
         if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
-            self.endpoint.connection_mut().send_error();
-            self.writing().abort(both);
+            self.cut_off(both);
         }
         // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
         // new state.
@@ -229,6 +230,12 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             self.endpoint.handle_timeout(self.timer.now());
             self.writing().leave_if_over(before, cx);
         }
+    }
+
+    /// Handles a failed write. What has arrived can still be received.
+    fn cut_off(&mut self, cx: &mut Context<'_>) {
+        self.endpoint.connection_mut().send_error();
+        self.writing().abort(cx);
     }
 
     /// Handles a broken stream: returns an error unless everything was written. The endpoint then reports it,

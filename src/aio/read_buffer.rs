@@ -108,7 +108,7 @@ impl ReadBuffer {
         read
     }
 
-    /// Reads what arrived before a write failed; returns `true` if there was any.
+    /// Reads some of what arrived before a write failed; returns `true` if there was any.
     pub(super) fn has_read<T, R: Read<T>>(&mut self, stream: &mut R, cx: &mut Context<'_>) -> bool {
         matches!(self.poll_read(stream, cx), Poll::Ready(Ok(1..)))
     }

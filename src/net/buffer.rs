@@ -180,8 +180,7 @@ pub(super) fn sent<S: Transport>(
     match written {
         Err(error) if is_later(&error) => Ok(()),
         Err(error) => {
-            connection.send_error();
-            pipe.give_up();
+            pipe.cut_off(connection);
             Err(error)
         }
         Ok(()) => Ok(()),

@@ -71,8 +71,9 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
         while !buffer.fresh {
             if endpoint.connection().is_cut_off() {
-                pipe.read_rest(buffer);
-                endpoint.connection_mut().lose_after_input();
+                if !pipe.read_rest(buffer) {
+                    endpoint.connection_mut().lose_after_input();
+                }
                 break;
             }
             let due = endpoint.connection().deadline_with_input();
@@ -101,7 +102,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 }
                 // What arrived before the write failed is received first.
                 Err(_) if endpoint.connection().may_have_input() && pipe.read_rest(buffer) => {
-                    pipe.broken(endpoint);
+                    pipe.cut_off(endpoint);
                     continue;
                 }
                 Err(error) => {

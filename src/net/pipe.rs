@@ -79,6 +79,12 @@ impl<S: Transport> Pipe<S> {
         (self.unflushed, self.must_flush, self.shut_down) = (0, false, true);
     }
 
+    /// Handles a failed write. What has arrived can still be received.
+    pub(super) fn cut_off(&mut self, endpoint: &mut impl Endpoint) {
+        endpoint.connection_mut().send_error();
+        self.give_up();
+    }
+
     /// Handles a broken stream, which the next event reports.
     pub(super) fn broken(&mut self, endpoint: &mut impl Endpoint) {
         endpoint.recv_error();
@@ -92,7 +98,7 @@ impl<S: Transport> Pipe<S> {
         self.stream.read(buf)
     }
 
-    /// Reads what arrived before a write failed; returns `true` if there was any.
+    /// Reads some of what arrived before a write failed; returns `true` if there was any.
     pub(super) fn read_rest(&mut self, buffer: &mut Buffer) -> bool {
         let read = self.read(buffer.space(), Some(NOW)).unwrap_or(0);
         if read > 0 {

@@ -297,8 +297,8 @@ impl<S: Transport> ReadHalf<S> {
         Ok(true)
     }
 
-    /// Reads what arrived before a write failed; returns `true` if there was any. It is received before the failure
-    /// is reported.
+    /// Reads some of what arrived before a write failed; returns `true` if there was any. All of it is received before
+    /// the failure is reported.
     fn read_rest(&mut self) -> bool {
         let Self { stream, buffer, timeout, receiver, .. } = self;
         let mut read = 0;
@@ -308,8 +308,9 @@ impl<S: Transport> ReadHalf<S> {
         }
         if read > 0 {
             buffer.filled(read);
+        } else {
+            receiver.recv_error();
         }
-        receiver.recv_error();
         read > 0
     }
 

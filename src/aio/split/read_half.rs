@@ -152,7 +152,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             let is_broken = matches!(look.written, Poll::Ready(Err(_)))
                 || look.lost == Some(ProtocolError::TransportFailed);
             if is_broken && self.receiver.is_open() && self.buffer.has_read(&mut self.stream, cx) {
-                self.break_off();
+                self.cut_off();
+                self.turn.read(0);
                 return Poll::Ready(Ok(true));
             }
             if let Poll::Ready(Err(error)) = look.written {
@@ -223,16 +224,16 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         look
     }
 
-    /// Handles a broken stream.
-    fn break_off(&mut self) {
+    /// Handles a failed write. What has arrived can still be received.
+    fn cut_off(&self) {
         self.shared.abort(&self.both);
         self.shared.wakers.wake_writers();
-        self.receiver.recv_error();
     }
 
     /// Handles a broken stream: returns an error unless everything was written.
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
-        self.break_off();
+        self.cut_off();
+        self.receiver.recv_error();
         if !self.receiver.has_last_words() {
             return Ok(());
         }
