@@ -1278,6 +1278,22 @@ fn an_answer_in_time_counts_though_it_is_received_late() {
     assert_eq!(end, Some(Event::Failed(ProtocolError::PongTimeout)));
 }
 
+/// What arrived before a failed write is there without the stream, and so is the end.
+#[test]
+fn after_a_failed_write_the_next_call_is_due() {
+    let (ws, mut peer) = server(Config::default());
+    let (mut stream, connection, unread) = ws.into_parts();
+    stream.write_error = Some(ErrorKind::BrokenPipe);
+    let mut ws = WebSocket::from_parts(stream, connection, unread);
+    peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    assert_eq!(ws.send_text("b").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    for event in [Event::Message(Message::from("a")), Event::Failed(ProtocolError::TransportFailed)] {
+        assert_eq!(ws.next_timeout(), Some(Duration::ZERO));
+        assert_eq!(ws.recv().unwrap(), Some(event));
+    }
+    assert_eq!((ws.next_timeout(), ws.recv().unwrap()), (None, None));
+}
+
 /// The same, when the stream takes nothing of what waits.
 #[test]
 fn an_answer_in_time_counts_though_output_waits() {

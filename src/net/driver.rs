@@ -46,8 +46,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         (stream, self.endpoint, self.buffer.into_unread())
     }
 
-    /// Returns the time from now until the next timeout.
+    /// Returns the time from now until the next timeout. What arrived before a failed write needs no wait.
     pub(super) fn until_timeout(&self) -> Option<Duration> {
+        if self.endpoint.connection().is_cut_off() {
+            return Some(Duration::ZERO);
+        }
         self.endpoint.next_timeout().map(|due| due.saturating_sub(self.pipe.clock.now()))
     }
 
