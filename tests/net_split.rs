@@ -529,3 +529,22 @@ fn halves_of_two_connections_stay_apart() {
     let [(reader, _), (_, writer)] = [Told::new([]).halves(), Told::new([]).halves()];
     assert_eq!(WebSocket::reunite(reader, writer).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+/// What a half has received keeps the connection from being idle when the halves are one again.
+#[test]
+fn halves_that_are_put_together_know_what_was_received() {
+    const MS: Duration = Duration::from_millis(1);
+    let stream = Told::new([]);
+    let (mut reader, writer) = stream.halves_with(Config::default().idle_timeout(Some(1000 * MS)));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(700 * MS);
+            stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0a".to_vec())));
+        });
+        assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    });
+    let mut ws = WebSocket::reunite(reader, writer).unwrap();
+    ws.set_read_timeout(Some(600 * MS));
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(ws.state(), State::Open);
+}
