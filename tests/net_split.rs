@@ -548,3 +548,14 @@ fn halves_that_are_put_together_know_what_was_received() {
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     assert_eq!(ws.state(), State::Open);
 }
+
+/// On some systems a socket that has been shut down takes no timeout: that is how a reader may learn of it.
+#[test]
+fn a_stream_that_takes_no_timeout_is_broken() {
+    let stream = Told::new([]);
+    stream.tell(|script| (script.forgets_timeouts, script.aborts) = (true, 1));
+    let (mut reader, writer) = stream.halves();
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(reader.recv().unwrap(), None);
+    assert_eq!(writer.state(), State::Ended);
+}

@@ -316,9 +316,9 @@ impl<S: Transport> ReadHalf<S> {
     }
 
     fn read_for(&mut self, wait: Option<Duration>, now: Duration) -> io::Result<()> {
-        let Self { stream, buffer, .. } = self;
-        self.timeout.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
-        match stream.read(buffer.space()) {
+        let Self { stream, buffer, timeout, .. } = self;
+        let bound = timeout.bound(wait, |timeout| stream.set_read_timeout(timeout));
+        match bound.and_then(|()| stream.read(buffer.space())) {
             Ok(0) => match self.shared.lock().sender.lost() {
                 // We ended the stream ourselves.
                 Some(error) => self.receiver.lose(error),
