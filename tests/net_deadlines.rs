@@ -286,39 +286,35 @@ fn what_came_before_a_failed_write_is_received() {
     }
 }
 
-/// A caller that comes back after a deadline may send first: what arrived before it counts all the same.
+/// A peer that takes a little now and then keeps no caller from its own timeout, and no reader from what has arrived.
 #[test]
-fn an_answer_in_time_counts_though_something_is_sent_first() {
-    let config = Config::default().ping_interval(Some(100 * MS)).pong_timeout(1000 * MS);
-    for message in [Message::from("short"), Message::from(vec![7; 20_000])] {
-        let (mut ws, _, mut peer) = counted(config);
-        ws.set_read_timeout(Some(300 * MS));
-        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock, "the Ping is sent");
-        peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
-        thread::sleep(1300 * MS);
-        ws.send(&message).unwrap();
-        assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
-        assert_eq!(ws.state(), State::Open);
-    }
-}
-
-/// A peer that takes a little now and then does not keep a caller from its own timeout.
-#[test]
-fn a_peer_that_takes_little_does_not_prolong_a_read_timeout() {
-    let (mut ws, _, mut peer) = counted(large());
+fn a_peer_that_takes_little_does_not_prolong_a_wait() {
+    let taking = |mut peer: TcpStream| {
+        thread::spawn(move || {
+            let (mut buf, began) = (vec![0; 64 << 10], Instant::now());
+            while began.elapsed() < 3000 * MS && peer.read(&mut buf).is_ok_and(|n| n > 0) {
+                thread::sleep(15 * MS);
+            }
+        })
+    };
+    let (mut ws, _, peer) = counted(large());
     ws.set_read_timeout(Some(200 * MS));
     ws.feed(&much()).unwrap();
-    let taking = thread::spawn(move || {
-        let (mut buf, began) = (vec![0; 64 << 10], Instant::now());
-        while began.elapsed() < 3000 * MS && peer.read(&mut buf).is_ok_and(|n| n > 0) {
-            thread::sleep(15 * MS);
-        }
-    });
-    let began = Instant::now();
+    let (peer, began) = (taking(peer), Instant::now());
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(began.elapsed() < 1000 * MS, "{:?}", began.elapsed());
     drop(ws);
-    taking.join().unwrap();
+    peer.join().unwrap();
+
+    let (ws, _, mut peer) = counted(large().high_water(64 << 20));
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    writer.feed(&much()).unwrap();
+    peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    let (peer, began) = (taking(peer), Instant::now());
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert!(began.elapsed() < 1000 * MS, "{:?}", began.elapsed());
+    drop((reader, writer));
+    peer.join().unwrap();
 }
 
 #[test]

@@ -136,16 +136,20 @@ impl<S: Transport> Pipe<S> {
                 break;
             }
             let began = *began.get_or_insert(now);
-            self.bound_write(endpoint, now, patience)?;
+            let left = |now: Duration| patience.map(|most| most.saturating_sub(now.saturating_sub(began)));
+            self.bound_write(endpoint, now, left(now))?;
             match self.write_once(endpoint, &[]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     let after = self.clock.now();
-                    let is_over = patience.is_some_and(|patience| after.saturating_sub(began) >= patience);
-                    if is_over || after.saturating_sub(now) < AT_ONCE {
+                    if left(after) == Some(Duration::ZERO) || after.saturating_sub(now) < AT_ONCE {
                         return Err(error);
                     }
                     self.writing.is_over();
+                }
+                // A peer that takes a little now and then does not prolong it.
+                Ok(()) if self.must_write(endpoint) && left(self.clock.now()) == Some(Duration::ZERO) => {
+                    return Err(ErrorKind::WouldBlock.into());
                 }
                 result => result?,
             }

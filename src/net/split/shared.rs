@@ -168,17 +168,23 @@ impl<S: Transport> Shared<S> {
             if out.segments.is_empty() {
                 break;
             }
+            let left = |now: Duration| patience.map(|most| most.saturating_sub(now.saturating_sub(began)));
             let due = writing.sender.next_timeout().map(|due| due.saturating_sub(now));
             drop(writing);
-            let result = out.write_once(earlier(due, patience));
+            let result = out.write_once(earlier(due, left(now)));
             writing = self.lock();
             match result {
-                Ok(n) => writing.sender.output_written(n),
+                Ok(n) => {
+                    writing.sender.output_written(n);
+                    // A peer that takes a little now and then does not prolong it.
+                    if writing.sender.output_len() > 0 && left(self.clock.now()) == Some(Duration::ZERO) {
+                        return (writing, Ok(Written::Blocked(ErrorKind::WouldBlock.into())));
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     let after = self.clock.now();
-                    let is_over = patience.is_some_and(|patience| after.saturating_sub(began) >= patience);
-                    if is_over || after.saturating_sub(now) < AT_ONCE {
+                    if left(after) == Some(Duration::ZERO) || after.saturating_sub(now) < AT_ONCE {
                         return (writing, Ok(Written::Blocked(error)));
                     }
                     out.timeout.is_over();
