@@ -286,6 +286,22 @@ fn what_came_before_a_failed_write_is_received() {
     }
 }
 
+/// A caller that comes back after a deadline may send first: what arrived before it counts all the same.
+#[test]
+fn an_answer_in_time_counts_though_something_is_sent_first() {
+    let config = Config::default().ping_interval(Some(100 * MS)).pong_timeout(1000 * MS);
+    for message in [Message::from("short"), Message::from(vec![7; 20_000])] {
+        let (mut ws, _, mut peer) = counted(config);
+        ws.set_read_timeout(Some(300 * MS));
+        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock, "the Ping is sent");
+        peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
+        thread::sleep(1300 * MS);
+        ws.send(&message).unwrap();
+        assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
+        assert_eq!(ws.state(), State::Open);
+    }
+}
+
 /// A peer that takes a little now and then keeps no caller from its own timeout, and no reader from what has arrived.
 #[test]
 fn a_peer_that_takes_little_does_not_prolong_a_wait() {

@@ -303,7 +303,11 @@ impl Transport for Told {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.tell(|script| {
             script.patience = timeout;
-            if script.forgets_timeouts && script.aborts > 0 { Err(ErrorKind::InvalidInput.into()) } else { Ok(()) }
+            if script.forgets_timeouts && script.aborts > 0 {
+                Err(ErrorKind::InvalidInput.into())
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -528,6 +532,43 @@ fn halves_are_put_together_when_it_is_closed() {
 fn halves_of_two_connections_stay_apart() {
     let [(reader, _), (_, writer)] = [Told::new([]).halves(), Told::new([]).halves()];
     assert_eq!(WebSocket::reunite(reader, writer).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+/// Both halves: a thread that comes back after a deadline receives what arrived before it, whatever the other one has written.
+#[test]
+fn what_arrived_in_time_counts_though_it_is_received_late() {
+    const MS: Duration = Duration::from_millis(1);
+    let config = Config::default().close_timeout(500 * MS);
+    for flushes in [false, true] {
+        let stream = Told::new([Ok(&b"\x81\x81\0\0\0\0a"[..])]);
+        let (mut reader, mut writer) = stream.halves_with(config);
+        writer.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+        stream.tell(|script| script.reads = [Ok(b"\x88\x80\0\0\0\0".to_vec()), Ok(vec![])].into());
+        thread::sleep(700 * MS);
+        if flushes {
+            writer.flush().unwrap();
+        }
+        assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)), "{flushes}");
+        assert_eq!(reader.recv().unwrap(), None);
+    }
+
+    // The reader has received something since the Ping, and is busy with it.
+    let config = Config::default().ping_interval(Some(100 * MS)).pong_timeout(500 * MS);
+    let stream = Told::new([]);
+    let (mut reader, mut writer) = stream.halves_with(config);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            stream.wait_until(|script| script.written == b"\x89\x00");
+            stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0a".to_vec())));
+        });
+        assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    });
+    thread::sleep(700 * MS);
+    writer.send_text("b").unwrap();
+    stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0c".to_vec())));
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("c"))));
+    assert_eq!(writer.state(), State::Open);
 }
 
 /// What a half has received keeps the connection from being idle when the halves are one again.

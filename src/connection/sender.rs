@@ -553,6 +553,12 @@ impl Sender {
         self.timers.now()
     }
 
+    /// Returns `now` if a deadline has passed since the last call of [`handle_timeout`](Self::handle_timeout).
+    #[cfg(feature = "net")]
+    pub(crate) fn late(&self, now: Duration) -> Option<Duration> {
+        self.next_timeout().filter(|due| self.now() < *due && *due <= now).map(|_| now)
+    }
+
     /// See [`Connection::handle_timeout`](super::Connection::handle_timeout). [`lost`](Self::lost) returns
     /// whether the peer was given up.
     pub fn handle_timeout(&mut self, now: Duration) {

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::Transport;
 use super::buffer::Buffer;
+use super::driver::TURN;
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
@@ -58,9 +59,24 @@ impl<S: Transport> Pipe<S> {
         endpoint.connection_mut().output_written(mem::take(&mut self.unflushed));
     }
 
+    /// Sets the time before an attempt to write. A caller that came late, at the time `late`, may not have received
+    /// what put the deadline off: what the stream takes soon is written without a look at it.
+    fn tick_to_write(&mut self, endpoint: &mut impl Endpoint, late: Option<Duration>) -> Duration {
+        let now = self.clock.now();
+        if late.is_none_or(|late| now.saturating_sub(late) >= TURN) {
+            self.tick_at(endpoint, now);
+        }
+        now
+    }
+
     /// Sets the time. If a deadline ends the connection, the stream is aborted.
     pub(super) fn tick(&mut self, endpoint: &mut impl Endpoint) -> Duration {
         let now = self.clock.now();
+        self.tick_at(endpoint, now);
+        now
+    }
+
+    fn tick_at(&mut self, endpoint: &mut impl Endpoint, now: Duration) {
         let was_ended = endpoint.connection().sender().is_ended();
         let waited = endpoint.connection().wants_write();
         endpoint.handle_timeout(now);
@@ -71,7 +87,6 @@ impl<S: Transport> Pipe<S> {
             self.give_up();
             let _ = self.stream.abort();
         }
-        now
     }
 
     /// Stops writing.
@@ -128,9 +143,10 @@ impl<S: Transport> Pipe<S> {
         endpoint: &mut impl Endpoint,
         patience: Option<Duration>,
     ) -> io::Result<()> {
+        let late = endpoint.connection().sender().late(self.clock.now());
         let mut began = None;
         while self.must_write(endpoint) {
-            let now = self.tick(endpoint);
+            let now = self.tick_to_write(endpoint, late);
             // A deadline may have dropped everything.
             if !self.must_write(endpoint) {
                 break;
@@ -170,11 +186,13 @@ impl<S: Transport> Pipe<S> {
     /// Writes a payload directly from its own memory, after the output; the part that the stream does not
     /// take at once is copied.
     pub(super) fn write_owed(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {
-        loop {
-            let now = self.tick(endpoint);
+        let late = endpoint.connection().sender().late(self.clock.now());
+        while endpoint.connection().payload_owed() > 0 {
+            let now = self.tick_to_write(endpoint, late);
             let owed = usize::try_from(endpoint.connection().payload_owed()).unwrap_or(0).min(payload.len());
+            // A deadline may have dropped it.
             if owed == 0 {
-                return Ok(());
+                break;
             }
             let rest = &payload[payload.len() - owed..];
             self.bound_write(endpoint, now, None)?;
@@ -182,11 +200,11 @@ impl<S: Transport> Pipe<S> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     endpoint.connection_mut().buffer_payload(rest);
-                    return Ok(());
                 }
                 result => result?,
             }
         }
+        Ok(())
     }
 
     /// Returns `true` if a payload may be written directly from its own memory.

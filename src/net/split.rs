@@ -79,6 +79,7 @@ impl<S: Transport> WebSocket<S> {
             buffer,
             close_frame: self.close_frame,
             reads_first: 0,
+            late: false,
             shared: Arc::clone(&shared),
         };
         (reader, WriteHalf { shared, closing: None })
@@ -125,6 +126,8 @@ pub struct ReadHalf<S> {
     close_frame: Option<Box<CloseFrame>>,
     /// Number of reads before the next write, because the stream took nothing more.
     reads_first: u8,
+    /// Whether a deadline has passed, and what has arrived is received first.
+    late: bool,
     shared: Arc<Shared<S>>,
 }
 
@@ -245,7 +248,10 @@ impl<S: Transport> ReadHalf<S> {
             let now = self.shared.clock.now();
             let mut writing = self.shared.lock();
             writing.sender.notice(self.receiver.take_notice());
-            writing.tick(now);
+            self.late = !self.late && self.receiver.is_open() && writing.sender.late(now).is_some();
+            if !self.late {
+                writing.tick(now);
+            }
             let lost = writing.sender.lost();
             if lost == Some(ProtocolError::TransportFailed) {
                 drop(writing);
@@ -266,7 +272,8 @@ impl<S: Transport> ReadHalf<S> {
             // A reader that may not read waits for the write. Otherwise it does not wait, because the peer
             // may wait for a read: see `Driver::wait`.
             if self.reads_first == 0 || !wants_read {
-                match self.shared.write(wants_read.then_some(TURN), !wants_read) {
+                let patience = if self.late { Some(NOW) } else { wants_read.then_some(TURN) };
+                match self.shared.write(patience, !wants_read && !self.late) {
                     Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,
                     Ok(Written::All | Written::Elsewhere) => {}
                     Err(_) if self.read_rest() => break,

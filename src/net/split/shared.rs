@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::connection::{Notice, Receiver, Segment, Sender};
 use crate::net::Transport;
+use crate::net::driver::TURN;
 use crate::net::pipe::{NOW, SLICES, write_slices};
 use crate::net::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
 
@@ -153,9 +154,14 @@ impl<S: Transport> Shared<S> {
         patience: Option<Duration>,
     ) -> (MutexGuard<'a, Writing<S>>, io::Result<Written>) {
         let began = self.clock.now();
+        // The reader may be busy, and may not have received what put a deadline off: what the stream takes soon is
+        // written without a look at it.
+        let late = writing.sender.late(began);
         loop {
             let now = self.clock.now();
-            writing.tick(now);
+            if late.is_none_or(|late| now.saturating_sub(late) >= TURN) {
+                writing.tick(now);
+            }
             if writing.given_up {
                 out.segments.clear();
                 break;
@@ -176,8 +182,11 @@ impl<S: Transport> Shared<S> {
             match result {
                 Ok(n) => {
                     writing.sender.output_written(n);
+                    if writing.sender.output_len() == 0 && out.segments.is_empty() {
+                        break;
+                    }
                     // A peer that takes a little now and then does not prolong it.
-                    if writing.sender.output_len() > 0 && left(self.clock.now()) == Some(Duration::ZERO) {
+                    if left(self.clock.now()) == Some(Duration::ZERO) {
                         return (writing, Ok(Written::Blocked(ErrorKind::WouldBlock.into())));
                     }
                 }
