@@ -1278,6 +1278,18 @@ fn an_answer_in_time_counts_though_it_is_received_late() {
     assert_eq!(end, Some(Event::Failed(ProtocolError::PongTimeout)));
 }
 
+/// A failure is told by the call that sees the end.
+#[test]
+fn finishing_tells_a_failure_that_came_while_the_stream_was_not_ready() {
+    let (mut ws, mut peer) = server(Config::default());
+    peer.write_all(b"\x83\x80\0\0\0\0").unwrap();
+    assert!(is_later(&ws.finish().unwrap_err()), "the peer has not ended");
+    drop(peer);
+    let error = ws.finish().unwrap_err().downcast::<ProtocolError>().unwrap();
+    assert_eq!(error, ProtocolError::ReservedOpcode(3));
+    ws.finish().unwrap();
+}
+
 /// What arrived before a failed write is there without the stream, and so is the end.
 #[test]
 fn after_a_failed_write_the_next_call_is_due() {

@@ -94,6 +94,31 @@ async fn what_arrived_before_a_failed_write_is_received() {
     }
 }
 
+/// A failure is told when the stream has ended, even if the call that received it was dropped.
+#[tokio::test(start_paused = true)]
+async fn finishing_tells_a_failure_at_the_end() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for halves in [false, true] {
+        let stream = Told::new(Writes::Take, [Ok(&b"\x83\x80\0\0\0\0"[..])]);
+        let end = || stream.tell(|script| script.reads.push_back(Ok(vec![])));
+        let mut ws = stream.server(Config::default());
+        let (early, failed, again) = if halves {
+            let (mut reader, _writer) = ws.split_with(split);
+            let early = tokio::time::timeout(SECOND, reader.finish()).await;
+            end();
+            (early, reader.finish().await, reader.finish().await)
+        } else {
+            let early = tokio::time::timeout(SECOND, ws.finish()).await;
+            end();
+            (early, ws.finish().await, ws.finish().await)
+        };
+        assert!(early.is_err(), "the stream has not ended");
+        let failed = failed.unwrap_err().downcast::<ProtocolError>().unwrap();
+        assert_eq!(failed, ProtocolError::ReservedOpcode(3), "{halves}");
+        again.unwrap();
+    }
+}
+
 /// A full stream keeps nobody from reading on while closing, for as much as one read may bring; the rest stays with the system.
 #[tokio::test(start_paused = true)]
 async fn closing_reads_no_more_than_there_is_room_for() {

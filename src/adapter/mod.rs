@@ -18,8 +18,10 @@ pub(crate) use step::no_tls;
 #[cfg(any(feature = "net", feature = "tokio"))]
 pub(crate) use step::{check_tls, connecting, during_handshake, looking_up, no_address, no_way};
 
-use crate::connection::State;
+use crate::connection::{Event, State};
 use crate::endpoint::ServerEvent;
+use crate::error::ProtocolError;
+use crate::frame::CloseFrame;
 use crate::handshake::{HandshakeError, HttpRequest, UpgradeRequest};
 
 /// The send methods that a WebSocket and its writing half share, in each adapter, with or without `async`.
@@ -88,6 +90,50 @@ macro_rules! send_methods {
     };
 }
 pub(crate) use send_methods;
+
+/// The last thing that events have told, in one word of memory.
+#[derive(Debug, Default)]
+pub(crate) struct Ending(Option<Box<End>>);
+
+#[derive(Debug)]
+enum End {
+    /// The content of the peer's Close.
+    Close(CloseFrame),
+    /// The failure that `finish` has received, and returns at the end.
+    Failed(ProtocolError),
+}
+
+impl Ending {
+    /// Records the content of the peer's Close.
+    #[inline]
+    pub(crate) fn note(&mut self, event: Option<&Event<'_>>) {
+        if let Some(Event::Close(Some(frame))) = event {
+            self.0 = Some(Box::new(End::Close(CloseFrame::clone(frame))));
+        }
+    }
+
+    pub(crate) fn close_frame(&self) -> Option<&CloseFrame> {
+        match self.0.as_deref() {
+            Some(End::Close(frame)) => Some(frame),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: ProtocolError) {
+        self.0 = Some(Box::new(End::Failed(error)));
+    }
+
+    /// Returns the failure, once.
+    pub(crate) fn result(&mut self) -> io::Result<()> {
+        match self.0.as_deref() {
+            Some(&End::Failed(error)) => {
+                self.0 = None;
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 /// A client's request, not answered yet.
 #[derive(Debug)]

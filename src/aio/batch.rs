@@ -1,15 +1,14 @@
 //! [`Batch`]: the events of one read.
 
-use std::boxed::Box;
 use std::io;
 
 use core::future::poll_fn;
 
 use super::driver::Link;
 use super::io::{Io, Timer};
+use crate::adapter::Ending;
 use crate::connection::{Connection, Event, Message, Unread};
 use crate::error::SendError;
-use crate::frame::CloseFrame;
 use crate::input::Input;
 
 /// The events of one read; see [`WebSocket::read`](super::WebSocket::read).
@@ -24,16 +23,16 @@ pub struct Batch<'b, S, T> {
     input: Input<'b>,
     unread: &'b mut Unread,
     fresh: &'b mut bool,
-    close_frame: &'b mut Option<Box<CloseFrame>>,
+    ending: &'b mut Ending,
 }
 
 impl<'b, S, T> Batch<'b, S, T> {
     pub(super) fn new(
         link: &'b mut Link<S, Connection, T>,
         (input, unread, fresh): (Input<'b>, &'b mut Unread, &'b mut bool),
-        close_frame: &'b mut Option<Box<CloseFrame>>,
+        ending: &'b mut Ending,
     ) -> Self {
-        Self { link, input, unread, fresh, close_frame }
+        Self { link, input, unread, fresh, ending }
     }
 
     /// Returns the next event, which borrows from the read buffer; `None` after the last one.
@@ -67,7 +66,7 @@ impl<'b, S, T> Batch<'b, S, T> {
         self.unread.left(&self.input);
         *self.fresh = event.is_some();
         self.link.turn.event(event.as_ref().map_or(0, Event::payload_len));
-        note(self.close_frame, event.as_ref());
+        self.ending.note(event.as_ref());
         event
     }
 
@@ -103,13 +102,5 @@ impl<S: Io<T>, T: Timer> Batch<'_, S, T> {
     /// A [`SendError`], as an [`io::Error`], if the message cannot be sent; otherwise errors of the stream.
     pub async fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         poll_fn(|cx| self.link.poll_writing(cx, |writing, cx| writing.poll_send_message(message, cx))).await
-    }
-}
-
-/// Records the content of the peer's Close.
-#[inline]
-pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
-    if let Some(Event::Close(Some(frame))) = event {
-        *close_frame = Some(frame.clone());
     }
 }

@@ -24,16 +24,13 @@ macro_rules! receive_methods {
         /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with
         /// which the connection failed in place of a closing handshake.
         pub async fn finish(&mut self) -> io::Result<()> {
-            poll_fn(|cx| {
-                loop {
-                    match ready!(self.poll_owned(cx, Recv::Chunks))? {
-                        Some(Event::Failed(error)) => return Poll::Ready(Err(error.into())),
-                        Some(_) => {}
-                        None => return Poll::Ready(Ok(())),
-                    }
+            loop {
+                match poll_fn(|cx| self.poll_owned(cx, Recv::Chunks)).await? {
+                    Some(Event::Failed(error)) => self.ending.fail(error),
+                    Some(_) => {}
+                    None => return self.ending.result(),
                 }
-            })
-            .await
+            }
         }
 
         /// Returns the next event, which borrows nothing.

@@ -3,17 +3,16 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
-use std::boxed::Box;
 use std::io;
 use std::vec::Vec;
 
-use super::batch::{Batch, note};
+use super::batch::Batch;
 use super::driver::Driver;
 use super::io::{Io, Timer};
 use super::methods::{receive_methods, write_methods};
 use super::read_buffer::ReadBuffer;
 use super::writing::{Fault, Writing};
-use crate::adapter::send_methods;
+use crate::adapter::{Ending, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -56,8 +55,7 @@ use crate::frame::{CloseCode, CloseFrame};
 #[doc(alias = "WebSocketStream")]
 pub struct WebSocket<S, T> {
     pub(super) driver: Driver<S, Connection, T>,
-    /// The content of the peer's Close.
-    pub(super) close_frame: Option<Box<CloseFrame>>,
+    pub(super) ending: Ending,
 }
 
 impl<S, T> WebSocket<S, T> {
@@ -112,7 +110,7 @@ impl<S, T> WebSocket<S, T> {
     /// Returns the code and reason of the peer's Close after [`Event::Close`] is received; `None` if it has
     /// none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
-        self.close_frame.as_deref()
+        self.ending.close_frame()
     }
 
     /// Sets how many bytes a read is offered. Default: 64 KiB. Between messages, no memory is held for it.
@@ -131,7 +129,7 @@ impl<S, T> WebSocket<S, T> {
 
 impl<S, T> From<Driver<S, Connection, T>> for WebSocket<S, T> {
     fn from(driver: Driver<S, Connection, T>) -> Self {
-        Self { driver, close_frame: None }
+        Self { driver, ending: Ending::default() }
     }
 }
 
@@ -178,7 +176,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
             return Ok(None);
         }
         let Driver { link, buffer } = &mut self.driver;
-        Ok(Some(Batch::new(link, buffer.lend(), &mut self.close_frame)))
+        Ok(Some(Batch::new(link, buffer.lend(), &mut self.ending)))
     }
 
     write_methods!();
@@ -238,7 +236,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
             });
             if let Some(event) = event {
                 link.turn.event(event.payload_len());
-                note(&mut self.close_frame, Some(&event));
+                self.ending.note(Some(&event));
                 if event.close_code().is_some() {
                     // A caller that stops here must not cost the peer our Close. A broken stream will return
                     // its error again, and waiting could lose the event.

@@ -1,15 +1,14 @@
 //! [`Buffer`] and [`Batch`]: received bytes, and the events of one read.
 
-use std::boxed::Box;
 use std::io;
 use std::vec::Vec;
 
 use super::Transport;
 use super::pipe::Pipe;
 use super::time::is_later;
+use crate::adapter::Ending;
 use crate::connection::{Connection, Event, Message, ReadBuffer, Unread};
 use crate::error::SendError;
-use crate::frame::CloseFrame;
 use crate::input::Input;
 
 /// Bytes that were read but not received yet.
@@ -80,7 +79,7 @@ pub struct Batch<'b, S> {
     pub(super) input: Input<'b>,
     pub(super) unread: &'b mut Unread,
     pub(super) fresh: &'b mut bool,
-    pub(super) close_frame: &'b mut Option<Box<CloseFrame>>,
+    pub(super) ending: &'b mut Ending,
 }
 
 impl<'b, S> Batch<'b, S> {
@@ -110,7 +109,7 @@ impl<'b, S> Batch<'b, S> {
         let event = recv(self.connection, &mut self.input);
         self.unread.left(&self.input);
         *self.fresh = event.is_some() && !self.input.is_empty();
-        note(self.close_frame, event.as_ref());
+        self.ending.note(event.as_ref());
         event
     }
 
@@ -184,14 +183,6 @@ pub(super) fn sent<S: Transport>(
             Err(error)
         }
         Ok(()) => Ok(()),
-    }
-}
-
-/// Records the content of the peer's Close.
-#[inline]
-pub(super) fn note(close_frame: &mut Option<Box<CloseFrame>>, event: Option<&Event<'_>>) {
-    if let Some(Event::Close(Some(frame))) = event {
-        *close_frame = Some(frame.clone());
     }
 }
 

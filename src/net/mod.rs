@@ -121,7 +121,6 @@ mod tls;
 mod transport;
 
 use core::time::Duration;
-use std::boxed::Box;
 use std::io;
 use std::vec::Vec;
 
@@ -134,12 +133,12 @@ pub use split::{ReadBatch, ReadHalf, WriteHalf};
 pub use tls::Tls;
 pub use transport::{Stream, Transport};
 
-use self::buffer::{Buffer, note, sent};
+use self::buffer::{Buffer, sent};
 use self::driver::Driver;
 use self::pipe::{NOW, Pipe};
 use self::time::{Clock, is_later};
 pub use crate::adapter::Error;
-use crate::adapter::send_methods;
+use crate::adapter::{Ending, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, State};
 pub use crate::endpoint::ConnectOptions;
 use crate::error::SendError;
@@ -180,13 +179,14 @@ macro_rules! finish_method {
         /// Errors of the stream, or the [`ProtocolError`](crate::ProtocolError), as an [`io::Error`], with which the
         /// connection failed in place of a closing handshake. `WouldBlock` loses nothing.
         pub fn finish(&mut self) -> io::Result<()> {
-            let mut finished = Ok(());
-            while let Some(event) = self.recv_chunk()? {
-                if let Event::Failed(error) = event {
-                    finished = Err(error.into());
-                }
+            loop {
+                let failed = match self.recv_chunk()? {
+                    Some(Event::Failed(error)) => error,
+                    Some(_) => continue,
+                    None => return self.ending.result(),
+                };
+                self.ending.fail(failed);
             }
-            finished
         }
     };
 }
@@ -213,8 +213,7 @@ pub struct WebSocket<S> {
     driver: Driver<S, Connection>,
     /// The caller's own timeout.
     read_timeout: Option<Duration>,
-    /// The content of the peer's Close.
-    close_frame: Option<Box<CloseFrame>>,
+    ending: Ending,
 }
 
 impl<S: Transport> WebSocket<S> {
@@ -228,7 +227,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     fn over(driver: Driver<S, Connection>) -> Self {
-        Self { driver, read_timeout: None, close_frame: None }
+        Self { driver, read_timeout: None, ending: Ending::default() }
     }
 
     /// Returns the stream without timeouts, the connection with its output, and the bytes that were read but
@@ -268,7 +267,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Returns the code and reason of the peer's Close after it is received; `None` if it has none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
-        self.close_frame.as_deref()
+        self.ending.close_frame()
     }
 
     /// Sets how many bytes a read is offered. Default: 16 KiB. 64 KiB can double the throughput over TCP.
@@ -342,7 +341,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Handles the last events.
     fn note(&mut self, event: &Event<'_>) {
-        note(&mut self.close_frame, Some(event));
+        self.ending.note(Some(event));
         if event.close_code().is_some() {
             self.driver.pipe.write_last_words(&mut self.driver.endpoint);
         }
@@ -374,8 +373,8 @@ impl<S: Transport> WebSocket<S> {
         }
         let Driver { pipe, endpoint: connection, buffer, .. } = &mut self.driver;
         let (input, unread, fresh) = buffer.lend();
-        let close_frame = &mut self.close_frame;
-        Ok(Some(Batch { pipe, connection, input, unread, fresh, close_frame }))
+        let ending = &mut self.ending;
+        Ok(Some(Batch { pipe, connection, input, unread, fresh, ending }))
     }
 
     /// Sends a message and writes it, or as much of it as the stream takes now; the next call writes the

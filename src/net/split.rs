@@ -25,18 +25,17 @@
 mod shared;
 
 use core::time::Duration;
-use std::boxed::Box;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use self::shared::{Shared, Writing, Written};
-use super::buffer::{Buffer, note};
+use super::buffer::Buffer;
 use super::driver::{Driver, READS_FIRST, TURN};
 use super::pipe::{NOW, Pipe};
 use super::time::{AT_ONCE, Timeout, earlier, is_later, later_is_fine};
 use super::{Transport, WebSocket, finish_method};
-use crate::adapter::{reunited, send_methods};
+use crate::adapter::{Ending, reunited, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State, Unread};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -77,7 +76,7 @@ impl<S: Transport> WebSocket<S> {
             timeout: pipe.reading,
             receiver,
             buffer,
-            close_frame: self.close_frame,
+            ending: self.ending,
             reads_first: 0,
             late: false,
             shared: Arc::clone(&shared),
@@ -98,7 +97,7 @@ impl<S: Transport> WebSocket<S> {
             // It only panics if the stream does.
             let _ = closing.join();
         }
-        let ReadHalf { stream, mut receiver, buffer, close_frame, shared, .. } = reader;
+        let ReadHalf { stream, mut receiver, buffer, ending, shared, .. } = reader;
         let Shared { writing, clock, .. } = reunited(shared, writer.shared)?;
         let Writing { mut sender, out, aborted, .. } =
             writing.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +105,7 @@ impl<S: Transport> WebSocket<S> {
         let mut pipe = Pipe::new(stream, clock);
         pipe.shut_down = aborted || out.is_some_and(|out| out.shut_down);
         let endpoint = Connection::reunite(receiver, sender);
-        Ok(Self { close_frame, ..Self::over(Driver::over(pipe, endpoint, buffer)) })
+        Ok(Self { ending, ..Self::over(Driver::over(pipe, endpoint, buffer)) })
     }
 }
 
@@ -123,7 +122,7 @@ pub struct ReadHalf<S> {
     timeout: Timeout,
     receiver: Receiver,
     buffer: Buffer,
-    close_frame: Option<Box<CloseFrame>>,
+    ending: Ending,
     /// Number of reads before the next write, because the stream took nothing more.
     reads_first: u8,
     /// Whether a deadline has passed, and what has arrived is received first.
@@ -155,7 +154,7 @@ impl<S: Transport> ReadHalf<S> {
             let Self { receiver, buffer, .. } = self;
             let event = buffer.recv(|input| receiver.recv(input).map(Event::into_owned));
             if event.is_some() {
-                note(&mut self.close_frame, event.as_ref());
+                self.ending.note(event.as_ref());
                 self.shared.carry(&mut self.receiver);
                 return Ok(event);
             }
@@ -178,7 +177,7 @@ impl<S: Transport> ReadHalf<S> {
             let Self { receiver, buffer, .. } = self;
             let event = buffer.recv(|input| receiver.recv_chunk(input).map(Event::into_owned));
             if event.is_some() {
-                note(&mut self.close_frame, event.as_ref());
+                self.ending.note(event.as_ref());
                 self.shared.carry(&mut self.receiver);
                 return Ok(event);
             }
@@ -190,7 +189,7 @@ impl<S: Transport> ReadHalf<S> {
 
     /// Returns the code and reason of the peer's Close after it is received; `None` if it has none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
-        self.close_frame.as_deref()
+        self.ending.close_frame()
     }
 
     /// Returns this half's handle of the stream.
@@ -234,9 +233,9 @@ impl<S: Transport> ReadHalf<S> {
         if !self.fill()? {
             return Ok(None);
         }
-        let Self { receiver, buffer, close_frame, shared, .. } = self;
+        let Self { receiver, buffer, ending, shared, .. } = self;
         let (input, unread, fresh) = buffer.lend();
-        Ok(Some(ReadBatch { receiver, input, unread, fresh, close_frame, shared }))
+        Ok(Some(ReadBatch { receiver, input, unread, fresh, ending, shared }))
     }
 
     finish_method!();
@@ -379,7 +378,7 @@ pub struct ReadBatch<'b, S> {
     input: Input<'b>,
     unread: &'b mut Unread,
     fresh: &'b mut bool,
-    close_frame: &'b mut Option<Box<CloseFrame>>,
+    ending: &'b mut Ending,
     shared: &'b Shared<S>,
 }
 
@@ -401,7 +400,7 @@ impl<'b, S> ReadBatch<'b, S> {
         let event = recv(self.receiver, &mut self.input);
         self.unread.left(&self.input);
         *self.fresh = event.is_some() && !self.input.is_empty();
-        note(self.close_frame, event.as_ref());
+        self.ending.note(event.as_ref());
         if self.receiver.has_reply() {
             self.shared.lock().sender.notice(self.receiver.take_notice());
         }

@@ -67,7 +67,7 @@ impl<S, T: Timer> WebSocket<S, T> {
             timer: link.timer,
             turn: link.turn,
             late: link.late,
-            close_frame: self.close_frame,
+            ending: self.ending,
             both: both.clone(),
             shared: ReaderShare(Arc::clone(&shared)),
         };
@@ -86,7 +86,7 @@ impl<S, T: Timer> WebSocket<S, T> {
     ) -> io::Result<Self> {
         let of_writer = Arc::clone(&writer.shared);
         drop(writer);
-        let ReadHalf { stream, receiver, buffer, timer, turn, late, close_frame, shared, .. } = reader;
+        let ReadHalf { stream, receiver, buffer, timer, turn, late, ending, shared, .. } = reader;
         let of_reader = Arc::clone(&shared.0);
         drop(shared);
         let Shared { side, wakers } = reunited(of_reader, of_writer)?;
@@ -95,7 +95,7 @@ impl<S, T: Timer> WebSocket<S, T> {
         let stream = reunite(stream, write).ok_or_else(not_halves)?;
         let endpoint = Connection::reunite(receiver, sender);
         let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers: Some(wakers) };
-        Ok(Self { driver: Driver { link, buffer }, close_frame })
+        Ok(Self { driver: Driver { link, buffer }, ending })
     }
 }
 

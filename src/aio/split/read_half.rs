@@ -3,11 +3,10 @@
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
-use std::boxed::Box;
 use std::io;
 
 use super::{ReaderShare, Shared, WriteSide};
-use crate::aio::batch::note;
+use crate::adapter::Ending;
 use crate::aio::io::{Read, Timer, Write};
 use crate::aio::methods::receive_methods;
 use crate::aio::read_buffer::ReadBuffer;
@@ -37,7 +36,7 @@ pub struct ReadHalf<R, W, T> {
     pub(super) turn: Turn,
     /// Whether a deadline has passed, and what has arrived is received first.
     pub(super) late: bool,
-    pub(super) close_frame: Option<Box<CloseFrame>>,
+    pub(super) ending: Ending,
     /// Wakes both sides.
     pub(super) both: Waker,
     pub(super) shared: ReaderShare<W, T>,
@@ -63,7 +62,7 @@ impl<R, W, T> ReadHalf<R, W, T> {
     /// Returns the code and reason of the peer's Close after [`Event::Close`] is received; `None` if it has
     /// none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
-        self.close_frame.as_deref()
+        self.ending.close_frame()
     }
 }
 
@@ -111,7 +110,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             shared: &self.shared,
             both: &self.both,
             turn: &mut self.turn,
-            close_frame: &mut self.close_frame,
+            ending: &mut self.ending,
             input,
             unread,
             fresh,
@@ -132,7 +131,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             });
             if let Some(event) = event {
                 self.turn.event(event.payload_len());
-                note(&mut self.close_frame, Some(&event));
+                self.ending.note(Some(&event));
                 self.shared.reply(receiver, &self.both);
                 return Poll::Ready(Ok(Next::Owned(event)));
             }
@@ -250,7 +249,7 @@ pub struct ReadBatch<'b, W, T> {
     shared: &'b Shared<W, T>,
     both: &'b Waker,
     turn: &'b mut Turn,
-    close_frame: &'b mut Option<Box<CloseFrame>>,
+    ending: &'b mut Ending,
     input: Input<'b>,
     unread: &'b mut Unread,
     fresh: &'b mut bool,
@@ -279,7 +278,7 @@ impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
         self.unread.left(&self.input);
         *self.fresh = event.is_some();
         self.turn.event(event.as_ref().map_or(0, Event::payload_len));
-        note(self.close_frame, event.as_ref());
+        self.ending.note(event.as_ref());
         self.shared.reply(self.receiver, self.both);
         event
     }
