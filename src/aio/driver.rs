@@ -1,7 +1,7 @@
 //! [`Driver`]: drives an endpoint over a stream.
 
 use core::task::{Context, Poll, Waker, ready};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::vec::Vec;
 
@@ -51,12 +51,12 @@ impl<S, E, T> Driver<S, E, T> {
     }
 
     /// Converts the endpoint after its handshake.
-    pub(super) fn open<X>(
+    pub(crate) fn open(
         self,
-        open: impl FnOnce(E) -> Result<Connection, X>,
-    ) -> Result<Driver<S, Connection, T>, X> {
+        into_connection: impl FnOnce(E) -> Result<Connection, E>,
+    ) -> io::Result<Driver<S, Connection, T>> {
         let Link { stream, endpoint, timer, mut outgoing, turn, late, wakers } = self.link;
-        let endpoint = open(endpoint)?;
+        let endpoint = into_connection(endpoint).map_err(|_| io::Error::from(ErrorKind::NotConnected))?;
         // A response drops the rest of its request, even if the stream has taken that.
         outgoing.unflushed = outgoing.unflushed.min(endpoint.output_len());
         let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers };

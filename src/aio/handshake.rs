@@ -11,7 +11,7 @@ use super::driver::Driver;
 use super::io::{Io, Timer};
 use super::web_socket::WebSocket;
 use crate::adapter::{Asked, Error, asked, not_opened};
-use crate::connection::{Config, Connection};
+use crate::connection::Config;
 use crate::endpoint::{Answer, Client, ConnectOptions, Server, Step};
 use crate::handshake::{ClientRequest, Established, HandshakeError, HttpRequest, Response, UpgradeRequest};
 use crate::random::OsRandom;
@@ -132,7 +132,7 @@ impl<S: Io<T>, T: Timer> Upgrade<S, T> {
         driver.link.endpoint.answer(request.accept());
         let mut alarm = driver.link.timer.another();
         let due = alarm.now().checked_add(timeout);
-        let mut ws = WebSocket::from(open(driver)?);
+        let mut ws = WebSocket::from(driver.open(Server::into_connection)?);
         poll_fn(|cx| {
             let flushed = ws.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx));
             if flushed.is_pending() && alarm.poll(due, cx).is_ready() {
@@ -233,7 +233,9 @@ impl<S: Io<T>, T: Timer> Connecting<S, T> {
             None => Ok(None),
         };
         match (opened?, self.driver.take()) {
-            (Some(established), Some(driver)) => Ok((open(driver)?.into(), *established)),
+            (Some(established), Some(driver)) => {
+                Ok((driver.open(Client::into_connection)?.into(), *established))
+            }
             _ => Err(ErrorKind::NotConnected.into()),
         }
     }
@@ -266,25 +268,4 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
             }
         }
     }
-}
-
-/// An endpoint that converts into a connection after its handshake.
-pub(crate) trait IntoConnection: Sized {
-    fn into_connection(self) -> Result<Connection, Self>;
-}
-
-impl IntoConnection for Server {
-    fn into_connection(self) -> Result<Connection, Self> {
-        Self::into_connection(self)
-    }
-}
-
-impl IntoConnection for Client {
-    fn into_connection(self) -> Result<Connection, Self> {
-        Self::into_connection(self)
-    }
-}
-
-pub(crate) fn open<S, E: IntoConnection, T>(driver: Driver<S, E, T>) -> io::Result<Driver<S, Connection, T>> {
-    driver.open(|endpoint| endpoint.into_connection().map_err(|_| ErrorKind::NotConnected.into()))
 }

@@ -34,9 +34,9 @@ pub use batch::Batch;
 pub use command::Command;
 #[cfg(feature = "tokio")]
 pub(crate) use driver::Driver;
-pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
 #[cfg(feature = "tokio")]
-pub(crate) use handshake::{open, poll_opened};
+pub(crate) use handshake::poll_opened;
+pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
 pub use io::{Io, Read, Timer, Write};
 pub use split::{ReadBatch, ReadHalf, SharedSender, WriteHalf};
 pub use web_socket::WebSocket;

@@ -77,7 +77,7 @@ async fn open(
             let opened = poll_fn(|cx| aio::poll_opened(&mut driver, cx)).await;
             let opened = opened.map_err(|error| during_handshake(error, "opening", &peer))?;
             if let Some(established) = opened {
-                return Ok((aio::open(driver)?.into(), *established));
+                return Ok((driver.open(Client::into_connection)?.into(), *established));
             }
             let peer = driver.link.endpoint.peer();
             match driver.link.endpoint.step() {
