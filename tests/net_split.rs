@@ -187,6 +187,8 @@ struct Script {
     /// What all writes return; by default they take everything.
     writes: Option<ErrorKind>,
     written: Vec<u8>,
+    /// How much of it was flushed.
+    flushed: usize,
     /// How many writes are interrupted first.
     interrupts: usize,
     /// A read is waiting.
@@ -285,6 +287,7 @@ impl Write for Told {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.tell(|script| script.flushed = script.written.len());
         Ok(())
     }
 }
@@ -599,4 +602,14 @@ fn a_stream_that_takes_no_timeout_is_broken() {
     assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(reader.recv().unwrap(), None);
     assert_eq!(writer.state(), State::Ended);
+}
+
+/// A stream may hold what was written before it came apart.
+#[test]
+fn a_half_flushes_what_was_written_before() {
+    let mut stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
+    let (mut reader, _writer) = stream.halves();
+    stream.write_all(b"before").unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    stream.tell(|script| assert_eq!(script.flushed, 6));
 }

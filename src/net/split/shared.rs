@@ -42,6 +42,8 @@ pub(super) struct Out<S> {
     segments: VecDeque<Segment>,
     /// Bytes of it that were written but not flushed.
     unflushed: usize,
+    /// The stream may hold bytes that were written before.
+    must_flush: bool,
     pub(super) shut_down: bool,
 }
 
@@ -58,7 +60,7 @@ impl<S> Shared<S> {
     /// Creates the state; `stream` is the handle for writing.
     pub(super) fn new(sender: Sender, stream: S, shut_down: bool, clock: Clock) -> Self {
         let (timeout, segments) = Default::default();
-        let out = Out { stream, timeout, segments, unflushed: 0, shut_down };
+        let out = Out { stream, timeout, segments, unflushed: 0, must_flush: true, shut_down };
         let writing = Writing { sender, out: Some(out), given_up: false, aborted: false };
         Self { writing: Mutex::new(writing), returned: Condvar::new(), clock }
     }
@@ -171,7 +173,7 @@ impl<S: Transport> Shared<S> {
             {
                 out.segments.push_back(segment);
             }
-            if out.segments.is_empty() {
+            if out.segments.is_empty() && !out.must_flush {
                 break;
             }
             let left = |now: Duration| patience.map(|most| most.saturating_sub(now.saturating_sub(began)));
@@ -214,9 +216,9 @@ impl<S: Transport> Shared<S> {
 impl<S: Transport> Out<S> {
     /// Writes some of the segments, for at most `wait`, and flushes them; returns how many bytes.
     fn write_once(&mut self, wait: Option<Duration>) -> io::Result<usize> {
-        let Self { stream, timeout, segments, unflushed, .. } = self;
+        let Self { stream, timeout, segments, unflushed, must_flush, .. } = self;
         timeout.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
-        if *unflushed == 0 {
+        if *unflushed == 0 && !segments.is_empty() {
             let mut slices = [&[][..]; SLICES];
             let mut n = 0;
             for (slice, segment) in slices.iter_mut().zip(&*segments) {
@@ -226,6 +228,7 @@ impl<S: Transport> Out<S> {
             *unflushed = write_slices(stream, &slices[..n])?;
         }
         stream.flush()?;
+        *must_flush = false;
         let written = mem::take(unflushed);
         let mut left = written;
         while left > 0
