@@ -200,6 +200,8 @@ struct Script {
     patience: Option<Duration>,
     /// Setting a timeout fails once it was aborted, as on some systems.
     forgets_timeouts: bool,
+    /// What the end of the writing side returns, one after the other; then it succeeds.
+    shutdown_errors: Vec<ErrorKind>,
     shutdowns: usize,
     aborts: usize,
 }
@@ -294,8 +296,10 @@ impl Write for Told {
 
 impl Transport for Told {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.tell(|script| script.shutdowns += 1);
-        Ok(())
+        self.tell(|script| {
+            script.shutdowns += 1;
+            script.shutdown_errors.pop().map_or(Ok(()), |kind| Err(kind.into()))
+        })
     }
 
     fn abort(&mut self) -> io::Result<()> {
@@ -404,7 +408,8 @@ fn the_next_batch_begins_with_what_is_left() {
 
 #[test]
 fn what_came_before_a_failed_write_is_received() {
-    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a"), Ok(b"\x81\x81\0\0\0\0b")]);
+    let interrupted = Err(ErrorKind::Interrupted);
+    let stream = Told::new([interrupted, Ok(b"\x81\x81\0\0\0\0a"), Ok(b"\x81\x81\0\0\0\0b")]);
     stream.tell(|script| script.writes = Some(ErrorKind::BrokenPipe));
     let (mut reader, mut writer) = stream.halves();
     writer.feed(&Message::from("queued")).unwrap();
@@ -612,4 +617,21 @@ fn a_half_flushes_what_was_written_before() {
     stream.write_all(b"before").unwrap();
     assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
     stream.tell(|script| assert_eq!(script.flushed, 6));
+}
+
+/// A stream that cannot end its side at once is asked again.
+#[test]
+fn an_end_that_is_not_possible_now_comes_later() {
+    let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..])]);
+    stream.tell(|script| script.shutdown_errors = vec![ErrorKind::WouldBlock, ErrorKind::Interrupted]);
+    let (mut reader, _writer) = stream.halves();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            stream.wait_until(|script| script.shutdowns == 3);
+            stream.tell(|script| script.reads.push_back(Ok(vec![])));
+        });
+        assert_eq!(reader.recv().unwrap(), None);
+    });
+    stream.tell(|script| assert_eq!(script.aborts, 0));
 }

@@ -1,6 +1,6 @@
 //! [`Buffer`] and [`Batch`]: received bytes, and the events of one read.
 
-use std::io;
+use std::io::{self, ErrorKind, Read};
 use std::vec::Vec;
 
 use super::Transport;
@@ -59,6 +59,20 @@ impl Buffer {
     /// Returns space to read into.
     pub(super) fn space(&mut self) -> &mut [u8] {
         self.bytes.space()
+    }
+
+    /// Reads what has arrived, as far as there is space; returns `true` if there was any.
+    pub(super) fn has_read(&mut self, stream: &mut impl Read) -> bool {
+        loop {
+            match stream.read(self.space()) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return false,
+                Ok(n) => {
+                    self.filled(n);
+                    return true;
+                }
+            }
+        }
     }
 
     /// Records that `n` bytes were read there.

@@ -115,11 +115,9 @@ impl<S: Transport> Pipe<S> {
 
     /// Reads some of what arrived before a write failed; returns `true` if there was any.
     pub(super) fn read_rest(&mut self, buffer: &mut Buffer) -> bool {
-        let read = self.read(buffer.space(), Some(NOW)).unwrap_or(0);
-        if read > 0 {
-            buffer.filled(read);
-        }
-        read > 0
+        let Self { stream, reading, .. } = self;
+        reading.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
+            && buffer.has_read(stream)
     }
 
     /// Returns `true` if the stream blocks: it returned "later" after a wait that began at `before`. The

@@ -308,17 +308,13 @@ impl<S: Transport> ReadHalf<S> {
     /// the failure is reported.
     fn read_rest(&mut self) -> bool {
         let Self { stream, buffer, timeout, receiver, .. } = self;
-        let mut read = 0;
-        if receiver.is_open() && timeout.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
-        {
-            read = stream.read(buffer.space()).unwrap_or(0);
-        }
-        if read > 0 {
-            buffer.filled(read);
-        } else {
+        let has_read = receiver.is_open()
+            && timeout.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
+            && buffer.has_read(stream);
+        if !has_read {
             receiver.recv_error();
         }
-        read > 0
+        has_read
     }
 
     fn read_for(&mut self, wait: Option<Duration>, now: Duration) -> io::Result<()> {

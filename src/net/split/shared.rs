@@ -204,10 +204,18 @@ impl<S: Transport> Shared<S> {
             }
         }
         if writing.sender.should_shutdown() && !out.shut_down && !writing.given_up {
-            out.shut_down = true;
             drop(writing);
-            let result = out.stream.shutdown_write();
-            return (self.lock(), result.map(|()| Written::All));
+            let result = loop {
+                match out.stream.shutdown_write() {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) if is_later(&error) => break Ok(Written::Blocked(error)),
+                    result => {
+                        out.shut_down = true;
+                        break result.map(|()| Written::All);
+                    }
+                }
+            };
+            return (self.lock(), result);
         }
         (writing, Ok(Written::All))
     }
