@@ -142,6 +142,7 @@ async fn closing_reads_no_more_than_there_is_room_for() {
 async fn interrupted_calls_are_repeated() {
     let reads = [Err(ErrorKind::Interrupted), Ok(CLOSE), Err(ErrorKind::Interrupted), Ok(b"")];
     let stream = Told::new(Writes::FailOnce(ErrorKind::Interrupted), reads);
+    stream.tell(|script| script.interrupts = 1);
     let mut ws = stream.server(Config::default());
     ws.send_text("a").await.unwrap();
     assert_eq!(ws.recv().await.unwrap(), Some(Event::Close(None)));

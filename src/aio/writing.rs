@@ -225,7 +225,10 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
                 Ok(n) => self.outgoing.unflushed = n,
             }
         }
-        ready!(self.stream.poll_flush(cx))?;
+        match ready!(self.stream.poll_flush(cx)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Poll::Ready(Ok(())),
+            flushed => flushed?,
+        }
         self.sender.output_written(mem::take(&mut self.outgoing.unflushed));
         Poll::Ready(Ok(()))
     }

@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) written: Vec<u8>,
     /// How much of it was flushed.
     pub(crate) flushed: usize,
+    /// How many flushes are interrupted first.
+    pub(crate) interrupts: usize,
     pub(crate) is_shut_down: bool,
     /// How much each read was offered.
     pub(crate) offered: Vec<usize>,
@@ -83,6 +85,10 @@ impl Script {
     }
 
     fn flush(&mut self) -> Poll<io::Result<()>> {
+        if self.interrupts > 0 {
+            self.interrupts -= 1;
+            return Poll::Ready(Err(ErrorKind::Interrupted.into()));
+        }
         self.flushed = self.written.len();
         Poll::Ready(Ok(()))
     }
