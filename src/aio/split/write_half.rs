@@ -42,7 +42,7 @@ impl<W, T> WriteHalf<W, T> {
     }
 
     /// Calls `look` with this half's direction of the stream, for example to get the address of the peer. The
-    /// other half waits meanwhile.
+    /// other half waits meanwhile. `look` must not use this connection: that would wait for itself.
     ///
     /// ```
     /// # fn peer(writer: &sansocket::tokio::WriteHalf<tokio::net::tcp::OwnedWriteHalf>) -> std::io::Result<std::net::SocketAddr> {

@@ -137,7 +137,7 @@ impl Server {
     ///
     /// Errors of the listener do not end the loop: after an aborted connection it goes on at once, and after any other error,
     /// such as too many open files, it pauses for 50 ms. The output of a handler is dropped. A panic of its future ends its
-    /// own connection.
+    /// own connection; a panic of `handler` itself, before it returns the future, ends the server.
     ///
     /// Log errors in the handler: wrap its body in `if let Err(error) = …`. For the peer's address, call
     /// `stream.peer_addr()` before `accept`.
