@@ -81,6 +81,36 @@ fn each_task_sleeps_while_the_other_one_works() {
     }
 }
 
+/// A stream keeps one waker for each direction: what a reader tries to write at the end leaves the writer its own.
+#[test]
+fn a_writer_is_woken_by_the_stream_though_the_reader_has_answered_a_close() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for halves in [false, true] {
+        let (reader, writer) = <(Arc<Woken>, Arc<Woken>)>::default();
+        let stream = Told::new(Writes::Wait, []);
+        let ws = stream.server(Config::default());
+        let (mut events, mut sink) = if halves {
+            let (reader, writer) = ws.split_with(split);
+            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        } else {
+            let (sink, events) = StreamExt::split::<Command>(ws);
+            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        };
+        assert!(poll_as(&writer, sink.send("waiting".into())).is_pending());
+        let before = writer.count();
+        stream.tell(|script| script.reads.push_back(Ok(CLOSE.to_vec())));
+        assert!(matches!(poll_as(&reader, events.next()), Poll::Ready(Some(Ok(Event::Close(_))))));
+        let waker = stream.tell(|script| {
+            script.writes = Writes::Take;
+            script.writer.take()
+        });
+        waker.unwrap().wake();
+        assert!(writer.count() > before, "{halves}: it would wait for ever");
+        assert!(poll_as(&writer, sink.flush()).is_ready());
+    }
+}
+
 /// What is sent and not taken has a deadline, which a reader that has slept without one, or for a later one, learns of and watches.
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_sleeps_learns_of_the_deadline_of_a_write() {

@@ -152,7 +152,11 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
                 let link = &mut self.driver.link;
                 let event = self.driver.buffer.give(|input| link.endpoint.recv(input));
                 if let Some(Event::Failed(_)) = event {
-                    poll_fn(|cx| Poll::Ready(link.writing().poll_end(cx).is_ready())).await;
+                    poll_fn(|cx| {
+                        link.write_last_words(cx);
+                        Poll::Ready(())
+                    })
+                    .await;
                 }
                 Ok(event)
             }
@@ -238,9 +242,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
                 link.turn.event(event.payload_len());
                 self.ending.note(Some(&event));
                 if event.close_code().is_some() {
-                    // A caller that stops here must not cost the peer our Close. A broken stream will return
-                    // its error again, and waiting could lose the event.
-                    let _ = link.writing().poll_end(cx);
+                    link.write_last_words(cx);
                 }
                 return Poll::Ready(Ok(Next::Owned(event)));
             }

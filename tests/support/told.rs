@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use sansocket::tokio::WebSocket;
 use sansocket::{Config, Connection};
@@ -18,6 +18,8 @@ pub(crate) struct Script {
     /// What reads return, one after the other; then they wait.
     pub(crate) reads: VecDeque<Result<Vec<u8>, ErrorKind>>,
     pub(crate) writes: Writes,
+    /// The last task that waits to write.
+    pub(crate) writer: Option<Waker>,
     pub(crate) written: Vec<u8>,
     /// How much of it was flushed.
     pub(crate) flushed: usize,
@@ -108,8 +110,11 @@ impl AsyncRead for Told {
 }
 
 impl AsyncWrite for Told {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.tell(|script| script.write(buf))
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.tell(|script| {
+            script.writer = Some(cx.waker().clone());
+            script.write(buf)
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
