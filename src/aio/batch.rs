@@ -14,7 +14,7 @@ use crate::input::Input;
 /// The events of one read; see [`WebSocket::read`](super::WebSocket::read).
 ///
 /// They borrow from the read buffer and from nothing else, so sending while holding one compiles. The next
-/// call of the WebSocket writes what is [fed](Self::feed).
+/// read of the WebSocket, or `flush`, writes what is [fed](Self::feed).
 ///
 /// A batch has at most about 500 events, so that a peer with many small ones does not delay other tasks.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl<'b, S, T> Batch<'b, S, T> {
         event
     }
 
-    /// Queues a message; the next call of the WebSocket writes it.
+    /// Queues a message; the next read of the WebSocket, or `flush`, writes it.
     ///
     /// # Errors
     /// See [`Connection::send`].

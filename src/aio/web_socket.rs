@@ -26,8 +26,9 @@ use crate::frame::{CloseCode, CloseFrame};
 ///   that to the next `flush`, `recv` or `read`.
 /// * **Closing**: call [`close`](Self::close), then receive until `None`, or call [`finish`](Self::finish).
 ///
-/// Receiving also writes waiting output, answers pings, sends keepalive pings, and ends the transport in the
-/// right order when the connection is over. Continue until it returns `None`.
+/// Receiving also answers pings, sends keepalive pings, and ends the transport in the right order when the
+/// connection is over. It writes waiting output before it reads from the stream, not while received bytes still
+/// hold events. Continue until it returns `None`.
 ///
 /// Protocol violations by the peer are reported as [`Event::Failed`], never as errors of these methods. An
 /// error of the stream is returned once; then the connection is over. After a failed write, what had arrived is

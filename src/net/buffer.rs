@@ -85,7 +85,7 @@ impl Buffer {
 /// The events of one read; see [`WebSocket::read`](super::WebSocket::read).
 ///
 /// They borrow from the read buffer and from nothing else, so sending while holding one compiles. The next
-/// call of the WebSocket writes what is [fed](Self::feed).
+/// read of the WebSocket, or `flush`, writes what is [fed](Self::feed).
 #[derive(Debug)]
 pub struct Batch<'b, S> {
     pub(super) pipe: &'b mut Pipe<S>,
@@ -127,7 +127,7 @@ impl<'b, S> Batch<'b, S> {
         event
     }
 
-    /// Queues a message; the next call of the WebSocket writes it.
+    /// Queues a message; the next read of the WebSocket, or `flush`, writes it.
     ///
     /// # Errors
     /// See [`Connection::send`].

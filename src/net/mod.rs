@@ -201,8 +201,9 @@ use finish_method;
 /// * [`send`](Self::send) writes at once; [`feed`](Self::feed) leaves that to the next `flush`, `recv` or
 ///   `read`.
 ///
-/// `recv` and `read` also write waiting output, answer pings, send keepalive pings, and end the transport in
-/// the right order when the connection is over. Call them until they return `None`.
+/// `recv` and `read` also answer pings, send keepalive pings, and end the transport in the right order when the
+/// connection is over. They write waiting output before they read from the stream, not while received bytes still
+/// hold events. Call them until they return `None`.
 ///
 /// Protocol violations by the peer and missed deadlines are reported as [`Event::Failed`], never as errors of
 /// these methods. An error of the stream is returned once; then the connection is over. After a failed write,

@@ -403,7 +403,7 @@ impl<'b, S> ReadBatch<'b, S> {
         event
     }
 
-    /// Queues a message; the next call of either half writes it.
+    /// Queues a message; the next read, or the next write of the other half, writes it.
     ///
     /// # Errors
     /// [`SendError`] if the message cannot be sent.
