@@ -97,11 +97,10 @@ impl<S: Transport> WebSocket<S> {
             // It only panics if the stream does.
             let _ = closing.join();
         }
-        let ReadHalf { stream, mut receiver, buffer, ending, shared, .. } = reader;
+        let ReadHalf { stream, receiver, buffer, ending, shared, .. } = reader;
         let Shared { writing, clock, .. } = reunited(shared, writer.shared)?;
-        let Writing { mut sender, out, aborted, .. } =
+        let Writing { sender, out, aborted, .. } =
             writing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        sender.notice(receiver.take_notice());
         let mut pipe = Pipe::new(stream, clock);
         pipe.shut_down = aborted || out.is_some_and(|out| out.shut_down);
         let endpoint = Connection::reunite(receiver, sender);
