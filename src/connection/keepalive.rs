@@ -24,19 +24,14 @@ pub(crate) struct Timers {
     progressed: bool,
     /// Whether the Pong to a Ping of the timers has arrived since the last call.
     ponged: bool,
-    /// Whether a Ping that had to wait was sent since the last call.
-    pinged: bool,
-    /// Whether the last Ping waits for any bytes from the peer, and for its Pong. If only for bytes, there was
-    /// no room to send it yet.
-    awaits_bytes: bool,
-    awaits_pong: bool,
+    ping: Ping,
     /// Bytes taken by the transport since the last fair part was complete.
     taken: u16,
     last_heard: Micros,
     last_active: Micros,
     /// Since when output waits without a fair part of it being taken.
     stalled: Option<Micros>,
-    /// When the last Ping was sent, or was due if it is not sent yet.
+    /// When the last Ping was sent, or fell due if it is not sent yet.
     ping_sent: Micros,
     latency: Option<Micros>,
     /// Since when the peer has had to finish the closing handshake.
@@ -56,9 +51,7 @@ impl Timers {
             active: true,
             progressed: false,
             ponged: false,
-            pinged: false,
-            awaits_bytes: false,
-            awaits_pong: false,
+            ping: Ping::Answered,
             taken: 0,
             last_heard: Micros::ZERO,
             last_active: Micros::ZERO,
@@ -85,7 +78,7 @@ impl Timers {
 
     /// Returns `true` if a Ping is due that had to wait.
     pub(crate) fn owes_ping(&self) -> bool {
-        self.awaits_bytes && !self.awaits_pong && !self.heard
+        self.ping == Ping::Due && !self.heard
     }
 
     /// Records that there was no room for a Ping. Now [`stalled`](Self::stalled) reports what is written.
@@ -95,17 +88,17 @@ impl Timers {
 
     /// Records that a Ping is sent now: the time for its answer begins.
     pub(crate) fn pinged(&mut self) {
-        (self.ping_sent, self.awaits_pong) = (self.now, true);
+        (self.ping, self.ping_sent) = (Ping::Sent, self.now);
     }
 
     /// Records that a Ping that had to wait is sent: the next call of [`handle`](Self::handle) brings the time.
     pub(crate) fn pinged_late(&mut self) {
-        (self.pinged, self.awaits_pong) = (true, true);
+        self.ping = Ping::JustSent;
     }
 
     /// Records that a Pong has arrived.
     pub(crate) fn ponged(&mut self) {
-        self.ponged = self.awaits_pong;
+        self.ponged = matches!(self.ping, Ping::JustSent | Ping::Sent | Ping::Heard);
     }
 
     /// Returns how long the last keepalive Ping waited for its Pong.
@@ -136,11 +129,6 @@ impl Timers {
         self.stalled.map_or(0, |since| since.0.get())
     }
 
-    /// Returns since when a Ping waits for any bytes from the peer.
-    fn awaited_since(&self) -> Option<Micros> {
-        self.awaits_bytes.then_some(self.ping_sent)
-    }
-
     /// Records that a message, or a piece of one, was sent or received.
     #[inline]
     pub(crate) fn active(&mut self) {
@@ -164,11 +152,15 @@ impl Timers {
             // The endpoint has its own deadline for the opening handshake.
             State::Opening => None,
             // Ping and Pong are timed at once: the next timeout of the connection may be far away.
-            State::Open if self.ponged || self.pinged => Some(self.now),
+            State::Open if self.ponged || self.ping == Ping::JustSent => Some(self.now),
             State::Open => {
-                let ping = match self.awaited_since() {
-                    Some(sent) => Some(sent.saturating_add(self.pong_timeout)),
-                    None => self.ping_interval.map(|interval| self.last_heard.saturating_add(interval)),
+                let ping = match self.ping {
+                    Ping::Due | Ping::JustSent | Ping::Sent => {
+                        Some(self.ping_sent.saturating_add(self.pong_timeout))
+                    }
+                    Ping::Heard | Ping::Answered => {
+                        self.ping_interval.map(|interval| self.last_heard.saturating_add(interval))
+                    }
                 };
                 let idle = self.idle_timeout.map(|timeout| self.last_active.saturating_add(timeout));
                 let stalled = self.stalled.unwrap_or(self.now);
@@ -189,15 +181,18 @@ impl Timers {
     pub(crate) fn handle(&mut self, now: Duration, state: State, waits: bool) -> Due {
         self.now = self.now.max(Micros::at_most(now));
         let now = self.now;
-        if mem::take(&mut self.pinged) {
-            self.ping_sent = now;
+        if self.ping == Ping::JustSent {
+            self.pinged();
         }
         if mem::take(&mut self.heard) {
             self.last_heard = now;
-            self.awaits_bytes = false;
+            self.ping = match self.ping {
+                Ping::Due | Ping::Answered => Ping::Answered,
+                Ping::JustSent | Ping::Sent | Ping::Heard => Ping::Heard,
+            };
         }
         if mem::take(&mut self.ponged) {
-            self.awaits_pong = false;
+            self.ping = Ping::Answered;
             self.latency = Some(now.since(self.ping_sent));
         }
         if mem::take(&mut self.active) {
@@ -216,16 +211,16 @@ impl Timers {
         let is_due = |since: Option<Micros>, timeout: Option<Micros>| {
             since.zip(timeout).is_some_and(|(since, timeout)| due(since, timeout))
         };
-        match (state, self.awaited_since(), self.closing) {
+        match (state, self.ping, self.closing) {
             (State::Opening, _, _) => Due::Nothing,
             (State::Open, _, _) if is_due(Some(self.last_active), self.idle_timeout) => Due::Idle,
             (State::Open, _, _) if is_due(self.stalled, self.write_timeout) => Due::WriteTimeout,
-            (State::Open, Some(since), _) if !self.awaits_pong => {
-                Due::Ping { is_late: due(since, self.pong_timeout) }
-            }
-            (State::Open, Some(sent), _) if due(sent, self.pong_timeout) => Due::PongTimeout,
-            (State::Open, None, _) if is_due(Some(self.last_heard), self.ping_interval) => {
-                (self.awaits_bytes, self.awaits_pong, self.ping_sent) = (true, false, now);
+            (State::Open, Ping::Due, _) => Due::Ping { is_late: due(self.ping_sent, self.pong_timeout) },
+            (State::Open, Ping::Sent, _) if due(self.ping_sent, self.pong_timeout) => Due::PongTimeout,
+            (State::Open, Ping::Heard | Ping::Answered, _)
+                if is_due(Some(self.last_heard), self.ping_interval) =>
+            {
+                (self.ping, self.ping_sent) = (Ping::Due, now);
                 Due::Ping { is_late: false }
             }
             (State::Open, _, _) => Due::Nothing,
@@ -237,6 +232,21 @@ impl Timers {
             _ => Due::Nothing,
         }
     }
+}
+
+/// The last Ping of the timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ping {
+    /// There was no room to send it yet.
+    Due,
+    /// Sent since the last call, which did not know the time.
+    JustSent,
+    /// Sent: any bytes of the peer answer it.
+    Sent,
+    /// Bytes have arrived; its Pong may still come.
+    Heard,
+    /// There is none, or nothing more is expected.
+    Answered,
 }
 
 /// Bytes that a slow transport must take to be given the full time again.
