@@ -454,6 +454,27 @@ fn a_page_ends_though_the_peer_goes_on() {
     assert!(matches!(answering.advance().unwrap(), Step::Done(())));
 }
 
+/// A client may send the whole body of its request before it reads; neither fits into the buffers of the sockets.
+#[test]
+fn a_page_for_a_client_that_first_sends_a_long_body() {
+    const LONG: usize = 32 << 20;
+    let (mut client, server) = sockets();
+    let serving = thread::spawn(move || {
+        let Incoming::Http(http) = Accepting::new(server, Config::default()).finish().unwrap() else {
+            panic!()
+        };
+        http.respond(&Response::new(200).unwrap().body(vec![b'x'; LONG]))
+    });
+    client.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(client, "POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: {LONG}\r\n\r\n").unwrap();
+    client.write_all(&vec![b'x'; LONG]).unwrap();
+    let mut page = Vec::new();
+    client.read_to_end(&mut page).unwrap();
+    assert!(page.len() > LONG, "{}", page.len());
+    drop(client);
+    serving.join().unwrap().unwrap();
+}
+
 #[test]
 fn a_page_that_cannot_be_written_is_an_error() {
     let page = Response::new(404).unwrap().body("no");

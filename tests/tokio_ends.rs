@@ -330,6 +330,27 @@ async fn a_large_page_is_taken_slowly() {
     serving.await.unwrap().unwrap();
 }
 
+/// A client may send the whole body of its request before it reads.
+#[tokio::test(start_paused = true)]
+async fn a_page_for_a_client_that_first_sends_a_long_body() {
+    const PAGE: usize = 2 << 20;
+    let (server, mut client) = duplex(1000);
+    let serving = tokio::spawn(async move {
+        let Incoming::Http(http) = Accepting::new(server, Config::default()).advance().await.unwrap() else {
+            panic!()
+        };
+        http.respond(&Response::new(200).unwrap().body(vec![b'x'; PAGE])).await
+    });
+    let began = Instant::now();
+    client.write_all(b"POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
+    client.write_all(&[b'x'; 1_000_000]).await.unwrap();
+    let mut page = Vec::new();
+    client.read_to_end(&mut page).await.unwrap();
+    assert!(page.len() > PAGE && began.elapsed() < SECOND, "{} {:?}", page.len(), began.elapsed());
+    drop(client);
+    serving.await.unwrap().unwrap();
+}
+
 /// A client that takes nothing of its page is left.
 #[tokio::test(start_paused = true)]
 async fn a_page_that_nobody_takes_is_given_up() {

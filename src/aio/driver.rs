@@ -71,6 +71,33 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
         self.buffer.give(|input| endpoint.recv(input))
     }
 
+    /// Lets `poll` write. Both sides may wait with a stream that takes no more until the other side reads, so
+    /// meanwhile input is kept for later, as far as there is room.
+    pub(super) fn poll_writing(
+        &mut self,
+        mut poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { link, buffer } = self;
+        loop {
+            let written = link.poll_writing(cx, &mut poll);
+            if written.is_ready() || !buffer.has_room() || !link.endpoint.wants_read() {
+                return written;
+            }
+            let both = link.waker(Side::Writer(WriterId::FIRST), cx);
+            let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
+            ready!(link.turn.poll(both));
+            match ready!(buffer.poll_read(&mut link.stream, both)) {
+                Ok(0) => link.endpoint.recv_eof(),
+                Ok(n) => link.turn.read(n),
+                Err(error) => {
+                    link.break_off(both);
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
     /// Call this after all buffered bytes have been received. Writes waiting output and reads, until the
     /// endpoint may have an event to report (`true`) or is over (`false`).
     ///
@@ -146,22 +173,7 @@ impl<S: Io<T>, T: Timer> Driver<S, Connection, T> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { link, buffer } = self;
-        loop {
-            let closed = link.poll_writing(cx, |writing, cx| writing.poll_close(code, reason, cx));
-            if closed.is_ready() || !buffer.has_room() || !link.endpoint.wants_read() {
-                return closed;
-            }
-            // Both sides may be closing, each with a stream that takes no more until the other side reads. So
-            // input is kept for later, as far as there is room.
-            let both = link.waker(Side::Writer(WriterId::FIRST), cx);
-            let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
-            match ready!(buffer.poll_read(&mut link.stream, both)) {
-                Ok(0) => link.endpoint.recv_eof(),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(link.fail(error, both)),
-            }
-        }
+        self.poll_writing(|writing, cx| writing.poll_close(code, reason, cx), cx)
     }
 }
 
@@ -246,12 +258,17 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         self.writing().abort(cx);
     }
 
-    /// Handles a broken stream: returns an error unless everything was written. The endpoint then reports it,
-    /// too.
-    fn fail(&mut self, error: io::Error, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Handles a broken stream.
+    fn break_off(&mut self, cx: &mut Context<'_>) {
         self.endpoint.recv_error();
         self.writing().abort(cx);
         self.wake_writer();
+    }
+
+    /// Handles a broken stream: returns an error unless everything was written. The endpoint then reports it,
+    /// too.
+    fn fail(&mut self, error: io::Error, cx: &mut Context<'_>) -> io::Result<()> {
+        self.break_off(cx);
         if self.endpoint.has_last_words() { Err(error) } else { Ok(()) }
     }
 

@@ -186,7 +186,17 @@ async fn respond<S: Io<T>, T: Timer>(
     answer: impl Into<Answer>,
 ) -> io::Result<()> {
     driver.link.endpoint.answer(answer);
-    poll_fn(|cx| driver.link.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx))).await?;
+    poll_fn(|cx| {
+        loop {
+            let written = driver.poll_writing(|writing, cx| writing.poll_flush_all(cx), cx);
+            if written.is_ready() || driver.buffer.has_room() {
+                return written;
+            }
+            // A client may send the rest of its request before it reads.
+            while driver.take().is_some() {}
+        }
+    })
+    .await?;
     poll_fn(|cx| {
         loop {
             while driver.take().is_some() {}

@@ -480,8 +480,13 @@ impl Sender {
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        // If both sides waited for the other to read, neither would continue: only a server waits.
-        self.state != State::Ended && (self.masks.is_some() || self.output.len() <= self.high_water)
+        // If both sides waited for the other to read, neither would continue: only a server waits, and not
+        // after a failure or a response in HTTP, when input is dropped.
+        match self.state {
+            State::Ended => false,
+            State::Failed => true,
+            _ => self.masks.is_some() || self.output.len() <= self.high_water,
+        }
     }
 
     /// See [`Connection::should_shutdown`](super::Connection::should_shutdown).
