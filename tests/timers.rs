@@ -6,7 +6,9 @@ mod common;
 use core::time::Duration;
 
 use common::*;
-use sansocket::{CloseCode, Config, Connection, Event, Input, Kind, Notice, ProtocolError, State};
+use sansocket::{
+    CloseCode, Config, Connection, Event, Input, Kind, Notice, ProtocolError, ReadBuffer, State,
+};
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -377,6 +379,23 @@ fn a_long_message_on_its_way_is_not_idle() {
         assert_eq!(connection.recv(&mut Input::new(&mut [0; 7])), None);
         connection.handle_timeout(secs(second));
         assert_eq!(connection.state(), State::Open, "{second} s");
+    }
+}
+
+/// A caller may take one event at a time out of a read buffer: what it has not asked for yet is still new.
+#[test]
+fn a_message_that_is_received_later_than_it_was_read_is_not_idle() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(Config::default().idle_timeout(Some(secs(30))));
+        connection.handle_timeout(secs(0));
+        let mut buffer = ReadBuffer::default();
+        buffer.extend_from_slice(&role.frames(&[(PING, b""), (TEXT, b"Hello"), (PONG, b"")]));
+        for expected in [30, 50, 50, 50] {
+            let _ = connection.recv_chunk(&mut buffer.input());
+            connection.handle_timeout(secs(20));
+            assert_eq!(connection.next_timeout(), Some(secs(expected)));
+        }
+        assert!(buffer.is_empty());
     }
 }
 
