@@ -382,6 +382,30 @@ fn a_long_message_on_its_way_is_not_idle() {
     }
 }
 
+/// A message of which nothing more arrives is not on its way, whatever else the peer sends.
+#[test]
+fn a_message_that_stopped_in_the_middle_is_idle() {
+    for role in Role::BOTH {
+        for chunks in [false, true] {
+            let mut connection = role.connection(Config::default().idle_timeout(Some(secs(30))));
+            connection.handle_timeout(secs(0));
+            let pong = role.frame(PONG, b"");
+            let fragment = [role.frame(0x02, b"part"), pong.clone()].concat();
+            for (now, mut bytes) in [(10, fragment), (20, pong.clone()), (30, pong)] {
+                let mut input = Input::new(&mut bytes);
+                while match chunks {
+                    false => connection.recv(&mut input),
+                    true => connection.recv_chunk(&mut input),
+                }
+                .is_some()
+                {}
+                connection.handle_timeout(secs(now));
+                assert_eq!(connection.next_timeout(), Some(secs(40)), "the fragment arrived at 10");
+            }
+        }
+    }
+}
+
 /// A caller may take one event at a time out of a read buffer: what it has not asked for yet is still new.
 #[test]
 fn a_message_that_is_received_later_than_it_was_read_is_not_idle() {

@@ -236,7 +236,7 @@ impl Connection {
     #[inline]
     fn note(&mut self, arrived: bool, input: &Input<'_>, event: Option<&Event<'_>>) {
         if arrived {
-            self.sender.heard(self.receiver.is_message(input, event));
+            self.sender.heard(self.receiver.is_message(input));
         }
         match event {
             Some(Event::Ping(payload)) => self.sender.answer_ping(payload),
