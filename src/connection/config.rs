@@ -103,6 +103,9 @@ impl Config {
     ///
     /// A payload that the caller writes itself does not count: of
     /// [`send_header`](crate::Connection::send_header), only the header does.
+    ///
+    /// To be compressed, a frame needs room for the most that compression can add: an eighth and 64 bytes. A message
+    /// that could never have it is sent uncompressed.
     #[must_use]
     pub fn max_output(self, bytes: usize) -> Self {
         Self { max_output: bytes, ..self }
