@@ -142,7 +142,8 @@ impl Config {
     }
 
     /// Maximum time without any received bytes after such a Ping; then the connection is lost. For room in a
-    /// full output, or behind a payload that the caller owes, the Ping waits at most as long. Default: 20 s.
+    /// full output, or behind a payload that the caller owes, the Ping waits at most as long. While more output
+    /// waits, 16 KiB of it that the transport takes count like received bytes. Default: 20 s.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }
