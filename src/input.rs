@@ -29,7 +29,7 @@ pub(crate) struct Hold {
     pub(crate) max_frame: usize,
     /// Initial number of bytes. The following fields are about the frame at their front.
     pub(crate) lent: usize,
-    /// How many of them stayed from the last time.
+    /// How many of them a receiver has seen and left.
     pub(crate) stayed: usize,
     /// Length of its payload's prefix that is known to be valid text.
     pub(crate) checked: usize,
@@ -79,11 +79,11 @@ impl<'b> Input<'b> {
         self.hold = Hold { stayed: self.bytes.len(), frame, checked, ..self.held() };
     }
 
-    /// Returns `true` if anything is new since the last time.
+    /// Returns `true` if there are bytes that no receiver has seen.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn has_new(&self) -> bool {
-        self.bytes.len() > self.hold.stayed
+        self.bytes.len() > self.held().stayed
     }
 
     /// Returns `true` if a part of a message stays at the front.

@@ -726,6 +726,22 @@ fn halves_are_reunited_with_what_the_sender_was_not_told() {
 }
 
 #[test]
+fn halves_are_reunited_with_what_the_receiver_was_not_told() {
+    for role in Role::BOTH {
+        let (receiver, mut sender) = open(role).split();
+        sender.abort();
+        let mut connection = Connection::reunite(receiver, sender);
+        assert!(connection.has_last_words() && connection.next_timeout().is_some(), "a loop must not sleep");
+        let mut bytes = role.frames(&[(TEXT, b"arrived")]);
+        let mut input = Input::new(&mut bytes);
+        let events: Vec<_> = core::iter::from_fn(|| connection.recv(&mut input)).collect();
+        let failed = Event::Failed(ProtocolError::TransportFailed);
+        assert_eq!(events, [Event::Message(Message::from("arrived")), failed]);
+        assert!(connection.is_ended());
+    }
+}
+
+#[test]
 fn replies_that_come_late_do_no_harm() {
     // The sender closes and ends on its own while the receiver's replies are on their way.
     for role in Role::BOTH {

@@ -6,7 +6,9 @@ mod common;
 use core::time::Duration;
 
 use common::*;
-use sansocket::{CloseCode, Config, Connection, Event, Input, Kind, Notice, ProtocolError, State};
+use sansocket::{
+    CloseCode, Config, Connection, Event, Input, Kind, Notice, ProtocolError, ReadBuffer, State,
+};
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -380,6 +382,47 @@ fn a_long_message_on_its_way_is_not_idle() {
     }
 }
 
+/// A message of which nothing more arrives is not on its way, whatever else the peer sends.
+#[test]
+fn a_message_that_stopped_in_the_middle_is_idle() {
+    for role in Role::BOTH {
+        for chunks in [false, true] {
+            let mut connection = role.connection(Config::default().idle_timeout(Some(secs(30))));
+            connection.handle_timeout(secs(0));
+            let pong = role.frame(PONG, b"");
+            let fragment = [role.frame(0x02, b"part"), pong.clone()].concat();
+            for (now, mut bytes) in [(10, fragment), (20, pong.clone()), (30, pong)] {
+                let mut input = Input::new(&mut bytes);
+                while match chunks {
+                    false => connection.recv(&mut input),
+                    true => connection.recv_chunk(&mut input),
+                }
+                .is_some()
+                {}
+                connection.handle_timeout(secs(now));
+                assert_eq!(connection.next_timeout(), Some(secs(40)), "the fragment arrived at 10");
+            }
+        }
+    }
+}
+
+/// A caller may take one event at a time out of a read buffer: what it has not asked for yet is still new.
+#[test]
+fn a_message_that_is_received_later_than_it_was_read_is_not_idle() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(Config::default().idle_timeout(Some(secs(30))));
+        connection.handle_timeout(secs(0));
+        let mut buffer = ReadBuffer::default();
+        buffer.extend_from_slice(&role.frames(&[(PING, b""), (TEXT, b"Hello"), (PONG, b"")]));
+        for expected in [30, 50, 50, 50] {
+            let _ = connection.recv_chunk(&mut buffer.input());
+            connection.handle_timeout(secs(20));
+            assert_eq!(connection.next_timeout(), Some(secs(expected)));
+        }
+        assert!(buffer.is_empty());
+    }
+}
+
 /// The same in the other direction: a peer that reads slowly is still receiving. Whether the output holds the
 /// payload or the caller writes it makes no difference.
 #[test]
@@ -499,6 +542,67 @@ fn a_pong_that_the_receiving_half_gives_is_a_sign_of_life_and_no_message() {
             sender.notice(receiver.take_notice());
             sender.handle_timeout(secs(8));
             assert_eq!(sender.next_timeout(), Some(secs(expected)));
+        }
+    }
+}
+
+/// Neither cuts, nor a buffer, nor halves make a difference to the time: the deadlines are those of the same bytes
+/// in one piece.
+#[test]
+fn deadlines_do_not_depend_on_how_bytes_are_cut_and_kept() {
+    for seed in 0..2000 {
+        let mut rng = Rng::new(seed);
+        let role = rng.pick(&Role::BOTH);
+        let millis = |rng: &mut Rng| Some(Duration::from_millis(rng.pick(&[20, 50, 100])));
+        let config = Config::default()
+            .ping_interval(if rng.one_in(2) { millis(&mut rng) } else { None })
+            .idle_timeout(millis(&mut rng));
+        let mut plain = role.connection(config);
+        let mut buffered = role.connection(config);
+        let (mut receiver, mut sender) = role.connection(config).split();
+        let max_frame = rng.pick(&[0, 3, 1 << 20]);
+        let mut buffers = [(); 2].map(|()| ReadBuffer::new(64, max_frame));
+        let (mut sent, mut in_fragments, mut now) = (Vec::new(), false, Duration::ZERO);
+        for _ in 0..30 {
+            for _ in 0..rng.below(4) {
+                let (first, payload): (u8, &[u8]) = match (rng.below(4), in_fragments) {
+                    (0, _) => (PING, b"x"),
+                    (1, _) => (PONG, b""),
+                    (2, false) => (TEXT, b"Hello"),
+                    (2, true) => (MIDDLE, b"more"),
+                    (_, false) => (FIRST_TEXT, b"begun"),
+                    (_, true) => (LAST, b""),
+                };
+                in_fragments = if first & 0xF > 2 { in_fragments } else { first & 0x80 == 0 };
+                sent.extend(role.frame(first, payload));
+            }
+            let arrived = if rng.one_in(2) { sent.len() } else { rng.below(sent.len()) };
+            let mut bytes: Vec<u8> = sent.drain(..arrived).collect();
+            for piece in bytes.chunks(rng.pick(&[1, 2, 7, 1000])) {
+                buffers[0].extend_from_slice(piece);
+                while match rng.one_in(2) {
+                    false => buffered.recv(&mut buffers[0].input()),
+                    true => buffered.recv_chunk(&mut buffers[0].input()),
+                }
+                .is_some()
+                {}
+            }
+            for piece in bytes.chunks(rng.pick(&[1, 2, 7, 1000])) {
+                buffers[1].extend_from_slice(piece);
+                while receiver.recv(&mut buffers[1].input()).is_some() {
+                    sender.notice(receiver.take_notice());
+                }
+                sender.notice(receiver.take_notice());
+            }
+            let mut input = Input::new(&mut bytes);
+            while plain.recv(&mut input).is_some() {}
+            now += Duration::from_millis(rng.below(15) as u64);
+            plain.handle_timeout(now);
+            buffered.handle_timeout(now);
+            sender.handle_timeout(now);
+            let time = (plain.next_timeout(), plain.latency());
+            assert_eq!((buffered.next_timeout(), buffered.latency()), time, "{seed}");
+            assert_eq!((sender.next_timeout(), sender.latency()), time, "{seed}");
         }
     }
 }

@@ -103,6 +103,9 @@ impl Config {
     ///
     /// A payload that the caller writes itself does not count: of
     /// [`send_header`](crate::Connection::send_header), only the header does.
+    ///
+    /// To be compressed, a frame needs room for the most that compression can add: an eighth and 64 bytes. A message
+    /// that could never have it is sent uncompressed.
     #[must_use]
     pub fn max_output(self, bytes: usize) -> Self {
         Self { max_output: bytes, ..self }
@@ -139,7 +142,8 @@ impl Config {
     }
 
     /// Maximum time without any received bytes after such a Ping; then the connection is lost. For room in a
-    /// full output, or behind a payload that the caller owes, the Ping waits at most as long. Default: 20 s.
+    /// full output, or behind a payload that the caller owes, the Ping waits at most as long. While more output
+    /// waits, 16 KiB of it that the transport takes count like received bytes. Default: 20 s.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }

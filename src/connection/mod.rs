@@ -176,10 +176,18 @@ impl Connection {
         &mut self.sender
     }
 
-    /// Reunites two halves, and passes on a remaining [`Notice`]. They must belong to the same connection,
-    /// which is not checked.
+    /// Reunites two halves, and passes on what one has not told the other: a remaining [`Notice`], or that the
+    /// connection was given up. They must belong to the same connection, which is not checked.
     #[must_use]
-    pub fn reunite(mut receiver: Receiver, mut sender: Sender) -> Self {
+    pub fn reunite(receiver: Receiver, sender: Sender) -> Self {
+        let mut connection = Self::reunite_cut_off(receiver, sender);
+        connection.lose_after_input();
+        connection
+    }
+
+    /// Like [`reunite`](Self::reunite), but after a failed write, what has arrived can still be read: see
+    /// [`is_cut_off`](Self::is_cut_off).
+    pub(crate) fn reunite_cut_off(mut receiver: Receiver, mut sender: Sender) -> Self {
         sender.notice(receiver.take_notice());
         Self { receiver, sender }
     }
@@ -236,7 +244,7 @@ impl Connection {
     #[inline]
     fn note(&mut self, arrived: bool, input: &Input<'_>, event: Option<&Event<'_>>) {
         if arrived {
-            self.sender.heard(self.receiver.is_message(input, event));
+            self.sender.heard(self.receiver.is_message(input));
         }
         match event {
             Some(Event::Ping(payload)) => self.sender.answer_ping(payload),
@@ -308,7 +316,6 @@ impl Connection {
     }
 
     /// Lets the receiver report why the connection was given up, after the remaining input.
-    #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lose_after_input(&mut self) {
         if let Some(error) = self.sender.lost() {
             self.receiver.lose_after_input(error);

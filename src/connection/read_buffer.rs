@@ -66,7 +66,7 @@ pub(crate) struct Unread {
     frame: usize,
     /// Length of the prefix of its payload that is known to be valid text.
     checked: usize,
-    /// Number of the bytes there that were offered before.
+    /// Number of the bytes there that a receiver has seen and left.
     stayed: usize,
 }
 
@@ -320,8 +320,8 @@ impl Unread {
     #[inline]
     pub(crate) fn left(&mut self, input: &Input<'_>) {
         let left = input.len().min(self.end - self.start);
-        let (end, Hold { frame, checked, .. }) = (self.end, input.held());
-        *self = Self { start: end - left, end, frame, checked, stayed: left };
+        let (end, Hold { frame, checked, stayed, .. }) = (self.end, input.held());
+        *self = Self { start: end - left, end, frame, checked, stayed };
     }
 
     /// Returns how much space is enough for the next read, at least `least`, and the rest of an incomplete

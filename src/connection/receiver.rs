@@ -29,6 +29,8 @@ pub struct Receiver {
     inflater: Option<Box<Inflater>>,
     /// The data message in progress.
     message: Option<Partial>,
+    /// Whether a part of a data frame has arrived that [`is_message`](Self::is_message) has not reported.
+    data_arrived: bool,
     /// The incomplete code point of a text message.
     utf8: Utf8,
     /// The payload of an incomplete control frame; rare.
@@ -75,6 +77,7 @@ impl Receiver {
             decoder,
             inflater: None,
             message: None,
+            data_arrived: false,
             utf8: Utf8::new(),
             control: None,
             state: State::Open,
@@ -139,18 +142,16 @@ impl Receiver {
 
     fn note(&mut self, arrived: bool, input: &Input<'_>, event: Option<&Event<'_>>) {
         self.heard_noticed |= arrived;
-        self.message_noticed |= arrived && self.is_message(input, event);
+        self.message_noticed |= arrived && self.is_message(input);
         if let Some(reply) = self.reply(event) {
             self.noticed.get_or_insert_default().merge(reply);
         }
     }
 
-    /// Returns `true` if this event, or what has arrived of the next one, belongs to a message.
+    /// Returns `true` if a part of a message has arrived since the last call.
     #[inline]
-    pub(crate) fn is_message(&self, input: &Input<'_>, event: Option<&Event<'_>>) -> bool {
-        matches!(event, Some(Event::Message(_) | Event::Chunk(_)))
-            || self.message.is_some()
-            || input.keeps_message()
+    pub(crate) fn is_message(&mut self, input: &Input<'_>) -> bool {
+        mem::take(&mut self.data_arrived) || input.keeps_message()
     }
 
     /// Returns what the sender must do about this event, or about the end of the stream, if anything.
@@ -328,7 +329,10 @@ impl Receiver {
                     return Some(self.fail(error));
                 }
                 Ok(Some(frame)) if frame.part.header.opcode.is_control() => self.control(frame.unmask()),
-                Ok(Some(frame)) => data(self, frame),
+                Ok(Some(frame)) => {
+                    self.data_arrived = true;
+                    data(self, frame)
+                }
                 Err(error) => Err(error),
             };
             if let Some(event) = event.unwrap_or_else(|error| Some(self.fail(error))) {

@@ -19,7 +19,7 @@ use super::segment::Segment;
 use super::state::{State, Step};
 use crate::deflate::Deflater;
 use crate::error::{ProtocolError, SendError};
-use crate::frame::{CloseCode, CloseFrame, ControlPayload, Kind, Mask, Opcode};
+use crate::frame::{CloseCode, CloseFrame, ControlPayload, Header, Kind, Mask, Opcode};
 use crate::random::Random;
 
 /// The half of a [`Connection`](super::Connection) that turns messages into bytes.
@@ -169,7 +169,9 @@ impl Sender {
     #[inline]
     #[must_use]
     pub fn compresses(&self, len: usize) -> bool {
-        self.deflater.as_ref().is_some_and(|deflater| deflater.wants(len))
+        // A peer that negotiates compression must not make a message too large.
+        let fits = || Deflater::bound(len).saturating_add(Header::MAX_LEN) <= self.max_output;
+        self.deflater.as_ref().is_some_and(|deflater| deflater.wants(len) && fits())
     }
 
     /// Returns `true` if the caller may send a payload of this length itself, without a copy: it is neither
@@ -184,7 +186,7 @@ impl Sender {
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
         let most = if self.compresses(len) { Deflater::bound(len) } else { len };
-        self.wants_write() && self.room() < most.saturating_add(crate::frame::Header::MAX_LEN)
+        self.wants_write() && self.room() < most.saturating_add(Header::MAX_LEN)
     }
 
     /// Returns how many more bytes the output may hold.
@@ -234,7 +236,7 @@ impl Sender {
         self.may_send()?;
         let (kind, payload) = (fragment.kind(), fragment.as_bytes());
         let (opcode, compressed) = match self.fragments {
-            None => (kind.opcode(), self.compresses(usize::MAX)),
+            None => (kind.opcode(), self.deflater.as_ref().is_some_and(|deflater| deflater.enabled)),
             Some(first) if first.kind == kind => (Opcode::Continuation, first.compressed),
             Some(_) => return Err(SendError::MixedFragments),
         };

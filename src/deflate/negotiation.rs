@@ -41,7 +41,8 @@ impl Deflate {
         Self { level: level.clamp(1, 9), ..self }
     }
 
-    /// Minimum payload in bytes of a compressed message; smaller ones are sent uncompressed. Default: 64.
+    /// Minimum payload in bytes of a compressed message; smaller ones are sent uncompressed. A message sent in
+    /// fragments, whose length is not known, is compressed in any case. Default: 64.
     #[must_use]
     pub fn threshold(self, bytes: usize) -> Self {
         Self { threshold: bytes, ..self }

@@ -103,7 +103,7 @@ impl<S: Transport> WebSocket<S> {
             writing.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut pipe = Pipe::new(stream, clock);
         pipe.shut_down = aborted || out.is_some_and(|out| out.shut_down);
-        let endpoint = Connection::reunite(receiver, sender);
+        let endpoint = Connection::reunite_cut_off(receiver, sender);
         Ok(Self { ending, ..Self::over(Driver::over(pipe, endpoint, buffer)) })
     }
 }

@@ -93,7 +93,7 @@ impl<S, T: Timer> WebSocket<S, T> {
         let WriteSide { stream: write, sender, outgoing, .. } =
             side.into_inner().unwrap_or_else(PoisonError::into_inner);
         let stream = reunite(stream, write).ok_or_else(not_halves)?;
-        let endpoint = Connection::reunite(receiver, sender);
+        let endpoint = Connection::reunite_cut_off(receiver, sender);
         let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers: Some(wakers) };
         Ok(Self { driver: Driver { link, buffer }, ending })
     }
