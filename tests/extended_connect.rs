@@ -146,6 +146,19 @@ fn a_refusal_says_nothing_that_http_2_forbids() {
 }
 
 #[test]
+fn a_head_is_refused_without_a_body() {
+    for pseudo in [
+        PseudoHeaders { method: Some("HEAD"), protocol: None, ..CONNECT },
+        PseudoHeaders { method: Some("HEAD"), ..CONNECT },
+    ] {
+        let refusal = refusal(pseudo, &[]);
+        assert_eq!(refusal.body(), b"", "{pseudo:?}");
+        let length = refusal.error().to_string().len().to_string();
+        assert_eq!(refusal.headers().value("content-length"), Some(length.as_bytes()));
+    }
+}
+
+#[test]
 fn a_host_names_the_authority() {
     let version = ("sec-websocket-version", "13");
     let at =

@@ -57,6 +57,21 @@ fn versions() {
 }
 
 #[test]
+fn a_head_is_refused_without_a_body() {
+    for (target, version) in [
+        ("/", Version::HTTP_11),
+        ("*", Version::HTTP_11),
+        ("/\u{e9}", Version::HTTP_11),
+        ("/", Version::HTTP_2),
+    ] {
+        let (mut parts, ()) = request(target).into_parts();
+        (parts.method, parts.version) = (http::Method::HEAD, version);
+        let response = UpgradeRequest::from_http(&parts, Config::default()).unwrap_err().to_http();
+        assert!(response.body().is_empty(), "{target} {version:?}");
+    }
+}
+
+#[test]
 fn a_426_names_its_upgrade_in_connection() {
     let (mut parts, ()) = request("/").into_parts();
     parts.headers.insert("sec-websocket-version", "8".parse().unwrap());

@@ -84,7 +84,8 @@ impl ConnectRequest {
         headers: impl IntoIterator<Item = (N, V)>,
         config: Config,
     ) -> Result<Self, Refusal> {
-        Self::check(pseudo, headers, config).map_err(Refusal::to_connect)
+        let method = pseudo.method.unwrap_or_default();
+        Self::check(pseudo, headers, config).map_err(|error| Refusal::to_connect(method, error))
     }
 
     fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(

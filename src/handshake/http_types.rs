@@ -46,14 +46,14 @@ impl UpgradeRequest {
     /// # Errors
     /// Returns the [`Refusal`] to answer with: [`Refusal::to_http`].
     pub fn from_http(parts: &request::Parts, config: Config) -> Result<Self, Refusal> {
+        let method = parts.method.as_str();
         let version = match parts.version {
-            Version::HTTP_11 => "1.1",
-            Version::HTTP_10 => "1.0",
-            _ => return Err(Refusal::new(HandshakeError::UnsupportedHttpVersion)),
+            Version::HTTP_11 => "HTTP/1.1",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => return Err(Refusal::to(method, HandshakeError::UnsupportedHttpVersion)),
         };
         // With scheme and authority, if present: they are checked, and take precedence over `Host`.
-        let line = format!("{} {} HTTP/{version}", parts.method, parts.uri);
-        Self::from_line(&line, &parts.headers, config)
+        Self::from_version(version, method, &format!("{}", parts.uri), &parts.headers, config)
     }
 }
 
