@@ -159,6 +159,21 @@ fn a_head_is_refused_without_a_body() {
 }
 
 #[test]
+fn cookies_that_http_2_has_divided_are_one_header() {
+    let cookies = |values: &[&str]| {
+        let version = [("sec-websocket-version", "13"), ("origin", "https://example.com")];
+        let headers = version.into_iter().chain(values.iter().map(|value| ("cookie", *value)));
+        let request = ConnectRequest::from_parts(CONNECT, headers, Config::default()).unwrap();
+        assert_eq!(request.origin(), Some(&b"https://example.com"[..]));
+        let all = request.headers().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        all.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(cookies(&[]), [""; 0]);
+    assert_eq!(cookies(&["a=b"]), ["a=b"]);
+    assert_eq!(cookies(&["a=b", "c=d", "e=f; g=h"]), ["a=b; c=d; e=f; g=h"]);
+}
+
+#[test]
 fn a_host_names_the_authority() {
     let version = ("sec-websocket-version", "13");
     let at =
