@@ -203,4 +203,14 @@ fn a_host_names_the_authority() {
     }
     let twice = refusal(at("https", "h"), &[version, ("host", "h"), ("host", "g")]);
     assert_eq!(twice.error(), E::OtherHost);
+
+    // Proxies that were asked in HTTP/1.1, and some clients, send only the Host.
+    let without = PseudoHeaders { authority: None, ..CONNECT };
+    let headers = [("Host", "example.com:8443"), version];
+    let request = ConnectRequest::from_parts(without, headers, Config::default()).unwrap();
+    assert_eq!((request.host(), request.target()), ("example.com:8443", "https://example.com:8443/chat?a"));
+    for host in ["", "a b", "u@h", "\u{e9}"] {
+        assert_eq!(refusal(without, &[version, ("host", host)]).error(), E::InvalidPseudoHeader, "{host}");
+    }
+    assert_eq!(refusal(without, &[version, ("host", "h"), ("host", "g")]).error(), E::OtherHost);
 }

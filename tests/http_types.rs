@@ -114,6 +114,21 @@ fn extended_connect_there_and_back() {
 }
 
 #[test]
+fn an_extended_connect_may_have_a_host_in_place_of_authority() {
+    let (mut parts, ()) = request("/chat?a").into_parts();
+    for name in ["upgrade", "connection", "sec-websocket-key"] {
+        parts.headers.remove(name);
+    }
+    // Without an :authority, the scheme has no place in a `Uri`.
+    (parts.method, parts.version) = (http::Method::CONNECT, Version::HTTP_2);
+    let request = ConnectRequest::from_http(&parts, Some("websocket"), Config::default()).unwrap();
+    assert_eq!((request.host(), request.path(), request.query()), ("server.example.com", "/chat", Some("a")));
+    parts.headers.remove("host");
+    let refusal = ConnectRequest::from_http(&parts, Some("websocket"), Config::default()).unwrap_err();
+    assert_eq!(refusal.error(), E::InvalidPseudoHeader);
+}
+
+#[test]
 fn requests_for_a_client() {
     let written = |request: ClientRequest| {
         String::from_utf8(ClientHandshake::new(request, Config::default(), nonce).output().to_vec()).unwrap()

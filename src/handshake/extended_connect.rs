@@ -29,7 +29,7 @@ pub struct PseudoHeaders<'a> {
     pub protocol: Option<&'a str>,
     /// `:scheme`
     pub scheme: Option<&'a str>,
-    /// `:authority`
+    /// `:authority`; without it, the host of a request is its `Host`.
     pub authority: Option<&'a str>,
     /// `:path`
     pub path: Option<&'a str>,
@@ -114,16 +114,6 @@ impl ConnectRequest {
         if protocol != "websocket" {
             return Err(E::UnsupportedProtocol);
         }
-        // RFC 8441 §4: unlike other CONNECTs, this one has :scheme and :path.
-        let (Some(scheme @ ("https" | "http")), Some(authority), Some(path)) =
-            (pseudo.scheme, pseudo.authority, pseudo.path)
-        else {
-            return Err(E::InvalidPseudoHeader);
-        };
-        if split_port(authority).is_err() || !path.starts_with('/') {
-            return Err(E::InvalidPseudoHeader);
-        }
-        let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
         // RFC 9113 §8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be
         // concatenated into a single octet string using the two-octet delimiter of 0x3b, 0x20".
         let (cookies, others): (Vec<_>, Vec<_>) =
@@ -131,6 +121,19 @@ impl ConnectRequest {
         let cookie = cookies.iter().map(|(_, value)| value.as_ref()).collect::<Vec<_>>().join(&b"; "[..]);
         let cookie = (!cookies.is_empty()).then_some((&b"cookie"[..], &cookie[..]));
         let others = others.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        // RFC 8441 §4: here :authority has its usual meaning, and a Host may replace it.
+        let host =
+            others.clone().find(|(name, _)| is_same(name, b"host")).map(|(_, host)| text(host.trim_ascii()));
+        // RFC 8441 §4: unlike other CONNECTs, this one has :scheme and :path.
+        let (Some(scheme @ ("https" | "http")), Some(authority), Some(path)) =
+            (pseudo.scheme, pseudo.authority.or(host), pseudo.path)
+        else {
+            return Err(E::InvalidPseudoHeader);
+        };
+        if split_port(authority).is_err() || !path.starts_with('/') {
+            return Err(E::InvalidPseudoHeader);
+        }
+        let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
         let head = HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), others.chain(cookie))?;
         // RFC 8441 §5: :protocol replaces the key, and HTTP/2 has no connection-specific headers.
         let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];

@@ -126,7 +126,8 @@ impl HttpRequest {
 /// Feature `http`.
 impl ConnectRequest {
     /// Checks the head of an extended CONNECT that an HTTP/2 or HTTP/3 library received. `protocol` is its
-    /// `:protocol`, which each library stores in the request's extensions with a type of its own.
+    /// `:protocol`, which each library stores in the request's extensions with a type of its own. Without an
+    /// `:authority`, the URI cannot hold a scheme, and counts as https.
     ///
     /// ```
     /// use sansocket::Config;
@@ -150,12 +151,14 @@ impl ConnectRequest {
         protocol: Option<&str>,
         config: Config,
     ) -> Result<Self, Refusal> {
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        let path = parts.uri.path_and_query().map(|path| path.as_str());
         let pseudo = PseudoHeaders {
             method: Some(parts.method.as_str()),
             protocol,
-            scheme: parts.uri.scheme_str(),
-            authority: parts.uri.authority().map(|authority| authority.as_str()),
-            path: parts.uri.path_and_query().map(|path| path.as_str()),
+            scheme: parts.uri.scheme_str().or(authority.is_none().then_some("https")),
+            authority,
+            path,
         };
         Self::from_parts(pseudo, &parts.headers, config)
     }
