@@ -146,6 +146,34 @@ fn a_refusal_says_nothing_that_http_2_forbids() {
 }
 
 #[test]
+fn a_head_is_refused_without_a_body() {
+    for pseudo in [
+        PseudoHeaders { method: Some("HEAD"), protocol: None, ..CONNECT },
+        PseudoHeaders { method: Some("HEAD"), ..CONNECT },
+    ] {
+        let refusal = refusal(pseudo, &[]);
+        assert_eq!(refusal.body(), b"", "{pseudo:?}");
+        let length = refusal.error().to_string().len().to_string();
+        assert_eq!(refusal.headers().value("content-length"), Some(length.as_bytes()));
+    }
+}
+
+#[test]
+fn cookies_that_http_2_has_divided_are_one_header() {
+    let cookies = |values: &[&str]| {
+        let version = [("sec-websocket-version", "13"), ("origin", "https://example.com")];
+        let headers = version.into_iter().chain(values.iter().map(|value| ("cookie", *value)));
+        let request = ConnectRequest::from_parts(CONNECT, headers, Config::default()).unwrap();
+        assert_eq!(request.origin(), Some(&b"https://example.com"[..]));
+        let all = request.headers().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        all.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(cookies(&[]), [""; 0]);
+    assert_eq!(cookies(&["a=b"]), ["a=b"]);
+    assert_eq!(cookies(&["a=b", "c=d", "e=f; g=h"]), ["a=b; c=d; e=f; g=h"]);
+}
+
+#[test]
 fn a_host_names_the_authority() {
     let version = ("sec-websocket-version", "13");
     let at =
@@ -175,4 +203,14 @@ fn a_host_names_the_authority() {
     }
     let twice = refusal(at("https", "h"), &[version, ("host", "h"), ("host", "g")]);
     assert_eq!(twice.error(), E::OtherHost);
+
+    // Proxies that were asked in HTTP/1.1, and some clients, send only the Host.
+    let without = PseudoHeaders { authority: None, ..CONNECT };
+    let headers = [("Host", "example.com:8443"), version];
+    let request = ConnectRequest::from_parts(without, headers, Config::default()).unwrap();
+    assert_eq!((request.host(), request.target()), ("example.com:8443", "https://example.com:8443/chat?a"));
+    for host in ["", "a b", "u@h", "\u{e9}"] {
+        assert_eq!(refusal(without, &[version, ("host", host)]).error(), E::InvalidPseudoHeader, "{host}");
+    }
+    assert_eq!(refusal(without, &[version, ("host", "h"), ("host", "g")]).error(), E::OtherHost);
 }

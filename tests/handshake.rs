@@ -716,6 +716,12 @@ fn where_plain_requests_go() {
         ("http://h?c", "/", Some("c"), "h"),
         ("ftp://h/b", "/b", None, "h"),
         ("*", "*", None, "a"),
+        // What is before "://" is no scheme.
+        ("b?c=http://h/d", "b", Some("c=http://h/d"), "a"),
+        ("b/http://h/d", "b/http://h/d", None, "a"),
+        ("://h/d", "://h/d", None, "a"),
+        ("1://h/d", "1://h/d", None, "a"),
+        ("a+b-1.c://h/d", "/d", None, "h"),
     ] {
         let request = plain(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert_eq!((request.path(), request.query(), request.host()), (path, query, host), "{target}");

@@ -57,6 +57,21 @@ fn versions() {
 }
 
 #[test]
+fn a_head_is_refused_without_a_body() {
+    for (target, version) in [
+        ("/", Version::HTTP_11),
+        ("*", Version::HTTP_11),
+        ("/\u{e9}", Version::HTTP_11),
+        ("/", Version::HTTP_2),
+    ] {
+        let (mut parts, ()) = request(target).into_parts();
+        (parts.method, parts.version) = (http::Method::HEAD, version);
+        let response = UpgradeRequest::from_http(&parts, Config::default()).unwrap_err().to_http();
+        assert!(response.body().is_empty(), "{target} {version:?}");
+    }
+}
+
+#[test]
 fn a_426_names_its_upgrade_in_connection() {
     let (mut parts, ()) = request("/").into_parts();
     parts.headers.insert("sec-websocket-version", "8".parse().unwrap());
@@ -96,6 +111,21 @@ fn extended_connect_there_and_back() {
         assert_eq!(response.status(), status);
         assert_eq!(response.headers().keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["content-type"]);
     }
+}
+
+#[test]
+fn an_extended_connect_may_have_a_host_in_place_of_authority() {
+    let (mut parts, ()) = request("/chat?a").into_parts();
+    for name in ["upgrade", "connection", "sec-websocket-key"] {
+        parts.headers.remove(name);
+    }
+    // Without an :authority, the scheme has no place in a `Uri`.
+    (parts.method, parts.version) = (http::Method::CONNECT, Version::HTTP_2);
+    let request = ConnectRequest::from_http(&parts, Some("websocket"), Config::default()).unwrap();
+    assert_eq!((request.host(), request.path(), request.query()), ("server.example.com", "/chat", Some("a")));
+    parts.headers.remove("host");
+    let refusal = ConnectRequest::from_http(&parts, Some("websocket"), Config::default()).unwrap_err();
+    assert_eq!(refusal.error(), E::InvalidPseudoHeader);
 }
 
 #[test]

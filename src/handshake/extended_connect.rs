@@ -17,7 +17,7 @@ use super::head_limits;
 use super::opening::{Offer, compressing};
 use super::refusal::Refusal;
 use super::request::{Accepted, UpgradeRequest};
-use crate::http::{Field, HandshakeError, HeadReader, Headers, Url, is_same_host, split_port, text};
+use crate::http::{Field, HandshakeError, HeadReader, Headers, Url, is_same, is_same_host, split_port, text};
 use crate::{Config, Connection, Random};
 
 /// The pseudo-headers of an extended CONNECT (RFC 8441 §4).
@@ -29,7 +29,7 @@ pub struct PseudoHeaders<'a> {
     pub protocol: Option<&'a str>,
     /// `:scheme`
     pub scheme: Option<&'a str>,
-    /// `:authority`
+    /// `:authority`; without it, the host of a request is its `Host`.
     pub authority: Option<&'a str>,
     /// `:path`
     pub path: Option<&'a str>,
@@ -71,7 +71,8 @@ impl PseudoHeaders<'_> {
 pub struct ConnectRequest(UpgradeRequest);
 
 impl ConnectRequest {
-    /// Checks a request that an HTTP library has parsed. The target becomes the absolute URI.
+    /// Checks a request that an HTTP library has parsed. The target becomes the absolute URI. A `Cookie` in
+    /// several headers, as browsers send it for better compression, becomes one, behind the others.
     ///
     /// A server with other resources checks [`PseudoHeaders::is_websocket`] first.
     ///
@@ -84,7 +85,8 @@ impl ConnectRequest {
         headers: impl IntoIterator<Item = (N, V)>,
         config: Config,
     ) -> Result<Self, Refusal> {
-        Self::check(pseudo, headers, config).map_err(Refusal::to_connect)
+        let method = pseudo.method.unwrap_or_default();
+        Self::check(pseudo, headers, config).map_err(|error| Refusal::to_connect(method, error))
     }
 
     fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(
@@ -112,9 +114,19 @@ impl ConnectRequest {
         if protocol != "websocket" {
             return Err(E::UnsupportedProtocol);
         }
+        // RFC 9113 §8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be
+        // concatenated into a single octet string using the two-octet delimiter of 0x3b, 0x20".
+        let (cookies, others): (Vec<_>, Vec<_>) =
+            headers.into_iter().partition(|(name, _)| is_same(name.as_ref(), b"cookie"));
+        let cookie = cookies.iter().map(|(_, value)| value.as_ref()).collect::<Vec<_>>().join(&b"; "[..]);
+        let cookie = (!cookies.is_empty()).then_some((&b"cookie"[..], &cookie[..]));
+        let others = others.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        // RFC 8441 §4: here :authority has its usual meaning, and a Host may replace it.
+        let host =
+            others.clone().find(|(name, _)| is_same(name, b"host")).map(|(_, host)| text(host.trim_ascii()));
         // RFC 8441 §4: unlike other CONNECTs, this one has :scheme and :path.
         let (Some(scheme @ ("https" | "http")), Some(authority), Some(path)) =
-            (pseudo.scheme, pseudo.authority, pseudo.path)
+            (pseudo.scheme, pseudo.authority.or(host), pseudo.path)
         else {
             return Err(E::InvalidPseudoHeader);
         };
@@ -122,7 +134,7 @@ impl ConnectRequest {
             return Err(E::InvalidPseudoHeader);
         }
         let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
-        let head = HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), headers)?;
+        let head = HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), others.chain(cookie))?;
         // RFC 8441 §5: :protocol replaces the key, and HTTP/2 has no connection-specific headers.
         let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];
         if http1.iter().any(|&field| head.count(field) > 0) {

@@ -46,14 +46,14 @@ impl UpgradeRequest {
     /// # Errors
     /// Returns the [`Refusal`] to answer with: [`Refusal::to_http`].
     pub fn from_http(parts: &request::Parts, config: Config) -> Result<Self, Refusal> {
+        let method = parts.method.as_str();
         let version = match parts.version {
-            Version::HTTP_11 => "1.1",
-            Version::HTTP_10 => "1.0",
-            _ => return Err(Refusal::new(HandshakeError::UnsupportedHttpVersion)),
+            Version::HTTP_11 => "HTTP/1.1",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => return Err(Refusal::to(method, HandshakeError::UnsupportedHttpVersion)),
         };
         // With scheme and authority, if present: they are checked, and take precedence over `Host`.
-        let line = format!("{} {} HTTP/{version}", parts.method, parts.uri);
-        Self::from_line(&line, &parts.headers, config)
+        Self::from_version(version, method, &format!("{}", parts.uri), &parts.headers, config)
     }
 }
 
@@ -126,7 +126,8 @@ impl HttpRequest {
 /// Feature `http`.
 impl ConnectRequest {
     /// Checks the head of an extended CONNECT that an HTTP/2 or HTTP/3 library received. `protocol` is its
-    /// `:protocol`, which each library stores in the request's extensions with a type of its own.
+    /// `:protocol`, which each library stores in the request's extensions with a type of its own. Without an
+    /// `:authority`, the URI cannot hold a scheme, and counts as https.
     ///
     /// ```
     /// use sansocket::Config;
@@ -150,12 +151,14 @@ impl ConnectRequest {
         protocol: Option<&str>,
         config: Config,
     ) -> Result<Self, Refusal> {
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        let path = parts.uri.path_and_query().map(|path| path.as_str());
         let pseudo = PseudoHeaders {
             method: Some(parts.method.as_str()),
             protocol,
-            scheme: parts.uri.scheme_str(),
-            authority: parts.uri.authority().map(|authority| authority.as_str()),
-            path: parts.uri.path_and_query().map(|path| path.as_str()),
+            scheme: parts.uri.scheme_str().or(authority.is_none().then_some("https")),
+            authority,
+            path,
         };
         Self::from_parts(pseudo, &parts.headers, config)
     }

@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::http::{HandshakeError, Head, Headers, RequestLine, Response};
+use crate::http::{HandshakeError, Headers, Response};
 
 /// An invalid request, and the response that reports the error.
 #[derive(Clone)]
@@ -21,18 +21,19 @@ impl Refusal {
         Self { error, status: error.status(), response: Response::from(error).encode() }
     }
 
-    pub(super) fn to(head: &Head<RequestLine>, error: HandshakeError) -> Self {
-        Self { error, status: error.status(), response: encode_for(head.method(), &error.into()) }
+    /// Answers a request with this method.
+    pub(super) fn to(method: &str, error: HandshakeError) -> Self {
+        Self { error, status: error.status(), response: encode_for(method, &error.into()) }
     }
 
-    /// Answers an extended CONNECT. A 426 needs `Upgrade` (RFC 9110 §15.5.22), which HTTP/2 and HTTP/3 do not
+    /// Answers a request in HTTP/2 or HTTP/3 with this method. A 426 needs `Upgrade` (RFC 9110 §15.5.22), which HTTP/2 and HTTP/3 do not
     /// have: an unsupported version is a 400 there.
-    pub(super) fn to_connect(error: HandshakeError) -> Self {
+    pub(super) fn to_connect(method: &str, error: HandshakeError) -> Self {
         let response = match error.status() {
             426 => refuse(400, error).line("Sec-WebSocket-Version", "13"),
             _ => error.into(),
         };
-        Self { error, status: response.status(), response: response.encode_for_stream() }
+        Self { error, status: response.status(), response: response.encode_for_stream(method) }
     }
 
     /// Returns the rule that was broken.
@@ -59,7 +60,7 @@ impl Refusal {
         self.status
     }
 
-    /// Returns the body of the response: a readable description of the error.
+    /// Returns the body of the response: a readable description of the error, or nothing if the method is HEAD.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         let end =
@@ -68,7 +69,8 @@ impl Refusal {
     }
 
     /// Returns the headers of the response, for an HTTP library that writes it with [`status`](Self::status)
-    /// and [`body`](Self::body). They include the length of the body.
+    /// and [`body`](Self::body). They include the length of the body; for HEAD, the length that
+    /// it would have for GET.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.response)

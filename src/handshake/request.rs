@@ -73,22 +73,24 @@ impl UpgradeRequest {
         headers: impl IntoIterator<Item = (N, V)>,
         config: Config,
     ) -> Result<Self, Refusal> {
-        Self::from_line(&[method, " ", target, " HTTP/1.1"].concat(), headers, config)
+        Self::from_version("HTTP/1.1", method, target, headers, config)
     }
 
-    /// Like [`from_parts`](Self::from_parts), with a request line.
-    pub(super) fn from_line<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        line: &str,
+    /// Like [`from_parts`](Self::from_parts), in this version of HTTP.
+    pub(super) fn from_version<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        version: &str,
+        method: &str,
+        target: &str,
         headers: impl IntoIterator<Item = (N, V)>,
         config: Config,
     ) -> Result<Self, Refusal> {
-        let head = HeadReader::new(head_limits(&config))
-            .recv_pairs(line.as_bytes(), headers)
-            .map_err(Refusal::new)?;
-        match check(&head) {
-            Ok(Some(offers)) => Ok(Self::new(head, offers, config)),
-            Ok(None) => Err(Refusal::to(&head, HandshakeError::MissingUpgrade)),
-            Err(error) => Err(Refusal::to(&head, error)),
+        let refuse = |error| Refusal::to(method, error);
+        let line = [method, " ", target, " ", version].concat();
+        let head =
+            HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), headers).map_err(refuse)?;
+        match check(&head).map_err(refuse)? {
+            Some(offers) => Ok(Self::new(head, offers, config)),
+            None => Err(refuse(HandshakeError::MissingUpgrade)),
         }
     }
 

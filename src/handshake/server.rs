@@ -30,7 +30,7 @@ impl ServerHandshake {
             Ok(Some(head)) => match check(&head) {
                 Ok(Some(offers)) => ServerProgress::Upgrade(UpgradeRequest::new(head, offers, self.config)),
                 Ok(None) => ServerProgress::Http(HttpRequest::new(head)),
-                Err(error) => ServerProgress::Refused(Refusal::to(&head, error)),
+                Err(error) => ServerProgress::Refused(Refusal::to(head.method(), error)),
             },
             Err(error) => ServerProgress::Refused(Refusal::new(error)),
         }

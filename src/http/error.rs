@@ -27,11 +27,11 @@ pub enum HandshakeError {
     /// The first line is not `method target HTTP/1.1`.
     InvalidRequestLine,
     /// The request target is empty, or contains a space, a fragment, or a character that is not visible
-    /// ASCII; or it is neither a path nor an absolute http, https, ws or wss URI.
+    /// ASCII; or that of a request for a WebSocket is neither a path nor an absolute http, https, ws or wss URI.
     InvalidTarget,
     /// The first line is not `HTTP/1.1 status reason`.
     InvalidStatusLine,
-    /// The major version of HTTP is not 1, or it is 1.0 in a response.
+    /// The major version of HTTP is not 1, or the version of a 101 is 1.0.
     UnsupportedHttpVersion,
     /// A request for a WebSocket in HTTP/1.0, which cannot be upgraded.
     UpgradeInHttp10,

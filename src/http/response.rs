@@ -107,13 +107,13 @@ impl Response {
         bytes
     }
 
-    /// Returns the response for one stream of HTTP/2 or HTTP/3, without headers specific to HTTP/1.1
-    /// connections. RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing
+    /// Returns the response for one stream of HTTP/2 or HTTP/3, to a request with this method, without headers
+    /// specific to HTTP/1.1 connections. RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing
     /// connection-specific header fields."
-    pub(crate) fn encode_for_stream(&self) -> Vec<u8> {
+    pub(crate) fn encode_for_stream(&self, method: &str) -> Vec<u8> {
         let mut bytes = self.status_line();
         self.push_end(&mut bytes);
-        if self.has_body() {
+        if self.has_body() && method != "HEAD" {
             bytes.extend_from_slice(&self.body);
         }
         bytes

@@ -230,8 +230,17 @@ pub(crate) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
 pub(super) fn split_uri(uri: &str) -> Option<(&str, &str, &str)> {
     // The usual target is a path.
     let (scheme, rest) = if uri.starts_with('/') { None } else { uri.split_once("://") }?;
+    if !is_scheme(scheme) {
+        return None;
+    }
     let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     Some((scheme, authority, resource))
+}
+
+/// RFC 3986 §3.1: "scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )".
+fn is_scheme(scheme: &str) -> bool {
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| SCHEME[usize::from(byte)])
 }
 
 /// RFC 3986 §3.2.2: "host = IP-literal / IPv4address / reg-name", and not the empty name.
@@ -243,6 +252,8 @@ fn is_host(host: &str) -> bool {
         && host.bytes().all(|byte| REG_NAME[usize::from(byte)])
         && (!host.contains('%') || percent_decode(host).is_some())
 }
+
+const SCHEME: [bool; 256] = letters_digits_and(b"+-.");
 
 /// RFC 3986 §3.2.2: "reg-name = *( unreserved / pct-encoded / sub-delims )".
 const REG_NAME: [bool; 256] = letters_digits_and(b"-._~!$&'()*+,;=%");
