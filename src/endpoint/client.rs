@@ -317,7 +317,7 @@ impl Client {
                     self.opening = None;
                     self.connection.open(agreed);
                     if told {
-                        self.connection.handle_timeout(self.connection.now());
+                        self.connection.begin(self.connection.now());
                     }
                     if eof {
                         self.connection.recv_eof();
