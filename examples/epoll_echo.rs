@@ -192,8 +192,15 @@ impl Peers {
 impl Peer {
     /// Reads, answers and writes; true if there may be more to receive or to read, for which the turn is too short.
     fn turn(&mut self, now: Duration, buffer: &mut ReadBuffer) -> bool {
+        let has_more = self.exchange(buffer);
+        // Only now: what has arrived or could be written is in time, however late the turn is.
+        self.server.handle_timeout(now);
+        write(&mut self.stream, &mut self.server, buffer.consumed());
+        has_more
+    }
+
+    fn exchange(&mut self, buffer: &mut ReadBuffer) -> bool {
         let Self { stream, server, .. } = self;
-        server.handle_timeout(now);
         let (mut drained, mut answered) = (false, 0);
         for reads_left in (0..READS_A_TURN).rev() {
             // Behind a large message that is not written yet nothing is received: it lies in the buffer.

@@ -113,8 +113,6 @@ impl World {
         let breaks_at = self.now + Duration::from_millis(self.chance.below(1000) as u64);
         while !client.is_ended() || !server.is_ended() {
             self.now += Duration::from_millis(self.chance.below(50) as u64 + 1);
-            client.handle_timeout(self.now);
-            server.handle_timeout(self.now);
             if self.now >= breaks_at {
                 client.recv_error();
                 server.recv_error();
@@ -132,6 +130,7 @@ impl World {
                     _ => {}
                 }
             }
+            server.handle_timeout(self.now);
             server.output_written(down.put(server.output(), &mut self.chance));
             down.ended |= server.should_shutdown();
             if up.is_over() {
@@ -150,6 +149,7 @@ impl World {
                     _ => {}
                 }
             }
+            client.handle_timeout(self.now);
             let Sender { notes, sent, acknowledged } = &mut self.sender;
             while let Some(note) = notes.get(*sent)
                 && client.connection().send_text(&format!("{sent} {note}")).is_ok()

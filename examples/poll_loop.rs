@@ -164,7 +164,6 @@ impl Game {
     /// Reads and writes as much as there is, without waiting; false: the transport has ended.
     fn exchange(&mut self, link: &mut Link, tick: u64, is_over: bool, now: Duration) -> bool {
         let Link { stream, client, shut_down } = link;
-        client.handle_timeout(now);
         if let Step::Dial { .. } = client.step() {
             match (stream.take_error(), stream.peer_addr()) {
                 (Ok(None), Ok(_)) => client.connected(),
@@ -203,6 +202,8 @@ impl Game {
                 Err(_) => client.recv_error(),
             }
         }
+        // Only now: what has arrived is in time, however long the last tick took.
+        client.handle_timeout(now);
         // A position is worth nothing behind others that wait.
         if is_over {
             let _ = client.close(CloseCode::NORMAL, "");

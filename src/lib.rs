@@ -31,9 +31,7 @@
 //!     let (mut buf, mut n) = (vec![0; 64 * 1024], 0);
 //!     let (began, mut shut_down) = (Instant::now(), false);
 //!     while !server.is_ended() {
-//!         // 1. Set the time.
-//!         server.handle_timeout(began.elapsed());
-//!         // 2. Handle the events of the received bytes.
+//!         // 1. Handle the events of the received bytes.
 //!         let mut input = Input::new(&mut buf[..n]);
 //!         while let Some(event) = server.recv(&mut input) {
 //!             match event {
@@ -48,6 +46,8 @@
 //!                 _ => {}
 //!             }
 //!         }
+//!         // 2. Set the time, only now: what has arrived is in time, however long the events took.
+//!         server.handle_timeout(began.elapsed());
 //!         // 3. Write the output.
 //!         while server.wants_write() {
 //!             stream.write_all(server.output())?;

@@ -9,10 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sansocket::handshake::{
-    ArgumentError, ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, Url, UrlError,
+    ArgumentError, ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, Socks5Error, Url, UrlError,
 };
 use sansocket::net::{Accepting, ConnectOptions, Error, Incoming};
-use sansocket::{Config, Event, Message, OsRandom, ProtocolError, Reconnect, net, tokio as ws_tokio};
+use sansocket::{
+    Config, Event, Message, OpenError, OsRandom, ProtocolError, Reconnect, net, tokio as ws_tokio,
+};
 
 /// Connects with each adapter and has one message echoed.
 fn connect(url: &str, options: &ConnectOptions) -> [Result<(), Error>; 2] {
@@ -534,6 +536,14 @@ fn what_a_client_that_stays_connected_makes_of_errors() {
         (ArgumentError::InvalidHost.into(), false),
     ] {
         assert_eq!(retries(&error), expected, "{error}");
+    }
+    // An error of SOCKS5 is an error of the stream here, and worth as much as to a client of one's own loop.
+    let refused = (1..=u8::MAX).map(Socks5Error::Refused);
+    for error in
+        refused.chain([Socks5Error::Version(4), Socks5Error::NoAcceptableMethod, Socks5Error::Truncated])
+    {
+        let expected = OpenError::Socks5(error).is_transient();
+        assert_eq!(retries(&Error::Io(error.into())), expected, "{error}");
     }
     let unsupported = options().choose_proxy(|url| Proxy::from_vars(url, |_| Some("ftp://p".into())));
     for result in connect("ws://127.0.0.1/", &unsupported) {

@@ -1,5 +1,5 @@
 //! Two connections over a transport that delays and stalls, in virtual time: a peer that answers is never lost, and one that is gone
-//! always is, whatever either end is sending: I14.
+//! always is, whatever either end is sending, and even if the loop of one is late: I14.
 #![cfg(feature = "alloc")]
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
@@ -15,6 +15,9 @@ use sansocket::{CloseCode, Config, Connection, Event, Input, Kind, ProtocolError
 const LONGEST_STALL: usize = 5;
 const LONGEST_DELAY: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// For longer than that, the loop of a busy end does nothing; the other end is more patient.
+const BUSIEST: usize = 30;
+const MORE_PATIENCE: Duration = Duration::from_secs(80);
 /// Enough for every deadline, one after the other.
 const LIFE: u64 = 400;
 
@@ -47,6 +50,8 @@ struct End {
     arriving: VecDeque<(u64, Vec<u8>)>,
     /// For how long its transport takes nothing.
     stall: usize,
+    /// For how long its loop does nothing.
+    busy: usize,
     shut_down: bool,
     /// Whether either end closes the connection.
     closes: bool,
@@ -56,18 +61,26 @@ struct End {
 /// Lets both ends run, until the transport of both is `gone`: it delivers nothing more.
 fn live(seed: u64, gone: Option<u64>) -> [End; 2] {
     let mut rng = Rng::new(seed);
+    let gets_busy = rng.one_in(2);
+    let patience = if gets_busy { MORE_PATIENCE } else { PATIENCE };
     let config = Config::default()
         .ping_interval(Some(Duration::from_secs(rng.pick(&[5, 10, 30]))))
-        .pong_timeout(PATIENCE)
-        .close_timeout(PATIENCE)
+        .pong_timeout(patience)
+        .close_timeout(patience)
+        .write_timeout(Some(patience * 3))
         .max_output(rng.pick(&[200, 5_000, 1 << 20]))
         .high_water(rng.pick(&[0, 1000, 64 << 10]));
     let closes = rng.one_in(2);
     let mut ends = Role::BOTH.map(|role| End {
-        connection: role.connection(config),
+        connection: role.connection(if role == Role::Server {
+            config.pong_timeout(PATIENCE)
+        } else {
+            config
+        }),
         idle: rng.pick(&[1, 8, 25, usize::MAX]),
         arriving: VecDeque::new(),
         stall: 0,
+        busy: 0,
         shut_down: false,
         closes,
         failed: None,
@@ -78,8 +91,11 @@ fn live(seed: u64, gone: Option<u64>) -> [End; 2] {
         for i in 0..2 {
             let is_gone = gone.is_some_and(|gone| now >= gone);
             let end = &mut ends[i];
+            if gets_busy && i == 0 && end.is_busy(&mut rng) {
+                continue;
+            }
             end.receive(now);
-            if closes && i == 0 && now == LIFE / 2 {
+            if closes && i == 0 && now >= LIFE / 2 {
                 // The other one may have been faster, if it was lost.
                 let _ = end.connection.close(CloseCode::NORMAL, "");
             }
@@ -102,13 +118,19 @@ fn live(seed: u64, gone: Option<u64>) -> [End; 2] {
 }
 
 impl End {
-    /// Like a loop that sleeps until the next deadline or until something arrives.
+    /// Like a loop that sleeps until the next deadline or until something arrives, and receives that first.
     fn receive(&mut self, now: u64) {
-        let has_news = self.arriving.front().is_some_and(|(at, _)| *at <= now);
         let now_at = Duration::from_secs(now);
-        if has_news || self.connection.next_timeout().is_some_and(|due| due <= now_at) {
+        let has_news = self.arriving.front().is_some_and(|(at, _)| *at <= now);
+        let is_due = self.connection.next_timeout().is_some_and(|due| due <= now_at);
+        self.receive_all(now);
+        if has_news || is_due {
             self.connection.handle_timeout(now_at);
+            self.receive_all(now);
         }
+    }
+
+    fn receive_all(&mut self, now: u64) {
         loop {
             let is_due = self.arriving.front().is_some_and(|(at, _)| *at <= now);
             let read = if is_due && self.connection.wants_read() { self.arriving.pop_front() } else { None };
@@ -126,6 +148,16 @@ impl End {
                 return;
             }
         }
+    }
+
+    /// Its loop has written everything before it does something else.
+    fn is_busy(&mut self, rng: &mut Rng) -> bool {
+        let waits = self.connection.output_len() > 0 || self.connection.payload_owed() > 0;
+        self.busy = match self.busy {
+            0 if !waits && rng.one_in(10) => rng.below(BUSIEST),
+            busy => busy.saturating_sub(1),
+        };
+        self.busy > 0
     }
 
     /// What does not fit is not sent.

@@ -450,6 +450,24 @@ fn a_long_message_that_is_being_written_is_not_idle() {
     }
 }
 
+#[test]
+fn an_answer_that_is_received_late_is_in_time_if_the_time_is_set_after_it() {
+    for role in Role::BOTH {
+        for receives_first in [true, false] {
+            let mut connection = role.connection(timed().idle_timeout(Some(secs(60))));
+            assert_eq!((at(&mut connection, 100), at(&mut connection, 130)), (None, None));
+            assert_eq!(written(&mut connection), [(PING, vec![])]);
+            // The Pong was read at once, and then the loop was busy.
+            let pong = role.frame(0x8A, b"");
+            if receives_first {
+                events(&mut connection, &pong);
+            }
+            let lost = at(&mut connection, 150);
+            assert_eq!(lost, (!receives_first).then_some(ProtocolError::PongTimeout), "{role:?}");
+        }
+    }
+}
+
 /// The latency is that of a Ping of the timers, told by its Pong and by nothing else, whole or in halves.
 #[test]
 fn latency_is_the_time_from_a_ping_to_its_pong() {

@@ -88,10 +88,10 @@ class WebSocket:
     def recv(self):
         """The next event as kind, code and payload; None at the end."""
         while True:
-            self._call("handle_timeout", now())
             event = self._call("next_event")
             if event.kind != NONE:
                 return event.kind, event.code, event.payload.copy()
+            self._call("handle_timeout", now())
             if self._call("is_ended"):
                 return None
             self._step()

@@ -73,8 +73,8 @@ static void handle_events(sansocket *ws) {
 /* One turn of the loop. Returns whether the peer is still there. */
 static bool turn(struct peer *peer) {
     sansocket *ws = peer->ws;
-    sansocket_handle_timeout(ws, now_ms());
     handle_events(ws);
+    sansocket_handle_timeout(ws, now_ms());
     sansocket_bytes output;
     while ((output = sansocket_output(ws)).len > 0) {
         ssize_t written = send(peer->fd, output.ptr, output.len, MSG_NOSIGNAL);

@@ -2,8 +2,8 @@
  *
  * One turn of the loop, whatever the transport and the phase:
  *
- *   1. sansocket_handle_timeout: tell the time.
- *   2. sansocket_next_event until SANSOCKET_NONE; answer requests with sansocket_accept or sansocket_respond.
+ *   1. sansocket_next_event until SANSOCKET_NONE; answer requests with sansocket_accept or sansocket_respond.
+ *   2. sansocket_handle_timeout: tell the time, only now, so that what has arrived is in time.
  *   3. A client: do what sansocket_step says.
  *   4. Write sansocket_output, tell sansocket_written how much; repeat until it is empty or the transport is full.
  *   5. sansocket_should_shutdown: end the writing side, once.

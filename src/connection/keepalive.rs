@@ -64,7 +64,7 @@ impl Timers {
     }
 
     /// Begins at `now`, the time of the last call to the opening handshake. The caller may have been deciding
-    /// since then, so the first call to this connection begins again.
+    /// since then, or waiting for the answer, so the first call to this connection begins again.
     pub(crate) fn begin(&mut self, now: Duration) {
         self.now = self.now.max(Micros::at_most(now));
         (self.last_heard, self.last_active) = (self.now, self.now);

@@ -659,8 +659,11 @@ impl Connection {
     /// [`recv`](Self::recv).
     ///
     /// `now` is on any monotonic scale, such as the time since the program started. Call this once at the
-    /// beginning, after each read, and at [`next_timeout`](Self::next_timeout). Activity since the last call
-    /// counts as having happened now; more frequent calls only make the timers more accurate.
+    /// beginning, after the bytes of each read, and at [`next_timeout`](Self::next_timeout). Activity since the
+    /// last call counts as having happened now; more frequent calls only make the timers more accurate.
+    ///
+    /// The peer is judged by what was received and written before the call. A loop that may come late reads and
+    /// receives first: otherwise an answer that has arrived does not count.
     ///
     /// ```
     /// use core::time::Duration;

@@ -24,10 +24,11 @@ use crate::random::Random;
 /// [`recv`](Self::recv) reports each event once. What the caller must do is state, which can be queried at
 /// any time. One turn of the loop, in this order, in every phase:
 ///
-/// 1. Call [`handle_timeout`](Self::handle_timeout) with the time. A single deadline covers everything until
-///    the connection is open.
-/// 2. Call [`recv`](Self::recv) until `None`, with the bytes read, if any.
-/// 3. If [`is_ended`](Self::is_ended), drop the transport and stop.
+/// 1. Call [`recv`](Self::recv) until `None`, with the bytes read, if any.
+/// 2. Call [`handle_timeout`](Self::handle_timeout) with the time: what has arrived is then in time, however
+///    late the turn is. A single deadline covers everything until the connection is open.
+/// 3. If [`has_last_words`](Self::has_last_words), begin again: a deadline has passed. If
+///    [`is_ended`](Self::is_ended), drop the transport and stop.
 /// 4. Do what [`step`](Self::step) returns, until that is [`Step::Run`]. [`Step::Dial`]: drop the transport,
 ///    if there is one, make another and call [`connected`](Self::connected). [`Step::StartTls`]: start TLS on
 ///    it and call [`secured`](Self::secured).
@@ -317,7 +318,7 @@ impl Client {
                     self.opening = None;
                     self.connection.open(agreed);
                     if told {
-                        self.connection.handle_timeout(self.connection.now());
+                        self.connection.begin(self.connection.now());
                     }
                     if eof {
                         self.connection.recv_eof();
@@ -456,7 +457,8 @@ impl Client {
         }
     }
 
-    /// Sets the current time; see [`Connection::handle_timeout`]. Call [`recv`](Self::recv) afterwards.
+    /// Sets the current time; see [`Connection::handle_timeout`]. The next [`recv`](Self::recv) reports a
+    /// missed deadline.
     ///
     /// The connection must be open within [`handshake_timeout`](crate::Config::handshake_timeout) of the
     /// first call, redirects included; otherwise it is given up. A refusal whose head has arrived is then

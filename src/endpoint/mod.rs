@@ -106,7 +106,8 @@ macro_rules! common_words {
         /// endpoint. Nothing is lost.
         ///
         /// # Errors
-        /// Returns the endpoint unchanged while it is opening.
+        /// Returns the endpoint unchanged while it is opening, and while `recv` has events of bytes that arrived
+        /// before a delayed answer: receive those first.
         pub fn into_connection(self) -> Result<Connection, Self> {
             if self.opening.is_none() { Ok(self.connection) } else { Err(self) }
         }

@@ -17,9 +17,10 @@ use crate::input::Input;
 ///
 /// One turn of the loop, in this order, in every phase:
 ///
-/// 1. Call [`handle_timeout`](Self::handle_timeout) with the time.
-/// 2. Call [`recv`](Self::recv) until `None`, with the bytes read, if any. [`answer`](Self::answer) requests,
+/// 1. Call [`recv`](Self::recv) until `None`, with the bytes read, if any. [`answer`](Self::answer) requests,
 ///    now or later.
+/// 2. Call [`handle_timeout`](Self::handle_timeout) with the time: what has arrived is then in time, however
+///    late the turn is.
 /// 3. Write the [`output`](Self::output); call [`output_written`](Self::output_written).
 /// 4. If [`should_shutdown`](Self::should_shutdown), shut down the writing side, once.
 /// 5. If [`is_ended`](Self::is_ended), drop the transport and stop.
@@ -336,7 +337,8 @@ impl Server {
         }
     }
 
-    /// Sets the current time; see [`Connection::handle_timeout`]. Call [`recv`](Self::recv) afterwards.
+    /// Sets the current time; see [`Connection::handle_timeout`]. The next [`recv`](Self::recv) reports a
+    /// missed deadline.
     ///
     /// The request must be complete within [`handshake_timeout`](Config::handshake_timeout); otherwise it is
     /// answered with 408, or not at all if the peer has sent nothing.

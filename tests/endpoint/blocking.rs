@@ -24,7 +24,6 @@ fn run(mut client: Client) -> io::Result<Vec<String>> {
         Some(due.saturating_sub(began.elapsed()).max(Duration::from_millis(1)))
     };
     loop {
-        client.handle_timeout(began.elapsed());
         let mut input = Input::new(&mut buf[..n]);
         while let Some(event) = client.recv(&mut input) {
             words.push(client_words(&event));
@@ -37,6 +36,10 @@ fn run(mut client: Client) -> io::Result<Vec<String>> {
             }
         }
         n = 0;
+        client.handle_timeout(began.elapsed());
+        if client.has_last_words() {
+            continue;
+        }
         if client.is_ended() {
             return Ok(words);
         }
@@ -82,7 +85,6 @@ fn echo(mut stream: TcpStream) -> io::Result<()> {
     let (began, mut server) = (Instant::now(), Server::new(Config::default()));
     let (mut buf, mut n, mut shut_down) = ([0; 1024], 0, false);
     loop {
-        server.handle_timeout(began.elapsed());
         let mut input = Input::new(&mut buf[..n]);
         while let Some(event) = server.recv(&mut input) {
             match event {
@@ -94,6 +96,7 @@ fn echo(mut stream: TcpStream) -> io::Result<()> {
             }
         }
         n = 0;
+        server.handle_timeout(began.elapsed());
         while server.wants_write() {
             match stream.write(server.output()) {
                 Ok(n) => server.output_written(n),

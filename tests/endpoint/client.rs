@@ -611,6 +611,18 @@ fn the_timers_of_a_connection_begin_with_it() {
     assert_eq!((client.state(), client.next_timeout()), (State::Open, Some(secs(1003))));
 }
 
+/// The loop was asleep: it sets the time in its next turn, after the server's answer.
+#[test]
+fn the_time_of_the_answer_that_is_told_after_it_is_not_idle() {
+    let config = Config::default().idle_timeout(Some(secs(5))).ping_interval(Some(secs(3)));
+    let mut client = started("ws://a/", config.into());
+    client.connected();
+    opened(&mut client);
+    client.handle_timeout(secs(108));
+    assert_eq!((client.state(), client.output()), (State::Open, &b""[..]), "it has just begun");
+    assert_eq!(client.next_timeout(), Some(secs(111)));
+}
+
 #[test]
 fn the_output_of_every_phase_comes_in_every_form() {
     for (name, phase) in PHASES {

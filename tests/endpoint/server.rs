@@ -257,6 +257,17 @@ fn what_comes_while_deciding_is_kept_up_to_max_head() {
 }
 
 #[test]
+fn a_connection_is_complete_once_what_was_kept_is_received() {
+    let mut server = started(Config::default());
+    let request = request_of(&mut server, REQUEST);
+    assert_eq!(server_receives(&mut server, &Role::Server.frame(TEXT, b"early"), true), [""; 0]);
+    server.answer(request.accept());
+    let mut server = server.into_connection().expect_err("the message is not received");
+    assert_eq!(server_receives(&mut server, b"", true), ["text early"]);
+    assert!(server.into_connection().is_ok());
+}
+
+#[test]
 fn a_page_for_a_peer_that_has_ended_its_side() {
     for (before, after) in [(true, false), (false, true), (true, true)] {
         let mut server = started(Config::default());

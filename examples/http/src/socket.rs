@@ -67,12 +67,13 @@ impl<T: Transport> WebSocket<T> {
     /// `false`: it was the last turn. Dropping the future loses nothing.
     pub async fn turn(&mut self, mut handle: impl FnMut(&mut Connection, Event<'_>)) -> bool {
         poll_fn(|cx| self.poll(cx)).await;
-        self.connection.handle_timeout(self.began.elapsed());
         let mut input = self.received.input();
         while let Some(event) = self.connection.recv(&mut input) {
             handle(&mut self.connection, event);
         }
         drop(input);
+        // Only now: what has arrived is in time, however late this turn is.
+        self.connection.handle_timeout(self.began.elapsed());
         // An idle WebSocket keeps no memory for reading.
         self.received.release();
         if !self.connection.is_ended() {
@@ -87,6 +88,9 @@ impl<T: Transport> WebSocket<T> {
 
     /// Writes, and reads once; ready when there is something for the connection to receive, or its deadline has come.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.connection.has_last_words() {
+            return Poll::Ready(());
+        }
         while let Poll::Ready(sent) = self.poll_send(cx) {
             match sent {
                 Some(Ok(())) => {}

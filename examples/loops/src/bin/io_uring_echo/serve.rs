@@ -198,7 +198,6 @@ impl Peers {
 impl Peer {
     fn handle(&mut self, bytes: &mut [u8], now: Duration) {
         let server = &mut self.server;
-        server.handle_timeout(now);
         let mut input = Input::new(bytes);
         while let Some(event) = server.recv(&mut input) {
             match event {
@@ -214,6 +213,8 @@ impl Peer {
                 _ => {} // refusals, pings and closing are answered already
             }
         }
+        // Only now: what has arrived counts, however late the turn is.
+        server.handle_timeout(now);
     }
 
     fn begin(&mut self, id: u64, ring: &mut Ring) {
