@@ -105,7 +105,7 @@ impl Config {
     /// [`send_header`](crate::Connection::send_header), only the header does.
     ///
     /// To be compressed, a frame needs room for the most that compression can add: an eighth and 64 bytes. A message
-    /// that could never have it is sent uncompressed.
+    /// that could never have it is sent uncompressed; a fragment is too large then.
     #[must_use]
     pub fn max_output(self, bytes: usize) -> Self {
         Self { max_output: bytes, ..self }
