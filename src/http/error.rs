@@ -27,7 +27,8 @@ pub enum HandshakeError {
     /// The first line is not `method target HTTP/1.1`.
     InvalidRequestLine,
     /// The request target is empty, or contains a space, a fragment, or a character that is not visible
-    /// ASCII; or that of a request for a WebSocket is neither a path nor an absolute http, https, ws or wss URI.
+    /// ASCII; or it is an absolute URI whose authority is not a host with an optional port; or that of a request
+    /// for a WebSocket is neither a path nor an absolute http, https, ws or wss URI.
     InvalidTarget,
     /// The first line is not `HTTP/1.1 status reason`.
     InvalidStatusLine,
