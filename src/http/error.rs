@@ -41,7 +41,8 @@ pub enum HandshakeError {
     InvalidHeaderName,
     /// A header value contains a control character, such as a CR that is not followed by LF.
     InvalidHeaderValue,
-    /// A header line starts with whitespace, the obsolete line folding.
+    /// A header line starts with whitespace, the obsolete line folding. It is refused in responses too, although
+    /// RFC 9112 §5.2 wants a client to join the lines.
     FoldedHeader,
 
     /// There is no `Host`.
