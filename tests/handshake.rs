@@ -681,6 +681,11 @@ fn plain_http_is_handed_over() {
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", E::RepeatedHost),
         ("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", E::RepeatedHost),
         ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", E::InvalidHost),
+        // The host of an absolute target replaces Host.
+        ("GET http://u@h/ HTTP/1.1\r\nHost: h\r\n\r\n", E::InvalidTarget),
+        ("GET http:///a HTTP/1.1\r\nHost: h\r\n\r\n", E::InvalidTarget),
+        ("GET http://h:x/ HTTP/1.0\r\n\r\n", E::InvalidTarget),
+        ("POST ftp://<h>?a HTTP/1.1\r\nHost: h\r\n\r\n", E::InvalidTarget),
         ("GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: x\r\n\r\n", E::MissingUpgrade),
         ("GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Version: 13\r\n\r\n", E::MissingUpgrade),
     ] {

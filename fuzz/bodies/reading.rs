@@ -172,17 +172,18 @@ pub(crate) fn request(head: &Head) -> Verdict {
     if !host_is_good {
         return Verdict::Refused;
     }
+    // RFC 9112 §3.2.2: the host of an absolute target replaces that of Host.
+    let [method, target, _] = &head.words;
+    if uri(target).is_some_and(|(_, authority, _)| host_port(authority).is_none()) {
+        return Verdict::Refused;
+    }
     // RFC 9110 §7.8: "A server that receives an Upgrade header field in an HTTP/1.0 request MUST ignore that Upgrade field."
     if head.minor == 0 || !head.lists("Upgrade", "websocket") {
         let ours = ["Key", "Version", "Protocol", "Extensions", "Accept"];
         let any = ours.iter().any(|name| !head.values(&format!("Sec-WebSocket-{name}")).is_empty());
         return if any { Verdict::Refused } else { Verdict::Http };
     }
-    let [method, target, _] = &head.words;
-    let target_is_good = match absolute(target) {
-        Some((authority, _)) => host_port(authority).is_some(),
-        None => target.starts_with('/'),
-    };
+    let target_is_good = absolute(target).is_some() || target.starts_with('/');
     let key_is_good = head.only("Sec-WebSocket-Key").is_some_and(|key| {
         let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
         key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(alphabet)
@@ -228,12 +229,21 @@ pub(crate) fn response(head: &Head, accept: &str, subprotocols: &[&str]) -> Verd
 
 /// The authority of an absolute URI with one of the four schemes, and what follows it.
 pub(crate) fn absolute(target: &str) -> Option<(&str, &str)> {
+    let (scheme, authority, rest) = uri(target)?;
+    let is_known = ["ws", "wss", "http", "https"].contains(&scheme.to_ascii_lowercase().as_str());
+    is_known.then_some((authority, rest))
+}
+
+/// The scheme of an absolute URI with an authority, the authority, and what follows it.
+fn uri(target: &str) -> Option<(&str, &str, &str)> {
     let (scheme, rest) = target.split_once("://")?;
-    if !["ws", "wss", "http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
+    // RFC 3986 §3.1.
+    let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if !scheme.bytes().next()?.is_ascii_alphabetic() || !scheme.bytes().all(goes_on) {
         return None;
     }
     let end = rest.bytes().position(|byte| byte == b'/' || byte == b'?').unwrap_or(rest.len());
-    Some((&rest[..end], &rest[end..]))
+    Some((scheme, &rest[..end], &rest[end..]))
 }
 
 /// RFC 3986 §3.2.2 and §3.2.3: "host [ ":" port ]" with a host that is not empty; no port: `None`.

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::http::{
-    Extensions, Field, HandshakeError, Head, RequestLine, Span, is_same, is_token, letters_digits_and, list,
-    split_absolute, split_port,
+    Extensions, Field, HandshakeError, Head, RequestLine, Span, is_same, is_token, is_web_scheme,
+    letters_digits_and, list, split_port, split_uri,
 };
 
 /// Returns the offers of a valid WebSocket request; `None` for a request unrelated to WebSocket.
@@ -19,6 +19,11 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<Option<Offers>, Handshak
         }
         Err(E::MissingHost) if head.start.minor == 0 => {}
         host => drop(host?),
+    }
+    // RFC 9112 §3.2.2: the host of an absolute target replaces Host, and has the same form.
+    let absolute = split_uri(head.target());
+    if absolute.is_some_and(|(_, authority, _)| split_port(authority).is_err()) {
+        return Err(E::InvalidTarget);
     }
     // RFC 9110 §7.8: "A server that receives an Upgrade header field in an HTTP/1.0 request MUST ignore that
     // Upgrade field." §4.2.1-1: "An HTTP/1.1 or higher GET request".
@@ -38,11 +43,8 @@ pub(super) fn check(head: &Head<RequestLine>) -> Result<Option<Offers>, Handshak
     if head.method_bytes() != b"GET" {
         return Err(E::MethodNotGet);
     }
-    if !head.target_bytes().starts_with(b"/") {
-        match split_absolute(head.target()) {
-            Some((authority, _)) if split_port(authority).is_ok() => {}
-            _ => return Err(E::InvalidTarget),
-        }
+    if !head.target_bytes().starts_with(b"/") && !absolute.is_some_and(|(scheme, ..)| is_web_scheme(scheme)) {
+        return Err(E::InvalidTarget);
     }
     // §4.2.1-4: "A |Connection| header field that includes the token "Upgrade", treated as an ASCII
     // case-insensitive value."

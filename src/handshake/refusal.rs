@@ -69,8 +69,8 @@ impl Refusal {
     }
 
     /// Returns the headers of the response, for an HTTP library that writes it with [`status`](Self::status)
-    /// and [`body`](Self::body). They include the length of the body; for HEAD, the length that
-    /// it would have for GET.
+    /// and [`body`](Self::body). They include the length of the body; for HEAD, the length that it would have for
+    /// GET. Their names contain capitals, which HTTP/2 and HTTP/3 have in lower case.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.response)

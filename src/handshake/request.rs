@@ -267,7 +267,7 @@ impl Accepted {
         self.status
     }
 
-    /// Returns the headers, in order.
+    /// Returns the headers, in order. Their names contain capitals, which HTTP/2 and HTTP/3 have in lower case.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         Headers::of(&self.head)

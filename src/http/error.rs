@@ -27,7 +27,8 @@ pub enum HandshakeError {
     /// The first line is not `method target HTTP/1.1`.
     InvalidRequestLine,
     /// The request target is empty, or contains a space, a fragment, or a character that is not visible
-    /// ASCII; or that of a request for a WebSocket is neither a path nor an absolute http, https, ws or wss URI.
+    /// ASCII; or it is an absolute URI whose authority is not a host with an optional port; or that of a request
+    /// for a WebSocket is neither a path nor an absolute http, https, ws or wss URI.
     InvalidTarget,
     /// The first line is not `HTTP/1.1 status reason`.
     InvalidStatusLine,
@@ -40,7 +41,8 @@ pub enum HandshakeError {
     InvalidHeaderName,
     /// A header value contains a control character, such as a CR that is not followed by LF.
     InvalidHeaderValue,
-    /// A header line starts with whitespace, the obsolete line folding.
+    /// A header line starts with whitespace, the obsolete line folding. It is refused in responses too, although
+    /// RFC 9112 §5.2 wants a client to join the lines.
     FoldedHeader,
 
     /// There is no `Host`.

@@ -220,14 +220,13 @@ pub(crate) fn is_same_host(a: &str, b: &str, default_port: u16) -> bool {
     }
 }
 
-/// Splits an absolute http, https, ws or wss URI into the authority and the rest.
-pub(crate) fn split_absolute(uri: &str) -> Option<(&str, &str)> {
-    let (scheme, authority, resource) = split_uri(uri)?;
-    is_secure(scheme).is_ok().then_some((authority, resource))
+/// Returns `true` for http, https, ws and wss.
+pub(crate) fn is_web_scheme(scheme: &str) -> bool {
+    is_secure(scheme).is_ok()
 }
 
 /// Splits an absolute URI into the scheme, the authority and the rest.
-pub(super) fn split_uri(uri: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn split_uri(uri: &str) -> Option<(&str, &str, &str)> {
     // The usual target is a path.
     let (scheme, rest) = if uri.starts_with('/') { None } else { uri.split_once("://") }?;
     if !is_scheme(scheme) {
