@@ -558,6 +558,49 @@ async fn what_arrived_in_time_counts_though_it_is_received_late() {
     }
 }
 
+/// A task that has used up what tokio allows it in one turn has not looked whether anything arrived.
+#[tokio::test(start_paused = true)]
+async fn what_arrived_in_time_counts_though_the_task_may_not_read_yet() {
+    /// Polls once, after everything that tokio allows.
+    async fn poll_last<F: Future>(future: F) -> Poll<F::Output> {
+        let (sender, mut busy) = tokio::sync::mpsc::unbounded_channel();
+        (0..1000).for_each(|n| sender.send(n).unwrap());
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| {
+            while busy.poll_recv(cx).is_ready() {}
+            Poll::Ready(future.as_mut().poll(cx))
+        })
+        .await
+    }
+    let config = Config::default().ping_interval(Some(SECOND)).pong_timeout(SECOND);
+    for halves in [false, true] {
+        let (server, mut peer) = duplex(1000);
+        let connection = sansocket::Connection::server(config);
+        let mut server = WebSocket::from_parts(server, connection, Vec::new());
+        let pong = Some(Event::Pong([][..].into()));
+        if halves {
+            let (mut reader, _writer) = server.split_with(split);
+            assert!(timeout(SECOND * 3 / 2, reader.recv()).await.is_err());
+            peer.write_all(b"\x8a\x80\0\0\0\0").await.unwrap();
+            sleep(10 * SECOND).await;
+            for _ in 0..2 {
+                assert!(poll_last(reader.recv()).await.is_pending());
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(reader.recv().await.unwrap(), pong);
+        } else {
+            assert!(timeout(SECOND * 3 / 2, server.recv()).await.is_err());
+            peer.write_all(b"\x8a\x80\0\0\0\0").await.unwrap();
+            sleep(10 * SECOND).await;
+            for _ in 0..2 {
+                assert!(poll_last(server.recv()).await.is_pending());
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(server.recv().await.unwrap(), pong);
+        }
+    }
+}
+
 /// A stream that is always full of pongs.
 #[derive(Clone)]
 struct Flood(Arc<[u8]>);

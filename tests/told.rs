@@ -5,7 +5,9 @@
 #[path = "support/told.rs"]
 mod told;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sansocket::futures_io as futures_io_adapter;
@@ -13,7 +15,7 @@ use sansocket::handshake::{ClientRequest, HandshakeError, Response};
 use sansocket::tokio::{Accepting, Connecting, Error, Incoming, WebSocket};
 use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, advance, sleep};
 use told::{Plain, Told, Writes};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -148,6 +150,38 @@ async fn interrupted_calls_are_repeated() {
     assert_eq!(ws.recv().await.unwrap(), Some(Event::Close(None)));
     assert_eq!(ws.recv().await.unwrap(), None);
     stream.tell(|script| assert_eq!(script.written, b"\x81\x01a\x88\x00"));
+}
+
+/// A caller that is late for one deadline, and then for the next one, still receives first what has arrived.
+#[tokio::test(start_paused = true)]
+async fn what_arrived_counts_for_every_deadline() {
+    const SECOND: Duration = Duration::from_secs(1);
+    /// Late for the write, which then succeeds; and late for the deadline of an idle connection.
+    async fn late_twice(stream: &Told, mut poll: impl FnMut() -> Poll<bool>) -> Poll<bool> {
+        assert!(poll().is_pending());
+        advance(6 * SECOND).await;
+        stream.tell(|script| script.writes = Writes::Take);
+        assert!(poll().is_pending());
+        advance(30 * SECOND).await;
+        stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0a".to_vec())));
+        poll()
+    }
+    let config = Config::default().write_timeout(Some(5 * SECOND)).idle_timeout(Some(20 * SECOND));
+    for halves in [false, true] {
+        let stream = Told::new(Writes::Wait, []);
+        let mut ws = stream.server(config);
+        ws.feed(&Message::from("waiting")).unwrap();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let is_message = |event: io::Result<Option<Event<'_>>>| matches!(event, Ok(Some(Event::Message(_))));
+        let received = if halves {
+            let (mut reader, _writer) = ws.split_with(split);
+            late_twice(&stream, || pin!(reader.recv()).poll(cx).map(is_message)).await
+        } else {
+            late_twice(&stream, || pin!(ws.recv()).poll(cx).map(is_message)).await
+        };
+        assert_eq!(received, Poll::Ready(true), "{halves}");
+        stream.tell(|script| assert_eq!(script.written, b"\x81\x07waiting", "{halves}: it is not idle"));
+    }
 }
 
 // ---- reading ----

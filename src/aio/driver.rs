@@ -105,6 +105,15 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
     /// over. After a closing handshake it is not an error. If a write fails, what has arrived comes first, and
     /// then the endpoint alone reports the failure.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let ready = self.poll_input(cx);
+        if ready.is_pending() {
+            // What arrives while it waits is received first as well.
+            self.link.late = false;
+        }
+        ready
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let link = &mut self.link;
         let both = link.waker(Side::Reader, cx);
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
