@@ -96,6 +96,33 @@ async fn what_arrived_before_a_failed_write_is_received() {
     }
 }
 
+/// Flushing tells that not everything was written, whoever has met the error: behind the peer's Close it is none for the reader.
+#[tokio::test(start_paused = true)]
+async fn a_flush_tells_that_the_stream_broke() {
+    for halves in [false, true] {
+        let stream = Told::new(Writes::Wait, [Ok(CLOSE)]);
+        let mut ws = stream.server(Config::default());
+        ws.feed(&Message::from("waiting")).unwrap();
+        let broken = || stream.tell(|script| script.writes = Writes::Fail(ErrorKind::BrokenPipe));
+        let cx = &mut Context::from_waker(Waker::noop());
+        let flushed = if halves {
+            let (mut reader, mut writer) = ws.split_with(split);
+            let mut flushing = pin!(writer.flush());
+            assert!(flushing.as_mut().poll(cx).is_pending());
+            assert_eq!(reader.recv().await.unwrap(), Some(Event::Close(None)));
+            broken();
+            assert_eq!(reader.recv().await.unwrap(), None);
+            flushing.await
+        } else {
+            assert_eq!(ws.recv().await.unwrap(), Some(Event::Close(None)));
+            broken();
+            assert_eq!(ws.recv().await.unwrap(), None);
+            ws.flush().await
+        };
+        assert_eq!(flushed.unwrap_err().kind(), ErrorKind::BrokenPipe, "{halves}");
+    }
+}
+
 /// A failure is told when the stream has ended, even if the call that received it was dropped.
 #[tokio::test(start_paused = true)]
 async fn finishing_tells_a_failure_at_the_end() {

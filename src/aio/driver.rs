@@ -91,7 +91,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 Ok(0) => link.endpoint.recv_eof(),
                 Ok(n) => link.turn.read(n),
                 Err(error) => {
-                    link.break_off(both);
+                    link.break_off(error.kind(), both);
                     return Poll::Ready(Err(error));
                 }
             }
@@ -129,7 +129,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             }
             if let Poll::Ready(Err(error)) = link.writing().poll_end(both) {
                 if link.endpoint.connection().may_have_input() && self.buffer.has_read(&mut link.stream, cx) {
-                    link.cut_off(both);
+                    link.writing().break_off(error.kind(), both);
                     link.wake_writer();
                     return Poll::Ready(Ok(true));
                 }
@@ -225,8 +225,9 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
                 break Poll::Pending;
             }
         };
-        if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
-            self.cut_off(both);
+        if let Poll::Ready(Err(Fault::Broken(error))) = &polled {
+            // What has arrived can still be received.
+            self.writing().break_off(error.kind(), both);
         }
         // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
         // new state.
@@ -261,23 +262,17 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         }
     }
 
-    /// Handles a failed write. What has arrived can still be received.
-    fn cut_off(&mut self, cx: &mut Context<'_>) {
-        self.endpoint.connection_mut().send_error();
-        self.writing().abort(cx);
-    }
-
     /// Handles a broken stream.
-    fn break_off(&mut self, cx: &mut Context<'_>) {
+    fn break_off(&mut self, kind: ErrorKind, cx: &mut Context<'_>) {
+        self.writing().break_off(kind, cx);
         self.endpoint.recv_error();
-        self.writing().abort(cx);
         self.wake_writer();
     }
 
     /// Handles a broken stream: returns an error unless everything was written. The endpoint then reports it,
     /// too.
     fn fail(&mut self, error: io::Error, cx: &mut Context<'_>) -> io::Result<()> {
-        self.break_off(cx);
+        self.break_off(error.kind(), cx);
         if self.endpoint.has_last_words() { Err(error) } else { Ok(()) }
     }
 

@@ -18,8 +18,8 @@ pub(super) struct Outgoing {
     /// after the flush, so that there is a deadline for every wait on the peer.
     pub(super) unflushed: usize,
     shut_down: bool,
-    /// Whether a deadline passed before everything was written.
-    cut: bool,
+    /// Why the peer was given up, if that was before everything was written.
+    cut: Option<ErrorKind>,
 }
 
 /// The stream, the output, and its progress.
@@ -92,8 +92,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         ready!(self.poll_flush(cx))?;
         Poll::Ready(match self.sender.lost() {
             Some(error) => Err(Fault::Broken(error.into())),
-            None if self.outgoing.cut => Err(Fault::Broken(ErrorKind::TimedOut.into())),
-            None => Ok(()),
+            None => self.outgoing.cut.map_or(Ok(()), |kind| Err(Fault::Broken(kind.into()))),
         })
     }
 
@@ -115,13 +114,22 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
     /// Aborts if the peer was given up since `before`.
     pub(super) fn leave_if_over(&mut self, before: Standing, cx: &mut Context<'_>) {
         if self.standing().over && !before.over {
-            self.outgoing.cut = before.waits;
+            self.outgoing.cut = before.waits.then_some(ErrorKind::TimedOut);
             self.abort(cx);
         }
     }
 
-    /// Gives up the peer: ends the stream, if it can end at once.
-    pub(super) fn abort(&mut self, cx: &mut Context<'_>) {
+    /// Gives up the peer because the stream is broken.
+    pub(super) fn break_off(&mut self, kind: ErrorKind, cx: &mut Context<'_>) {
+        if self.sender.wants_write() {
+            self.outgoing.cut = Some(kind);
+        }
+        self.sender.abort();
+        self.abort(cx);
+    }
+
+    /// Ends the stream, if it can end at once.
+    fn abort(&mut self, cx: &mut Context<'_>) {
         if !self.outgoing.shut_down {
             let _ = self.stream.poll_shutdown(cx);
         }

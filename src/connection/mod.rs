@@ -291,7 +291,7 @@ impl Connection {
 
     /// Handles a failed write: the waiting output is dropped, but what has arrived can still be received. The
     /// connection is [cut off](Self::is_cut_off) until [`lose_after_input`](Self::lose_after_input).
-    #[cfg(any(feature = "aio", feature = "net"))]
+    #[cfg(feature = "net")]
     pub(crate) fn send_error(&mut self) {
         self.sender.abort();
     }

@@ -27,7 +27,7 @@ mod write_half;
 use core::ops::Deref;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use read_half::{ReadBatch, ReadHalf};
@@ -217,9 +217,8 @@ impl<W: Write<T>, T> Shared<W, T> {
                 break Poll::Pending;
             }
         };
-        if let Poll::Ready(Err(Fault::Broken(_))) = &polled {
-            Writing::new(stream, sender, outgoing).abort(both);
-            sender.abort();
+        if let Poll::Ready(Err(Fault::Broken(error))) = &polled {
+            Writing::new(stream, sender, outgoing).break_off(error.kind(), both);
         }
         // The reader checks the deadlines and ends the transport: it must learn of a new deadline, and of a
         // new state.
@@ -239,11 +238,12 @@ impl<W: Write<T>, T> Shared<W, T> {
         polled.map_err(Fault::into)
     }
 
-    /// Stops writing.
-    fn abort(&self, both: &Waker) {
+    /// Gives up the peer because the stream is broken.
+    fn break_off(&self, kind: ErrorKind, both: &Waker) {
         let mut side = self.lock();
         let WriteSide { stream, sender, outgoing, .. } = &mut *side;
-        Writing::new(stream, sender, outgoing).abort(&mut Context::from_waker(both));
-        sender.abort();
+        Writing::new(stream, sender, outgoing).break_off(kind, &mut Context::from_waker(both));
+        drop(side);
+        self.wakers.wake_writers();
     }
 }

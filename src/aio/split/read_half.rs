@@ -160,7 +160,9 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             let is_broken = matches!(look.written, Poll::Ready(Err(_)))
                 || look.lost == Some(ProtocolError::TransportFailed);
             if is_broken && self.receiver.is_open() && self.buffer.has_read(&mut self.stream, cx) {
-                self.cut_off();
+                if let Poll::Ready(Err(error)) = look.written {
+                    self.shared.break_off(error.kind(), &self.both);
+                }
                 self.turn.read(0);
                 return Poll::Ready(Ok(true));
             }
@@ -232,15 +234,9 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         look
     }
 
-    /// Handles a failed write. What has arrived can still be received.
-    fn cut_off(&self) {
-        self.shared.abort(&self.both);
-        self.shared.wakers.wake_writers();
-    }
-
     /// Handles a broken stream: returns an error unless everything was written.
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
-        self.cut_off();
+        self.shared.break_off(error.kind(), &self.both);
         self.receiver.recv_error();
         if !self.receiver.has_last_words() {
             return Ok(());
