@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sansocket::futures_io as futures_io_adapter;
-use sansocket::handshake::{ClientRequest, HandshakeError, Response};
+use sansocket::handshake::{ClientRequest, HandshakeError, Response, accept_key};
 use sansocket::tokio::{Accepting, Connecting, Error, Incoming, WebSocket};
 use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
@@ -325,6 +325,42 @@ async fn a_handshake_that_is_over_says_so() {
     );
     assert!(incoming.is_ok() && opened.is_ok());
     assert!(is_over(connecting.advance().await));
+}
+
+/// A task that comes late has not seen what arrived in time: it reads once before the peer is too late. The rest must be there, too.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_arrived_in_time_is_answered_late() {
+    let response = |key: &str| {
+        let key = String::from_utf8_lossy(&accept_key(key.as_bytes())).into_owned();
+        format!(
+            "HTTP/1.1 101 a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {key}\r\n\r\n"
+        )
+    };
+    for is_complete in [true, false] {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (accepts, connects) = (Told::new(Writes::Take, []), Told::new(Writes::Take, []));
+        let mut accepting = Accepting::new(accepts.clone(), Config::default());
+        let mut connecting = Connecting::new(connects.clone(), request(), Config::default());
+        assert!(pin!(accepting.advance()).poll(cx).is_pending());
+        assert!(pin!(connecting.advance()).poll(cx).is_pending());
+        advance(Duration::from_secs(11)).await;
+        let sent = connects.tell(|script| String::from_utf8(script.written.clone()).unwrap());
+        let key = sent.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        for (stream, bytes) in [(accepts, REQUEST), (connects, response(key).as_bytes())] {
+            let bytes = if is_complete { bytes } else { &bytes[..30] };
+            stream.tell(|script| script.reads.push_back(Ok(bytes.to_vec())));
+        }
+        let accepted = accepting.advance().await;
+        let connected = connecting.advance().await;
+        if is_complete {
+            assert!(matches!(accepted, Ok(Incoming::Upgrade(_))), "{accepted:?}");
+            assert!(connected.is_ok(), "{connected:?}");
+        } else {
+            assert!(matches!(accepted, Err(Error::Handshake(HandshakeError::TimedOut))), "{accepted:?}");
+            let error = connected.map(drop).unwrap_err();
+            assert!(matches!(&error, Error::Io(error) if error.kind() == ErrorKind::TimedOut), "{error:?}");
+        }
+    }
 }
 
 /// A peer that asks and then takes nothing holds nobody for longer than a handshake may take.

@@ -119,7 +119,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
         loop {
             let state = link.endpoint.connection().state();
-            let due = link.endpoint.connection().deadline_with_input();
+            let due = link.endpoint.deadline_with_input();
             link.late = !link.late && due.is_some_and(|due| due <= link.timer.now());
             if !link.late {
                 link.handle_timeout(both);

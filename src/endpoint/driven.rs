@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Client, ClientEvent, Server, ServerEvent};
-use crate::connection::{Connection, Event};
+use crate::connection::{Connection, Event, State};
 use crate::input::Input;
 
 /// A [`Server`], a [`Client`], or a plain [`Connection`]: one loop serves all of them.
@@ -21,6 +21,17 @@ pub(crate) trait Endpoint {
     /// Returns the inner connection, for everything that does not depend on the phase.
     fn connection(&self) -> &Connection;
     fn connection_mut(&mut self) -> &mut Connection;
+
+    /// Returns the next deadline if there may be input. A caller that comes after it has not seen what has arrived:
+    /// read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
+    #[cfg(feature = "aio")]
+    fn deadline_with_input(&self) -> Option<Duration> {
+        match self.connection().state() {
+            // It is zero until the time is known.
+            State::Opening => self.next_timeout().filter(|due| self.wants_read() && !due.is_zero()),
+            _ => self.connection().deadline_with_input(),
+        }
+    }
 
     /// Returns the deadline of a write. Last words are due at once, but only a receiver can take them: a writer
     /// that waits would find their deadline passed again and again.
