@@ -541,6 +541,23 @@ fn a_request_that_comes_too_slowly_is_told_so() {
     assert_eq!(peer.read(&mut [0]).unwrap(), 0);
 }
 
+/// Connections may wait for a thread: what arrived in time is received first.
+#[test]
+fn a_request_that_waited_for_a_thread_is_in_time() {
+    let config = Config::default().handshake_timeout(20 * MS);
+    let (mut peer, stream) = pipes(0, Manner::Smooth);
+    let accepting = Accepting::new(stream, config);
+    peer.write_all(GOOD_REQUEST).unwrap();
+    thread::sleep(25 * MS);
+    assert!(matches!(accepting.advance(), Ok(Step::Done(Incoming::Upgrade(_)))));
+
+    let (stream, mut peer) = sockets();
+    let accepting = Accepting::new(stream, config);
+    peer.write_all(GOOD_REQUEST).unwrap();
+    thread::sleep(25 * MS);
+    assert!(matches!(accepting.advance(), Ok(Step::Done(Incoming::Upgrade(_)))));
+}
+
 #[test]
 fn the_end_and_errors_of_the_stream_end_a_handshake() {
     for cut in [0, 1, 20, GOOD_REQUEST.len() - 1] {

@@ -24,7 +24,6 @@ pub(crate) trait Endpoint {
 
     /// Returns the next deadline if there may be input. A caller that comes after it has not seen what has arrived:
     /// read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
-    #[cfg(feature = "aio")]
     fn deadline_with_input(&self) -> Option<Duration> {
         match self.connection().state() {
             // It is zero until the time is known.

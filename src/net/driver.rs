@@ -79,7 +79,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 }
                 break;
             }
-            let due = endpoint.connection().deadline_with_input();
+            let due = endpoint.deadline_with_input();
             *late = !*late && due.is_some_and(|due| due <= pipe.clock.now());
             let mut now = if *late { pipe.write_now(endpoint) } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
