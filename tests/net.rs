@@ -589,6 +589,12 @@ fn the_end_and_errors_of_the_stream_end_a_handshake() {
         Err(net::Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::BrokenPipe),
         other => panic!("{other:?}"),
     }
+    // A server may refuse and close before it has read all of the request.
+    let (mut peer, mut stream) = pipes(0, Manner::Smooth);
+    stream.write_error = Some(ErrorKind::BrokenPipe);
+    peer.write_all(b"HTTP/1.1 431 Long\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let result = net::client(stream, request(), Config::default());
+    assert!(matches!(&result, Err(net::Error::Refused(refused)) if refused.status() == 431), "{result:?}");
 }
 
 #[test]

@@ -299,6 +299,10 @@ async fn errors_of_the_stream_end_a_handshake_and_do_not_hide_those_of_the_peer(
     let refusal = b"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nhalf";
     let error = refused(false, [Ok(refusal), Err(ErrorKind::ConnectionReset)]).await;
     assert!(matches!(&error, Error::Refused(refused) if refused.status() == 403), "{error:?}");
+    // A server may refuse and close before it has read all of the request.
+    let stream = Told::new(Writes::Fail(ErrorKind::BrokenPipe), [Ok(&refusal[..20]), Ok(&refusal[20..])]);
+    let error = Connecting::new(stream, request(), Config::default()).advance().await.map(drop).unwrap_err();
+    assert!(matches!(&error, Error::Refused(refused) if refused.status() == 403), "{error:?}");
     let error = refused(true, [Ok(b"GET /\r\n"), Err(ErrorKind::ConnectionReset)]).await;
     assert!(matches!(error, Error::Handshake(HandshakeError::InvalidRequestLine)), "{error:?}");
 }

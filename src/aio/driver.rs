@@ -10,7 +10,7 @@ use super::read_buffer::ReadBuffer;
 use super::turn::Turn;
 use super::wakers::{Side, Wakers, WriterId};
 use super::writing::{Fault, Outgoing, Writing};
-use crate::connection::{Connection, Sender};
+use crate::connection::{Connection, Sender, State};
 use crate::endpoint::Endpoint;
 use crate::frame::CloseCode;
 
@@ -128,9 +128,12 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 link.wake_writer();
             }
             if let Poll::Ready(Err(error)) = link.writing().poll_end(both) {
-                if link.endpoint.connection().may_have_input() && self.buffer.has_read(&mut link.stream, cx) {
-                    link.writing().break_off(error.kind(), both);
-                    link.wake_writer();
+                if link.endpoint.may_have_input() && self.buffer.has_read(&mut link.stream, cx) {
+                    // A server that refuses a handshake may not read all of the request. The next write fails again.
+                    if state != State::Opening {
+                        link.writing().break_off(error.kind(), both);
+                        link.wake_writer();
+                    }
                     return Poll::Ready(Ok(true));
                 }
                 link.fail(error, both)?;

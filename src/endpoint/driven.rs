@@ -22,12 +22,20 @@ pub(crate) trait Endpoint {
     fn connection(&self) -> &Connection;
     fn connection_mut(&mut self) -> &mut Connection;
 
-    /// Returns the next deadline if there may be input. A caller that comes after it has not seen what has arrived:
+    /// Returns `true` if there may be input: if a write fails, read that first.
+    fn may_have_input(&self) -> bool {
+        match self.connection().state() {
+            State::Opening => self.wants_read(),
+            _ => self.connection().may_have_input(),
+        }
+    }
+
+    /// Returns the next deadline if there [may be input](Self::may_have_input). A caller that comes after it has not seen what has arrived:
     /// read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
     fn deadline_with_input(&self) -> Option<Duration> {
         match self.connection().state() {
             // It is zero until the time is known.
-            State::Opening => self.next_timeout().filter(|due| self.wants_read() && !due.is_zero()),
+            State::Opening => self.next_timeout().filter(|due| self.may_have_input() && !due.is_zero()),
             _ => self.connection().deadline_with_input(),
         }
     }

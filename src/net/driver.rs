@@ -104,8 +104,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                     Some(error)
                 }
                 // What arrived before the write failed is received first.
-                Err(_) if endpoint.connection().may_have_input() && pipe.read_rest(buffer) => {
-                    pipe.cut_off(endpoint);
+                Err(_) if endpoint.may_have_input() && pipe.read_rest(buffer) => {
+                    // A server that refuses a handshake may not read all of the request. The next write fails again.
+                    if endpoint.connection().state() != State::Opening {
+                        pipe.cut_off(endpoint);
+                    }
                     continue;
                 }
                 Err(error) => {
