@@ -134,7 +134,7 @@ impl<S, Z> WebSocket<S, Z> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Accepting<S, Z> {
     /// Creates a handshake that waits for a request on `stream`, for at most [`Config::handshake_timeout`]
-    /// from now on.
+    /// from the first call of [`advance`](Self::advance).
     pub fn new(stream: S, config: Config, sleep: fn(Duration) -> Z) -> Self {
         Self::over(stream, config, Timer::new(Duration::ZERO, sleep))
     }
@@ -142,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Accepting<S, Z> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin, Z: Future> Connecting<S, Z> {
     /// Creates a handshake that sends `request` over `stream`, which already leads to the server, and waits
-    /// for the response, for at most [`Config::handshake_timeout`] from now on.
+    /// for the response, for at most [`Config::handshake_timeout`] from the first call of
+    /// [`advance`](Self::advance).
     pub fn new(
         stream: S,
         request: ClientRequest,

@@ -211,7 +211,7 @@ impl<S> WebSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
     /// Creates a handshake that waits for a request on `stream`, for at most [`Config::handshake_timeout`]
-    /// from now on.
+    /// from the first call of [`advance`](Self::advance).
     pub fn new(stream: S, config: Config) -> Self {
         Self::over(stream, config, Timer::new(Duration::ZERO))
     }
@@ -219,7 +219,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepting<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
     /// Creates a handshake that sends `request` over `stream`, which already leads to the server, and waits
-    /// for the response, for at most [`Config::handshake_timeout`] from now on.
+    /// for the response, for at most [`Config::handshake_timeout`] from the first call of
+    /// [`advance`](Self::advance).
     pub fn new(stream: S, request: ClientRequest, options: impl Into<ConnectOptions>) -> Self {
         Self::over(stream, request, options.into(), Timer::new(Duration::ZERO))
     }
@@ -235,7 +236,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
 /// use sansocket::{Event, tokio::accept};
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
 /// loop {
-///     let (stream, _) = listener.accept().await?;
+///     let Ok((stream, _)) = listener.accept().await else {
+///         tokio::time::sleep(std::time::Duration::from_millis(50)).await; // such as too many open files
+///         continue;
+///     };
 ///     tokio::spawn(async {
 ///         let mut ws = accept(stream).await?;
 ///         while let Some(event) = ws.recv().await? {

@@ -10,6 +10,7 @@ mod address;
 
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -20,6 +21,7 @@ use sansocket::handshake::UpgradeRequest;
 use sansocket::tokio::WebSocket;
 use sansocket::{Config, Connection, Event};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 const USAGE: &str = "usage: hyper_upgrade [--listen ADDR:PORT]
 
@@ -36,10 +38,12 @@ async fn main() -> io::Result<()> {
 }
 
 /// Serves every connection in a task of its own.
-async fn serve(listener: TcpListener) -> io::Result<()> {
+async fn serve(listener: TcpListener) -> ! {
     loop {
-        let (stream, _) = listener.accept().await?;
-        tokio::spawn(connection(stream));
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(connection(stream))),
+            Err(_) => sleep(Duration::from_millis(50)).await, // such as too many open files
+        }
     }
 }
 
