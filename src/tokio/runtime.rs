@@ -9,14 +9,16 @@ use std::io::{self, IoSlice};
 use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use ::tokio::task::unconstrained;
 use ::tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::aio;
 
 impl<S: AsyncRead + Unpin> aio::Read<Timer> for S {
     fn poll_read(&mut self, bytes: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // The future keeps nothing of its own: it can be made anew for every poll.
-        pin!(self.read_buf(bytes)).poll(cx)
+        // The future keeps nothing of its own: it can be made anew for every poll. A connection ends its turn itself: a
+        // read that tokio puts off would look like one that found nothing.
+        pin!(unconstrained(self.read_buf(bytes))).poll(cx)
     }
 }
 
