@@ -76,10 +76,18 @@ impl Chat {
 
     async fn converse(&self, ws: WebSocket<TcpStream>, slot: Slot) -> Result<(), Error> {
         let (mut reader, writer) = slot.open(ws);
-        let mut client =
-            Client { rooms: &self.rooms, sender: writer.share(), place: None, said: Allowance::new() };
+        let mut client = Client {
+            rooms: &self.rooms,
+            sender: writer.share(),
+            place: None,
+            joined: Allowance::new(),
+            said: Allowance::new(),
+        };
         while let Some(event) = reader.recv().await? {
-            if let Event::Message(message) = event {
+            if let Event::Message(message) = event
+                // What arrives after our own Close is not heard.
+                && client.sender.can_send()
+            {
                 let request = message.as_text().map(serde_json::from_str);
                 match request {
                     Some(Ok(request)) => client.handle(request),
@@ -96,6 +104,7 @@ struct Client<'a> {
     rooms: &'a Rooms,
     sender: Sender,
     place: Option<Place>,
+    joined: Allowance,
     said: Allowance,
 }
 
@@ -110,6 +119,9 @@ impl Client<'_> {
     }
 
     fn join(&mut self, room: &str, name: &str, key: &str) {
+        if !self.joined.take() {
+            return self.reply(&Reply::Error { text: TOO_FAST });
+        }
         self.leave();
         let joined = match () {
             () if !is_label(room) => Err("A room has a name of 1 to 32 characters."),
@@ -130,7 +142,7 @@ impl Client<'_> {
         match text.chars().count() {
             0 => {}
             1..=2000 if self.said.take() => self.rooms.say(place, text),
-            1..=2000 => self.reply(&Reply::Error { text: "Not so fast: try again in a moment." }),
+            1..=2000 => self.reply(&Reply::Error { text: TOO_FAST }),
             _ => self.reply(&Reply::Error { text: "A message has at most 2000 characters." }),
         }
     }
@@ -155,7 +167,8 @@ impl Drop for Client<'_> {
     }
 }
 
-/// How much one connection may say: some messages at once, and one more with every second.
+/// How often one connection may enter a room, or say something: some times at once, and once more with every second. Both are
+/// sent to all who are there.
 struct Allowance {
     left: u32,
     since: Instant,
@@ -177,6 +190,8 @@ impl Allowance {
         is_left
     }
 }
+
+const TOO_FAST: &str = "Not so fast: try again in a moment.";
 
 /// Whether this can be shown as the name of a person or room.
 fn is_label(name: &str) -> bool {

@@ -153,6 +153,37 @@ async fn too_much_is_refused() {
     }
 }
 
+/// Who comes and goes all the time does not keep the others busy.
+#[tokio::test]
+async fn entering_is_limited() {
+    let server = start().await;
+    let mut ann = Client::join(&server, "lobby", "Ann").await;
+    let mut bob = Client::connect(&server).await;
+    let mut joined = 0;
+    for _ in 0..30 {
+        bob.say(json!({"type": "join", "room": "lobby", "name": "Bob", "key": "1"})).await;
+        joined += u32::from(bob.hear().await["type"] == "joined");
+    }
+    assert!((10..15).contains(&joined), "{joined}");
+    assert_eq!(ann.hear().await, json!({"type": "came", "name": "Bob"}));
+    // It is still there, and may go on later.
+    ann.say(json!({"type": "say", "text": "Hello"})).await;
+    assert_eq!(bob.hear().await["text"], "Hello");
+}
+
+/// A connection that is being closed enters and says nothing more.
+#[tokio::test]
+async fn a_connection_that_was_replaced_does_not_come_back() {
+    let server = start().await;
+    let mut before = Client::join(&server, "lobby", "Ann").await;
+    let mut after = Client::join(&server, "lobby", "Ann").await;
+    // It has not yet read that it was replaced.
+    before.say(json!({"type": "join", "room": "lobby", "name": "Ann", "key": "Ann"})).await;
+    assert_eq!(before.close_code().await, Some(REPLACED));
+    after.say(json!({"type": "say", "text": "still here"})).await;
+    assert_eq!(after.hear().await["text"], "still here");
+}
+
 #[tokio::test]
 async fn what_is_not_the_protocol_ends_the_connection() {
     let server = start().await;
