@@ -559,40 +559,55 @@ async fn what_arrived_in_time_counts_though_it_is_received_late() {
 }
 
 /// A task that has used up what tokio allows it in one turn still receives what arrived before a deadline, or before a failed
-/// write.
+/// write; and it still gives up a peer that says nothing.
 #[tokio::test(start_paused = true)]
-async fn what_arrived_counts_though_the_task_has_had_its_turn() {
-    /// Polls once, after everything that tokio allows.
+async fn a_task_that_has_had_its_turn_receives_what_arrived() {
+    /// Polls at most twice, each time after everything that tokio allows.
     async fn poll_last(receiving: impl Future<Output = Option<Event<'static>>>) -> Option<Event<'static>> {
         let (sender, mut busy) = tokio::sync::mpsc::unbounded_channel();
-        (0..1000).for_each(|n| sender.send(n).unwrap());
         let mut receiving = std::pin::pin!(receiving);
-        let polled = std::future::poll_fn(|cx| {
-            while busy.poll_recv(cx).is_ready() {}
-            Poll::Ready(receiving.as_mut().poll(cx))
-        });
-        if let Poll::Ready(event) = polled.await { event } else { receiving.await }
+        for _ in 0..2 {
+            (0..1000).for_each(|n| sender.send(n).unwrap());
+            let polled = std::future::poll_fn(|cx| {
+                while busy.poll_recv(cx).is_ready() {}
+                Poll::Ready(receiving.as_mut().poll(cx))
+            });
+            if let Poll::Ready(event) = polled.await {
+                return event;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("it waits");
     }
     let config = Config::default().ping_interval(Some(SECOND)).pong_timeout(SECOND);
-    for (breaks, halves) in [(false, false), (false, true), (true, false), (true, true)] {
-        let (server, mut peer) = duplex(1000);
-        let connection = sansocket::Connection::server(config);
-        let mut server = WebSocket::from_parts(server, connection, Vec::new());
-        assert!(timeout(SECOND * 3 / 2, server.recv()).await.is_err());
-        peer.write_all(b"\x8a\x80\0\0\0\0").await.unwrap();
-        if breaks {
-            drop(peer);
-            server.send_text("to nobody").await.unwrap_err();
-        } else {
-            sleep(10 * SECOND).await;
+    let pong = Event::Pong([][..].into());
+    for (answers, breaks, expected) in [
+        (true, false, pong.clone()),
+        (true, true, pong),
+        (false, false, Event::Failed(ProtocolError::PongTimeout)),
+    ] {
+        for halves in [false, true] {
+            let (server, mut peer) = duplex(1000);
+            let connection = sansocket::Connection::server(config);
+            let mut server = WebSocket::from_parts(server, connection, Vec::new());
+            assert!(timeout(SECOND * 3 / 2, server.recv()).await.is_err());
+            if answers {
+                peer.write_all(b"\x8a\x80\0\0\0\0").await.unwrap();
+            }
+            if breaks {
+                drop(peer);
+                server.send_text("to nobody").await.unwrap_err();
+            } else {
+                sleep(10 * SECOND).await;
+            }
+            let event = if halves {
+                let (mut reader, _writer) = server.split_with(split);
+                poll_last(async { reader.recv().await.unwrap().map(Event::into_owned) }).await
+            } else {
+                poll_last(async { server.recv().await.unwrap().map(Event::into_owned) }).await
+            };
+            assert_eq!(event, Some(expected.clone()), "breaks: {breaks}, halves: {halves}");
         }
-        let event = if halves {
-            let (mut reader, _writer) = server.split_with(split);
-            poll_last(async { reader.recv().await.unwrap().map(Event::into_owned) }).await
-        } else {
-            poll_last(async { server.recv().await.unwrap().map(Event::into_owned) }).await
-        };
-        assert_eq!(event, Some(Event::Pong([][..].into())), "breaks: {breaks}, halves: {halves}");
     }
 }
 

@@ -105,15 +105,6 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
     /// over. After a closing handshake it is not an error. If a write fails, what has arrived comes first, and
     /// then the endpoint alone reports the failure.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let ready = self.poll_input(cx);
-        if ready.is_pending() {
-            // What arrives while it waits is received first as well.
-            self.link.late = false;
-        }
-        ready
-    }
-
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let link = &mut self.link;
         let both = link.waker(Side::Reader, cx);
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
@@ -154,7 +145,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 return Poll::Ready(Ok(false));
             }
             if link.endpoint.wants_read() {
-                ready!(link.turn.poll(cx));
+                if link.turn.poll(cx).is_pending() {
+                    link.late = false;
+                    return Poll::Pending;
+                }
                 match self.buffer.poll_read(&mut link.stream, cx) {
                     Poll::Ready(Ok(0)) => {
                         link.endpoint.recv_eof();
@@ -170,6 +164,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                     }
                     Poll::Pending => link.endpoint.connection_mut().sender_mut().rest(),
                 }
+            }
+            if link.late {
+                // Nothing has arrived.
+                continue;
             }
             link.turn.end();
             ready!(link.timer.poll(link.endpoint.next_timeout(), both));

@@ -144,15 +144,6 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
     /// Call this after all buffered bytes have been received. Handles the writing side and reads, until there
     /// is something to report (`true`) or the connection is over (`false`).
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let ready = self.poll_input(cx);
-        if ready.is_pending() {
-            // What arrives while it waits is received first as well.
-            self.late = false;
-        }
-        ready
-    }
-
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.shared.wakers.set(Side::Reader, cx);
         loop {
             let look = self.look();
@@ -197,6 +188,10 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                     }
                     Poll::Pending => {}
                 }
+            }
+            if self.late {
+                // Nothing has arrived.
+                continue;
             }
             self.turn.end();
             ready!(self.timer.poll(look.due, cx));
