@@ -15,7 +15,7 @@ use sansocket::handshake::{ClientRequest, HandshakeError, Response, accept_key};
 use sansocket::tokio::{Accepting, Connecting, Error, Incoming, WebSocket};
 use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
-use tokio::time::{Instant, Sleep, advance, sleep, timeout};
+use tokio::time::{Instant, Sleep, advance, sleep};
 use told::{Plain, Told, Writes};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -93,47 +93,6 @@ async fn what_arrived_before_a_failed_write_is_received() {
         ws.feed(&Message::from("waiting")).unwrap();
         let messages = ["a", "b"].map(|text| Event::Message(Message::from(text)));
         assert_eq!(all(ws, halves).await, [&messages[..], &[Event::Close(None)]].concat(), "{halves}");
-    }
-}
-
-/// A task that comes back after a deadline and sends first, into a stream that is full for a moment, has not received what has
-/// arrived. A stream that stays full puts nothing off.
-#[tokio::test(start_paused = true)]
-async fn a_late_writer_leaves_a_moment_to_the_stream_and_to_the_reader() {
-    const SECOND: Duration = Duration::from_secs(1);
-    macro_rules! late {
-        ($stream:ident, $reader:ident, $writer:ident, $is_full:ident) => {{
-            assert!(timeout(31 * SECOND, $reader.recv()).await.is_err(), "a Ping is sent");
-            advance(20 * SECOND).await;
-            $stream.tell(|script| {
-                script.writes = Writes::Wait;
-                script.reads.push_back(Ok(b"\x8A\x80\0\0\0\0".to_vec()));
-            });
-            $writer.send_text("waiting").await.unwrap();
-            if $is_full {
-                let error = timeout(SECOND, $writer.send_text("no room")).await.unwrap().unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::NotConnected);
-                $reader.recv().await.unwrap() == Some(Event::Failed(ProtocolError::PongTimeout))
-            } else {
-                let cx = &mut Context::from_waker(Waker::noop());
-                assert!(pin!($writer.send_text("no room")).poll(cx).is_pending());
-                $stream.tell(|script| script.writes = Writes::Take);
-                $writer.send_text("room").await.unwrap();
-                $reader.recv().await.unwrap() == Some(Event::Pong([][..].into()))
-            }
-        }};
-    }
-    let config = Config::default().ping_interval(Some(30 * SECOND)).pong_timeout(10 * SECOND).high_water(5);
-    for (halves, is_full) in [(false, false), (false, true), (true, false), (true, true)] {
-        let stream = Told::new(Writes::Take, []);
-        let mut ws = stream.server(config);
-        let is_right = if halves {
-            let (mut reader, mut writer) = ws.split_with(split);
-            late!(stream, reader, writer, is_full)
-        } else {
-            late!(stream, ws, ws, is_full)
-        };
-        assert!(is_right, "halves: {halves}, full: {is_full}");
     }
 }
 

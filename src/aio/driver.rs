@@ -217,22 +217,15 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             if polled.is_ready() {
                 break polled;
             }
-            let now = self.timer.now();
-            let put_off = self.writing().put_off(now);
-            if put_off.is_none() {
-                self.handle_timeout(both);
-            }
+            self.handle_timeout(both);
             if self.writing().standing().is_over() {
                 // The awaited room will not come any more: `poll` finds that out itself.
                 break poll(&mut self.writing(), both);
             }
-            if self.timer.poll(put_off.or(self.endpoint.write_deadline()), both).is_pending() {
+            if self.timer.poll(self.endpoint.write_deadline(), both).is_pending() {
                 break Poll::Pending;
             }
         };
-        if polled.is_ready() {
-            self.outgoing.waits = false;
-        }
         if let Poll::Ready(Err(Fault::Broken(error))) = &polled {
             // What has arrived can still be received.
             self.writing().break_off(error.kind(), both);

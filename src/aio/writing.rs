@@ -20,8 +20,6 @@ pub(super) struct Outgoing {
     shut_down: bool,
     /// Why the peer was given up, if that was before everything was written.
     cut: Option<ErrorKind>,
-    /// Whether a writer has begun to wait.
-    pub(super) waits: bool,
 }
 
 /// The stream, the output, and its progress.
@@ -96,14 +94,6 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
             Some(error) => Err(Fault::Broken(error.into())),
             None => self.outgoing.cut.map_or(Ok(()), |kind| Err(Fault::Broken(kind.into()))),
         })
-    }
-
-    /// Returns when a writer that begins to wait looks at a deadline; `None`: now. If it comes after the deadline, it does
-    /// not know what has arrived and is not received yet: what the stream takes soon is written first, and a reader
-    /// has its turn.
-    pub(super) fn put_off(&mut self, now: Duration) -> Option<Duration> {
-        let begins = !mem::replace(&mut self.outgoing.waits, true);
-        self.sender.late(now).filter(|_| begins).map(|late| late.saturating_add(TURN))
     }
 
     /// Sets a sender's time, and aborts if a deadline has passed.
@@ -262,9 +252,6 @@ fn now(polled: Poll<io::Result<()>>) -> Poll<Result<(), Fault>> {
 
 /// Minimum size of a server's payload that is written directly from its own memory.
 const DIRECT_FROM: usize = 16 * 1024;
-
-/// How long a writer that comes after a deadline does not look at it.
-const TURN: Duration = Duration::from_millis(20);
 
 /// Maximum number of output pieces per write. They are few: only large payloads are separate pieces.
 const PIECES: usize = 8;

@@ -561,7 +561,7 @@ impl Sender {
     }
 
     /// Returns `now` if a deadline has passed since the last call of [`handle_timeout`](Self::handle_timeout).
-    #[cfg(any(feature = "aio", feature = "net"))]
+    #[cfg(feature = "net")]
     pub(crate) fn late(&self, now: Duration) -> Option<Duration> {
         self.next_timeout().filter(|due| self.now() < *due && *due <= now).map(|_| now)
     }

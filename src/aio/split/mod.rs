@@ -208,22 +208,15 @@ impl<W: Write<T>, T> Shared<W, T> {
             if polled.is_ready() {
                 break polled;
             }
-            let now = timer.now();
-            let put_off = writing.put_off(now);
-            if put_off.is_none() {
-                writing.handle_timeout(now, both);
-            }
+            writing.handle_timeout(timer.now(), both);
             if writing.standing().is_over() {
                 // `poll` waited for something that can no longer happen; this call finds out.
                 break poll(&mut writing, both);
             }
-            if timer.poll(put_off.or(sender.next_timeout()), both).is_pending() {
+            if timer.poll(sender.next_timeout(), both).is_pending() {
                 break Poll::Pending;
             }
         };
-        if polled.is_ready() {
-            outgoing.waits = false;
-        }
         if let Poll::Ready(Err(Fault::Broken(error))) = &polled {
             Writing::new(stream, sender, outgoing).break_off(error.kind(), both);
         }
