@@ -1322,6 +1322,43 @@ fn an_answer_in_time_counts_though_it_is_received_late() {
     assert_eq!(end, Some(Event::Failed(ProtocolError::PongTimeout)));
 }
 
+/// The time of a Pong is taken when it is received, not when a further read has found nothing.
+#[test]
+fn a_latency_is_that_of_the_peer() {
+    let (mut ws, mut peer) = tcp_server(Config::default().ping_interval(Some(10 * MS)));
+    let mut least = AGES;
+    for _ in 0..5 {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                peer.read_exact(&mut [0; 2]).unwrap();
+                peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
+            });
+            assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
+        });
+        ws.set_read_timeout(Some(MS));
+        assert!(is_later(&ws.recv().unwrap_err()));
+        ws.set_read_timeout(None);
+        least = least.min(ws.latency().unwrap());
+    }
+    assert!(least < 3 * MS, "{least:?}");
+}
+
+/// What a caller finds that comes late, between a Pong and the deadline of an idle connection.
+#[test]
+fn a_message_in_time_counts_behind_a_pong() {
+    let config = Config::default().ping_interval(Some(200 * MS)).idle_timeout(Some(1000 * MS));
+    let (mut ws, mut peer) = tcp_server(config);
+    ws.set_read_timeout(Some(400 * MS));
+    assert!(is_later(&ws.recv().unwrap_err()), "the Ping is sent");
+    peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
+    assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
+    peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    thread::sleep(1500 * MS);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert!(is_later(&ws.recv().unwrap_err()));
+    assert_eq!(ws.state(), State::Open);
+}
+
 /// A failure is told by the call that sees the end.
 #[test]
 fn finishing_tells_a_failure_that_came_while_the_stream_was_not_ready() {

@@ -579,6 +579,26 @@ fn what_arrived_in_time_counts_though_it_is_received_late() {
     assert_eq!(writer.state(), State::Open);
 }
 
+/// What a reader finds that comes late, between a Pong and the deadline of an idle connection.
+#[test]
+fn a_message_in_time_counts_behind_a_pong() {
+    const MS: Duration = Duration::from_millis(1);
+    let config = Config::default().ping_interval(Some(200 * MS)).idle_timeout(Some(1000 * MS));
+    let stream = Told::new([]);
+    let (mut reader, writer) = stream.halves_with(config);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            stream.wait_until(|script| script.written == b"\x89\x00");
+            stream.tell(|script| script.reads.push_back(Ok(b"\x8a\x80\0\0\0\0".to_vec())));
+        });
+        assert!(matches!(reader.recv().unwrap(), Some(Event::Pong(_))));
+    });
+    stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0a".to_vec())));
+    thread::sleep(1500 * MS);
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(writer.state(), State::Open);
+}
+
 /// What a half has received keeps the connection from being idle when the halves are one again.
 #[test]
 fn halves_that_are_put_together_know_what_was_received() {

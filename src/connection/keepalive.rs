@@ -148,11 +148,18 @@ impl Timers {
     /// Returns the latest time at which [`handle`](Self::handle) must be called. `waits`: there is output to
     /// write.
     pub(crate) fn next(&self, state: State, waits: bool) -> Option<Duration> {
+        // Ping and Pong are timed at once: the next deadline of the connection may be far away.
+        if state == State::Open && (self.ponged || self.ping == Ping::JustSent) {
+            return Some(self.now());
+        }
+        self.deadline(state, waits)
+    }
+
+    /// Returns the next deadline, for the peer or for a Ping.
+    pub(crate) fn deadline(&self, state: State, waits: bool) -> Option<Duration> {
         let next = match state {
             // The endpoint has its own deadline for the opening handshake.
             State::Opening => None,
-            // Ping and Pong are timed at once: the next timeout of the connection may be far away.
-            State::Open if self.ponged || self.ping == Ping::JustSent => Some(self.now),
             State::Open => {
                 let ping = match self.ping {
                     Ping::Due | Ping::JustSent | Ping::Sent => {

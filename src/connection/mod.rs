@@ -306,7 +306,7 @@ impl Connection {
     /// read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn deadline_with_input(&self) -> Option<Duration> {
-        self.sender.next_timeout().filter(|_| self.may_have_input())
+        self.sender.next_deadline().filter(|_| self.may_have_input())
     }
 
     /// Returns `true` if the connection was given up without the receiver knowing.

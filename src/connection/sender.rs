@@ -543,11 +543,19 @@ impl Sender {
     pub fn next_timeout(&self) -> Option<Duration> {
         // A peer that reads nothing must not block the rest of the output forever, even after its own side
         // has ended.
-        if self.is_ended() {
-            None
-        } else {
-            self.timers.next(self.state, !self.output.is_empty() || self.owed > 0)
-        }
+        if self.is_ended() { None } else { self.timers.next(self.state, self.waits()) }
+    }
+
+    /// Returns the next deadline that has not passed at the last call of
+    /// [`handle_timeout`](Self::handle_timeout), without what is due at once.
+    #[cfg(any(feature = "aio", feature = "net"))]
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.timers.deadline(self.state, self.waits()).filter(|due| !self.is_ended() && self.now() < *due)
+    }
+
+    /// Returns `true` if there is output to write, or a payload that the caller writes itself.
+    fn waits(&self) -> bool {
+        !self.output.is_empty() || self.owed > 0
     }
 
     /// Returns how long after our Close the peer is given up.
@@ -563,13 +571,13 @@ impl Sender {
     /// Returns `now` if a deadline has passed since the last call of [`handle_timeout`](Self::handle_timeout).
     #[cfg(feature = "net")]
     pub(crate) fn late(&self, now: Duration) -> Option<Duration> {
-        self.next_timeout().filter(|due| self.now() < *due && *due <= now).map(|_| now)
+        self.next_deadline().filter(|due| *due <= now).map(|_| now)
     }
 
     /// See [`Connection::handle_timeout`](super::Connection::handle_timeout). [`lost`](Self::lost) returns
     /// whether the peer was given up.
     pub fn handle_timeout(&mut self, now: Duration) {
-        match self.timers.handle(now, self.state, !self.output.is_empty() || self.owed > 0) {
+        match self.timers.handle(now, self.state, self.waits()) {
             Due::Nothing => {}
             Due::Ping { is_late } => {
                 self.shrink();
