@@ -10,10 +10,12 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sansocket::handshake::{ClientRequest, HandshakeError, Proxy, Redirects, Response};
+use sansocket::handshake::{
+    ClientRequest, HandshakeError, Proxy, Redirects, Response, ServerHandshake, ServerProgress,
+};
 use sansocket::net::{self, Accepting, Connecting, Incoming, Step, Stream, Transport, WebSocket};
 use sansocket::{
-    CloseCode, Config, ConnectOptions, Connection, Event, Message, OsRandom, ProtocolError, State,
+    CloseCode, Config, ConnectOptions, Connection, Event, Input, Message, OsRandom, ProtocolError, State,
 };
 
 // ---- a transport in memory ----
@@ -1385,6 +1387,41 @@ fn after_a_failed_write_the_next_call_is_due() {
         assert_eq!(ws.recv().unwrap(), Some(event));
     }
     assert_eq!((ws.next_timeout(), ws.recv().unwrap()), (None, None));
+}
+
+/// What arrived with the end of a handshake is not in the stream any more: who waits for the stream would wait for ever.
+#[test]
+fn what_arrived_with_the_handshake_is_due() {
+    let (client, mut server) = pipes(0, Manner::Smooth);
+    let Step::Blocked(connecting) = Connecting::new(client, request(), Config::default()).advance().unwrap()
+    else {
+        panic!("nothing has arrived")
+    };
+    let answer = ServerHandshake::new(Config::default());
+    let mut head = arrived(&server);
+    let ServerProgress::Upgrade(mut request) = answer.recv(&mut Input::new(&mut head)) else { panic!() };
+    request.choose_supported(&["chat"]);
+    let mut connection = request.accept();
+    connection.send_text("welcome").unwrap();
+    server.write_all(connection.output()).unwrap();
+    let Step::Done((mut ws, _)) = connecting.advance().unwrap() else { panic!("all has arrived") };
+    assert_eq!(ws.next_timeout(), Some(Duration::ZERO));
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("welcome"))));
+    assert_eq!(ws.next_timeout(), None);
+}
+
+/// The end of our side follows the Close, though a flush has written it.
+#[test]
+fn the_end_of_our_side_waits_for_the_stream() {
+    let (mut ws, mut peer) = server(Config::default());
+    peer.write_all(MASKED_CLOSE).unwrap();
+    let mut batch = ws.read().unwrap().unwrap();
+    assert!(matches!(batch.recv(), Some(Event::Close(_))));
+    ws.flush().unwrap();
+    assert_eq!(arrived(&peer), b"\x88\x02\x03\xe8");
+    assert!(ws.wants_write() || peer.incoming.borrow().ended);
+    assert!(is_later(&ws.recv().unwrap_err()));
+    assert!(!ws.wants_write() && peer.incoming.borrow().ended);
 }
 
 /// The same, when the stream takes nothing of what waits.

@@ -46,9 +46,16 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         (stream, self.endpoint, self.buffer.into_unread())
     }
 
-    /// Returns the time from now until the next timeout. What arrived before a failed write needs no wait.
+    /// Returns `true` if there is something to do when the stream is writable: output, or the end of our side.
+    pub(super) fn wants_write(&self) -> bool {
+        let connection = self.endpoint.connection();
+        connection.wants_write() || (connection.should_shutdown() && !self.pipe.shut_down)
+    }
+
+    /// Returns the time from now until the next timeout. What has been read, or arrived before a failed write, needs
+    /// no wait.
     pub(super) fn until_timeout(&self) -> Option<Duration> {
-        if self.endpoint.connection().is_cut_off() {
+        if self.buffer.fresh || self.endpoint.connection().is_cut_off() {
             return Some(Duration::ZERO);
         }
         self.endpoint.next_timeout().map(|due| due.saturating_sub(self.pipe.clock.now()))

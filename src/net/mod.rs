@@ -159,7 +159,7 @@ macro_rules! wait_methods {
 
         /// Returns `true` if the next call should follow when the stream is writable.
         pub fn wants_write(&self) -> bool {
-            self.driver.endpoint.wants_write()
+            self.driver.wants_write()
         }
 
         /// Returns the time from now until the next call must follow in any case.
