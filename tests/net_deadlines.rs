@@ -167,6 +167,31 @@ fn two_blocking_ends_with_much_to_say_do_not_wait_for_each_other() {
     }
 }
 
+/// A peer that takes nothing, and a caller that does not wait: what has arrived in time is received all the same.
+#[test]
+fn a_caller_that_is_late_and_in_a_hurry_receives() {
+    let config = large().high_water(64 << 20).close_timeout(300 * MS);
+    let (mut ws, _, mut peer) = counted(config);
+    ws.feed(&much()).unwrap();
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.set_read_timeout(Some(MS));
+    let mut waiting = usize::MAX;
+    while std::mem::replace(&mut waiting, ws.connection().output_len()) > waiting {
+        thread::sleep(50 * MS);
+        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+    peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    thread::sleep(500 * MS);
+    let event = loop {
+        match ws.recv() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            event => break event.unwrap().map(Event::into_owned),
+        }
+    };
+    assert_eq!(event, Some(Event::Message(Message::from("a"))));
+    drop(peer);
+}
+
 #[test]
 fn a_timeout_is_told_to_the_stream_only_when_it_has_to_be() {
     let config = Config::default().ping_interval(Some(30_000 * MS)).idle_timeout(Some(60_000 * MS));
