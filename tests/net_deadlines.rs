@@ -5,7 +5,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -710,4 +710,20 @@ fn two_threads_tear_no_frame() {
     assert_eq!(messages.len(), 30);
     let pongs = events.len() - 30;
     assert!((1..=30).contains(&pongs) && events.iter().all(|event| event.close_code().is_none()), "{pongs}");
+}
+
+/// A reader that may not read waits for its write. A close by the other half has a deadline all the same.
+#[test]
+fn closing_has_a_deadline_that_a_writing_reader_learns_of() {
+    let config = large().write_timeout(None).high_water(0).close_timeout(300 * MS);
+    let (ws, _, peer) = counted(config);
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    writer.feed(&much()).unwrap();
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || ended.send(reader.recv().map(|event| event.map(Event::into_owned))));
+    thread::sleep(500 * MS);
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    let event = end.recv_timeout(AGES / 4).unwrap().unwrap();
+    assert_eq!(event, Some(Event::Failed(ProtocolError::CloseTimeout)));
+    drop(peer);
 }

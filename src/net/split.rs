@@ -18,7 +18,7 @@
 //! | reader: notice with a reply (Ping, Close, failure) | output, perhaps the end | none: it writes, or the thread that has `Out` does |
 //! | reader: notice without a reply | deadlines, which only become later | none |
 //! | writer: message, Ping | output | none: it writes, or the thread that has `Out` does |
-//! | writer: `close` | output, and a deadline | none: a waiting reader looks again within `close_timeout`, and a separate thread writes what the stream does not take now |
+//! | writer: `close` | output, and a deadline | none: a reader that reads or writes looks again within `close_timeout`, and a separate thread writes what the stream does not take now |
 //! | thread that returns `Out` | room in the output | threads that wait for `Out`, by `returned` |
 //! | thread that finds a missed deadline or a broken stream | `given_up` in `Writing` | both, by [`Transport::abort`], once |
 
@@ -291,13 +291,9 @@ impl<S: Transport> ReadHalf<S> {
             if !wants_read {
                 continue;
             }
-            let due = writing.sender.next_timeout();
-            // The writer may start the close deadline while this thread waits.
-            let look_again = (Arc::strong_count(&self.shared) > 1 && writing.sender.state() == State::Open)
-                .then(|| writing.sender.close_timeout());
-            drop(writing);
             let now = self.shared.clock.now();
-            let wait = earlier(due.map(|due| due.saturating_sub(now)), look_again);
+            let wait = writing.wait(now, Arc::strong_count(&self.shared) > 1);
+            drop(writing);
             self.read_for(earlier(wait, is_blocked.then_some(TURN)), now)?;
         }
         Ok(true)

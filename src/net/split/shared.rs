@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::connection::{Notice, Receiver, Segment, Sender};
+use crate::connection::{Notice, Receiver, Segment, Sender, State};
 use crate::net::Transport;
 use crate::net::driver::TURN;
 use crate::net::pipe::{NOW, SLICES, write_slices};
@@ -78,6 +78,14 @@ impl<S> Writing<S> {
         let was_ended = self.sender.is_ended();
         self.sender.handle_timeout(now);
         self.given_up |= !was_ended && self.sender.is_ended();
+    }
+
+    /// Returns how long a thread may block from now on: until the next deadline. If the connection `is_shared`, the
+    /// other thread may start the deadline of closing meanwhile.
+    pub(super) fn wait(&self, now: Duration, is_shared: bool) -> Option<Duration> {
+        let due = self.sender.next_timeout().map(|due| due.saturating_sub(now));
+        let closing = is_shared && self.sender.state() == State::Open;
+        earlier(due, closing.then(|| self.sender.close_timeout()))
     }
 
     /// Handles a broken stream.
@@ -177,9 +185,9 @@ impl<S: Transport> Shared<S> {
                 break;
             }
             let left = |now: Duration| patience.map(|most| most.saturating_sub(now.saturating_sub(began)));
-            let due = writing.sender.next_timeout().map(|due| due.saturating_sub(now));
+            let wait = writing.wait(now, true);
             drop(writing);
-            let result = out.write_once(earlier(due, left(now)));
+            let result = out.write_once(earlier(wait, left(now)));
             writing = self.lock();
             match result {
                 Ok(n) => {
