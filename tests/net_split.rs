@@ -542,6 +542,19 @@ fn halves_of_two_connections_stay_apart() {
     assert_eq!(WebSocket::reunite(reader, writer).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
+/// The timeouts that the adapter has set are removed, though halves have set them.
+#[test]
+fn halves_that_are_put_together_give_the_stream_back_without_timeouts() {
+    let (mut server, client) = pair(Config::default().close_timeout(Duration::from_secs(5)));
+    let (mut reader, mut writer) = client.into_split().unwrap();
+    server.send_text("a").unwrap();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert!(reader.stream().read_timeout().unwrap().is_some());
+    let (stream, ..) = WebSocket::reunite(reader, writer).unwrap().into_parts();
+    assert_eq!((stream.read_timeout().unwrap(), stream.write_timeout().unwrap()), (None, None));
+}
+
 /// Both halves: a thread that comes back after a deadline receives what arrived before it, whatever the other one has written.
 #[test]
 fn what_arrived_in_time_counts_though_it_is_received_late() {

@@ -68,7 +68,7 @@ impl Timeout {
 
     /// Removes the timeout from the stream.
     pub(super) fn lift(&self, tell: impl FnOnce(Option<Duration>) -> io::Result<()>) {
-        if matches!(self.told, Some(Some(_))) {
+        if self.told != Some(None) {
             // A stream that cannot do so will fail when it is used.
             let _ = tell(None);
         }
