@@ -247,6 +247,30 @@ fn deadlines_hold_while_a_peer_reads_nothing() {
     }
 }
 
+/// A timeout of an earlier call does not end one that may take longer.
+#[test]
+fn a_call_may_take_all_of_its_time() {
+    let (ws, mut peer) = open(Config::default().ping_interval(Some(AGES)));
+    let (mut tls, ..) = ws.into_parts();
+    let mut byte = [0];
+    net::Transport::set_read_timeout(&mut tls, Some(100 * MS)).unwrap();
+    peer.write_all(b"a").unwrap();
+    tls.read_exact(&mut byte).unwrap();
+    for timeout in [Some(AGES), None] {
+        net::Transport::set_read_timeout(&mut tls, timeout).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(500 * MS);
+                peer.write_all(b"b").unwrap();
+            });
+            tls.read_exact(&mut byte).unwrap();
+        });
+        net::Transport::set_read_timeout(&mut tls, Some(100 * MS)).unwrap();
+        peer.write_all(b"c").unwrap();
+        tls.read_exact(&mut byte).unwrap();
+    }
+}
+
 #[test]
 fn tls_cannot_be_split() {
     let (ws, _peer) = open(Config::default());

@@ -60,10 +60,19 @@ impl Timeout {
         self.over = true;
     }
 
-    /// Like [`is_over`](Self::is_over), if the error of a call that began at `began` indicates that.
+    /// Like [`is_over`](Self::is_over), if the error of a call that began at `began` indicates that. Returns `true` if
+    /// the call was to wait longer, for `wanted`.
     #[cfg(feature = "tls")]
-    pub(super) fn ended_wait(&mut self, error: &io::Error, began: Instant) {
-        self.over |= is_later(error) && began.elapsed() >= AT_ONCE;
+    pub(super) fn was_too_short(
+        &mut self,
+        wanted: Option<Duration>,
+        error: &io::Error,
+        began: Instant,
+    ) -> bool {
+        let ended_wait = is_later(error) && began.elapsed() >= AT_ONCE;
+        self.over |= ended_wait;
+        let told = self.told.flatten().unwrap_or(Duration::MAX);
+        ended_wait && told < wanted.unwrap_or(Duration::MAX)
     }
 
     /// Removes the timeout from the stream.

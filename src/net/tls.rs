@@ -84,14 +84,16 @@ impl<S: Transport> Tls<S> {
     /// Reads TLS until there is something for the session, before `until`.
     fn read_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
         let Self { session, stream, reading, .. } = self;
-        reading.told.bound(left(until)?, |timeout| stream.set_read_timeout(timeout))?;
-        let began = Instant::now();
-        match session.read_tls(stream) {
-            Ok(0) if session.is_handshaking() => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {}
-            Err(error) => {
-                reading.told.ended_wait(&error, began);
-                return Err(error);
+        loop {
+            let wait = left(until)?;
+            reading.told.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
+            let began = Instant::now();
+            match session.read_tls(stream) {
+                Ok(0) if session.is_handshaking() => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => break,
+                // An earlier call has set it.
+                Err(error) if reading.told.was_too_short(wait, &error, began) => {}
+                Err(error) => return Err(error),
             }
         }
         self.session.process_new_packets().map(drop).map_err(|error| {
@@ -105,16 +107,15 @@ impl<S: Transport> Tls<S> {
     fn write_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
         let Self { session, stream, writing, .. } = self;
         while session.wants_write() {
-            writing.told.bound(left(until)?, |timeout| stream.set_write_timeout(timeout))?;
+            let wait = left(until)?;
+            writing.told.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
             let began = Instant::now();
             match session.write_tls(stream) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    writing.told.ended_wait(&error, began);
-                    return Err(error);
-                }
+                Err(error) if writing.told.was_too_short(wait, &error, began) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
