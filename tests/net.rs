@@ -1442,6 +1442,21 @@ fn an_answer_in_time_counts_though_output_waits() {
     assert!(matches!(ws.recv().unwrap(), Some(Event::Pong(_))));
 }
 
+/// Nor does a caller that only writes wait for a deadline that has passed.
+#[test]
+fn a_deadline_is_judged_though_the_caller_only_flushes() {
+    let (ws, _peer) = server(Config::default().write_timeout(Some(30 * MS)));
+    let (mut stream, connection, unread) = ws.into_parts();
+    stream.manner = Manner::Stuck;
+    let mut ws = WebSocket::from_parts(stream, connection, unread);
+    ws.feed(&Message::from("a")).unwrap();
+    assert!(is_later(&ws.flush().unwrap_err()));
+    thread::sleep(ws.next_timeout().unwrap());
+    assert!(is_later(&ws.flush().unwrap_err()), "what has arrived can still be received");
+    ws.flush().unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
     let config = Config::default().idle_timeout(Some(30 * MS)).close_timeout(60 * MS);

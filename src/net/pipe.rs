@@ -23,6 +23,8 @@ pub(super) struct Pipe<S> {
     /// The stream may hold bytes that were written before.
     must_flush: bool,
     pub(super) shut_down: bool,
+    /// Whether a caller that came late could not write: if it only writes, it is judged next.
+    was_late: bool,
     /// Why not everything was written, if no event reports it: the connection was over.
     pub(super) failed: Option<io::Error>,
 }
@@ -37,6 +39,7 @@ impl<S: Transport> Pipe<S> {
             unflushed: 0,
             must_flush: true,
             shut_down: false,
+            was_late: false,
             failed: None,
         }
     }
@@ -77,6 +80,7 @@ impl<S: Transport> Pipe<S> {
     }
 
     fn tick_at(&mut self, endpoint: &mut impl Endpoint, now: Duration) {
+        self.was_late = false;
         let was_ended = endpoint.connection().sender().is_ended();
         let waited = endpoint.connection().wants_write();
         endpoint.handle_timeout(now);
@@ -141,7 +145,19 @@ impl<S: Transport> Pipe<S> {
         endpoint: &mut impl Endpoint,
         patience: Option<Duration>,
     ) -> io::Result<()> {
-        let late = endpoint.connection().sender().late(self.clock.now());
+        let late = endpoint.connection().sender().late(self.clock.now()).filter(|_| !self.was_late);
+        let written = self.write_all(endpoint, patience, late);
+        let is_late = || endpoint.connection().sender().late(self.clock.now()).is_some();
+        self.was_late = written.is_err() && is_late();
+        written
+    }
+
+    fn write_all(
+        &mut self,
+        endpoint: &mut impl Endpoint,
+        patience: Option<Duration>,
+        late: Option<Duration>,
+    ) -> io::Result<()> {
         let mut began = None;
         while self.must_write(endpoint) {
             let now = self.tick_to_write(endpoint, late);
