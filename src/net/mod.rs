@@ -104,8 +104,9 @@
 //! # Non-blocking streams
 //!
 //! `WouldBlock` means "later" and loses nothing. [`Accepting`], [`Connecting`], [`Answering`] and
-//! [`WebSocket`] have the methods `stream`, `wants_read`, `wants_write` and `next_timeout`, which tell what
-//! to wait for before the next call.
+//! [`WebSocket`] have the methods `stream`, `wants_read`, `wants_write` and `next_timeout`, which then tell what
+//! to wait for before the next call. Before `WouldBlock`, do not wait: more may have arrived, in the stream or in
+//! the buffers of its TLS.
 
 mod accept;
 mod buffer;

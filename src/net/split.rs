@@ -43,7 +43,7 @@ use crate::input::Input;
 
 impl<S: Transport> WebSocket<S> {
     /// Splits a WebSocket over a blocking stream into two halves, for two threads, each with a handle of the
-    /// stream.
+    /// stream. [`set_read_timeout`](Self::set_read_timeout) does not apply to them.
     ///
     /// ```no_run
     /// # fn run(ws: sansocket::net::WebSocket<std::net::TcpStream>) -> std::io::Result<()> {
@@ -114,7 +114,7 @@ impl<S: Transport> WebSocket<S> {
 /// until it returns `None`.
 ///
 /// After this half is dropped, pings are not answered, and deadlines are only checked while the [`WriteHalf`]
-/// writes.
+/// waits for the stream.
 #[derive(Debug)]
 pub struct ReadHalf<S> {
     stream: S,
