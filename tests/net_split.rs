@@ -592,6 +592,34 @@ fn what_arrived_in_time_counts_though_it_is_received_late() {
     assert_eq!(writer.state(), State::Open);
 }
 
+/// All of it: a Close counts behind more than one read brings.
+#[test]
+fn all_that_arrived_in_time_counts() {
+    const MS: Duration = Duration::from_millis(1);
+    let bytes = [&b"\x82\xFE\xC3\x50\0\0\0\0"[..], &[0; 50_000], b"\x88\x80\0\0\0\0"].concat();
+    let (server, client) = pair(Config::default());
+    let (stream, ..) = server.into_parts();
+    let connection = Connection::server(Config::default().close_timeout(500 * MS));
+    let mut ws = WebSocket::from_parts(stream, connection, vec![]);
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    let (mut stream, ..) = client.into_parts();
+    stream.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    stream.write_all(&bytes).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    thread::sleep(700 * MS);
+    ws.finish().unwrap();
+
+    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
+    let (mut reader, mut writer) = stream.halves_with(Config::default().close_timeout(500 * MS));
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    stream.tell(|script| script.reads = bytes.chunks(10_000).map(|read| Ok(read.to_vec())).collect());
+    stream.tell(|script| script.reads.push_back(Ok(vec![])));
+    thread::sleep(700 * MS);
+    reader.finish().unwrap();
+}
+
 /// What a reader finds that comes late, between a Pong and the deadline of an idle connection.
 #[test]
 fn a_message_in_time_counts_behind_a_pong() {

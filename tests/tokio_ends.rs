@@ -611,6 +611,33 @@ async fn a_task_that_has_had_its_turn_receives_what_arrived() {
     }
 }
 
+/// All of it: a Close counts behind more than one read brings.
+#[tokio::test(start_paused = true)]
+async fn all_that_arrived_in_time_counts() {
+    for halves in [false, true] {
+        let (server, mut peer) = duplex(200_000);
+        let connection = sansocket::Connection::server(Config::default().close_timeout(SECOND));
+        let mut server = WebSocket::from_parts(server, connection, Vec::new());
+        server.close(CloseCode::NORMAL, "").await.unwrap();
+        let message = [&b"\x82\xFE\xC3\x50\0\0\0\0"[..], &[0; 50_000]].concat();
+        let bytes = [&message[..], &message, &message, b"\x88\x80\0\0\0\0"].concat();
+        if halves {
+            let (mut reader, _writer) = server.split_with(split);
+            assert!(timeout(SECOND / 2, reader.recv()).await.is_err());
+            peer.write_all(&bytes).await.unwrap();
+            peer.shutdown().await.unwrap();
+            sleep(10 * SECOND).await;
+            reader.finish().await.unwrap();
+        } else {
+            assert!(timeout(SECOND / 2, server.recv()).await.is_err());
+            peer.write_all(&bytes).await.unwrap();
+            peer.shutdown().await.unwrap();
+            sleep(10 * SECOND).await;
+            server.finish().await.unwrap();
+        }
+    }
+}
+
 /// A stream that is always full of pongs.
 #[derive(Clone)]
 struct Flood(Arc<[u8]>);

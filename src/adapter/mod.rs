@@ -135,6 +135,37 @@ impl Ending {
     }
 }
 
+/// How often a caller that comes after a deadline has looked for input since: what arrived in time is received before
+/// the peer is judged by the deadline.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Late(u8);
+
+impl Late {
+    /// Returns `true` if input comes before a deadline that `is_due`.
+    pub(crate) fn reads_first(&mut self, is_due: bool) -> bool {
+        self.0 = if is_due && self.0 < MAX_READS { self.0 + 1 } else { 0 };
+        self.0 > 0
+    }
+
+    /// Returns `true` if no input has been looked for yet.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_first(self) -> bool {
+        self.0 == 1
+    }
+
+    /// Records that nothing more has arrived, or is wanted. Returns `true` if the peer is judged next.
+    pub(crate) fn nothing_left(&mut self) -> bool {
+        let is_late = self.0 > 0;
+        if is_late {
+            self.0 = MAX_READS;
+        }
+        is_late
+    }
+}
+
+/// Maximum number of reads before a deadline is judged: a peer that keeps sending does not put it off.
+const MAX_READS: u8 = 16;
+
 /// A client's request, not answered yet.
 #[derive(Debug)]
 pub(crate) enum Asked {

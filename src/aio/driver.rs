@@ -10,6 +10,7 @@ use super::read_buffer::ReadBuffer;
 use super::turn::Turn;
 use super::wakers::{Side, Wakers, WriterId};
 use super::writing::{Fault, Outgoing, Writing};
+use crate::adapter::Late;
 use crate::connection::{Connection, Sender, State};
 use crate::endpoint::Endpoint;
 use crate::frame::CloseCode;
@@ -29,8 +30,7 @@ pub(crate) struct Link<S, E, T> {
     pub(crate) timer: T,
     pub(super) outgoing: Outgoing,
     pub(super) turn: Turn,
-    /// Whether a deadline has passed, and what has arrived is received first.
-    pub(super) late: bool,
+    pub(super) late: Late,
     /// The tasks to wake, if two tasks may use this connection, as after `futures::StreamExt::split`. Before
     /// that, stream and timer get the waker of the only task directly.
     pub(super) wakers: Option<Arc<Wakers>>,
@@ -44,7 +44,7 @@ impl<S, E, T> Driver<S, E, T> {
             timer,
             outgoing: Outgoing::default(),
             turn: Turn::new(),
-            late: false,
+            late: Late::default(),
             wakers: None,
         };
         Self { link, buffer: ReadBuffer::new(Vec::new()) }
@@ -111,8 +111,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
         loop {
             let state = link.endpoint.connection().state();
             let due = link.endpoint.deadline_with_input();
-            link.late = !link.late && due.is_some_and(|due| due <= link.timer.now());
-            if !link.late {
+            if !link.late.reads_first(due.is_some_and(|due| due <= link.timer.now())) {
                 link.handle_timeout(both);
             }
             if link.endpoint.connection().state() != state {
@@ -145,10 +144,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 return Poll::Ready(Ok(false));
             }
             if link.endpoint.wants_read() {
-                if link.turn.poll(cx).is_pending() {
-                    link.late = false;
-                    return Poll::Pending;
-                }
+                ready!(link.turn.poll(cx));
                 match self.buffer.poll_read(&mut link.stream, cx) {
                     Poll::Ready(Ok(0)) => {
                         link.endpoint.recv_eof();
@@ -165,8 +161,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                     Poll::Pending => link.endpoint.connection_mut().sender_mut().rest(),
                 }
             }
-            if link.late {
-                // Nothing has arrived.
+            if link.late.nothing_left() {
                 continue;
             }
             link.turn.end();

@@ -303,7 +303,7 @@ impl Connection {
     }
 
     /// Returns the next deadline if there may be input. A caller that comes after it has not seen what has arrived:
-    /// read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
+    /// read that before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn deadline_with_input(&self) -> Option<Duration> {
         self.sender.next_deadline().filter(|_| self.may_have_input())

@@ -12,6 +12,7 @@ use super::Transport;
 use super::buffer::Buffer;
 use super::pipe::Pipe;
 use super::time::{Clock, earlier, is_later};
+use crate::adapter::Late;
 use crate::connection::{Connection, State};
 use crate::endpoint::Endpoint;
 use crate::input::Input;
@@ -24,8 +25,7 @@ pub(super) struct Driver<S, E> {
     pub(super) buffer: Buffer,
     /// Number of reads before the next write, because the stream took nothing more.
     reads_first: u8,
-    /// Whether a deadline has passed, and what has arrived is received first.
-    late: bool,
+    late: Late,
 }
 
 impl<S: Transport, E: Endpoint> Driver<S, E> {
@@ -36,7 +36,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     }
 
     pub(super) fn over(pipe: Pipe<S>, endpoint: E, buffer: Buffer) -> Self {
-        Self { pipe, endpoint, buffer, reads_first: 0, late: false }
+        Self { pipe, endpoint, buffer, reads_first: 0, late: Late::default() }
     }
 
     /// Returns the stream without timeouts, the endpoint, and the bytes that were read but not received.
@@ -87,19 +87,19 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 break;
             }
             let due = endpoint.deadline_with_input();
-            *late = !*late && due.is_some_and(|due| due <= pipe.clock.now());
-            let mut now = if *late { pipe.write_now(endpoint) } else { pipe.tick(endpoint) };
+            let is_late = late.reads_first(due.is_some_and(|due| due <= pipe.clock.now()));
+            let mut now = if is_late { pipe.write_now(endpoint) } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
                 break;
             }
             // A caller that is late reads in any case.
-            if !*late && until.is_some_and(|until| until <= now) {
+            if !late.is_first() && until.is_some_and(|until| until <= now) {
                 return Err(ErrorKind::WouldBlock.into());
             }
             let mut written = Ok(());
             // Two endpoints that both wait for the other to read would wait forever: after a write that makes
             // no progress, read first, then try again.
-            let is_put_off = (*reads_first > 0 || *late) && endpoint.wants_read();
+            let is_put_off = (*reads_first > 0 || is_late) && endpoint.wants_read();
             if pipe.must_write(endpoint) && !is_put_off {
                 let turn = endpoint.wants_read().then_some(TURN);
                 written = pipe.write(endpoint, earlier(turn, left(now)));
@@ -129,6 +129,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 return Ok(false);
             }
             if !endpoint.wants_read() {
+                late.nothing_left();
                 match blocked {
                     _ if endpoint.has_last_words() => continue,
                     Some(error) => return Err(error),
@@ -144,6 +145,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     *reads_first = 0;
+                    late.nothing_left();
                     let after = pipe.clock.now();
                     let did_wait = pipe.did_wait(now, after);
                     let is_due = endpoint.next_timeout().is_some_and(|due| due <= after);

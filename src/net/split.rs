@@ -35,7 +35,7 @@ use super::driver::{Driver, READS_FIRST, TURN};
 use super::pipe::{NOW, Pipe};
 use super::time::{AT_ONCE, Timeout, earlier, is_later, later_is_fine};
 use super::{Transport, WebSocket, finish_method};
-use crate::adapter::{Ending, reunited, send_methods};
+use crate::adapter::{Ending, Late, reunited, send_methods};
 use crate::connection::{Connection, EncodedMessage, Event, Message, Receiver, Sender, State, Unread};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -78,7 +78,7 @@ impl<S: Transport> WebSocket<S> {
             buffer,
             ending: self.ending,
             reads_first: 0,
-            late: false,
+            late: Late::default(),
             shared: Arc::clone(&shared),
         };
         (reader, WriteHalf { shared, closing: None })
@@ -124,8 +124,7 @@ pub struct ReadHalf<S> {
     ending: Ending,
     /// Number of reads before the next write, because the stream took nothing more.
     reads_first: u8,
-    /// Whether a deadline has passed, and what has arrived is received first.
-    late: bool,
+    late: Late,
     shared: Arc<Shared<S>>,
 }
 
@@ -246,8 +245,9 @@ impl<S: Transport> ReadHalf<S> {
             let now = self.shared.clock.now();
             let mut writing = self.shared.lock();
             writing.sender.notice(self.receiver.take_notice());
-            self.late = !self.late && self.receiver.is_open() && writing.sender.late(now).is_some();
-            if !self.late {
+            let is_due = self.receiver.is_open() && writing.sender.late(now).is_some();
+            let is_late = self.late.reads_first(is_due);
+            if !is_late {
                 writing.tick(now);
             }
             let lost = writing.sender.lost();
@@ -270,8 +270,8 @@ impl<S: Transport> ReadHalf<S> {
             // A reader that may not read waits for the write. Otherwise it does not wait, because the peer
             // may wait for a read: see `Driver::wait`.
             if self.reads_first == 0 || !wants_read {
-                let patience = if self.late { Some(NOW) } else { wants_read.then_some(TURN) };
-                match self.shared.write(patience, !wants_read && !self.late) {
+                let patience = if is_late { Some(NOW) } else { wants_read.then_some(TURN) };
+                match self.shared.write(patience, !wants_read && !is_late) {
                     Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,
                     Ok(Written::All | Written::Elsewhere) => {}
                     Err(_) if self.read_rest() => break,
@@ -289,6 +289,7 @@ impl<S: Transport> ReadHalf<S> {
                 return Ok(false);
             }
             if !wants_read {
+                self.late.nothing_left();
                 continue;
             }
             let now = self.shared.clock.now();
@@ -325,6 +326,7 @@ impl<S: Transport> ReadHalf<S> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_later(&error) => {
                 self.reads_first = 0;
+                self.late.nothing_left();
                 let after = self.shared.clock.now();
                 if after.saturating_sub(now) < AT_ONCE && wait.is_none_or(|wait| wait >= AT_ONCE) {
                     return Err(error);

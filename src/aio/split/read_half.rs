@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 
 use super::{ReaderShare, Shared, WriteSide};
-use crate::adapter::Ending;
+use crate::adapter::{Ending, Late};
 use crate::aio::io::{Read, Timer, Write};
 use crate::aio::methods::receive_methods;
 use crate::aio::read_buffer::ReadBuffer;
@@ -34,8 +34,7 @@ pub struct ReadHalf<R, W, T> {
     pub(super) buffer: ReadBuffer,
     pub(super) timer: T,
     pub(super) turn: Turn,
-    /// Whether a deadline has passed, and what has arrived is received first.
-    pub(super) late: bool,
+    pub(super) late: Late,
     pub(super) ending: Ending,
     /// Wakes both sides.
     pub(super) both: Waker,
@@ -189,8 +188,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                     Poll::Pending => {}
                 }
             }
-            if self.late {
-                // Nothing has arrived.
+            if self.late.nothing_left() {
                 continue;
             }
             self.turn.end();
@@ -207,10 +205,10 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let state = sender.state();
         sender.notice(self.receiver.take_notice());
         let now = self.timer.now();
-        let due = sender.next_timeout().filter(|_| self.receiver.is_open());
-        self.late = !self.late && due.is_some_and(|due| due <= now);
+        let due = sender.next_deadline().filter(|_| self.receiver.is_open());
+        let is_late = self.late.reads_first(due.is_some_and(|due| due <= now));
         let mut writing = Writing::new(stream, sender, outgoing);
-        if !self.late {
+        if !is_late {
             writing.handle_timeout(now, cx);
         }
         let written = writing.poll_end(cx);
