@@ -401,6 +401,19 @@ fn only_a_server_stops_reading_while_its_output_is_high() {
     }
 }
 
+/// After a Close of the peer, as after a failure, input is dropped, and reading it delays nothing.
+#[test]
+fn an_output_that_is_high_does_not_stop_the_reading_of_what_is_dropped() {
+    for (peer, state) in [((0x88, &b""[..]), State::Closed), ((0x83, b""), State::Failed)] {
+        for role in Role::BOTH {
+            let mut connection = role.connection(Config::default().high_water(1000));
+            connection.send_binary(&[7; 2000]).expect("open");
+            events(&mut connection, &role.frame(peer.0, peer.1));
+            assert_eq!((connection.state(), connection.wants_read()), (state, true), "{role:?}");
+        }
+    }
+}
+
 #[test]
 fn output_is_the_same_however_it_is_written() {
     for role in Role::BOTH {

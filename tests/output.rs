@@ -168,7 +168,9 @@ impl Model {
         let (connection, waiting) = (&self.connection, self.waiting());
         assert_eq!(connection.output_len(), self.output().len());
         assert_eq!(connection.wants_write(), !waiting.is_empty());
-        let high = self.role == Role::Server && self.output().len() > self.high_water;
+        let high = self.role == Role::Server
+            && self.output().len() > self.high_water
+            && connection.state() != State::Closed;
         assert_eq!(connection.wants_read(), !high);
         assert!(waiting.starts_with(connection.output()));
         assert_eq!(connection.output().is_empty(), waiting.is_empty());

@@ -483,10 +483,10 @@ impl Sender {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         // If both sides waited for the other to read, neither would continue: only a server waits, and not
-        // after a failure or a response in HTTP, when input is dropped.
+        // after a Close of the peer, a failure or a response in HTTP, when input is dropped.
         match self.state {
             State::Ended => false,
-            State::Failed => true,
+            State::Closed | State::Failed => true,
             _ => self.masks.is_some() || self.output.len() <= self.high_water,
         }
     }
