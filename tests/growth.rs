@@ -128,6 +128,31 @@ fn a_read_buffer_of_which_nothing_is_received_grows_by_steps() {
     }
 }
 
+/// A caller that takes one message for each that arrives keeps its backlog.
+#[test]
+fn a_backlog_in_a_read_buffer_is_rarely_moved() {
+    for copied in [false, true] {
+        let (mut connection, frame) = (open(Role::Server), Role::Server.frame(BINARY, &[7; 4]));
+        let mut buffer = ReadBuffer::new(64, 1 << 20);
+        buffer.extend_from_slice(&frame.repeat(10_000));
+        let mut moves = 0;
+        for _ in 0..100_000 {
+            let front = buffer.unread().as_ptr().addr();
+            assert!(connection.recv(&mut buffer.input()).is_some());
+            if copied {
+                buffer.extend_from_slice(&frame);
+            } else {
+                buffer.space()[..frame.len()].copy_from_slice(&frame);
+                buffer.filled(frame.len());
+            }
+            moves += usize::from(buffer.unread().as_ptr().addr() != front + frame.len());
+        }
+        assert_eq!(buffer.unread().len(), 10_000 * frame.len());
+        // Each time after as much as waits was received.
+        assert!(moves <= 1 + 100_000 / 10_000, "copied: {copied}, {moves} moves");
+    }
+}
+
 #[test]
 fn a_head_that_comes_byte_by_byte_grows_by_steps() {
     let head = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(30_000));

@@ -254,13 +254,14 @@ impl ReadBuffer {
     #[cold]
     fn make_space(&mut self, least: usize) {
         let Unread { start, end, frame, .. } = self.unread;
-        if end - start + least <= self.bytes.len() {
+        // What is not received makes room for as much as is moved, like a `Vec`; of a frame, the rest is known.
+        let ahead = if end - start < frame { 0 } else { end - start };
+        let needed = (end - start).saturating_add(least.max(ahead));
+        if needed <= self.bytes.len() {
             self.bytes.copy_within(start..end, 0);
         } else {
-            // What was never offered grows like a `Vec`; of a frame, the rest is known.
-            let ahead = if end - start < frame { 0 } else { end - start };
             // The system provides new memory zeroed, and only the unread bytes are copied.
-            let mut larger = vec![0; (end - start).saturating_add(least.max(ahead)).max(self.size)];
+            let mut larger = vec![0; needed.max(self.size)];
             larger[..end - start].copy_from_slice(&self.bytes[start..end]);
             self.bytes = larger;
         }
