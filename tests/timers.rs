@@ -468,6 +468,26 @@ fn an_answer_that_is_received_late_is_in_time_if_the_time_is_set_after_it() {
     }
 }
 
+/// The output stalled, then the transport took more, and the loop was busy. So it is with our Close.
+#[test]
+fn output_that_is_written_late_is_in_time_if_the_time_is_set_after_it() {
+    for closes in [false, true] {
+        for writes_first in [true, false] {
+            let mut connection = open(Role::Server);
+            connection.send_binary(&[7; 100_000]).expect("open");
+            if closes {
+                connection.close(CloseCode::NORMAL, "").expect("open");
+            }
+            assert_eq!(at(&mut connection, 100), None);
+            if writes_first {
+                connection.output_written(connection.output_len());
+            }
+            let error = if closes { ProtocolError::CloseTimeout } else { ProtocolError::WriteTimeout };
+            assert_eq!(at(&mut connection, 200), (!writes_first).then_some(error));
+        }
+    }
+}
+
 /// The latency is that of a Ping of the timers, told by its Pong and by nothing else, whole or in halves.
 #[test]
 fn latency_is_the_time_from_a_ping_to_its_pong() {

@@ -662,8 +662,9 @@ impl Connection {
     /// beginning, after the bytes of each read, and at [`next_timeout`](Self::next_timeout). Activity since the
     /// last call counts as having happened now; more frequent calls only make the timers more accurate.
     ///
-    /// The peer is judged by what was received and written before the call. A loop that may come late reads and
-    /// receives first: otherwise an answer that has arrived does not count.
+    /// The peer is judged by what was received and written before the call. A loop that may come late reads,
+    /// receives and writes first: otherwise an answer that has arrived does not count, nor does output that the
+    /// transport would have taken.
     ///
     /// ```
     /// use core::time::Duration;
