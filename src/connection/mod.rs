@@ -325,9 +325,9 @@ impl Connection {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull), [`TooLarge`](SendError::TooLarge),
-    /// [`InFragments`](SendError::InFragments), [`PayloadOwed`](SendError::PayloadOwed),
-    /// [`Compression`](SendError::Compression).
+    /// [`NotOpen`](SendError::NotOpen), [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull),
+    /// [`TooLarge`](SendError::TooLarge), [`InFragments`](SendError::InFragments),
+    /// [`PayloadOwed`](SendError::PayloadOwed), [`Compression`](SendError::Compression).
     #[inline]
     pub fn send(&mut self, message: &Message<'_>) -> Result<(), SendError> {
         self.sender.send(message)
@@ -462,8 +462,9 @@ impl Connection {
     /// Sends a Ping with at most 125 bytes of payload (§5.5.2).
     ///
     /// # Errors
-    /// [`ControlTooLong`](SendError::ControlTooLong), [`Closed`](SendError::Closed),
-    /// [`OutputFull`](SendError::OutputFull), [`PayloadOwed`](SendError::PayloadOwed).
+    /// [`ControlTooLong`](SendError::ControlTooLong), [`NotOpen`](SendError::NotOpen),
+    /// [`Closed`](SendError::Closed), [`OutputFull`](SendError::OutputFull), [`TooLarge`](SendError::TooLarge),
+    /// [`PayloadOwed`](SendError::PayloadOwed).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.sender.ping(payload)
     }
@@ -482,7 +483,8 @@ impl Connection {
     /// fragmented message.
     ///
     /// # Errors
-    /// [`Closed`](SendError::Closed) if the connection is closing already.
+    /// [`Closed`](SendError::Closed) if the connection is closing already, [`NotOpen`](SendError::NotOpen) if it
+    /// is not open yet.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.sender.close(code, reason)
     }
