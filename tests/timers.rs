@@ -115,6 +115,22 @@ fn a_ping_that_has_to_wait_is_sent_before_its_answer_is_missed() {
     }
 }
 
+/// A caller that only receives may set a limit below that of any frame: a peer that answers is not lost.
+#[test]
+fn an_empty_output_has_room_for_a_ping() {
+    for role in Role::BOTH {
+        let mut connection = role.connection(timed().max_output(0));
+        at(&mut connection, 0);
+        assert_eq!((at(&mut connection, 30), written(&mut connection)), (None, vec![(PING, vec![])]));
+        events(&mut connection, &role.frame(PONG, b""));
+        assert_eq!((at(&mut connection, 31), connection.next_timeout()), (None, Some(secs(61))));
+        assert_eq!(
+            (at(&mut connection, 61), at(&mut connection, 71)),
+            (None, Some(ProtocolError::PongTimeout))
+        );
+    }
+}
+
 /// It is not sent any more if bytes have arrived in the meantime.
 #[test]
 fn a_ping_that_has_to_wait_is_not_needed_after_a_sign_of_life() {

@@ -104,6 +104,9 @@ impl Config {
     /// A payload that the caller writes itself does not count: of
     /// [`send_header`](crate::Connection::send_header), only the header does.
     ///
+    /// Automatic replies are sent regardless of the limit, and so is a keepalive Ping in an empty output: they are
+    /// few and short.
+    ///
     /// To be compressed, a frame needs room for the most that compression can add: an eighth and 64 bytes. A message
     /// that could never have it is sent uncompressed; a fragment is too large then.
     #[must_use]

@@ -583,10 +583,10 @@ impl Sender {
                 self.shrink();
                 // Behind a full output or an owed payload, the Ping waits, and the deadline stays: a peer that
                 // reads nothing is lost.
-                match self.ping(&[]) {
-                    Ok(()) => self.timers.pinged(),
-                    Err(_) if is_late => self.give_up(ProtocolError::PongTimeout),
-                    Err(_) => self.timers.ping_waits(),
+                match self.keep_alive() {
+                    true => self.timers.pinged(),
+                    false if is_late => self.give_up(ProtocolError::PongTimeout),
+                    false => self.timers.ping_waits(),
                 }
             }
             Due::Idle => {

@@ -106,8 +106,19 @@ impl Sender {
         {
             self.push_close(&payload);
         }
-        if self.timers.owes_ping() && self.ping(&[]).is_ok() {
+        if self.timers.owes_ping() && self.keep_alive() {
             self.timers.pinged_late();
+        }
+    }
+
+    /// Sends a Ping of the timers; returns `false` if it must wait. An empty output has room for it, as for replies,
+    /// whatever the limit.
+    pub(super) fn keep_alive(&mut self) -> bool {
+        if self.state == State::Open && self.output.is_empty() && self.owed == 0 {
+            self.push_control(Opcode::Ping, &[]);
+            true
+        } else {
+            self.ping(&[]).is_ok()
         }
     }
 }
