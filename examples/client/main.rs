@@ -83,7 +83,7 @@ fn run(
     }
     let (stream, connection, unread) = ws.into_parts();
     let stream = Traced::new(stream, &unread, options.verbose.then_some(began));
-    talk(WebSocket::from_parts(stream, connection, unread), options, input, reconnect)
+    talk(WebSocket::from_parts(stream, connection, unread), options, input, reconnect, began)
 }
 
 /// What is known about a new connection.
@@ -103,6 +103,7 @@ fn talk<S: Transport>(
     options: &Options,
     input: &Receiver<Input>,
     reconnect: &mut Reconnect,
+    began: Instant,
 ) -> Result<(), Stopped> {
     let here = |error: io::Error| Stopped::Here(error.to_string());
     let mut end_of_input = None;
@@ -143,7 +144,7 @@ fn talk<S: Transport>(
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
             Err(error) => return Err(Stopped::Lost(error.to_string())),
         };
-        reconnect.observe_open(&event);
+        reconnect.observe_open(&event, began.elapsed());
         match &event {
             Event::Message(message) => {
                 if options.verbose && options.deflate {
