@@ -21,9 +21,9 @@ use crate::random::Random;
 ///
 /// Pass every event of a [`Client`](super::Client) to [`observe`](Self::observe), or report outcomes with the
 /// other methods: with an adapter these are [`opened`](Self::opened), [`observe_open`](Self::observe_open) and
-/// `not_opened`, which takes the adapter's error. After the end of each transport that you did not close
-/// yourself, call [`retry_at`](Self::retry_at). If nothing was reported, because dialling failed, another
-/// attempt is made.
+/// `not_opened`, which takes the adapter's error. After the end of each transport, call
+/// [`retry_at`](Self::retry_at); if you closed it yourself, ignore the result. If nothing was reported, because
+/// dialling failed, another attempt is made.
 ///
 /// ```
 /// use core::time::Duration;
