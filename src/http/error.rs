@@ -146,9 +146,11 @@ impl HandshakeError {
             E::InvalidRequestLine => {
                 (400, "RFC 9112 §3", "expected a request line: method, target, HTTP/1.1")
             }
-            E::InvalidTarget => {
-                (400, "RFC 6455 §4.2.1", "expected a request target: visible ASCII without fragment")
-            }
+            E::InvalidTarget => (
+                400,
+                "RFC 9112 §3.2",
+                "expected a request target: a path or an absolute URI with a host, visible ASCII, no fragment",
+            ),
             E::InvalidStatusLine => (400, "RFC 9112 §4", "expected a status line: HTTP/1.1, status, reason"),
             E::UnsupportedHttpVersion => {
                 (505, "RFC 6455 §4.2.1", "unsupported version of HTTP, expected HTTP/1.1")
