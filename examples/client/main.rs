@@ -31,7 +31,8 @@ enum Stopped {
     /// Standard input or output, or a message that cannot be sent.
     Here(String),
     Lost(String),
-    ClosedWith(String),
+    /// By the server, and the exit status for it.
+    Closed(String, u8),
 }
 
 fn main() -> ExitCode {
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
             Stopped::Lost(why) => (why, 3),
-            Stopped::ClosedWith(why) => (why, 4),
+            Stopped::Closed(why, status) => (why, status),
         };
         eprintln!("{why}");
         let again = options.reconnect.then(|| reconnect.retry_at(began.elapsed(), &mut OsRandom)).flatten();
@@ -109,6 +110,7 @@ fn talk<S: Transport>(
     let mut end_of_input = None;
     let mut result = Err(Stopped::Lost("the connection ended without a closing handshake".into()));
     let mut failed = None;
+    let mut is_closing = false;
     loop {
         let mut has_more = false;
         while ws.can_send() {
@@ -133,6 +135,7 @@ fn talk<S: Transport>(
                     if end_of_input.get_or_insert_with(Instant::now).elapsed() < options.wait {
                         break;
                     }
+                    is_closing = true;
                     ws.close(CloseCode::NORMAL, "").map_err(here)?;
                 }
             }
@@ -156,13 +159,14 @@ fn talk<S: Transport>(
             Event::Close(frame) => {
                 let code = event.close_code().unwrap_or(1005);
                 let reason = frame.as_ref().map(|frame| frame.reason()).unwrap_or_default();
-                let closed = format!("closed: {} {reason}", trace::name(code));
+                let closed = format!("closed: {} {reason}", trace::name(code)).trim_end().to_string();
                 result = match code {
-                    1000 | 1001 | 1005 => {
-                        eprintln!("{}", closed.trim_end());
+                    1000 | 1001 | 1005 if is_closing => {
+                        eprintln!("{closed}");
                         Ok(())
                     }
-                    _ => Err(Stopped::ClosedWith(closed.trim_end().into())),
+                    1000 | 1001 | 1005 => Err(Stopped::Closed(closed, 0)),
+                    _ => Err(Stopped::Closed(closed, 4)),
                 };
             }
             Event::Failed(error) => {
