@@ -11,8 +11,8 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The head exceeds [`Config::max_head`](crate::Config::max_head), or so do the bytes that follow it before a
-    /// [`Server`](crate::Server) is told the answer.
+    /// The head exceeds [`Config::max_head`](crate::Config::max_head), or so do the bytes that follow a request for a
+    /// WebSocket before a [`Server`](crate::Server) is told the answer.
     HeadTooLarge,
     /// The head has more lines than [`Config::max_headers`](crate::Config::max_headers) allows.
     TooManyHeaders,
