@@ -266,19 +266,25 @@ fn pings_are_sent_to_a_silent_server() {
 
 #[test]
 fn it_connects_again_if_that_is_of_use() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let serving = thread::spawn(move || {
-        drop(upgrade(listener.accept().unwrap().0).accept());
-        let mut ws = upgrade(listener.accept().unwrap().0).accept().unwrap();
-        ws.send_text("again").unwrap();
-        ws.close(CloseCode::NORMAL, "").unwrap();
+    let restarts: [fn(WebSocket<TcpStream>); 2] = [drop, |mut ws| {
+        ws.close(CloseCode::GOING_AWAY, "").unwrap();
         ws.finish().unwrap();
-    });
-    let output = client(&url, &["--reconnect", "--wait", "60"], b"");
-    serving.join().unwrap();
-    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"again\n"[..]));
-    assert!(stderr(&output).contains("connecting again in "), "{}", stderr(&output));
+    }];
+    for restart in restarts {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let serving = thread::spawn(move || {
+            restart(upgrade(listener.accept().unwrap().0).accept().unwrap());
+            let mut ws = upgrade(listener.accept().unwrap().0).accept().unwrap();
+            ws.send_text("again").unwrap();
+            ws.close(CloseCode::NORMAL, "").unwrap();
+            ws.finish().unwrap();
+        });
+        let output = client(&url, &["--reconnect", "--wait", "60"], b"");
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"again\n"[..]));
+        serving.join().unwrap();
+        assert!(stderr(&output).contains("connecting again in "), "{}", stderr(&output));
+    }
     // A refusal that will not pass.
     let refusing = serve(|stream| {
         let _ = upgrade(stream).reject(&sansocket::handshake::Response::new(403).unwrap());

@@ -31,7 +31,8 @@ enum Stopped {
     /// Standard input or output, or a message that cannot be sent.
     Here(String),
     Lost(String),
-    ClosedWith(String),
+    /// By the server, and the exit status for it.
+    Closed(String, u8),
 }
 
 fn main() -> ExitCode {
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
             Stopped::Lost(why) => (why, 3),
-            Stopped::ClosedWith(why) => (why, 4),
+            Stopped::Closed(why, status) => (why, status),
         };
         eprintln!("{why}");
         let again = options.reconnect.then(|| reconnect.retry_at(began.elapsed(), &mut OsRandom)).flatten();
@@ -83,7 +84,7 @@ fn run(
     }
     let (stream, connection, unread) = ws.into_parts();
     let stream = Traced::new(stream, &unread, options.verbose.then_some(began));
-    talk(WebSocket::from_parts(stream, connection, unread), options, input, reconnect)
+    talk(WebSocket::from_parts(stream, connection, unread), options, input, reconnect, began)
 }
 
 /// What is known about a new connection.
@@ -103,11 +104,13 @@ fn talk<S: Transport>(
     options: &Options,
     input: &Receiver<Input>,
     reconnect: &mut Reconnect,
+    began: Instant,
 ) -> Result<(), Stopped> {
     let here = |error: io::Error| Stopped::Here(error.to_string());
     let mut end_of_input = None;
     let mut result = Err(Stopped::Lost("the connection ended without a closing handshake".into()));
     let mut failed = None;
+    let mut is_closing = false;
     loop {
         let mut has_more = false;
         while ws.can_send() {
@@ -132,6 +135,7 @@ fn talk<S: Transport>(
                     if end_of_input.get_or_insert_with(Instant::now).elapsed() < options.wait {
                         break;
                     }
+                    is_closing = true;
                     ws.close(CloseCode::NORMAL, "").map_err(here)?;
                 }
             }
@@ -143,7 +147,7 @@ fn talk<S: Transport>(
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
             Err(error) => return Err(Stopped::Lost(error.to_string())),
         };
-        reconnect.observe_open(&event);
+        reconnect.observe_open(&event, began.elapsed());
         match &event {
             Event::Message(message) => {
                 if options.verbose && options.deflate {
@@ -155,13 +159,14 @@ fn talk<S: Transport>(
             Event::Close(frame) => {
                 let code = event.close_code().unwrap_or(1005);
                 let reason = frame.as_ref().map(|frame| frame.reason()).unwrap_or_default();
-                let closed = format!("closed: {} {reason}", trace::name(code));
+                let closed = format!("closed: {} {reason}", trace::name(code)).trim_end().to_string();
                 result = match code {
-                    1000 | 1001 | 1005 => {
-                        eprintln!("{}", closed.trim_end());
+                    1000 | 1001 | 1005 if is_closing => {
+                        eprintln!("{closed}");
                         Ok(())
                     }
-                    _ => Err(Stopped::ClosedWith(closed.trim_end().into())),
+                    1000 | 1001 | 1005 => Err(Stopped::Closed(closed, 0)),
+                    _ => Err(Stopped::Closed(closed, 4)),
                 };
             }
             Event::Failed(error) => {

@@ -124,7 +124,8 @@ connecting
 
 connection
   --ping SECONDS               ping the server after SECONDS without received data
-  --reconnect                  connect again when the connection is lost, or cannot be opened for a reason that may pass
+  --reconnect                  connect again when the connection is lost, or cannot be opened or is closed by the
+                               server for a reason that may pass
   -v, --verbose                show every frame on standard error: > sent, < received
   -h, --help                   print this
 

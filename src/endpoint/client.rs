@@ -27,14 +27,14 @@ use crate::random::Random;
 /// 1. Call [`recv`](Self::recv) until `None`, with the bytes read, if any.
 /// 2. Call [`handle_timeout`](Self::handle_timeout) with the time: what has arrived is then in time, however
 ///    late the turn is. A single deadline covers everything until the connection is open.
-/// 3. If [`has_last_words`](Self::has_last_words), begin again: a deadline has passed. If
-///    [`is_ended`](Self::is_ended), drop the transport and stop.
+/// 3. If [`has_last_words`](Self::has_last_words), begin again: a deadline has passed.
 /// 4. Do what [`step`](Self::step) returns, until that is [`Step::Run`]. [`Step::Dial`]: drop the transport,
 ///    if there is one, make another and call [`connected`](Self::connected). [`Step::StartTls`]: start TLS on
 ///    it and call [`secured`](Self::secured).
 /// 5. Write the [`output`](Self::output); call [`output_written`](Self::output_written).
-/// 6. If [`should_shutdown`](Self::should_shutdown), shut down the writing side, once.
-/// 7. If [`wants_read`](Self::wants_read), read; otherwise wait for the transport. Wait no longer than until
+/// 6. If [`should_shutdown`](Self::should_shutdown), shut down the writing side, once, if there is a transport.
+/// 7. If [`is_ended`](Self::is_ended), drop the transport and stop.
+/// 8. If [`wants_read`](Self::wants_read), read; otherwise wait for the transport. Wait no longer than until
 ///    [`next_timeout`](Self::next_timeout). Call [`recv_eof`](Self::recv_eof) at the end of the stream,
 ///    [`recv_error`](Self::recv_error) if it fails.
 ///

@@ -95,8 +95,9 @@ macro_rules! common_words {
         }
 
         /// Returns the connection, for sending and everything else. It exists in every phase; until it is
-        /// open, sending fails with [`SendError::NotOpen`](crate::SendError::NotOpen). Receive with this
-        /// endpoint's own `recv`: the connection's would treat the bytes of the opening handshake as frames.
+        /// open, sending fails with [`SendError::NotOpen`](crate::SendError::NotOpen), and
+        /// [`compress`](Connection::compress) has no effect. Receive with this endpoint's own `recv`: the
+        /// connection's would treat the bytes of the opening handshake as frames.
         #[inline]
         pub fn connection(&mut self) -> &mut Connection {
             &mut self.connection

@@ -21,9 +21,9 @@ use crate::random::Random;
 ///
 /// Pass every event of a [`Client`](super::Client) to [`observe`](Self::observe), or report outcomes with the
 /// other methods: with an adapter these are [`opened`](Self::opened), [`observe_open`](Self::observe_open) and
-/// `not_opened`, which takes the adapter's error. After the end of each transport that you did not close
-/// yourself, call [`retry_at`](Self::retry_at). If nothing was reported, because dialling failed, another
-/// attempt is made.
+/// `not_opened`, which takes the adapter's error. After the end of each transport, call
+/// [`retry_at`](Self::retry_at); if you closed it yourself, ignore the result. If nothing was reported, because
+/// dialling failed, another attempt is made.
 ///
 /// ```
 /// use core::time::Duration;
@@ -122,19 +122,27 @@ impl Reconnect {
             ClientEvent::Opened(_) => self.opened(now),
             ClientEvent::Refused(refused) | ClientEvent::ProxyRefused(refused) => self.refused(refused),
             ClientEvent::Failed(error) => self.failed(*error),
-            ClientEvent::Open(event) => self.observe_open(event),
+            ClientEvent::Open(event) => self.observe_open(event, now),
         }
     }
 
     /// Records an event of an open connection.
-    pub fn observe_open(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Close(frame) => {
-                self.is_final = frame.as_ref().is_some_and(|frame| !may_pass(frame.code()));
-            }
+    pub fn observe_open(&mut self, event: &Event<'_>, now: Duration) {
+        self.is_final = match event {
+            Event::Close(frame) => frame.as_ref().is_some_and(|frame| !may_pass(frame.code())),
             // A protocol violation by the peer has a close code.
-            Event::Failed(error) => self.is_final = error.close_code().is_some(),
-            _ => {}
+            Event::Failed(error) => error.close_code().is_some(),
+            _ => return,
+        };
+        // The transport may end much later: a peer that has closed need not end it.
+        self.ended(now);
+    }
+
+    /// Records that the connection is no longer open.
+    fn ended(&mut self, now: Duration) {
+        let was_open = self.opened_at.take().map(|opened_at| now.saturating_sub(opened_at));
+        if was_open.is_some_and(|time| time >= self.stable_after) {
+            self.attempts = 0;
         }
     }
 
@@ -160,10 +168,7 @@ impl Reconnect {
     /// means never: the failure is permanent, or the attempts are used up.
     #[must_use]
     pub fn retry_at(&mut self, now: Duration, random: &mut impl Random) -> Option<Duration> {
-        let was_open = self.opened_at.take().map(|opened_at| now.saturating_sub(opened_at));
-        if was_open.is_some_and(|time| time >= self.stable_after) {
-            self.attempts = 0;
-        }
+        self.ended(now);
         let retry_after = self.retry_after.take();
         if core::mem::take(&mut self.is_final) || self.max_attempts.is_some_and(|most| self.attempts >= most)
         {
@@ -305,6 +310,21 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_is_open_until_it_closes_or_fails_not_until_its_transport_ends() {
+        for end in [close(1013), Event::Close(None), Event::Failed(ProtocolError::UnexpectedEof)] {
+            let mut reconnect = Reconnect::default();
+            window(&mut reconnect, secs(0));
+            reconnect.opened(secs(100));
+            reconnect.observe_open(&end, secs(109));
+            assert_eq!(window(&mut reconnect, secs(120)), Some((5, 10)), "{end:?}");
+            reconnect.opened(secs(200));
+            reconnect.observe_open(&Event::Ping((&b""[..]).into()), secs(201));
+            reconnect.observe_open(&end, secs(210));
+            assert_eq!(window(&mut reconnect, secs(220)), Some((0, 5)), "{end:?}");
+        }
+    }
+
+    #[test]
     fn attempts_may_have_a_maximum() {
         let mut reconnect = Reconnect::default().max_attempts(2);
         assert!(window(&mut reconnect, secs(0)).is_some() && window(&mut reconnect, secs(0)).is_some());
@@ -383,7 +403,7 @@ mod tests {
                 );
         for (event, expected) in events {
             let mut reconnect = Reconnect::default();
-            reconnect.observe_open(&event);
+            reconnect.observe_open(&event, secs(0));
             assert_eq!(window(&mut reconnect, secs(0)).is_some(), expected, "{event:?}");
         }
     }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::request::UpgradeRequest;
-use crate::http::{ArgumentError, is_same_host, split_port};
+use crate::http::{ArgumentError, is_same_host, is_scheme, split_port};
 
 /// Which web pages may connect.
 ///
@@ -118,15 +118,12 @@ fn is_origin(origin: &str) -> bool {
     let is = |name| scheme.eq_ignore_ascii_case(name);
     let default = if is("https") { Some(443) } else { is("http").then_some(80) };
     // Browser extensions have schemes of their own; the origin of a page is never ws.
-    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-        && !is("ws")
-        && !is("wss");
+    let is_of_a_page = is_scheme(scheme) && !is("ws") && !is("wss");
     let port_is_written = match port {
         Some(port) => Some(port) != default && authority.strip_prefix(host) == Some(&format!(":{port}")),
         None => authority == host,
     };
-    is_scheme && port_is_written && !host.contains(['*', '%'])
+    is_of_a_page && port_is_written && !host.contains(['*', '%'])
 }
 
 /// Returns `true` if the origin has this host, in the same form.

@@ -11,8 +11,8 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The head exceeds [`Config::max_head`](crate::Config::max_head), or so do the bytes that follow it before a
-    /// [`Server`](crate::Server) is told the answer.
+    /// The head exceeds [`Config::max_head`](crate::Config::max_head), or so do the bytes that follow a request for a
+    /// WebSocket before a [`Server`](crate::Server) is told the answer.
     HeadTooLarge,
     /// The head has more lines than [`Config::max_headers`](crate::Config::max_headers) allows.
     TooManyHeaders,
@@ -146,9 +146,11 @@ impl HandshakeError {
             E::InvalidRequestLine => {
                 (400, "RFC 9112 §3", "expected a request line: method, target, HTTP/1.1")
             }
-            E::InvalidTarget => {
-                (400, "RFC 6455 §4.2.1", "expected a request target: visible ASCII without fragment")
-            }
+            E::InvalidTarget => (
+                400,
+                "RFC 9112 §3.2",
+                "expected a request target: a path or an absolute URI with a host, visible ASCII, no fragment",
+            ),
             E::InvalidStatusLine => (400, "RFC 9112 §4", "expected a status line: HTTP/1.1, status, reason"),
             E::UnsupportedHttpVersion => {
                 (505, "RFC 6455 §4.2.1", "unsupported version of HTTP, expected HTTP/1.1")

@@ -26,4 +26,6 @@ pub(crate) use head_reader::{HeadReader, Limits};
 pub use response::Response;
 pub(crate) use start_line::{RequestLine, StatusLine};
 pub use url::Url;
-pub(crate) use url::{basic, is_same_host, is_web_scheme, split_port, split_uri, user_and_password};
+pub(crate) use url::{
+    basic, is_same_host, is_scheme, is_web_scheme, split_port, split_uri, user_and_password,
+};

@@ -237,7 +237,7 @@ pub(crate) fn split_uri(uri: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// RFC 3986 §3.1: "scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )".
-fn is_scheme(scheme: &str) -> bool {
+pub(crate) fn is_scheme(scheme: &str) -> bool {
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| SCHEME[usize::from(byte)])
 }

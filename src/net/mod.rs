@@ -91,7 +91,7 @@
 //!         Ok(mut ws) => {
 //!             reconnect.opened(began.elapsed());
 //!             while let Ok(Some(event)) = ws.recv() {
-//!                 reconnect.observe_open(&event); // and your own code
+//!                 reconnect.observe_open(&event, began.elapsed()); // and your own code
 //!             }
 //!         }
 //!         Err(error) => reconnect.not_opened(&error),

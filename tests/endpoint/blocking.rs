@@ -40,9 +40,6 @@ fn run(mut client: Client) -> io::Result<Vec<String>> {
         if client.has_last_words() {
             continue;
         }
-        if client.is_ended() {
-            return Ok(words);
-        }
         if let Step::Dial { host, port } = client.step() {
             let address = SocketAddr::new(host.parse().map_err(io::Error::other)?, port);
             let timeout = left(&client).unwrap_or(Duration::MAX);
@@ -50,7 +47,9 @@ fn run(mut client: Client) -> io::Result<Vec<String>> {
             shut_down = false;
             client.connected();
         }
-        let Some(stream) = &mut stream else { return Err(ErrorKind::NotConnected.into()) };
+        let Some(stream) = &mut stream else {
+            return if client.is_ended() { Ok(words) } else { Err(ErrorKind::NotConnected.into()) };
+        };
         stream.set_write_timeout(left(&client))?;
         while client.wants_write() {
             match stream.write(client.output()) {
@@ -63,6 +62,9 @@ fn run(mut client: Client) -> io::Result<Vec<String>> {
         if client.should_shutdown() && !shut_down {
             shut_down = true;
             let _ = stream.shutdown(Shutdown::Write);
+        }
+        if client.is_ended() {
+            return Ok(words);
         }
         if client.wants_read() {
             stream.set_read_timeout(left(&client))?;
