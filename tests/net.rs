@@ -1457,6 +1457,36 @@ fn a_deadline_is_judged_though_the_caller_only_flushes() {
     assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
 }
 
+/// A deadline that passed while nothing was read does not let the next one be judged before what has arrived.
+#[test]
+fn a_message_in_time_counts_after_a_deadline_behind_a_full_output() {
+    let config = Config::default().ping_interval(Some(200 * MS)).idle_timeout(Some(1000 * MS));
+    let (mut ws, mut peer) = tcp_server(config.high_water(1000).max_output(64 << 20));
+    ws.stream().set_nonblocking(true).unwrap();
+    ws.feed(&Message::from(vec![0; 16 << 20])).unwrap();
+    let mut waiting = usize::MAX;
+    while std::mem::replace(&mut waiting, ws.connection().output_len()) > waiting {
+        assert!(is_later(&ws.recv().unwrap_err()));
+        thread::sleep(20 * MS);
+    }
+    thread::sleep(300 * MS);
+    assert!(is_later(&ws.recv().unwrap_err()) && !ws.wants_read());
+    // The caller waits until the stream is writable, and only flushes.
+    let taking = thread::spawn(move || {
+        peer.read_exact(&mut vec![0; 16 << 20]).unwrap();
+        peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+        peer
+    });
+    while !taking.is_finished() {
+        let _ = ws.flush();
+        thread::sleep(MS);
+    }
+    let _peer = taking.join().unwrap();
+    thread::sleep(1100 * MS);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(ws.state(), State::Open);
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
     let config = Config::default().idle_timeout(Some(30 * MS)).close_timeout(60 * MS);

@@ -129,7 +129,6 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 return Ok(false);
             }
             if !endpoint.wants_read() {
-                late.nothing_left();
                 match blocked {
                     _ if endpoint.has_last_words() => continue,
                     Some(error) => return Err(error),
