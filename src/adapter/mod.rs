@@ -147,12 +147,6 @@ impl Late {
         self.0 > 0
     }
 
-    /// Returns `true` if no input has been looked for yet.
-    #[cfg(feature = "net")]
-    pub(crate) fn is_first(self) -> bool {
-        self.0 == 1
-    }
-
     /// Records that nothing more has arrived, or is wanted. Returns `true` if the peer is judged next.
     pub(crate) fn nothing_left(&mut self) -> bool {
         let is_late = self.0 > 0;

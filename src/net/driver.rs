@@ -92,8 +92,8 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             if endpoint.has_last_words() {
                 break;
             }
-            // A caller that is late reads in any case.
-            if !late.is_first() && until.is_some_and(|until| until <= now) {
+            // A caller that is late reads what has arrived in any case.
+            if !is_late && until.is_some_and(|until| until <= now) {
                 return Err(ErrorKind::WouldBlock.into());
             }
             let mut written = Ok(());
