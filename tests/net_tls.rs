@@ -183,6 +183,21 @@ fn the_end_is_no_truncation() {
     assert_eq!(ws.recv().unwrap(), None);
 }
 
+/// What a peer has sent is received before the error of its TLS, even if both arrive at once.
+#[test]
+fn what_came_before_an_invalid_record_is_received() {
+    let (mut ws, mut peer) = open(Config::default());
+    peer.conn.writer().write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    let mut bytes = vec![];
+    peer.conn.write_tls(&mut bytes).unwrap();
+    bytes.extend(b"\x17\x03\x03\0\x20");
+    bytes.extend([7; 32]);
+    peer.sock.write_all(&bytes).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(ws.recv().unwrap(), None);
+}
+
 #[test]
 fn a_dripping_client_hello_has_a_deadline() {
     let (stream, peer) = sockets();

@@ -81,7 +81,7 @@ impl<S: Transport> Tls<S> {
         &self.stream
     }
 
-    /// Reads TLS until there is something for the session, before `until`.
+    /// Reads TLS, before `until`.
     fn read_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
         let Self { session, stream, reading, .. } = self;
         loop {
@@ -90,12 +90,16 @@ impl<S: Transport> Tls<S> {
             let began = Instant::now();
             match session.read_tls(stream) {
                 Ok(0) if session.is_handshaking() => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(_) => break,
+                Ok(_) => return Ok(()),
                 // An earlier call has set it.
                 Err(error) if reading.told.was_too_short(wait, &error, began) => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Handles the TLS that was read. An error is returned again by each later call.
+    fn process(&mut self) -> io::Result<()> {
         self.session.process_new_packets().map(drop).map_err(|error| {
             // Sends the alert with the reason. A broken stream will return its error again.
             let _ = self.session.write_tls(&mut self.stream);
@@ -127,6 +131,7 @@ impl<S: Transport> Tls<S> {
             self.write_tls(until)?;
             if self.session.is_handshaking() {
                 self.read_tls(until)?;
+                self.process()?;
             }
         }
         Ok(())
@@ -162,8 +167,10 @@ impl<S: Transport> Read for Tls<S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let until = self.reading.until();
         loop {
+            let processed = self.process();
             match self.session.reader().read(buf) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // What arrived before an error comes first.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => processed?,
                 read => return read,
             }
             if self.session.is_handshaking() {
