@@ -1460,7 +1460,7 @@ fn a_deadline_is_judged_though_the_caller_only_flushes() {
 /// A deadline that passed while nothing was read does not let the next one be judged before what has arrived.
 #[test]
 fn a_message_in_time_counts_after_a_deadline_behind_a_full_output() {
-    let config = Config::default().ping_interval(Some(200 * MS)).idle_timeout(Some(1000 * MS));
+    let config = Config::default().ping_interval(Some(200 * MS)).idle_timeout(Some(2000 * MS));
     let (mut ws, mut peer) = tcp_server(config.high_water(1000).max_output(64 << 20));
     ws.stream().set_nonblocking(true).unwrap();
     ws.feed(&Message::from(vec![0; 16 << 20])).unwrap();
@@ -1482,7 +1482,7 @@ fn a_message_in_time_counts_after_a_deadline_behind_a_full_output() {
         thread::sleep(MS);
     }
     let _peer = taking.join().unwrap();
-    thread::sleep(1100 * MS);
+    thread::sleep(2200 * MS);
     assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("a"))));
     assert_eq!(ws.state(), State::Open);
 }
