@@ -1532,27 +1532,6 @@ fn a_peer_that_reads_nothing_more_after_its_close_is_left() {
     assert!(began.elapsed() < AGES);
 }
 
-/// What arrived before a failed write is received, but there is an end to it.
-#[test]
-#[cfg(unix)]
-fn a_peer_that_reads_nothing_and_keeps_sending_is_left() {
-    let (stream, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
-    let config = Config::default().close_timeout(100 * MS);
-    let mut ws = WebSocket::from_parts(stream, Connection::server(config), vec![]);
-    peer.shutdown(Shutdown::Read).unwrap();
-    let began = Instant::now();
-    let sending = thread::spawn(move || {
-        while began.elapsed() < AGES && peer.write_all(b"\x81\x81\0\0\0\0a").is_ok() {
-            thread::sleep(MS);
-        }
-    });
-    assert_eq!(ws.close(CloseCode::NORMAL, "").unwrap_err().kind(), ErrorKind::BrokenPipe);
-    assert_eq!(ws.finish().unwrap_err().kind(), ErrorKind::BrokenPipe);
-    drop(ws);
-    sending.join().unwrap();
-    assert!(began.elapsed() < AGES);
-}
-
 #[test]
 fn deadlines_pass_while_a_peer_takes_nothing() {
     let config = Config::default().ping_interval(Some(10 * MS)).pong_timeout(20 * MS).high_water(1000);

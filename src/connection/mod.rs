@@ -292,10 +292,8 @@ impl Connection {
     /// Handles a failed write: the waiting output is dropped, but what has arrived can still be received. The
     /// connection is [cut off](Self::is_cut_off) until [`lose_after_input`](Self::lose_after_input).
     #[cfg(feature = "net")]
-    pub(crate) fn send_error(&mut self, now: Duration) {
+    pub(crate) fn send_error(&mut self) {
         self.sender.abort();
-        // The receiver learns of it later.
-        self.sender.handle_timeout(now);
     }
 
     /// Returns `true` if an open connection may have input: if a write fails, read that first.

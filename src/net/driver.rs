@@ -81,10 +81,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
         while !buffer.fresh {
             if endpoint.connection().is_cut_off() {
-                // A peer that keeps sending does not prolong it.
-                let sender = endpoint.connection().sender();
-                let is_due = sender.now().saturating_add(sender.close_timeout()) <= pipe.clock.now();
-                if (is_due && !late.reads_first(true)) || !pipe.read_rest(buffer) {
+                if !pipe.read_rest(buffer) {
                     endpoint.connection_mut().lose_after_input();
                 }
                 break;

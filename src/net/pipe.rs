@@ -100,7 +100,7 @@ impl<S: Transport> Pipe<S> {
 
     /// Handles a failed write. What has arrived can still be received.
     pub(super) fn cut_off(&mut self, endpoint: &mut impl Endpoint) {
-        endpoint.connection_mut().send_error(self.clock.now());
+        endpoint.connection_mut().send_error();
         self.give_up();
     }
 
