@@ -266,7 +266,8 @@ impl<Z: Future> aio::Timer for Timer<Z> {
     }
 
     fn poll(&mut self, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = due else {
+        // A deadline that is beyond the clock never comes.
+        let Some(due) = due.filter(|due| self.began.checked_add(*due).is_some()) else {
             self.asleep = None;
             return Poll::Pending;
         };

@@ -7,6 +7,7 @@ mod futures_io_socket;
 use std::io::{Read, Write};
 use std::net::{self, Shutdown, TcpListener};
 use std::thread;
+use std::time::Duration;
 
 use futures_io_socket::Socket;
 use sansocket::handshake::HandshakeError;
@@ -100,4 +101,29 @@ async fn limits_of_ones_own() {
     client.send_text("abcd").await.unwrap();
     assert_eq!(server.recv().await.unwrap(), Some(Event::Message(Message::from("abc"))));
     assert_eq!(server.recv().await.unwrap(), Some(Event::Failed(ProtocolError::MessageTooLarge)));
+}
+
+/// A deadline that never comes is not slept for: many sleeps overflow.
+#[tokio::test]
+async fn a_deadline_that_never_comes_needs_no_sleep() {
+    let after = |time| {
+        assert!(std::time::Instant::now().checked_add(time).is_some(), "{time:?}");
+        sleep(time)
+    };
+    let config = Config::default()
+        .ping_interval(Some(Duration::MAX))
+        .idle_timeout(Some(Duration::MAX))
+        .close_timeout(Duration::MAX)
+        .handshake_timeout(Duration::MAX);
+    let (server, client) = sockets();
+    let (server, client) = (Socket(asynchronous(server)), Socket(asynchronous(client)));
+    let (server, client) = tokio::join!(
+        futures_io::accept_with(server, config, after),
+        futures_io::client(client, URL, config, after),
+    );
+    let (mut server, (mut client, _)) = (server.unwrap(), client.unwrap());
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+    let (served, closed) = tokio::join!(server.finish(), client.finish());
+    served.unwrap();
+    closed.unwrap();
 }

@@ -611,6 +611,35 @@ async fn a_task_that_has_had_its_turn_receives_what_arrived() {
     }
 }
 
+/// A handler that answers each of many messages and stops at the Close has answered that, too: what tokio allows a task in one
+/// turn does not keep it from writing.
+#[tokio::test]
+async fn a_close_behind_many_messages_is_answered_at_once() {
+    for halves in [false, true] {
+        let (server, mut peer) = duplex(100_000);
+        let connection = sansocket::Connection::server(Config::default());
+        let mut server = WebSocket::from_parts(server, connection, Vec::new());
+        let bytes = [&b"\x82\x80\0\0\0\0".repeat(300)[..], b"\x88\x80\0\0\0\0"].concat();
+        peer.write_all(&bytes).await.unwrap();
+        let handler = tokio::spawn(async move {
+            if halves {
+                let (mut reader, mut writer) = server.split_with(split);
+                while let Event::Message(message) = reader.recv().await.unwrap().unwrap() {
+                    writer.send(&message).await.unwrap();
+                }
+            } else {
+                while let Event::Message(message) = server.recv().await.unwrap().unwrap().into_owned() {
+                    server.send(&message).await.unwrap();
+                }
+            }
+        });
+        handler.await.unwrap();
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, [&b"\x82\0".repeat(300)[..], b"\x88\0"].concat(), "halves: {halves}");
+    }
+}
+
 /// All of it: a Close counts behind more than one read brings.
 #[tokio::test(start_paused = true)]
 async fn all_that_arrived_in_time_counts() {
@@ -680,6 +709,35 @@ async fn a_flood_leaves_others_their_turn() {
     }
 }
 
+/// So do tasks that only send, however fast the stream is; and what they sent is written, though they wait for something else
+/// then.
+#[tokio::test]
+async fn a_task_that_sends_leaves_others_their_turn_and_nothing_unwritten() {
+    for halves in [false, true] {
+        let ws = WebSocket::from_parts(
+            Flood(Arc::from(*b"")),
+            sansocket::Connection::server(Config::default()),
+            Vec::new(),
+        );
+        let sending = tokio::spawn(async move {
+            if halves {
+                let (_reader, mut writer) = ws.split_with(|flood| (flood.clone(), flood));
+                for _ in 0..10_000 {
+                    writer.send_text("").await.unwrap();
+                }
+            } else {
+                let mut ws = ws;
+                for _ in 0..10_000 {
+                    ws.send_text("").await.unwrap();
+                    assert_eq!(ws.connection().output_len(), 0);
+                }
+            }
+        });
+        let turns = turns_until(move || sending.is_finished()).await;
+        assert!(turns >= 90, "halves: {halves}: {turns} turns for 10 000 messages");
+    }
+}
+
 /// A few bytes that become a large message are work as well.
 #[tokio::test]
 async fn a_flood_of_compressed_messages_leaves_others_their_turn() {
@@ -711,12 +769,17 @@ async fn a_flood_of_compressed_messages_leaves_others_their_turn() {
 /// How often another task has its turn while `ws` receives so many events.
 async fn turns_beside(ws: WebSocket<Flood>, way: Way, events: usize) -> usize {
     let flooded = tokio::spawn(receive_few(ws, way, events));
+    turns_until(move || flooded.is_finished()).await
+}
+
+/// How often a task has its turn until then.
+async fn turns_until(is_finished: impl Fn() -> bool + Send + 'static) -> usize {
     let mut turns = 0;
     // Not `yield_now`, which waits for all others.
     let other = tokio::spawn(std::future::poll_fn(move |cx| {
         turns += 1;
         cx.waker().wake_by_ref();
-        if flooded.is_finished() { Poll::Ready(turns) } else { Poll::Pending }
+        if is_finished() { Poll::Ready(turns) } else { Poll::Pending }
     }));
     other.await.unwrap()
 }

@@ -43,7 +43,7 @@ impl<S, E, T> Driver<S, E, T> {
             endpoint,
             timer,
             outgoing: Outgoing::default(),
-            turn: Turn::new(),
+            turn: Turn::default(),
             late: Late::default(),
             wakers: None,
         };
@@ -89,7 +89,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             ready!(link.turn.poll(both));
             match ready!(buffer.poll_read(&mut link.stream, both)) {
                 Ok(0) => link.endpoint.recv_eof(),
-                Ok(n) => link.turn.read(n),
+                Ok(n) => link.turn.moved(n),
                 Err(error) => {
                     link.break_off(error.kind(), both);
                     return Poll::Ready(Err(error));
@@ -131,7 +131,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             }
             if link.endpoint.connection().is_cut_off() {
                 if self.buffer.has_read(&mut link.stream, cx) {
-                    link.turn.read(0);
+                    link.turn.moved(0);
                     return Poll::Ready(Ok(true));
                 }
                 link.endpoint.connection_mut().lose_after_input();
@@ -151,7 +151,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                         continue;
                     }
                     Poll::Ready(Ok(n)) => {
-                        link.turn.read(n);
+                        link.turn.moved(n);
                         return Poll::Ready(Ok(true));
                     }
                     Poll::Ready(Err(error)) => {
@@ -178,7 +178,9 @@ impl<S: Io<T>, T: Timer> Driver<S, Connection, T> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_writing(|writing, cx| writing.poll_close(code, reason, cx), cx)
+        // A connection that is already closing is what the caller wants, and a Close needs no room.
+        let _ = self.link.change(|sender| sender.close(code, reason));
+        self.poll_writing(|writing, cx| writing.poll_flush(cx).map_err(Fault::Broken), cx)
     }
 }
 
@@ -204,6 +206,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         cx: &mut Context<'_>,
         mut poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.outgoing.turn.poll(cx));
         let both = self.waker(Side::Writer(WriterId::FIRST), cx);
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
         let (state, due) = (self.endpoint.connection().state(), self.endpoint.write_deadline());

@@ -2,28 +2,30 @@
 
 use core::task::{Context, Poll};
 
-/// The rest of a turn.
+/// The rest of a turn, of the receiver or of the writers.
 ///
 /// The stream of a flooding peer stays readable forever, so its task would never wait. A runtime checks its
 /// sockets only about once in 60 polls of tasks, so each poll must be short to keep the others responsive.
 #[derive(Debug)]
 pub(super) struct Turn(u16);
 
+impl Default for Turn {
+    fn default() -> Self {
+        Self(LEN)
+    }
+}
+
 /// Length of a turn in events.
 const LEN: u16 = 512;
 
-/// The cost of a read in events, plus one for this many bytes.
-const READ: usize = 16;
+/// The cost of a read or a write in events, plus one for this many bytes.
+const CALL: usize = 16;
 const BYTES: usize = 512;
 
 /// Payload bytes that cost as much as an event: decompressed data can be a thousand times the input.
 const PAYLOAD: usize = 4096;
 
 impl Turn {
-    pub(super) const fn new() -> Self {
-        Self(LEN)
-    }
-
     /// Ends the turn because the task waits: a new one begins when it is woken.
     pub(super) fn end(&mut self) {
         self.0 = LEN;
@@ -41,9 +43,9 @@ impl Turn {
         self.0 = self.0.saturating_sub(u16::try_from(1 + payload / PAYLOAD).unwrap_or(u16::MAX));
     }
 
-    /// Counts `n` bytes read.
-    pub(super) fn read(&mut self, n: usize) {
-        self.0 = self.0.saturating_sub(u16::try_from(READ + n / BYTES).unwrap_or(u16::MAX));
+    /// Counts `n` bytes read or written at once.
+    pub(super) fn moved(&mut self, n: usize) {
+        self.0 = self.0.saturating_sub(u16::try_from(CALL + n / BYTES).unwrap_or(u16::MAX));
     }
 
     /// Pending once if the turn is over: the task is woken after others have had their turn.

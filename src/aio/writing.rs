@@ -7,9 +7,9 @@ use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice};
 
 use super::io::Write;
+use super::turn::Turn;
 use crate::connection::{Message, Sender, State};
 use crate::error::SendError;
-use crate::frame::CloseCode;
 
 /// The progress of the writing side of a stream; it outlives every [`Writing`].
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Outgoing {
     /// after the flush, so that there is a deadline for every wait on the peer.
     pub(super) unflushed: usize,
     shut_down: bool,
+    /// Of the writers.
+    pub(super) turn: Turn,
     /// Why the peer was given up, if that was before everything was written.
     cut: Option<ErrorKind>,
 }
@@ -193,18 +195,6 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         }
     }
 
-    /// Starts the closing handshake, if it has not begun, and writes until our Close is written.
-    pub(super) fn poll_close(
-        &mut self,
-        code: CloseCode,
-        reason: &str,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Fault>> {
-        // A connection that is already closing is what the caller wants, and a Close needs no room.
-        let _ = self.sender.close(code, reason);
-        self.poll_flush(cx).map_err(Fault::Broken)
-    }
-
     /// Writes all waiting output, then ends the writing side once, if required.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
@@ -230,7 +220,10 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
                 Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Poll::Ready(Ok(())),
                 Err(error) => return Poll::Ready(Err(error)),
-                Ok(n) => self.outgoing.unflushed = n,
+                Ok(n) => {
+                    self.outgoing.unflushed = n;
+                    self.outgoing.turn.moved(n);
+                }
             }
         }
         match ready!(self.stream.poll_flush(cx)) {

@@ -1,6 +1,6 @@
 //! What tokio brings to the loops of `aio`: its streams, and [`Timer`], its clock.
 
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -14,28 +14,31 @@ use ::tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::aio;
 
+// A connection ends its turn itself. What tokio puts off because a task has had its turn would look like a read that found
+// nothing, or like a stream that is full.
+
 impl<S: AsyncRead + Unpin> aio::Read<Timer> for S {
     fn poll_read(&mut self, bytes: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // The future keeps nothing of its own: it can be made anew for every poll. A connection ends its turn itself: a
-        // read that tokio puts off would look like one that found nothing.
+        // The future keeps nothing of its own: it can be made anew for every poll.
         pin!(unconstrained(self.read_buf(bytes))).poll(cx)
     }
 }
 
 impl<S: AsyncWrite + Unpin> aio::Write<Timer> for S {
     fn poll_write(&mut self, slices: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match slices {
-            [slice] => Pin::new(self).poll_write(cx, slice),
-            _ => Pin::new(self).poll_write_vectored(cx, slices),
-        }
+        let write = poll_fn(|cx| match slices {
+            [slice] => Pin::new(&mut *self).poll_write(cx, slice),
+            _ => Pin::new(&mut *self).poll_write_vectored(cx, slices),
+        });
+        pin!(unconstrained(write)).poll(cx)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self).poll_flush(cx)
+        pin!(unconstrained(poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)))).poll(cx)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self).poll_shutdown(cx)
+        pin!(unconstrained(poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)))).poll(cx)
     }
 }
 

@@ -199,6 +199,14 @@ impl<W: Write<T>, T> Shared<W, T> {
             self.wakers.clear(id);
             return Poll::Ready(Err(SendError::Closed.into()));
         }
+        let turn = &mut side.outgoing.turn;
+        if turn.is_over() {
+            turn.end();
+            // Not under the lock.
+            drop(side);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let state = side.sender.state();
         let WriteSide { stream, sender, outgoing, timer, known, .. } = &mut *side;
         let both = &mut Context::from_waker(both);

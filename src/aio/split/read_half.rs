@@ -153,7 +153,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                 if let Poll::Ready(Err(error)) = look.written {
                     self.shared.break_off(error.kind(), &self.both);
                 }
-                self.turn.read(0);
+                self.turn.moved(0);
                 return Poll::Ready(Ok(true));
             }
             if let Poll::Ready(Err(error)) = look.written {
@@ -178,7 +178,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                         continue;
                     }
                     Poll::Ready(Ok(n)) => {
-                        self.turn.read(n);
+                        self.turn.moved(n);
                         return Poll::Ready(Ok(true));
                     }
                     Poll::Ready(Err(error)) => {

@@ -96,7 +96,9 @@ impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_writing(cx, |writing, cx| writing.poll_close(code, reason, cx))
+        // A connection that is already closing is what the caller wants, and a Close needs no room.
+        let _ = self.change(|sender| sender.close(code, reason));
+        self.poll_writing(cx, |writing, cx| writing.poll_flush(cx).map_err(Fault::Broken))
     }
 
     pub(in crate::aio) fn poll_writing(
