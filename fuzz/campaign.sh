@@ -47,11 +47,12 @@ touch campaign.tsv
 standing=$(standing)
 while ((SECONDS + round <= end)); do
     mapfile -t next < <(head -n "$jobs" <<<"$standing" | cut -f1)
-    JOBS=$jobs ./run.sh "$round" "${next[@]}" | tee /dev/stderr >campaign.log
+    JOBS=$jobs ./run.sh "$round" "${next[@]}" >campaign.log || { cat campaign.log && exit 1; }
+    cat campaign.log
     # "pair  1234 runs,  567 edges,  118 s of CPU"
     awk -v OFS='\t' '
         FILENAME == "campaign.log" { runs[$1] = $2; edges[$1] = $4; seconds[$1] = $6; next }
-        { print $1, $2, $3 + seconds[$1], $4 + runs[$1], edges[$1] > $5 ? edges[$1] : $5 }
+        { print $1, $2, $3 + seconds[$1], $4 + runs[$1], (edges[$1] > $5 ? edges[$1] : $5) }
     ' campaign.log - <<<"$standing" | sort -t$'\t' -k1,1 >campaign.tsv
     standing=$(standing)
 done
