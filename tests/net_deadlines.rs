@@ -727,3 +727,60 @@ fn closing_has_a_deadline_that_a_writing_reader_learns_of() {
     assert_eq!(event, Some(Event::Failed(ProtocolError::CloseTimeout)));
     drop(peer);
 }
+
+/// A non-blocking stream whose writes take their time, and everything. It never returns "later" for them, so its
+/// event queue has nothing to report about them either.
+#[derive(Debug)]
+struct Busy;
+
+impl Read for Busy {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Busy {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        thread::sleep(10 * MS);
+        Ok(buf.len())
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        thread::sleep(10 * MS);
+        Ok(bufs.iter().map(|buf| buf.len()).sum())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Busy {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `WouldBlock` means that the stream has said so: an edge-triggered queue reports only what comes after that.
+#[test]
+fn a_caller_does_not_wait_for_a_stream_that_takes_more() {
+    let connection = Connection::server(large().high_water(64 << 20));
+    let mut ws = WebSocket::from_parts(Busy, connection, vec![]);
+    for _ in 0..80 {
+        ws.connection_mut().send_binary_owned(vec![7; 10_000]).unwrap();
+    }
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!(!ws.wants_write(), "{} left", ws.connection().output_len());
+}

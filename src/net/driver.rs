@@ -100,10 +100,12 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             // Two endpoints that both wait for the other to read would wait forever: after a write that makes
             // no progress, read first, then try again.
             let is_put_off = (*reads_first > 0 || is_late) && endpoint.wants_read();
+            let mut may_take_more = is_put_off;
             if pipe.must_write(endpoint) && !is_put_off {
-                let turn = endpoint.wants_read().then_some(TURN);
+                let (turn, began) = (endpoint.wants_read().then_some(TURN), now);
                 written = pipe.write(endpoint, earlier(turn, left(now)));
                 now = pipe.clock.now();
+                may_take_more = now.saturating_sub(began) >= TURN;
             }
             *reads_first = reads_first.saturating_sub(1);
             let blocked = match written.and_then(|()| pipe.end_writing(endpoint)) {
@@ -147,8 +149,10 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                     late.nothing_left();
                     let after = pipe.clock.now();
                     let did_wait = pipe.did_wait(now, after);
-                    let is_due = endpoint.next_timeout().is_some_and(|due| due <= after);
-                    if !is_due && (!did_wait || until.is_some_and(|until| until <= after)) {
+                    // An edge-triggered queue reports a stream only after that has returned "later".
+                    let goes_on = endpoint.next_timeout().is_some_and(|due| due <= after)
+                        || (may_take_more && pipe.must_write(endpoint));
+                    if !goes_on && (!did_wait || until.is_some_and(|until| until <= after)) {
                         return Err(error);
                     }
                 }
