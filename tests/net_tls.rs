@@ -293,3 +293,31 @@ fn tls_cannot_be_split() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("TLS"), "{error}");
 }
+
+/// A peer that writes before it reads waits for our reads, however little time each of them has.
+#[test]
+fn output_that_waits_does_not_take_the_time_of_a_read() {
+    let (mut ws, mut peer) = open(Config::default().high_water(64 << 20));
+    let message = vec![7; 12 << 20];
+    let writing = thread::spawn(move || {
+        let mut frame = b"\x82\xFF\0\0\0\0\0\xC0\0\0\0\0\0\0".to_vec();
+        frame.resize(frame.len() + (12 << 20), 7);
+        peer.write_all(&frame).unwrap();
+        let mut rest = vec![0; (12 << 20) + 10];
+        peer.read_exact(&mut rest).unwrap();
+    });
+    ws.feed(&Message::from(&message[..])).unwrap();
+    ws.set_read_timeout(Some(MS));
+    let began = Instant::now();
+    let mut received = false;
+    while !(received && ws.connection().output_len() == 0) && began.elapsed() < AGES {
+        match ws.recv() {
+            Ok(event) => received |= event == Some(Event::Message(Message::from(&message[..]))),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+    }
+    assert!(received, "nothing was read in {:?}", began.elapsed());
+    ws.flush().unwrap();
+    drop(ws);
+    writing.join().unwrap();
+}

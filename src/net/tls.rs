@@ -165,7 +165,7 @@ fn left(until: Option<Instant>) -> io::Result<Option<Duration>> {
 
 impl<S: Transport> Read for Tls<S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let until = self.reading.until();
+        let mut until = None;
         loop {
             let processed = self.process();
             match self.session.reader().read(buf) {
@@ -173,11 +173,13 @@ impl<S: Transport> Read for Tls<S> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => processed?,
                 read => return read,
             }
+            if !self.session.is_handshaking() {
+                // Output that the peer does not take, now or any more, must not prevent a read, or take its time.
+                let _ = self.write_tls(Instant::now().checked_add(NOW));
+            }
+            let until = *until.get_or_insert_with(|| self.reading.until());
             if self.session.is_handshaking() {
                 self.write_tls(until)?;
-            } else {
-                // Output that the peer does not take, now or any more, must not prevent a read.
-                let _ = self.write_tls(Instant::now().checked_add(NOW));
             }
             self.read_tls(until)?;
         }
