@@ -305,6 +305,7 @@ fn output_that_waits_does_not_take_the_time_of_a_read() {
         peer.write_all(&frame).unwrap();
         let mut rest = vec![0; (12 << 20) + 10];
         peer.read_exact(&mut rest).unwrap();
+        peer // not dropped before everything is checked
     });
     ws.feed(&Message::from(&message[..])).unwrap();
     ws.set_read_timeout(Some(MS));
@@ -318,6 +319,5 @@ fn output_that_waits_does_not_take_the_time_of_a_read() {
     }
     assert!(received, "nothing was read in {:?}", began.elapsed());
     ws.flush().unwrap();
-    drop(ws);
     writing.join().unwrap();
 }
