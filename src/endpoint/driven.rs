@@ -30,8 +30,8 @@ pub(crate) trait Endpoint {
         }
     }
 
-    /// Returns the next deadline if there [may be input](Self::may_have_input). A caller that comes after it has not seen what has arrived:
-    /// read once before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
+    /// Returns the next deadline if there [may be input](Self::may_have_input). A caller that comes after it has
+    /// not seen what has arrived: read that before [`handle_timeout`](Self::handle_timeout) judges the peer.
     fn deadline_with_input(&self) -> Option<Duration> {
         match self.connection().state() {
             // It is zero until the time is known.

@@ -26,8 +26,8 @@ impl Refusal {
         Self { error, status: error.status(), response: encode_for(method, &error.into()) }
     }
 
-    /// Answers a request in HTTP/2 or HTTP/3 with this method. A 426 needs `Upgrade` (RFC 9110 §15.5.22), which HTTP/2 and HTTP/3 do not
-    /// have: an unsupported version is a 400 there.
+    /// Answers a request in HTTP/2 or HTTP/3 with this method. A 426 needs `Upgrade` (RFC 9110 §15.5.22), which
+    /// they do not have: an unsupported version is a 400 there.
     pub(super) fn to_connect(method: &str, error: HandshakeError) -> Self {
         let response = match error.status() {
             426 => refuse(400, error).line("Sec-WebSocket-Version", "13"),

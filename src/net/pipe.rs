@@ -6,8 +6,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::Transport;
 use super::buffer::Buffer;
-use super::driver::TURN;
-use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
+use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later, judges_later};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 
@@ -62,11 +61,10 @@ impl<S: Transport> Pipe<S> {
         endpoint.connection_mut().output_written(mem::take(&mut self.unflushed));
     }
 
-    /// Sets the time before an attempt to write. A caller that came late, at the time `late`, may not have received
-    /// what put the deadline off: what the stream takes soon is written without a look at it.
+    /// Sets the time before an attempt to write, unless that is [put off](judges_later) for a caller that came `late`.
     fn tick_to_write(&mut self, endpoint: &mut impl Endpoint, late: Option<Duration>) -> Duration {
         let now = self.clock.now();
-        if late.is_none_or(|late| now.saturating_sub(late) >= TURN) {
+        if !judges_later(late, now) {
             self.tick_at(endpoint, now);
         }
         now

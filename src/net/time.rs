@@ -4,6 +4,8 @@ use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
+use super::driver::TURN;
+
 /// The time on the scale of a connection's timers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
@@ -88,6 +90,12 @@ impl Timeout {
 /// stream.
 pub(super) fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Returns `true` if a writer that came after a deadline, at the time `late`, does not look at it yet. What put it off
+/// may have arrived but not been received: what the stream takes soon is written first.
+pub(super) fn judges_later(late: Option<Duration>, now: Duration) -> bool {
+    late.is_some_and(|late| now.saturating_sub(late) < TURN)
 }
 
 pub(super) fn later_is_fine(result: io::Result<()>) -> io::Result<()> {

@@ -8,9 +8,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::connection::{Notice, Receiver, Segment, Sender, State};
 use crate::net::Transport;
-use crate::net::driver::TURN;
 use crate::net::pipe::{NOW, SLICES, write_slices};
-use crate::net::time::{AT_ONCE, Clock, Timeout, earlier, is_later};
+use crate::net::time::{AT_ONCE, Clock, Timeout, earlier, is_later, judges_later};
 
 #[derive(Debug)]
 pub(super) struct Shared<S> {
@@ -164,12 +163,10 @@ impl<S: Transport> Shared<S> {
         patience: Option<Duration>,
     ) -> (MutexGuard<'a, Writing<S>>, io::Result<Written>) {
         let began = self.clock.now();
-        // The reader may be busy, and may not have received what put a deadline off: what the stream takes soon is
-        // written without a look at it.
         let late = writing.sender.late(began);
         loop {
             let now = self.clock.now();
-            if late.is_none_or(|late| now.saturating_sub(late) >= TURN) {
+            if !judges_later(late, now) {
                 writing.tick(now);
             }
             if writing.given_up {
