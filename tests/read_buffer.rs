@@ -303,6 +303,26 @@ fn a_frame_that_is_cut_moves_to_the_front_if_that_makes_enough_space() {
 }
 
 #[test]
+fn a_buffer_that_is_long_enough_is_kept() {
+    // Two frames that need it, one that is complete and one that is not, which moves to the front.
+    let payloads = [2992, 2992, 492, 2592].map(|len| vec![7; len]);
+    let bytes = Role::Server.frames(&payloads.each_ref().map(|payload| (BINARY, &payload[..])));
+    let (mut connection, mut buffer) = (open(Role::Server), ReadBuffer::new(1000, 3000));
+    let mut messages = 0;
+    read(&mut connection, &mut buffer, &bytes[..9000], || usize::MAX, |_| messages += 1);
+    assert_eq!((messages, buffer.unread().len()), (3, 2500));
+    let (used, space) = measure(|| buffer.space().len());
+    assert_eq!((used.calls, space), (0, 500));
+    // What nobody has received yet.
+    let mut buffer = ReadBuffer::new(1000, 3000);
+    buffer.space().copy_from_slice(&Role::Server.frame(BINARY, &[7; 492]).repeat(2));
+    buffer.filled(1000);
+    assert!(open(Role::Server).recv(&mut buffer.input()).is_some());
+    let (used, space) = measure(|| buffer.space().len());
+    assert_eq!((used.calls, space), (0, 500));
+}
+
+#[test]
 fn another_input_in_place_of_the_one_that_was_lent_harms_nothing() {
     let (mut connection, mut buffer) = (open(Role::Client), ReadBuffer::default());
     let bytes = Role::Client.frames(&[(TEXT, b"complete"), (TEXT, b"cut")]);
