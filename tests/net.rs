@@ -984,6 +984,16 @@ fn an_error_of_what_recv_writes_comes_once() {
     ws.feed(&Message::from("a")).unwrap();
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::BrokenPipe);
     assert_eq!(ws.recv().unwrap(), None);
+    // Behind what had arrived, an event tells it.
+    let (mut peer, mut stream) = pipes(0, Manner::Smooth);
+    stream.write_error = Some(ErrorKind::BrokenPipe);
+    let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
+    ws.feed(&Message::from("a")).unwrap();
+    peer.write_all(b"\x81\x81\0\0\0\0b").unwrap();
+    for event in [Event::Message(Message::from("b")), Event::Failed(ProtocolError::TransportFailed)] {
+        assert_eq!(ws.recv().unwrap(), Some(event));
+    }
+    assert_eq!(ws.recv().unwrap(), None);
 }
 
 /// A caller that may not read learns that it has to wait.

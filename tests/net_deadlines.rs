@@ -2,6 +2,7 @@
 //! spins, and nothing is written twice or torn.
 #![cfg(feature = "net")]
 
+use std::fs;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,6 +87,12 @@ fn counted(config: Config) -> (WebSocket<Counted>, Arc<Calls>, TcpStream) {
     let calls = Arc::new(Calls::default());
     let stream = Counted { stream, calls: Arc::clone(&calls) };
     (WebSocket::from_parts(stream, Connection::server(config), vec![]), calls, peer)
+}
+
+/// How long this thread has run, where the system tells.
+fn cpu_time() -> Option<Duration> {
+    let times = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    times.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// More than the buffers of a socket hold.
@@ -404,17 +411,22 @@ fn limits_of_ones_own_when_accepting() {
 
 /// A wait that was short does not shorten the next ones.
 #[test]
-fn a_call_without_a_timeout_sleeps_after_one_with_it() {
-    let (mut ws, calls, mut peer) = counted(Config::default());
-    ws.set_read_timeout(Some(10 * MS));
-    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
-    ws.set_read_timeout(None);
-    let waiting = thread::spawn(move || ws.recv().unwrap().map(Event::into_owned));
-    thread::sleep(300 * MS);
-    peer.write_all(b"\x89\x80\0\0\0\0").unwrap();
-    assert!(matches!(waiting.join().unwrap(), Some(Event::Ping(_))));
-    let reads = calls.reads.load(Ordering::SeqCst);
-    assert!(reads < 6, "{reads}");
+fn a_long_wait_sleeps_after_a_short_one() {
+    for timeout in [None, Some(AGES / 4)] {
+        let (mut ws, calls, mut peer) = counted(Config::default());
+        ws.set_read_timeout(Some(10 * MS));
+        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        // This one does not use its time, so the stream still has it as its timeout.
+        peer.write_all(b"\x89\x80\0\0\0\0").unwrap();
+        assert!(matches!(ws.recv().unwrap(), Some(Event::Ping(_))));
+        ws.set_read_timeout(timeout);
+        let waiting = thread::spawn(move || ws.recv().unwrap().map(Event::into_owned));
+        thread::sleep(300 * MS);
+        peer.write_all(b"\x89\x80\0\0\0\0").unwrap();
+        assert!(matches!(waiting.join().unwrap(), Some(Event::Ping(_))), "{timeout:?}");
+        let reads = calls.reads.load(Ordering::SeqCst);
+        assert!(reads < 6, "{reads}");
+    }
 }
 
 /// What the stream did not take at once is written when it does, though nothing is received meanwhile.
@@ -467,9 +479,11 @@ fn a_peer_that_pings_and_ends_and_reads_nothing_costs_no_work() {
         while let Some(event) = reader.recv().unwrap() {
             last = Some(event.into_owned());
         }
-        last
+        (last, cpu_time())
     });
-    assert_eq!(reading.join().unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    let (last, cpu_time) = reading.join().unwrap();
+    assert_eq!(last, Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    assert!(cpu_time.is_none_or(|time| time < 300 * MS), "{cpu_time:?}");
     writing.join().unwrap().unwrap();
     assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
     let reads = calls.reads.load(Ordering::SeqCst);
@@ -728,10 +742,10 @@ fn closing_has_a_deadline_that_a_writing_reader_learns_of() {
     drop(peer);
 }
 
-/// A non-blocking stream whose writes take their time, and everything. It never returns "later" for them, so its
-/// event queue has nothing to report about them either.
+/// A non-blocking stream whose writes take their time, and at most so many bytes. It never returns "later" for them, so
+/// its event queue has nothing to report about them either.
 #[derive(Debug)]
-struct Busy;
+struct Busy(usize);
 
 impl Read for Busy {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -741,13 +755,12 @@ impl Read for Busy {
 
 impl Write for Busy {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        thread::sleep(10 * MS);
-        Ok(buf.len())
+        self.write_vectored(&[IoSlice::new(buf)])
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         thread::sleep(10 * MS);
-        Ok(bufs.iter().map(|buf| buf.len()).sum())
+        Ok(self.0.min(bufs.iter().map(|buf| buf.len()).sum()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -777,10 +790,22 @@ impl Transport for Busy {
 #[test]
 fn a_caller_does_not_wait_for_a_stream_that_takes_more() {
     let connection = Connection::server(large().high_water(64 << 20));
-    let mut ws = WebSocket::from_parts(Busy, connection, vec![]);
+    let mut ws = WebSocket::from_parts(Busy(usize::MAX), connection, vec![]);
     for _ in 0..80 {
         ws.connection_mut().send_binary_owned(vec![7; 10_000]).unwrap();
     }
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(!ws.wants_write(), "{} left", ws.connection().output_len());
+}
+
+/// Nor for longer than it wants, however little the stream takes at a time.
+#[test]
+fn a_stream_that_takes_little_does_not_prolong_a_wait() {
+    let mut ws = WebSocket::from_parts(Busy(10), Connection::server(large()), vec![]);
+    ws.set_read_timeout(Some(100 * MS));
+    ws.feed(&Message::from(vec![7; 3000])).unwrap();
+    let began = Instant::now();
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!(began.elapsed() < 1000 * MS, "{:?}", began.elapsed());
+    assert!(ws.connection().output_len() > 2000);
 }

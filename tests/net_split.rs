@@ -2,7 +2,7 @@
 #![cfg(feature = "net")]
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -267,6 +267,10 @@ impl Read for Told {
 
 impl Write for Told {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut script = self.0.0.lock().unwrap();
         if script.writes == Some(ErrorKind::WouldBlock) && !script.never_blocks {
             script.is_writing = true;
@@ -282,8 +286,8 @@ impl Write for Told {
             }
             Some(kind) => Err(kind.into()),
             None => {
-                script.written.extend_from_slice(buf);
-                Ok(buf.len())
+                bufs.iter().for_each(|buf| script.written.extend_from_slice(buf));
+                Ok(bufs.iter().map(|buf| buf.len()).sum())
             }
         }
     }
@@ -695,4 +699,30 @@ fn an_end_that_is_not_possible_now_comes_later() {
         assert_eq!(reader.recv().unwrap(), None);
     });
     stream.tell(|script| assert_eq!(script.aborts, 0));
+}
+
+/// The peer will not see our end, so there is no use in waiting for its own.
+#[test]
+fn halves_of_a_stream_that_cannot_be_ended_are_over() {
+    let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..])]);
+    stream
+        .tell(|script| (script.shutdown_errors, script.never_blocks) = (vec![ErrorKind::NotConnected], true));
+    let (mut reader, _writer) = stream.halves();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+    assert_eq!(reader.recv().unwrap(), None);
+    stream.tell(|script| assert_eq!((script.shutdowns, script.aborts), (1, 1)));
+}
+
+/// A flush writes all of it, not only as much as one write of the stream may take.
+#[test]
+fn a_backlog_of_many_pieces_is_written() {
+    let stream = Told::new([]);
+    stream.tell(|script| (script.writes, script.never_blocks) = (Some(ErrorKind::WouldBlock), true));
+    let (_reader, mut writer) = stream.halves();
+    for _ in 0..40 {
+        writer.send_owned(vec![7; 20_000].into()).unwrap();
+    }
+    stream.tell(|script| script.writes = None);
+    writer.flush().unwrap();
+    stream.tell(|script| assert_eq!(script.written.len(), 40 * 20_004));
 }

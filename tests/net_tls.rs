@@ -286,6 +286,24 @@ fn a_call_may_take_all_of_its_time() {
     }
 }
 
+/// The end of its TLS handshake is written by a client that only reads.
+#[test]
+fn a_server_may_speak_first() {
+    let (server, client) = configs();
+    let (stream, peer) = sockets();
+    let speaking = thread::spawn(move || {
+        let mut tls = Tls::server(server, stream).unwrap();
+        tls.write_all(b"welcome").and_then(|()| tls.flush()).unwrap();
+        tls
+    });
+    let mut tls = Tls::client(client, "localhost", peer).unwrap();
+    net::Transport::set_read_timeout(&mut tls, Some(AGES / 4)).unwrap();
+    let mut welcome = [0; 7];
+    tls.read_exact(&mut welcome).unwrap();
+    assert_eq!(&welcome, b"welcome");
+    drop((tls, speaking.join().unwrap()));
+}
+
 #[test]
 fn tls_cannot_be_split() {
     let (ws, _peer) = open(Config::default());

@@ -83,16 +83,19 @@ async fn closing_meets_the_end_of_the_stream() {
     }
 }
 
-/// Whatever a broken stream still gives is received, however many reads that takes.
+/// Whatever a broken stream still gives is received, however many reads that takes. Then an event tells the failure, unless the
+/// peer has closed.
 #[tokio::test(start_paused = true)]
 async fn what_arrived_before_a_failed_write_is_received() {
-    for halves in [false, true] {
-        let reads = [Ok(&b"\x81\x81\0\0\0\0a"[..]), Ok(b"\x81\x81\0"), Ok(b"\0\0\0b"), Ok(CLOSE)];
+    let ends = [(Some(CLOSE), Event::Close(None)), (None, Event::Failed(ProtocolError::TransportFailed))];
+    for ((last, end), halves) in ends.into_iter().flat_map(|end| [(end.clone(), false), (end, true)]) {
+        let reads = [Ok(&b"\x81\x81\0\0\0\0a"[..]), Ok(b"\x81\x81\0"), Ok(b"\0\0\0b")];
         let stream = Told::new(Writes::Fail(ErrorKind::BrokenPipe), reads);
+        stream.tell(|script| script.reads.extend(last.map(|bytes| Ok(bytes.to_vec()))));
         let mut ws = stream.server(Config::default());
         ws.feed(&Message::from("waiting")).unwrap();
         let messages = ["a", "b"].map(|text| Event::Message(Message::from(text)));
-        assert_eq!(all(ws, halves).await, [&messages[..], &[Event::Close(None)]].concat(), "{halves}");
+        assert_eq!(all(ws, halves).await, [&messages[..], &[end]].concat(), "{halves}");
     }
 }
 
