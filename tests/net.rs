@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use sansocket::handshake::{
     ClientRequest, HandshakeError, Proxy, Redirects, Response, ServerHandshake, ServerProgress,
 };
-use sansocket::net::{self, Accepting, Connecting, Incoming, Step, Stream, Transport, WebSocket};
+use sansocket::net::{self, Accepting, Connecting, Incoming, Step, Transport, WebSocket};
 use sansocket::{
     CloseCode, Config, ConnectOptions, Connection, Event, Input, Message, OsRandom, ProtocolError, State,
 };
@@ -1716,15 +1716,17 @@ mod tls {
         (Arc::new(server), Arc::new(client))
     }
 
-    type Tls<C> = Stream<StreamOwned<C, TcpStream>, TcpStream>;
+    type Tls<C> = net::Stream<StreamOwned<C, TcpStream>, TcpStream>;
 
     fn server_stream(config: Arc<ServerConfig>, tcp: TcpStream) -> Tls<ServerConnection> {
-        Stream::new(StreamOwned::new(ServerConnection::new(config).unwrap(), tcp), |tls| &mut tls.sock)
+        net::Stream::new(StreamOwned::new(ServerConnection::new(config).unwrap(), tcp), |tls| &mut tls.sock)
     }
 
     fn client_stream(config: Arc<ClientConfig>, tcp: TcpStream, name: &'static str) -> Tls<ClientConnection> {
         let name = ServerName::try_from(name).unwrap();
-        Stream::new(StreamOwned::new(ClientConnection::new(config, name).unwrap(), tcp), |tls| &mut tls.sock)
+        net::Stream::new(StreamOwned::new(ClientConnection::new(config, name).unwrap(), tcp), |tls| {
+            &mut tls.sock
+        })
     }
 
     #[test]

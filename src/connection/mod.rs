@@ -299,7 +299,7 @@ impl Connection {
     /// Returns `true` if an open connection may have input: if a write fails, read that first.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn may_have_input(&self) -> bool {
-        self.state() != State::Opening && self.receiver.is_open()
+        self.receiver.is_open()
     }
 
     /// Returns the next deadline if there may be input. A caller that comes after it has not seen what has arrived:
