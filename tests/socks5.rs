@@ -74,7 +74,8 @@ fn read(answers: &[u8], password: bool) -> Result<Option<usize>, E> {
         0 => {}
         2 if password => {
             match next!() {
-                1 => {}
+                // Also that of SOCKS, which many proxies confuse with it.
+                1 | 5 => {}
                 version => return Err(E::AuthenticationVersion(version)),
             }
             match next!() {

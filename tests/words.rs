@@ -194,8 +194,8 @@ fn what_a_socks5_proxy_says() {
             K::InvalidData,
         ),
         (
-            E::AuthenticationVersion(5),
-            "the answer to user name and password has version 5, expected 1",
+            E::AuthenticationVersion(4),
+            "the answer to user name and password has version 4, expected 1",
             K::InvalidData,
         ),
         (

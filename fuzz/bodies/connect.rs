@@ -54,7 +54,7 @@ pub(crate) fn body(data: &[u8]) {
     // RFC 9113 §8.3.1: a Host can replace the :authority.
     let host = head.values("Host").first().map(|host| String::from_utf8_lossy(host).into_owned());
     let authority = pseudo.authority.or(host.as_deref());
-    let http1 = ["Sec-WebSocket-Key", "Sec-WebSocket-Accept", "Upgrade", "Connection", "Transfer-Encoding"];
+    let http1 = ["Upgrade", "Connection", "Transfer-Encoding"];
     let legal = pseudo.method == Some("CONNECT")
         && pseudo.protocol == Some("websocket")
         && matches!(pseudo.scheme, Some("http" | "https"))

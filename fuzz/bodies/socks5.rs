@@ -122,7 +122,8 @@ impl Talk {
             (2, Some((user, password))) => {
                 let lens = [user.len() as u8, password.len() as u8];
                 self.turns.push((2, [&[1, lens[0]], &user[..], &[lens[1]], password].concat()));
-                if byte(2)? != 1 {
+                // Also that of SOCKS, which many proxies confuse with it.
+                if byte(2)? != 1 && byte(2)? != 5 {
                     return Some((3, Err(E::AuthenticationVersion(byte(2)?))));
                 }
                 if byte(3)? != 0 {

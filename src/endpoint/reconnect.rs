@@ -153,9 +153,15 @@ impl Reconnect {
 
     /// Records an HTTP response of the server or a proxy in place of a connection.
     pub fn refused(&mut self, refused: &RefusedResponse) {
-        // RFC 9110 §15, RFC 6585 §4, RFC 8470 §5.2: request timeout, too early, too many requests, and a server or
-        // gateway in trouble.
-        self.is_final = !matches!(refused.status(), 408 | 425 | 429 | 500 | 502 | 503 | 504);
+        self.is_final = match refused.status() {
+            // RFC 9110 §15, RFC 6585 §4, RFC 8470 §5.2: request timeout, too early, too many requests.
+            408 | 425 | 429 => false,
+            // Not implemented, unsupported version of HTTP, the network wants credentials (RFC 6585 §6).
+            501 | 505 | 511 => true,
+            // A server or gateway in trouble. RFC 9110 §15: "treat an unrecognized status code as being equivalent to
+            // the x00 status code of that class", and an invalid one as 5xx.
+            status => status < 500,
+        };
         self.retry_after = refused.retry_after();
     }
 
@@ -236,6 +242,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 mod tests {
     use alloc::format;
     use alloc::vec::Vec;
+    use core::ops::Range;
 
     use super::*;
     use crate::handshake::{ClientRequest, RedirectError};
@@ -348,8 +355,13 @@ mod tests {
 
     #[test]
     fn refusals_that_may_pass_and_what_they_ask_for() {
-        let again: Vec<u16> = (200..600).filter(|status| refused(&format!("{status} x")).is_some()).collect();
-        assert_eq!(again, [408, 425, 429, 500, 502, 503, 504]);
+        let again = |statuses: Range<u16>| -> Vec<u16> {
+            statuses.filter(|status| refused(&format!("{status} x")).is_some()).collect()
+        };
+        assert_eq!(again(200..500), [408, 425, 429]);
+        // A gateway has statuses of its own for a server that is down, such as 521.
+        let never = [501, 505, 511];
+        assert_eq!(again(500..1000), Vec::from_iter((500..1000).filter(|status| !never.contains(status))));
         let after = |value: &str| refused(&format!("503 x\r\nRetry-After: {value}"));
         assert_eq!(after("0"), Some((0, 5)));
         assert_eq!(after("120"), Some((120, 125)));

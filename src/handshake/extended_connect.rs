@@ -135,8 +135,9 @@ impl ConnectRequest {
         }
         let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
         let head = HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), others.chain(cookie))?;
-        // RFC 8441 §5: :protocol replaces the key, and HTTP/2 has no connection-specific headers.
-        let http1 = [Field::Key, Field::Accept, Field::Upgrade, Field::Connection, Field::TransferEncoding];
+        // RFC 8441 §5: HTTP/2 has no connection-specific headers. A key is not processed: `:protocol` replaces it, but
+        // proxies that were asked in HTTP/1.1 pass it on.
+        let http1 = [Field::Upgrade, Field::Connection, Field::TransferEncoding];
         if http1.iter().any(|&field| head.count(field) > 0) {
             return Err(E::ForbiddenHeader);
         }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::request::UpgradeRequest;
-use crate::http::{ArgumentError, is_same_host, is_scheme, split_port};
+use crate::http::{ArgumentError, is_same_host, is_scheme, is_web_scheme, split_port};
 
 /// Which web pages may connect.
 ///
@@ -48,7 +48,8 @@ impl OriginPolicy {
     }
 
     /// Allows only pages of these origins, in the form that browsers send: `https://example.com`,
-    /// `http://localhost:8080`. Case is ignored.
+    /// `http://localhost:8080`. Case is ignored. A page from a local file has `file://` or `null`, depending on the
+    /// browser.
     ///
     /// # Errors
     /// [`ArgumentError::InvalidOrigin`] for a value that no browser sends, and which would never match: a
@@ -112,6 +113,10 @@ fn is_origin(origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
     };
+    // §4: for a file it is "an implementation-defined value". WebSockets of Chromium, Electron and WebView have this.
+    if authority.is_empty() {
+        return is_scheme(scheme) && !is_web_scheme(scheme);
+    }
     let Ok((host, port)) = split_port(authority) else {
         return false;
     };
@@ -220,6 +225,8 @@ mod tests {
             "http://[::1]:8080",
             "https://a:80",
             "chrome-extension://abcdef",
+            "file://",
+            "qrc://",
             "null",
         ] {
             let policy = OriginPolicy::allow([good]).unwrap();
@@ -232,6 +239,11 @@ mod tests {
             "https://x/",
             "https://x/a",
             "https://",
+            "http://",
+            "ws://",
+            "file:///",
+            "file:///home",
+            "://",
             "https://x:443",
             "http://x:80",
             "https://x:",

@@ -95,7 +95,7 @@ pub enum Socks5Error {
     NoAcceptableMethod,
     /// The proxy chose an authentication method that was not offered.
     UnofferedMethod(u8),
-    /// The answer to user name and password has a version other than 1.
+    /// The answer to user name and password has a version other than 1, or 5, which some proxies send.
     AuthenticationVersion(u8),
     /// The proxy rejected user name and password with this status.
     AuthenticationFailed(u8),
@@ -188,7 +188,8 @@ impl Socks5Handshake {
             // client MUST close the connection."
             (S::Method, NO_ACCEPTABLE_METHOD) => return Err(E::NoAcceptableMethod),
             (S::Method, method) => return Err(E::UnofferedMethod(method)),
-            (S::AuthenticationVersion, AUTHENTICATION_VERSION) => S::AuthenticationStatus,
+            // Many proxies answer with the version of SOCKS, and other clients accept that.
+            (S::AuthenticationVersion, AUTHENTICATION_VERSION | VERSION) => S::AuthenticationStatus,
             (S::AuthenticationVersion, version) => return Err(E::AuthenticationVersion(version)),
             // RFC 1929 §2: "A STATUS field of X'00' indicates success."
             (S::AuthenticationStatus, 0) => self.ask(),
@@ -380,7 +381,7 @@ mod tests {
         const REPLY: &[u8] = b"\x05\0\0\x01\x7f\0\0\x01\x04\x38";
         let name = [b"\x05\x01\0\x03\x0bexample.com", &443_u16.to_be_bytes()[..]].concat();
         let v6 = [b"\x05\x01\0\x04", &[0; 15][..], b"\x01\0\x51"].concat();
-        let cases: [(&str, &str, Rounds<'_>, Rounds<'_>); 5] = [
+        let cases: [(&str, &str, Rounds<'_>, Rounds<'_>); 6] = [
             ("socks5://p", "wss://example.com", &[b"\x05\0", REPLY], &[b"\x05\x01\0", &name]),
             (
                 "socks5h://p",
@@ -396,6 +397,12 @@ mod tests {
                 &[b"\x05\x02\0\x02", b"\x01\x02me\x02s\0", &name],
             ),
             ("socks5://me@p", "wss://example.com", &[b"\x05\0", REPLY], &[b"\x05\x02\0\x02", &name]),
+            (
+                "socks5://me@p",
+                "wss://example.com",
+                &[b"\x05\x02", b"\x05\0", REPLY],
+                &[b"\x05\x02\0\x02", b"\x01\x02me\0", &name],
+            ),
         ];
         for (proxy, url, answers, expected) in cases {
             for piece in 1..=REPLY.len() {
@@ -444,7 +451,7 @@ mod tests {
             ("socks5://p", &[b"\x05\x01"], E::UnofferedMethod(1)),
             ("socks5://p", &[b"\x05\xff"], E::NoAcceptableMethod),
             ("socks5://u:p@p", &[b"\x05\xff"], E::NoAcceptableMethod),
-            ("socks5://u:p@p", &[b"\x05\x02", b"\x05"], E::AuthenticationVersion(5)),
+            ("socks5://u:p@p", &[b"\x05\x02", b"\x04"], E::AuthenticationVersion(4)),
             ("socks5://u:p@p", &[b"\x05\x02", b"\x01\x01"], E::AuthenticationFailed(1)),
             // An answer to an unwritten request.
             ("socks5://p", &[b"\x05\0\x05"], E::UnexpectedData),
