@@ -1487,6 +1487,30 @@ fn a_message_in_time_counts_after_a_deadline_behind_a_full_output() {
     assert_eq!(ws.state(), State::Open);
 }
 
+/// Nor does one that passed before the stream took the rest of the output.
+#[test]
+fn a_message_in_time_counts_after_the_deadline_of_output_that_was_taken() {
+    let config = Config::default().write_timeout(Some(200 * MS)).idle_timeout(Some(2000 * MS));
+    let (mut ws, mut peer) = tcp_server(config.high_water(64 << 20));
+    ws.stream().set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    while ws.connection().output_len() == 0 {
+        ws.send_binary(&[0; 10_000]).unwrap();
+        sent += 10_004;
+    }
+    assert!(is_later(&ws.recv().unwrap_err()));
+    let waiting = ws.connection().output_len();
+    assert!(waiting > 0);
+    peer.read_exact(&mut vec![0; sent - waiting]).unwrap();
+    thread::sleep(300 * MS);
+    assert!(is_later(&ws.recv().unwrap_err()));
+    peer.read_exact(&mut vec![0; waiting]).unwrap();
+    peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    thread::sleep(2200 * MS);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(ws.state(), State::Open);
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
     let config = Config::default().idle_timeout(Some(30 * MS)).close_timeout(60 * MS);
