@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, TryStreamExt};
 use sansocket::handshake::{Response, UpgradeRequest};
 use sansocket::tokio::{
     Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, accept_with, client, connect,
@@ -735,6 +735,35 @@ async fn a_task_that_sends_leaves_others_their_turn_and_nothing_unwritten() {
         });
         let turns = turns_until(move || sending.is_finished()).await;
         assert!(turns >= 90, "halves: {halves}: {turns} turns for 10 000 messages");
+    }
+}
+
+/// A caller that polls once and drops the connection has written its Close, however much it has sent before.
+#[tokio::test]
+async fn the_first_poll_writes_a_close() {
+    for halves in [false, true] {
+        for messages in 0..100 {
+            let (server, mut peer) = duplex(1000);
+            let connection = sansocket::Connection::server(Config::default());
+            let mut server = WebSocket::from_parts(server, connection, Vec::new());
+            if halves {
+                let (reader, mut writer) = server.split_with(split);
+                for _ in 0..messages {
+                    writer.send_text("").await.unwrap();
+                }
+                writer.close(CloseCode::NORMAL, "").now_or_never().unwrap().unwrap();
+                drop(reader);
+            } else {
+                for _ in 0..messages {
+                    server.send_text("").await.unwrap();
+                }
+                server.close(CloseCode::NORMAL, "").now_or_never().unwrap().unwrap();
+                drop(server);
+            }
+            let mut received = Vec::new();
+            peer.read_to_end(&mut received).await.unwrap();
+            assert_eq!(received, [&b"\x81\0".repeat(messages)[..], b"\x88\x02\x03\xe8"].concat());
+        }
     }
 }
 
