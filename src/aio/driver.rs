@@ -110,7 +110,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
         loop {
             let state = link.endpoint.connection().state();
-            let due = link.endpoint.deadline_with_input();
+            let due = link.endpoint.next_deadline();
             if !link.late.reads_first(due.is_some_and(|due| due <= link.timer.now())) {
                 link.handle_timeout(both);
             }

@@ -86,7 +86,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 }
                 break;
             }
-            let due = endpoint.deadline_with_input();
+            let due = endpoint.next_deadline();
             let is_late = late.reads_first(due.is_some_and(|due| due <= pipe.clock.now()));
             let mut now = if is_late { pipe.write_now(endpoint) } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
