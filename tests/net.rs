@@ -1503,6 +1503,61 @@ fn a_message_in_time_counts_after_a_deadline_behind_a_full_output() {
     assert_eq!(ws.state(), State::Open);
 }
 
+/// Nor does one that passed before the stream took the rest of the output.
+#[test]
+fn a_message_in_time_counts_after_the_deadline_of_output_that_was_taken() {
+    let config = Config::default().write_timeout(Some(200 * MS)).idle_timeout(Some(2000 * MS));
+    let (mut ws, mut peer) = tcp_server(config.high_water(64 << 20));
+    ws.stream().set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    while ws.connection().output_len() == 0 {
+        ws.send_binary(&[0; 10_000]).unwrap();
+        sent += 10_004;
+    }
+    assert!(is_later(&ws.recv().unwrap_err()));
+    let waiting = ws.connection().output_len();
+    assert!(waiting > 0);
+    peer.read_exact(&mut vec![0; sent - waiting]).unwrap();
+    thread::sleep(300 * MS);
+    assert!(is_later(&ws.recv().unwrap_err()));
+    peer.read_exact(&mut vec![0; waiting]).unwrap();
+    peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+    thread::sleep(2200 * MS);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(ws.state(), State::Open);
+}
+
+/// Nor is a peer judged behind its Close before it is offered what waits: it may have made room in time.
+#[test]
+fn output_behind_a_close_is_written_though_the_caller_is_late() {
+    const LONG: usize = 16 << 20;
+    for blocking in [false, true] {
+        let config = Config::default().close_timeout(600 * MS).high_water(64 << 20);
+        let (mut ws, mut peer) = tcp_server(config.max_output(64 << 20));
+        ws.stream().set_nonblocking(!blocking).unwrap();
+        ws.set_read_timeout(Some(10 * MS));
+        ws.feed(&Message::from(vec![0; LONG])).unwrap();
+        assert!(is_later(&ws.recv().unwrap_err()));
+        peer.write_all(MASKED_CLOSE).unwrap();
+        let began = Instant::now();
+        while !matches!(ws.recv(), Ok(Some(Event::Close(_)))) {
+            assert!(began.elapsed() < AGES);
+        }
+        let taken = LONG + 14 - ws.connection().output_len();
+        peer.read_exact(&mut vec![0; taken]).unwrap();
+        thread::sleep(800 * MS);
+        let reading = thread::spawn(move || {
+            let mut rest = vec![];
+            peer.read_to_end(&mut rest).map(|_| rest.len())
+        });
+        while !matches!(ws.recv(), Ok(None)) {
+            assert!(began.elapsed() < AGES);
+        }
+        drop(ws);
+        assert_eq!(reading.join().unwrap().unwrap(), LONG + 14 - taken, "blocking: {blocking}");
+    }
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
     let config = Config::default().idle_timeout(Some(30 * MS)).close_timeout(60 * MS);

@@ -31,6 +31,8 @@ fn sockets() -> (TcpStream, TcpStream) {
 struct Calls {
     reads: AtomicUsize,
     timeouts: AtomicUsize,
+    /// How often the end of our side takes too long first.
+    late_ends: AtomicUsize,
 }
 
 /// A socket that counts.
@@ -59,7 +61,11 @@ impl Write for Counted {
 
 impl Transport for Counted {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        let is_late = |left: usize| left.checked_sub(1);
+        match self.calls.late_ends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_late) {
+            Ok(_) => Err(ErrorKind::TimedOut.into()),
+            Err(_) => self.stream.shutdown(Shutdown::Write),
+        }
     }
 
     fn abort(&mut self) -> io::Result<()> {
@@ -150,6 +156,20 @@ fn closing_neither_waits_for_room_nor_outlasts_its_deadline() {
     assert_eq!(ws.recv().unwrap(), None);
     assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
     drop(peer);
+}
+
+/// An end of our side that took too long is tried again soon, though the peer sends nothing more.
+#[test]
+fn an_end_that_is_not_possible_now_does_not_wait_for_a_read() {
+    let (mut ws, calls, mut peer) = counted(Config::default());
+    calls.late_ends.store(3, Ordering::SeqCst);
+    peer.write_all(b"\x88\x80\0\0\0\0").unwrap();
+    let ending = thread::spawn(move || ws.finish());
+    let began = Instant::now();
+    peer.read_to_end(&mut vec![]).unwrap();
+    assert!(began.elapsed() < AGES / 4, "{:?}", began.elapsed());
+    drop(peer);
+    ending.join().unwrap().unwrap();
 }
 
 /// Each has more to say than fits between them before the other reads.

@@ -624,6 +624,32 @@ fn all_that_arrived_in_time_counts() {
     reader.finish().unwrap();
 }
 
+/// A peer that has closed is not judged before it is offered what waits: it may have made room in time.
+#[test]
+fn output_behind_a_close_is_written_though_the_reader_is_late() {
+    const MS: Duration = Duration::from_millis(1);
+    const LONG: usize = 16 << 20;
+    let (server, client) = pair(Config::default());
+    let (stream, ..) = server.into_parts();
+    let config = Config::default().close_timeout(600 * MS).max_output(64 << 20).high_water(64 << 20);
+    let server = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+    let (mut reader, mut writer) = server.into_split().unwrap();
+    writer.feed(&Message::from(vec![0; LONG])).unwrap();
+    let (mut stream, ..) = client.into_parts();
+    stream.write_all(b"\x88\x80\0\0\0\0").unwrap();
+    assert!(matches!(reader.recv().unwrap(), Some(Event::Close(_))));
+    stream.set_read_timeout(Some(200 * MS)).unwrap();
+    let mut received = Vec::new();
+    assert!(stream.read_to_end(&mut received).is_err());
+    thread::sleep(600 * MS);
+    let reading = thread::spawn(move || reader.finish());
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.read_to_end(&mut received).unwrap();
+    assert_eq!(received.len(), 10 + LONG + 2);
+    drop(stream);
+    reading.join().unwrap().unwrap();
+}
+
 /// What a reader finds that comes late, between a Pong and the deadline of an idle connection.
 #[test]
 fn a_message_in_time_counts_behind_a_pong() {

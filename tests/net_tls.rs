@@ -5,7 +5,7 @@ mod certificates;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -260,6 +260,49 @@ fn deadlines_hold_while_a_peer_reads_nothing() {
         assert_eq!(ws.recv().unwrap(), None);
         drop(peer);
     }
+}
+
+/// Nor is a thread that has only the end of TLS left to write, or an alert.
+#[test]
+fn the_end_does_not_wait_for_a_peer_that_reads_nothing() {
+    for is_invalid in [false, true] {
+        let (mut ws, mut peer) = open(Config::default());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(300 * MS);
+                peer.read_exact(&mut vec![0; (16 << 20) + 10]).unwrap();
+            });
+            // It waits, with the longest timeout.
+            ws.send_binary(&vec![7; 16 << 20]).unwrap();
+        });
+        fill(ws.stream().stream());
+        if is_invalid {
+            peer.sock.write_all(b"\x17\x03\x03\0\x01\x07").unwrap();
+        } else {
+            peer.conn.send_close_notify();
+            peer.conn.write_tls(&mut peer.sock).unwrap();
+        }
+        let (ended, receiving) = mpsc::channel();
+        thread::spawn(move || {
+            let first = ws.recv().map(|event| event.map(Event::into_owned)).map_err(|error| error.kind());
+            ended.send((first, ws.recv().unwrap().is_none())).unwrap();
+        });
+        let failed = Ok(Some(Event::Failed(ProtocolError::UnexpectedEof)));
+        let expected = if is_invalid { Err(ErrorKind::InvalidData) } else { failed };
+        assert_eq!(receiving.recv_timeout(AGES).unwrap(), (expected, true));
+        drop(peer);
+    }
+}
+
+/// Writes until the buffers of the sockets are full.
+fn fill(mut stream: &TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    for len in [1 << 20, 1] {
+        while stream.write(&vec![0; len]).is_ok() {
+            thread::sleep(20 * MS);
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
 }
 
 /// A timeout of an earlier call does not end one that may take longer.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, TryStreamExt};
 use sansocket::handshake::{Response, UpgradeRequest};
 use sansocket::tokio::{
     Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, accept_with, client, connect,
@@ -667,6 +667,39 @@ async fn all_that_arrived_in_time_counts() {
     }
 }
 
+/// A peer that has closed is not judged before it is offered what waits: it may have made room in time.
+#[tokio::test(start_paused = true)]
+async fn output_behind_a_close_is_written_though_the_task_is_late() {
+    const LONG: usize = 1 << 20;
+    for halves in [false, true] {
+        let (server, mut peer) = duplex(100_000);
+        let config = Config::default().close_timeout(SECOND).high_water(LONG * 2);
+        let connection = sansocket::Connection::server(config);
+        let mut server = WebSocket::from_parts(server, connection, Vec::new());
+        server.feed(&Message::from(vec![0; LONG])).unwrap();
+        peer.write_all(b"\x88\x80\0\0\0\0").await.unwrap();
+        let (mut reader, _writer);
+        let mut received = vec![0; 100_000];
+        if halves {
+            (reader, _writer) = server.split_with(split);
+            assert_eq!(reader.recv().await.unwrap(), Some(Event::Close(None)));
+            assert!(timeout(SECOND / 2, reader.recv()).await.is_err());
+            peer.read_exact(&mut received).await.unwrap();
+            sleep(10 * SECOND).await;
+            let (rest, finished) = tokio::join!(peer.read_to_end(&mut received), reader.finish());
+            (rest.unwrap(), finished.unwrap());
+        } else {
+            assert_eq!(server.recv().await.unwrap(), Some(Event::Close(None)));
+            assert!(timeout(SECOND / 2, server.recv()).await.is_err());
+            peer.read_exact(&mut received).await.unwrap();
+            sleep(10 * SECOND).await;
+            let (rest, finished) = tokio::join!(peer.read_to_end(&mut received), server.finish());
+            (rest.unwrap(), finished.unwrap());
+        }
+        assert_eq!(received.len(), 10 + LONG + 2, "halves: {halves}");
+    }
+}
+
 /// A stream that is always full of pongs.
 #[derive(Clone)]
 struct Flood(Arc<[u8]>);
@@ -735,6 +768,35 @@ async fn a_task_that_sends_leaves_others_their_turn_and_nothing_unwritten() {
         });
         let turns = turns_until(move || sending.is_finished()).await;
         assert!(turns >= 90, "halves: {halves}: {turns} turns for 10 000 messages");
+    }
+}
+
+/// A caller that polls once and drops the connection has written its Close, however much it has sent before.
+#[tokio::test]
+async fn the_first_poll_writes_a_close() {
+    for halves in [false, true] {
+        for messages in 0..100 {
+            let (server, mut peer) = duplex(1000);
+            let connection = sansocket::Connection::server(Config::default());
+            let mut server = WebSocket::from_parts(server, connection, Vec::new());
+            if halves {
+                let (reader, mut writer) = server.split_with(split);
+                for _ in 0..messages {
+                    writer.send_text("").await.unwrap();
+                }
+                writer.close(CloseCode::NORMAL, "").now_or_never().unwrap().unwrap();
+                drop(reader);
+            } else {
+                for _ in 0..messages {
+                    server.send_text("").await.unwrap();
+                }
+                server.close(CloseCode::NORMAL, "").now_or_never().unwrap().unwrap();
+                drop(server);
+            }
+            let mut received = Vec::new();
+            peer.read_to_end(&mut received).await.unwrap();
+            assert_eq!(received, [&b"\x81\0".repeat(messages)[..], b"\x88\x02\x03\xe8"].concat());
+        }
     }
 }
 

@@ -110,7 +110,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
         loop {
             let state = link.endpoint.connection().state();
-            let due = link.endpoint.deadline_with_input();
+            let due = link.endpoint.next_deadline();
             if !link.late.reads_first(due.is_some_and(|due| due <= link.timer.now())) {
                 link.handle_timeout(both);
             }
@@ -206,10 +206,13 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         cx: &mut Context<'_>,
         mut poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.outgoing.turn.poll(cx));
+        let (state, due) = (self.endpoint.connection().state(), self.endpoint.write_deadline());
+        // A Close needs no turn: the caller may poll only once.
+        if state == State::Open {
+            ready!(self.outgoing.turn.poll(cx));
+        }
         let both = self.waker(Side::Writer(WriterId::FIRST), cx);
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
-        let (state, due) = (self.endpoint.connection().state(), self.endpoint.write_deadline());
         let polled = loop {
             let polled = poll(&mut self.writing(), both);
             if polled.is_ready() {

@@ -302,13 +302,6 @@ impl Connection {
         self.receiver.is_open()
     }
 
-    /// Returns the next deadline if there may be input. A caller that comes after it has not seen what has arrived:
-    /// read that before [`handle_timeout`](Self::handle_timeout) judges the peer by it.
-    #[cfg(any(feature = "aio", feature = "net"))]
-    pub(crate) fn deadline_with_input(&self) -> Option<Duration> {
-        self.sender.next_deadline().filter(|_| self.may_have_input())
-    }
-
     /// Returns `true` if the connection was given up without the receiver knowing.
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn is_cut_off(&self) -> bool {

@@ -30,13 +30,13 @@ pub(crate) trait Endpoint {
         }
     }
 
-    /// Returns the next deadline if there [may be input](Self::may_have_input). A caller that comes after it has
-    /// not seen what has arrived: read that before [`handle_timeout`](Self::handle_timeout) judges the peer.
-    fn deadline_with_input(&self) -> Option<Duration> {
+    /// Returns the next deadline. A caller that comes after it has not seen what has arrived, or what the stream takes
+    /// now: both come before [`handle_timeout`](Self::handle_timeout) judges the peer.
+    fn next_deadline(&self) -> Option<Duration> {
         match self.connection().state() {
             // It is zero until the time is known.
             State::Opening => self.next_timeout().filter(|due| self.may_have_input() && !due.is_zero()),
-            _ => self.connection().deadline_with_input(),
+            _ => self.connection().sender().next_deadline(),
         }
     }
 

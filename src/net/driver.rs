@@ -86,7 +86,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 }
                 break;
             }
-            let due = endpoint.deadline_with_input();
+            let due = endpoint.next_deadline();
             let is_late = late.reads_first(due.is_some_and(|due| due <= pipe.clock.now()));
             let mut now = if is_late { pipe.write_now(endpoint) } else { pipe.tick(endpoint) };
             if endpoint.has_last_words() {
@@ -146,11 +146,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     *reads_first = 0;
-                    late.nothing_left();
                     let after = pipe.clock.now();
                     let did_wait = pipe.did_wait(now, after);
                     // An edge-triggered queue reports a stream only after that has returned "later".
-                    let goes_on = endpoint.next_timeout().is_some_and(|due| due <= after)
+                    let goes_on = late.nothing_left()
+                        || endpoint.next_timeout().is_some_and(|due| due <= after)
                         || (may_take_more && pipe.must_write(endpoint));
                     if !goes_on && (!did_wait || until.is_some_and(|until| until <= after)) {
                         return Err(error);

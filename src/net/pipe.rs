@@ -252,12 +252,12 @@ impl<S: Transport> Pipe<S> {
         Ok(())
     }
 
-    /// Ends the writing side once, if required; what the stream cannot do now is left for the next call.
+    /// Ends the writing side once, if required. After an error that [is later](is_later), it is for the next call.
     pub(super) fn end_writing(&mut self, endpoint: &impl Endpoint) -> io::Result<()> {
         while endpoint.connection().should_shutdown() && !self.shut_down {
             match self.stream.shutdown_write() {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_later(&error) => break,
+                Err(error) if is_later(&error) => return Err(error),
                 result => {
                     self.shut_down = true;
                     return result;

@@ -245,8 +245,7 @@ impl<S: Transport> ReadHalf<S> {
             let now = self.shared.clock.now();
             let mut writing = self.shared.lock();
             writing.sender.notice(self.receiver.take_notice());
-            let is_due = self.receiver.is_open() && writing.sender.late(now).is_some();
-            let is_late = self.late.reads_first(is_due);
+            let is_late = self.late.reads_first(writing.sender.late(now).is_some());
             if !is_late {
                 writing.tick(now);
             }
@@ -269,7 +268,7 @@ impl<S: Transport> ReadHalf<S> {
             }
             // A reader that may not read waits for the write. Otherwise it does not wait, because the peer
             // may wait for a read: see `Driver::wait`.
-            if self.reads_first == 0 || !wants_read {
+            if self.reads_first == 0 || !wants_read || is_late {
                 let patience = if is_late { Some(NOW) } else { wants_read.then_some(TURN) };
                 match self.shared.write(patience, !wants_read && !is_late) {
                     Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,

@@ -102,7 +102,7 @@ impl<S: Transport> Tls<S> {
     fn process(&mut self) -> io::Result<()> {
         self.session.process_new_packets().map(drop).map_err(|error| {
             // Sends the alert with the reason. A broken stream will return its error again.
-            let _ = self.session.write_tls(&mut self.stream);
+            let _ = self.write_tls(Instant::now().checked_add(NOW));
             io::Error::new(ErrorKind::InvalidData, error)
         })
     }
@@ -208,7 +208,9 @@ impl<S: Transport> Transport for Tls<S> {
         if !core::mem::replace(&mut self.close_notify, true) {
             self.session.send_close_notify();
         }
-        self.flush()?;
+        // A shutdown does not wait.
+        self.write_tls(Instant::now().checked_add(NOW))?;
+        self.stream.flush()?;
         self.stream.shutdown_write()
     }
 

@@ -199,15 +199,15 @@ impl<W: Write<T>, T> Shared<W, T> {
             self.wakers.clear(id);
             return Poll::Ready(Err(SendError::Closed.into()));
         }
-        let turn = &mut side.outgoing.turn;
-        if turn.is_over() {
-            turn.end();
+        let state = side.sender.state();
+        // A Close needs no turn: the caller may poll only once.
+        if state == State::Open && side.outgoing.turn.is_over() {
+            side.outgoing.turn.end();
             // Not under the lock.
             drop(side);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let state = side.sender.state();
         let WriteSide { stream, sender, outgoing, timer, known, .. } = &mut *side;
         let both = &mut Context::from_waker(both);
         let polled = loop {

@@ -205,8 +205,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let state = sender.state();
         sender.notice(self.receiver.take_notice());
         let now = self.timer.now();
-        let due = sender.next_deadline().filter(|_| self.receiver.is_open());
-        let is_late = self.late.reads_first(due.is_some_and(|due| due <= now));
+        let is_late = self.late.reads_first(sender.next_deadline().is_some_and(|due| due <= now));
         let mut writing = Writing::new(stream, sender, outgoing);
         if !is_late {
             writing.handle_timeout(now, cx);
