@@ -44,7 +44,7 @@ pub(crate) fn body(data: &[u8]) {
     let stream = Scripted::new(rest.clone(), &script.reads, &script.writes);
     let mut ws = WebSocket::from_parts(stream, role.connection(config(LIMITS)), bytes);
     let (mut seen, mut sent, mut over) = (Collector::default(), Vec::new(), false);
-    let ends = (0..MAX_TURNS).map(|_| &Act::Recv);
+    let ends = (0..script.turns()).map(|_| &Act::Recv);
     for act in script.acts.iter().take(60).chain(ends) {
         match act {
             Act::Recv | Act::Chunk => {
@@ -103,6 +103,11 @@ pub(crate) fn body(data: &[u8]) {
 }
 
 impl Script<'_> {
+    /// The number of turns in which it must end: each takes a step of the stream, or an event.
+    pub(crate) fn turns(&self) -> usize {
+        300 + self.reads.len() + self.writes.len()
+    }
+
     pub(crate) fn bytes(&self, role: Role) -> Vec<u8> {
         self.frames.iter().take(12).flat_map(|(first, payload)| role.frame(*first, payload)).collect()
     }
@@ -145,5 +150,3 @@ fn check(error: &io::Error, broken: bool) {
 fn is_full(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<sansocket::SendError>())
 }
-
-const MAX_TURNS: usize = 300;

@@ -31,7 +31,7 @@ pub(crate) fn body(data: &[u8]) {
     let mut ws = WebSocket::from_parts(stream, role.connection(config(LIMITS)), bytes);
     let woken = Arc::new(Woken::default());
     let (mut seen, mut sent, mut over) = (Collector::default(), Vec::new(), false);
-    let ends = (0..MAX_TURNS).map(|_| &Act::Recv);
+    let ends = (0..2 * script.turns()).map(|_| &Act::Recv);
     for act in script.acts.iter().take(60).chain(ends) {
         match act {
             Act::Recv | Act::Chunk => {
@@ -114,5 +114,3 @@ impl Wake for Woken {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
-
-const MAX_TURNS: usize = 600;
