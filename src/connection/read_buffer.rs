@@ -83,12 +83,16 @@ impl ReadBuffer {
     }
 
     /// Returns space to read into: `size` bytes, or half of that if the rest is in use. For an incomplete
-    /// frame it is at least as long as what has arrived of it, or as the rest. It grows up to eight times what
-    /// has arrived: announced bytes alone get no memory.
+    /// frame it is at least as long as what has arrived of it, or as its rest, and no more than that if more
+    /// would move a long frame. It grows up to eight times what has arrived: announced bytes alone get no
+    /// memory.
     ///
     /// Report the bytes read with [`filled`](Self::filled). Calling this again without a read is allowed.
     pub fn space(&mut self) -> &mut [u8] {
-        let rest = self.make_room(self.size / 2);
+        let (half, unread, frame) = (self.size / 2, self.unread().len(), self.unread.frame);
+        // More space after a long frame that fits is not worth moving it: small reads would each do so.
+        let fits = half < unread && unread < frame && frame <= self.bytes.len() - self.unread.start;
+        let rest = self.make_room(if fits { 0 } else { half });
         let space = &mut self.bytes[self.unread.end..];
         let len = space.len().min(rest.max(self.size));
         &mut space[..len]
