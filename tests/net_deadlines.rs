@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -762,25 +762,22 @@ fn closing_has_a_deadline_that_a_writing_reader_learns_of() {
     drop(peer);
 }
 
-/// A non-blocking stream whose writes take their time, and at most so many bytes. It never returns "later" for them, so
-/// its event queue has nothing to report about them either.
-#[derive(Debug)]
-struct Busy(usize);
+/// A non-blocking stream in which nothing arrives. It is told how many bytes a write has, and returns how many it takes.
+struct Silent<F>(F);
 
-impl Read for Busy {
+impl<F> Read for Silent<F> {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(ErrorKind::WouldBlock.into())
     }
 }
 
-impl Write for Busy {
+impl<F: FnMut(usize) -> io::Result<usize>> Write for Silent<F> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(buf)])
+        (self.0)(buf.len())
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        thread::sleep(10 * MS);
-        Ok(self.0.min(bufs.iter().map(|buf| buf.len()).sum()))
+        (self.0)(bufs.iter().map(|buf| buf.len()).sum())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -788,7 +785,7 @@ impl Write for Busy {
     }
 }
 
-impl Transport for Busy {
+impl<F: FnMut(usize) -> io::Result<usize>> Transport for Silent<F> {
     fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -809,8 +806,12 @@ impl Transport for Busy {
 /// `WouldBlock` means that the stream has said so: an edge-triggered queue reports only what comes after that.
 #[test]
 fn a_caller_does_not_wait_for_a_stream_that_takes_more() {
+    let stream = Silent(|len| {
+        thread::sleep(10 * MS);
+        Ok(len)
+    });
     let connection = Connection::server(large().high_water(64 << 20));
-    let mut ws = WebSocket::from_parts(Busy(usize::MAX), connection, vec![]);
+    let mut ws = WebSocket::from_parts(stream, connection, vec![]);
     for _ in 0..80 {
         ws.connection_mut().send_binary_owned(vec![7; 10_000]).unwrap();
     }
@@ -821,11 +822,35 @@ fn a_caller_does_not_wait_for_a_stream_that_takes_more() {
 /// Nor for longer than it wants, however little the stream takes at a time.
 #[test]
 fn a_stream_that_takes_little_does_not_prolong_a_wait() {
-    let mut ws = WebSocket::from_parts(Busy(10), Connection::server(large()), vec![]);
+    let stream = Silent(|_| {
+        thread::sleep(10 * MS);
+        Ok(10)
+    });
+    let mut ws = WebSocket::from_parts(stream, Connection::server(large()), vec![]);
     ws.set_read_timeout(Some(100 * MS));
     ws.feed(&Message::from(vec![7; 3000])).unwrap();
     let began = Instant::now();
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(began.elapsed() < 1000 * MS, "{:?}", began.elapsed());
     assert!(ws.connection().output_len() > 2000);
+}
+
+/// What a stream takes in several pieces counts as well before the peer is judged.
+#[test]
+fn all_that_a_stream_takes_counts_though_the_caller_is_late() {
+    let is_kept = || {
+        let is_full = AtomicBool::new(true);
+        let stream = Silent(|len: usize| {
+            if is_full.load(Ordering::SeqCst) { Err(ErrorKind::WouldBlock.into()) } else { Ok(len.min(500)) }
+        });
+        let connection = Connection::server(Config::default().write_timeout(Some(50 * MS)));
+        let mut ws = WebSocket::from_parts(stream, connection, vec![]);
+        ws.feed(&Message::from(vec![7; 900])).unwrap();
+        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        is_full.store(false, Ordering::SeqCst);
+        thread::sleep(100 * MS);
+        ws.recv().is_err() && !ws.wants_write()
+    };
+    // The machine may be busy between two pieces.
+    assert!((0..5).any(|_| is_kept()));
 }

@@ -188,10 +188,8 @@ impl<S: Transport> Pipe<S> {
     /// Writes what the stream takes now, and returns the time without a look at the deadlines: a caller that comes
     /// late is judged after that. A broken stream will return its error again.
     pub(super) fn write_now(&mut self, endpoint: &mut impl Endpoint) -> Duration {
-        let bound = self.writing.bound(Some(NOW), |timeout| self.stream.set_write_timeout(timeout));
-        if bound.is_ok() && self.must_write(endpoint) {
-            let _ = self.write_once(endpoint, &[]);
-        }
+        let late = self.clock.now();
+        let _ = self.write_all(endpoint, Some(NOW), Some(late));
         self.clock.now()
     }
 
