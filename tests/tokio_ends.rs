@@ -687,14 +687,16 @@ async fn output_behind_a_close_is_written_though_the_task_is_late() {
             peer.read_exact(&mut received).await.unwrap();
             sleep(10 * SECOND).await;
             let (rest, finished) = tokio::join!(peer.read_to_end(&mut received), reader.finish());
-            (rest.unwrap(), finished.unwrap());
+            rest.unwrap();
+            finished.unwrap();
         } else {
             assert_eq!(server.recv().await.unwrap(), Some(Event::Close(None)));
             assert!(timeout(SECOND / 2, server.recv()).await.is_err());
             peer.read_exact(&mut received).await.unwrap();
             sleep(10 * SECOND).await;
             let (rest, finished) = tokio::join!(peer.read_to_end(&mut received), server.finish());
-            (rest.unwrap(), finished.unwrap());
+            rest.unwrap();
+            finished.unwrap();
         }
         assert_eq!(received.len(), 10 + LONG + 2, "halves: {halves}");
     }
