@@ -626,7 +626,7 @@ fn a_refusal_that_stalls_keeps_what_has_arrived() {
         {
             assert_eq!(timed_out(head.as_bytes()).err(), Some(E::TimedOut), "{head}");
         }
-        for (status, body) in [(503, ""), (407, "sorr"), (302, "sorry, s")] {
+        for (status, body) in [(503, ""), (407, "sorr"), (404, "sorry, s")] {
             let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 9\r\nLocation: /a\r\n\r\n{body}");
             let refused = timed_out(answer.as_bytes()).unwrap();
             assert_eq!((refused.status(), refused.body()), (status, body.as_bytes()));
@@ -700,6 +700,8 @@ fn plain_http_is_handed_over() {
     };
     assert!(respond("GET").ends_with(b"\r\nContent-Length: 4\r\n\r\npage"));
     assert!(respond("HEAD").ends_with(b"\r\nContent-Length: 4\r\n\r\n"));
+    // RFC 9110 §9.3.6: a 2xx would open a tunnel, in which the page is the first data.
+    assert!(respond("CONNECT").starts_with(b"HTTP/1.1 501 "));
 }
 
 /// The request as it is handed over.

@@ -16,11 +16,6 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Answers a request without a valid head.
-    pub(super) fn new(error: HandshakeError) -> Self {
-        Self { error, status: error.status(), response: Response::from(error).encode() }
-    }
-
     /// Answers a request with this method.
     pub(super) fn to(method: &str, error: HandshakeError) -> Self {
         Self { error, status: error.status(), response: encode_for(method, &error.into()) }
@@ -108,7 +103,12 @@ impl fmt::Debug for Refusal {
     }
 }
 
-/// RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
+/// RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD. §9.3.6: a 2xx to CONNECT would
+/// switch to a tunnel that begins with our body.
 pub(super) fn encode_for(method: &str, response: &Response) -> Vec<u8> {
-    if method == "HEAD" { response.encode_head() } else { response.encode() }
+    match (method, response.status()) {
+        ("HEAD", _) => response.encode_head(),
+        ("CONNECT", 200..=299) => Response::from(HandshakeError::TunnelRequest).encode(),
+        _ => response.encode(),
+    }
 }

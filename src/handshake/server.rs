@@ -32,7 +32,7 @@ impl ServerHandshake {
                 Ok(None) => ServerProgress::Http(HttpRequest::new(head)),
                 Err(error) => ServerProgress::Refused(Refusal::to(head.method(), error)),
             },
-            Err(error) => ServerProgress::Refused(Refusal::new(error)),
+            Err(error) => ServerProgress::Refused(Refusal::to(self.reader.method(), error)),
         }
     }
 
@@ -47,7 +47,7 @@ impl ServerHandshake {
     pub fn timed_out(self) -> Option<Refusal> {
         // "The 408 (Request Timeout) status code indicates that the server did not receive a complete request
         // message within the time that it was prepared to wait."
-        (!self.reader.is_empty()).then(|| Refusal::new(HandshakeError::TimedOut))
+        (!self.reader.is_empty()).then(|| Refusal::to(self.reader.method(), HandshakeError::TimedOut))
     }
 }
 

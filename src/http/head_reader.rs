@@ -86,6 +86,11 @@ impl<S: StartLine> HeadReader<S> {
         self.bytes.is_empty()
     }
 
+    /// Returns the start line of an incomplete or invalid head, followed by all that has arrived.
+    pub(super) fn start(&self) -> Option<(S, &[u8])> {
+        self.start.map(|start| (start, self.bytes.get(self.start_line..).unwrap_or_default()))
+    }
+
     /// Consumes the bytes of the head and none after it. `None` means that more are needed.
     pub(crate) fn recv(&mut self, input: &mut Input<'_>) -> Result<Option<Head<S>>, HandshakeError> {
         let before = self.bytes.len();
@@ -95,13 +100,15 @@ impl<S: StartLine> HeadReader<S> {
         if before == 0 && bytes.first().is_some_and(|first| TLS.contains(first)) {
             return Err(HandshakeError::Tls);
         }
-        if let Some(len) = self.finish_lines(&bytes)? {
+        let finished = self.finish_lines(&bytes);
+        if let Ok(Some(len)) = finished {
             bytes.truncate(len);
             input.take(len - before);
             let Self { start_line, headers, places, .. } = *self;
             return Ok(self.start.take().map(|start| Head { bytes, start_line, headers, places, start }));
         }
         self.bytes = bytes;
+        finished?;
         input.take(offered);
         if input.is_empty() { Ok(None) } else { Err(HandshakeError::HeadTooLarge) }
     }

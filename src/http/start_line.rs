@@ -3,7 +3,7 @@
 use super::error::HandshakeError;
 use super::grammar::{is_value, is_visible, text, token_len};
 use super::head::{Field, Head};
-use super::head_reader::StartLine;
+use super::head_reader::{HeadReader, StartLine};
 use super::url::split_uri;
 
 /// "request-line = method SP request-target SP HTTP-version": the ends of the first two.
@@ -34,13 +34,26 @@ impl StartLine for RequestLine {
     }
 }
 
+impl RequestLine {
+    fn method_bytes(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(..self.method).unwrap_or_default()
+    }
+}
+
+impl HeadReader<RequestLine> {
+    /// Returns the method of a request that is incomplete or invalid; empty if not even that is known.
+    pub(crate) fn method(&self) -> &str {
+        self.start().map_or("", |(start, bytes)| text(start.method_bytes(bytes)))
+    }
+}
+
 impl Head<RequestLine> {
     pub(crate) fn method(&self) -> &str {
         text(self.method_bytes())
     }
 
     pub(crate) fn method_bytes(&self) -> &[u8] {
-        self.bytes().get(..self.start.method).unwrap_or_default()
+        self.start.method_bytes(self.bytes())
     }
 
     pub(crate) fn target(&self) -> &str {

@@ -219,6 +219,24 @@ fn the_deadline_of_a_request_is_exact_and_408_answers_a_part_of_one() {
     }
 }
 
+/// RFC 9110 §9.3.2, also where the request is not even complete.
+#[test]
+fn a_head_request_that_fails_is_answered_without_a_body() {
+    for (method, has_body) in [("HEAD", false), ("GET", true)] {
+        for (rest, status) in [("X : y\r\n", 400), ("X: y", 408), (&"X: y\r\n".repeat(200), 431)] {
+            let mut server = started(Config::default());
+            let mut events =
+                server_receives(&mut server, format!("{method} / HTTP/1.1\r\n{rest}").as_bytes(), true);
+            server.handle_timeout(secs(110));
+            events.extend(server_receives(&mut server, b"", true));
+            assert_eq!(events.len(), 1, "{method} {status}: {events:?}");
+            let response = String::from_utf8(server.output().to_vec()).unwrap();
+            assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{method}: {response}");
+            assert_eq!(!response.ends_with("\r\n\r\n"), has_body, "{method}: {response}");
+        }
+    }
+}
+
 #[test]
 fn the_request_is_complete_just_before_the_deadline() {
     let mut server = started(Config::default());
