@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::head_limits;
+use super::redirect::is_redirect_status;
 use crate::http::{Field, HandshakeError, Head, HeadReader, Headers, StatusLine, text};
 use crate::{Config, Input};
 
@@ -119,9 +120,11 @@ pub struct RefusedResponse {
 }
 
 impl RefusedResponse {
-    /// Without a known length, the `available` bytes are all of the body that is waited for.
+    /// Without a known length, the `available` bytes are all of the body that is waited for. Nor is more waited for
+    /// in a redirect: its target is known, and a body that stalls or breaks off must not get in the way.
     fn new(head: Head<StatusLine>, available: usize) -> Self {
-        let wanted = body_length(&head).unwrap_or(available).min(MAX_BODY);
+        let most = if is_redirect(&head) { available.min(MAX_BODY) } else { MAX_BODY };
+        let wanted = body_length(&head).unwrap_or(available).min(most);
         Self { head, body: Vec::new(), wanted }
     }
 
@@ -149,8 +152,8 @@ impl RefusedResponse {
         self.headers().value(name)
     }
 
-    /// Returns the beginning of the body as received, at most 8 KiB: up to `Content-Length` or, without one,
-    /// what arrived together with the head.
+    /// Returns the beginning of the body as received, at most 8 KiB: up to `Content-Length`; without one, or if it is
+    /// a redirect, no more than arrived together with the head.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -166,6 +169,11 @@ impl fmt::Debug for RefusedResponse {
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// RFC 9110 §15.4: the redirects that name another URL for the same request.
+fn is_redirect(head: &Head<StatusLine>) -> bool {
+    is_redirect_status(head.start.code) && head.headers().value("Location").is_some()
 }
 
 /// RFC 9112 §6.3, as far as it yields a number.

@@ -11,8 +11,8 @@ use crate::http::{Headers, Url, push_line};
 /// The redirects that a client follows, and how many. By default a client follows none.
 ///
 /// If the scheme, the host or the port changes, possible secrets are removed: the user name and the password
-/// of the URL, `Authorization`, `Proxy-Authorization` and `Cookie`. Everything else is kept, including
-/// subprotocols.
+/// of the URL, `Authorization`, `Proxy-Authorization` and `Cookie`; so is a [`host`](ClientRequest::host) of the
+/// caller. Everything else is kept, including subprotocols.
 ///
 /// ```
 /// use sansocket::handshake::{ClientHandshake, ClientProgress, ClientRequest, Redirects};
@@ -62,7 +62,7 @@ impl Redirects {
         refused: &RefusedResponse,
     ) -> Result<Option<ClientRequest>, RedirectError> {
         let mut locations = refused.headers().filter(|(name, _)| name.eq_ignore_ascii_case("Location"));
-        let (301 | 302 | 303 | 307 | 308, Some((_, location))) = (refused.status(), locations.next()) else {
+        let (true, Some((_, location))) = (is_redirect_status(refused.status()), locations.next()) else {
             return Ok(None);
         };
         if locations.next().is_some() {
@@ -79,6 +79,11 @@ impl Redirects {
         url.authorization = None;
         Ok(Some(request.moved_to(url)))
     }
+}
+
+/// RFC 9110 §15.4: the statuses that redirect to the URL in `Location`.
+pub(super) fn is_redirect_status(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
 /// The error for a redirect that is not followed (RFC 9110 §15.4).
