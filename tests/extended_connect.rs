@@ -52,9 +52,12 @@ fn trap_67_extended_connect() {
         ConnectRequest::from_parts(pseudo, headers, Config::default()).err().map(|refusal| refusal.error())
     };
     assert_eq!(error(CONNECT, &[]), None);
-    for name in ["upgrade", "connection", "transfer-encoding"] {
+    for name in ["upgrade", "connection", "transfer-encoding", "keep-alive", "proxy-connection", "te"] {
         assert_eq!(error(CONNECT, &[(name, "x")]), Some(E::ForbiddenHeader), "{name}");
     }
+    // RFC 9113 §8.2.2: the one value that TE may have.
+    assert_eq!(error(CONNECT, &[("te", "trailers")]), None);
+    assert_eq!(error(CONNECT, &[("te", "trailers"), ("te", "gzip")]), Some(E::ForbiddenHeader));
     // A proxy that was asked in HTTP/1.1 passes the key on. RFC 8441 §5: it is not processed.
     for name in ["sec-websocket-key", "sec-websocket-accept"] {
         assert_eq!(error(CONNECT, &[(name, "x"), (name, "y")]), None, "{name}");

@@ -135,10 +135,8 @@ impl ConnectRequest {
         }
         let line = ["GET ", scheme, "://", authority, path, " HTTP/1.1"].concat();
         let head = HeadReader::new(head_limits(&config)).recv_pairs(line.as_bytes(), others.chain(cookie))?;
-        // RFC 8441 §5: HTTP/2 has no connection-specific headers. A key is not processed: `:protocol` replaces it, but
-        // proxies that were asked in HTTP/1.1 pass it on.
-        let http1 = [Field::Upgrade, Field::Connection, Field::TransferEncoding];
-        if http1.iter().any(|&field| head.count(field) > 0) {
+        // A key is not processed (RFC 8441 §5): proxies that were asked in HTTP/1.1 pass it on.
+        if head.headers().any(|(name, value)| is_of_http1(name, value)) {
             return Err(E::ForbiddenHeader);
         }
         // RFC 9113 §8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field that
@@ -158,6 +156,15 @@ impl ConnectRequest {
     pub fn accept_parts(self) -> (Accepted, Connection) {
         self.0.accept_connect()
     }
+}
+
+/// RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields."
+/// TE is an exception, "it MUST NOT contain any value other than "trailers"".
+fn is_of_http1(name: &str, value: &[u8]) -> bool {
+    ["Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"]
+        .iter()
+        .any(|other| name.eq_ignore_ascii_case(other))
+        || (name.eq_ignore_ascii_case("TE") && !is_same(value, b"trailers"))
 }
 
 impl Deref for ConnectRequest {
