@@ -454,6 +454,16 @@ fn a_proxy_of_the_environment_and_its_exceptions() {
     for result in connect(&url, &chosen(closed, "example.com, 127.0.0.0/8")) {
         result.unwrap();
     }
+    // The dot at the end does not make it a name.
+    for host in ["127.0.0.1", "127.0.0.1."] {
+        let url = Url::parse(&format!("ws://{host}/")).unwrap();
+        let var = |name: &str| match name {
+            "http_proxy" => Some("p".to_owned()),
+            "no_proxy" => Some("127.0.0.1".to_owned()),
+            _ => None,
+        };
+        assert_eq!(Proxy::from_vars(&url, var).unwrap(), None, "{host}");
+    }
     for result in connect(&url, &chosen(closed, "127.0.0.1:1")) {
         assert!(matches!(result, Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused));
     }

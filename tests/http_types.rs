@@ -229,6 +229,23 @@ fn a_client_inside_another_library() {
     assert_eq!(established.subprotocol(), Some("a"));
 }
 
+/// What the caller added must not cost what the handshake needs.
+#[test]
+fn a_header_that_the_crate_cannot_hold_is_left_out_of_a_response() {
+    let client = ClientHandshake::new(
+        ClientRequest::new("ws://h/").unwrap(),
+        Config::default(),
+        |bytes: &mut [u8]| bytes.fill(7),
+    );
+    let (parts, ()) = client.to_http().unwrap().into_parts();
+    let mut server = UpgradeRequest::from_http(&parts, Config::default()).unwrap();
+    server.add_header(&"n".repeat(1 << 16), "v").unwrap();
+    server.add_header("x", "v").unwrap();
+    let (parts, ()) = server.accept_parts().0.to_http().into_parts();
+    assert_eq!(parts.headers["x"], "v");
+    client.recv_http(&parts).unwrap();
+}
+
 /// The map of that crate has room for about 24,000 names, of less than 64 KiB each.
 #[test]
 fn a_head_that_the_crate_cannot_hold_is_not_handed_on() {

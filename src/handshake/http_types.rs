@@ -59,7 +59,8 @@ impl UpgradeRequest {
 
 /// Feature `http`.
 impl Accepted {
-    /// Returns the response as a type of the `http` crate.
+    /// Returns the response as a type of the `http` crate, without headers of the caller that it cannot hold: those
+    /// with a name of 64 KiB or more, and more than about 24,000.
     #[must_use]
     pub fn to_http(&self) -> Response<()> {
         response(self.status(), self.headers(), ())
@@ -276,16 +277,22 @@ impl Error for RequestError {}
 fn response<B>(status: u16, headers: Headers<'_>, body: B) -> Response<B> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // Its few headers fit.
-    *response.headers_mut() = map(headers).unwrap_or_default();
+    for (name, value) in headers {
+        // Of those that the handshake needs, each does.
+        let _fits = append(response.headers_mut(), name, value);
+    }
     response
 }
 
 /// `None`: a name is too long for that crate, or there are too many.
 fn map(mut headers: Headers<'_>) -> Option<HeaderMap> {
-    headers.try_fold(HeaderMap::new(), |mut map, (name, value)| {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        map.try_append(name, HeaderValue::from_bytes(value).ok()?).ok()?;
-        Some(map)
-    })
+    let mut map = HeaderMap::new();
+    headers.try_for_each(|(name, value)| append(&mut map, name, value))?;
+    Some(map)
+}
+
+fn append(map: &mut HeaderMap, name: &str, value: &[u8]) -> Option<()> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    map.try_append(name, HeaderValue::from_bytes(value).ok()?).ok()?;
+    Some(())
 }

@@ -127,7 +127,8 @@ impl<'a> Host<'a> {
     fn new(url: &'a Url) -> Self {
         let name = url.host();
         // A trailing dot makes a name absolute; it is the same name.
-        Self { name: name.strip_suffix('.').unwrap_or(name), address: name.parse().ok(), port: url.port() }
+        let name = name.strip_suffix('.').unwrap_or(name);
+        Self { name, address: name.parse().ok(), port: url.port() }
     }
 
     /// Returns `true` if the exception applies to this host.
