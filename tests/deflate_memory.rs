@@ -333,3 +333,47 @@ fn steady_traffic_with_takeover_allocates_nothing_but_messages() {
     let (used, ()) = measure(|| (0..100).for_each(|_| assert!(round())));
     assert!(used.calls <= 210, "the copy of the output, and the message: {used:?}");
 }
+
+/// What waits, as one message of many, holds about its own length, not the length that it could have had.
+#[test]
+fn compressed_output_holds_what_it_counts_for() {
+    for size in [1 << 20, 8 << 20] {
+        let zeros = vec![0; size];
+        for taken in [false, true] {
+            let mut server = with(Role::Server, Config::default(), params(false, 15));
+            server.send_binary(&zeros).expect("open");
+            server.output_written(1);
+            let (used, segments) = measure(|| {
+                let mut segments = Vec::new();
+                while server.output_len() < 1 << 20 {
+                    server.send_binary(&zeros).expect("open");
+                    if taken {
+                        segments.extend(std::iter::from_fn(|| server.take_output()));
+                    }
+                }
+                segments
+            });
+            assert!(used.held < 4 << 20, "{size} {taken}: {used:?} for {}", server.output_len());
+            drop(segments);
+        }
+    }
+}
+
+/// A message may end with a final block (RFC 7692 §7.2.3.4), and then holds no more than another.
+#[test]
+fn a_final_block_leaves_nothing_behind() {
+    for bits in [9, 12, 15] {
+        let held = |payload: &[u8]| {
+            let mut bytes = frame(Z_BINARY, None, payload);
+            let (used, client) = measure(|| {
+                let mut client = with(Role::Client, Config::default(), params(false, bits));
+                assert!(matches!(client.recv(&mut Input::new(&mut bytes)), Some(Event::Message(_))));
+                client
+            });
+            drop(client);
+            used.held
+        };
+        // The same, and the bit BFINAL.
+        assert_eq!(held(b"\x4B\x04\x00"), held(b"\x4A\x04\x00"), "{bits}");
+    }
+}

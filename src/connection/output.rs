@@ -150,6 +150,16 @@ impl Output {
         debug_assert!(self.end <= self.tail.len());
     }
 
+    /// Frees most of a large room after little was [`appended`](Self::appended), as compression does: what waits holds
+    /// about as much as it counts for.
+    pub(crate) fn trim(&mut self) {
+        let len = self.end.max(BLOCK);
+        if self.tail.len() / 2 > len {
+            self.tail.truncate(len);
+            self.tail.shrink_to_fit();
+        }
+    }
+
     #[inline]
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
@@ -186,6 +196,9 @@ impl Output {
         }
         let (mut tail, start) = (mem::take(&mut self.tail), self.tail_start());
         tail.truncate(mem::take(&mut self.end));
+        if tail.capacity() / 2 > tail.len().max(KEPT) {
+            tail.shrink_to_fit();
+        }
         self.start -= start;
         Some(Segment::tail(tail, start))
     }

@@ -185,6 +185,19 @@ impl Inflating {
         }
         Ok(consumed)
     }
+
+    /// Consumes the end of a message that the sender has left out (RFC 7692 §7.2.2). Returns `false` if its blocks do
+    /// not end there.
+    fn is_end(&mut self) -> Result<bool, CodecError> {
+        let (stream, _) = self.stream()?;
+        let (total_in, total_out) = (stream.total_in(), stream.total_out());
+        // At the end of a block zlib stops; inside one it would consume the next byte as well.
+        let tail = [0x00, 0x00, 0xFF, 0xFF, 0x00];
+        let status = stream.decompress(&tail, &mut [0], InflateFlush::Block).map_err(|_| CodecError)?;
+        let is_end = (stream.total_in() - total_in, stream.total_out() - total_out) == (4, 0);
+        self.live &= status != Status::StreamEnd;
+        Ok(is_end)
+    }
 }
 
 impl Decompressor for Inflating {
@@ -216,16 +229,7 @@ impl Decompressor for Inflating {
 
     fn end_message(&mut self) -> Result<(), CodecError> {
         self.empty = 0;
-        if core::mem::take(&mut self.ended) {
-            return Ok(());
-        }
-        let (stream, _) = self.stream()?;
-        let (total_in, total_out) = (stream.total_in(), stream.total_out());
-        // At the end of a block zlib stops; inside one it would consume the next byte as well.
-        let tail = [0x00, 0x00, 0xFF, 0xFF, 0x00];
-        let status = stream.decompress(&tail, &mut [0], InflateFlush::Block).map_err(|_| CodecError)?;
-        let is_end = (stream.total_in() - total_in, stream.total_out() - total_out) == (4, 0);
-        self.live &= status != Status::StreamEnd;
+        let is_end = core::mem::take(&mut self.ended) || self.is_end()?;
         // With a small negotiated window, memory matters most: the ring alone is sufficient.
         if self.window < 1 << 15 {
             (self.stream, self.live) = (None, false);

@@ -174,6 +174,7 @@ impl Sender {
             header.write(head);
         }
         self.output.appended(start + len);
+        self.output.trim();
         Ok(())
     }
 
