@@ -212,3 +212,23 @@ fn a_waker_that_is_dropped_may_own_a_sender() {
     });
     is_done.recv_timeout(10 * SECOND).expect("nobody waits for a lock of his own");
 }
+
+/// Who waits for room waits for nothing once the connection is closing: nothing more can be sent.
+#[tokio::test]
+async fn a_close_ends_the_wait_for_room() {
+    let config = Config::default().high_water(1000).close_timeout(60 * SECOND).write_timeout(None);
+    let (reader, mut sender, client) = shared(config, 100).await;
+    let receiving = receiving(reader);
+    while sender.try_send(&Message::from(&[7; 196][..])).is_ok() {}
+    let mut waiting = sender.clone();
+    let waiting = tokio::spawn(async move { waiting.send_text("waits").await });
+    sleep(SECOND / 50).await;
+    assert!(!waiting.is_finished());
+    sender.start_close(CloseCode::NORMAL, "");
+    let is_closed =
+        |result: std::io::Result<()>| result.is_err_and(|error| error.kind() == ErrorKind::NotConnected);
+    assert!(is_closed(timeout(SECOND * 5, waiting).await.unwrap().unwrap()));
+    assert!(is_closed(timeout(SECOND * 5, sender.send_text("late")).await.unwrap()));
+    drop(client);
+    let _ = timeout(SECOND * 5, receiving).await.unwrap();
+}

@@ -13,7 +13,7 @@
 //! ReadHalf, WriteHalf            the same loop, cut in two; SharedSender for more tasks
 //! ```
 //!
-//! One turn of every loop: `handle_timeout`, events, write, flush, shut down once, then read or wait until
+//! One turn of every loop: events, `handle_timeout`, write, flush, shut down once, then read or wait until
 //! the next timeout. This module makes no protocol decisions, and no future holds any state.
 
 mod batch;

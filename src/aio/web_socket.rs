@@ -196,7 +196,7 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
     /// Cancel-safe: the first poll queues the Close, once.
     ///
     /// # Errors
-    /// Errors of the stream.
+    /// Errors of the stream. A peer that does not take the Close in time is none: [`finish`](Self::finish) reports it.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
         poll_fn(|cx| self.driver.poll_close(code, reason, cx)).await
     }

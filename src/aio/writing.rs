@@ -138,9 +138,10 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         (self.outgoing.unflushed, self.outgoing.shut_down) = (0, true);
     }
 
-    /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting.
+    /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting, or nothing can be sent
+    /// anyway.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sender.is_above_high_water() {
+        while self.sender.state() == State::Open && self.sender.is_above_high_water() {
             ready!(self.poll_write(&[], cx))?;
         }
         Poll::Ready(Ok(()))

@@ -156,6 +156,8 @@ impl<W, T> Shared<W, T> {
         drop(side);
         if changed {
             self.wakers.wake_reader();
+            // Those that wait for room wait for nothing now.
+            self.wakers.wake_writers();
         }
         queued
     }

@@ -5,7 +5,7 @@ use core::task::{Context, Poll, Waker};
 use std::io;
 use std::sync::{Arc, Weak};
 
-use super::Shared;
+use super::{Shared, WriteSide};
 use crate::adapter::send_methods;
 use crate::aio::io::{Timer, Write};
 use crate::aio::methods::write_methods;
@@ -20,7 +20,7 @@ use crate::frame::CloseCode;
 /// * [`send`](Self::send) and the other `send` methods wait for room and write, as those of the
 ///   [`WriteHalf`](super::WriteHalf) do.
 /// * [`try_send`](Self::try_send) and [`try_send_encoded`](Self::try_send_encoded) do not wait, and are not `async`: they
-///   queue if there is room, and leave the writing to the task that receives.
+///   queue if there is room or the stream takes what is in its place, and leave the rest to the task that receives.
 /// * [`closed`](Self::closed) waits for the end.
 ///
 /// All senders share one queue, the output of the connection, with the bound [`Config::high_water`](crate::Config::high_water).
@@ -87,11 +87,22 @@ impl<W, T> SharedSender<W, T> {
         .await;
     }
 
-    /// Queues a message unless more than [`Config::high_water`](crate::Config::high_water) is waiting. The task that receives
-    /// writes it.
+    /// Starts the closing handshake after all waiting messages. The task that receives writes the Close and completes the
+    /// handshake. Does nothing if the connection is closing already.
+    pub fn start_close(&self, code: CloseCode, reason: &str) {
+        if let Some(shared) = self.shared.upgrade() {
+            // An error means that it is closing already.
+            let _ = shared.change(|sender| sender.close(code, reason));
+        }
+    }
+}
+
+impl<W: Write<T>, T: Timer> SharedSender<W, T> {
+    /// Queues a message unless more than [`Config::high_water`](crate::Config::high_water) is waiting that the stream does not
+    /// take now. The task that receives writes it.
     ///
     /// # Errors
-    /// [`OutputFull`](SendError::OutputFull) if too much is waiting: the peer, or the task that receives, is too slow.
+    /// [`OutputFull`](SendError::OutputFull) if too much is waiting: the peer is too slow.
     /// [`Closed`](SendError::Closed) if the connection is closing or over. Others as [`Connection::send`](crate::Connection::send).
     pub fn try_send(&self, message: &Message<'_>) -> Result<(), SendError> {
         self.try_queue(|sender| sender.send(message))
@@ -105,14 +116,7 @@ impl<W, T> SharedSender<W, T> {
         self.try_queue(|sender| sender.send_encoded(message))
     }
 
-    /// Starts the closing handshake after all waiting messages. The task that receives writes the Close and completes the
-    /// handshake. Does nothing if the connection is closing already.
-    pub fn start_close(&self, code: CloseCode, reason: &str) {
-        if let Some(shared) = self.shared.upgrade() {
-            // An error means that it is closing already.
-            let _ = shared.change(|sender| sender.close(code, reason));
-        }
-    }
+    write_methods!();
 
     fn try_queue(&self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> Result<(), SendError> {
         let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
@@ -120,18 +124,18 @@ impl<W, T> SharedSender<W, T> {
         if !side.is_read {
             return Err(SendError::Closed);
         }
-        if side.sender.state() == State::Open && side.sender.is_above_high_water() {
+        let WriteSide { stream, sender, outgoing, .. } = &mut *side;
+        // The peer is not slow before its stream is full: the task that receives may not have had its turn. An error
+        // recurs when it writes.
+        let room = Writing::new(stream, sender, outgoing).poll_room(&mut Context::from_waker(&self.both));
+        if !matches!(room, Poll::Ready(Ok(()))) {
             return Err(SendError::OutputFull);
         }
-        queue(&mut side.sender)?;
+        queue(sender)?;
         drop(side);
         shared.wakers.wake_reader();
         Ok(())
     }
-}
-
-impl<W: Write<T>, T: Timer> SharedSender<W, T> {
-    write_methods!();
 
     fn poll_writing(
         &self,

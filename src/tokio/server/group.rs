@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
+use ::tokio::io::AsyncWrite;
 use ::tokio::sync::Notify;
 
 use crate::aio;
@@ -20,8 +21,8 @@ use crate::tokio::{SharedSender, Timer};
 #[derive(Debug, Clone)]
 pub struct Group(Arc<Shared>);
 
-/// What happens to a member whose output is above [`Config::high_water`](crate::Config::high_water) at a broadcast, because its
-/// peer is too slow or its own task does not receive.
+/// What happens to a member that is too slow for a broadcast: more than [`Config::high_water`](crate::Config::high_water) waits
+/// in its output, and its stream takes none of it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It is closed with 1008 (policy violation), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
@@ -57,7 +58,7 @@ impl Group {
 
     /// Adds a connection, until the [`Membership`] is dropped. In a group that was [closed](Self::close) it is closed at once.
     #[must_use = "the connection leaves the group when the membership is dropped"]
-    pub fn join<W: Send + 'static>(&self, sender: SharedSender<W>) -> Membership {
+    pub fn join<W: AsyncWrite + Unpin + Send + 'static>(&self, sender: SharedSender<W>) -> Membership {
         let membership = self.reserve();
         membership.enter(Arc::new(sender));
         membership
@@ -143,7 +144,7 @@ pub(super) trait Member: Send + Sync {
     fn start_close(&self, code: CloseCode, reason: &str);
 }
 
-impl<W: Send> Member for aio::SharedSender<W, Timer> {
+impl<W: AsyncWrite + Unpin + Send> Member for aio::SharedSender<W, Timer> {
     fn try_send_encoded(&self, message: &EncodedMessage) -> Result<(), SendError> {
         self.try_send_encoded(message)
     }

@@ -144,7 +144,8 @@ impl Server {
     ///
     /// When `stop` is ready, the listener is dropped, each [open](Slot::open) connection gets a Close with 1001 (going
     /// away), and handlers have [`grace`](Self::grace) to return. The rest are dropped together with their streams. The future
-    /// is ready when no handler is left.
+    /// is ready when no handler is left. A handler whose slot is not open is not told: one client in the midst of its
+    /// handshake makes the end take all of `grace`.
     ///
     /// Dropping the future drops all handlers.
     pub async fn serve<L, H, F>(self, mut listener: L, stop: impl Future, mut handler: H)
