@@ -24,12 +24,12 @@ pub enum Event<'b> {
     Ping(Cow<'b, [u8]>),
     /// A Pong with a payload of at most 125 bytes, solicited or not.
     Pong(Cow<'b, [u8]>),
-    /// The peer closes, with this code and reason; no messages follow. The reply is in the output, but not
-    /// necessarily written: keep receiving until `None`. If the connection is dropped here, the peer may see
-    /// 1006.
+    /// The peer closes, with this code and reason; no messages follow. The reply is in the output, or
+    /// follows an [owed](crate::Connection::payload_owed) payload, but it is not necessarily written: keep receiving
+    /// until `None`. If the connection is dropped here, the peer may see 1006.
     Close(Option<Box<CloseFrame>>),
     /// The connection failed (§7.1.7). The Close frame for the peer, if there is one, is already in the
-    /// output, and no events follow.
+    /// output, or follows an [owed](crate::Connection::payload_owed) payload; no events follow.
     Failed(ProtocolError),
 }
 
