@@ -190,17 +190,21 @@ impl Output {
         }
     }
 
+    #[inline]
     fn take_tail(&mut self) -> Option<Segment> {
-        if self.tail_len() == 0 {
-            return None;
-        }
+        if self.tail_len() == 0 { None } else { Some(self.take_waiting_tail()) }
+    }
+
+    // Not in the way of what is appended as a segment to nothing.
+    #[inline(never)]
+    fn take_waiting_tail(&mut self) -> Segment {
         let (mut tail, start) = (mem::take(&mut self.tail), self.tail_start());
         tail.truncate(mem::take(&mut self.end));
         if tail.capacity() / 2 > tail.len().max(KEPT) {
             tail.shrink_to_fit();
         }
         self.start -= start;
-        Some(Segment::tail(tail, start))
+        Segment::tail(tail, start)
     }
 
     fn push(&mut self, segment: Segment) {
