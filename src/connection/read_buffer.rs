@@ -76,6 +76,8 @@ impl ReadBuffer {
     /// * `size`: how many bytes a read is offered.
     /// * `max_frame`: maximum payload of a frame that stays here until it is complete. The connection
     ///   assembles longer ones.
+    ///
+    /// The [default](Self::default) has 16 KiB and 1 MiB.
     #[must_use]
     pub fn new(size: usize, max_frame: usize) -> Self {
         let size = size.max(SMALLEST);

@@ -56,6 +56,7 @@
 //! [`WebSocket`] and the halves also implement `Stream` of events and `Sink` of [`Command`]s, so `futures::StreamExt::split` and
 //! `forward` work: `messages.map(Ok).forward(writer)` sends everything from a channel. Even with `SinkExt` in scope,
 //! `ws.send(…)` is the method of this crate, which takes a `&Message`; the sink's is `SinkExt::send(&mut ws, "Hello")`.
+//! Where no item names its type, name it: `SinkExt::<Message>::close(&mut ws)`.
 //!
 //! # Writing
 //!

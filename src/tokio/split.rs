@@ -72,7 +72,7 @@ impl<S: Split> WebSocket<S> {
         self.split_with(S::split)
     }
 
-    /// Puts two halves together again.
+    /// Puts two halves together again: `WebSocket::<TcpStream>::reunite(reader, writer)`, with the type of the stream.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.

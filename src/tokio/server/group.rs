@@ -22,7 +22,7 @@ use crate::tokio::{SharedSender, Timer};
 pub struct Group(Arc<Shared>);
 
 /// What happens to a member that is too slow for a broadcast: more than [`Config::high_water`](crate::Config::high_water) waits
-/// in its output, and its stream takes none of it now.
+/// in its output, and its stream takes none of it now. For messages of about that size or larger, set it to several of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It is closed with 1008 (policy violation), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
