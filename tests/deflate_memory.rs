@@ -359,6 +359,25 @@ fn compressed_output_holds_what_it_counts_for() {
     }
 }
 
+/// Nor is a room for what it could have had kept when everything is written.
+#[test]
+fn large_compressed_messages_leave_no_room_behind() {
+    let json: String =
+        (0..30_000).map(|n| format!("{{\"id\":{},\"name\":\"somebody\"}},", n * 7919)).collect();
+    let mut server = with(Role::Server, Config::default(), params(false, 15));
+    let mut round = |text: &str| {
+        server.send_text(text).expect("open");
+        let len = server.output_len();
+        server.output_written(len);
+        len
+    };
+    // The compressor is made.
+    round(&json);
+    (0..6).for_each(|_| assert!(round("{}") < 20));
+    let (used, ()) = measure(|| (0..6).for_each(|_| assert!(round(&json) > 80 << 10)));
+    assert!(used.held < 8 << 10, "{used:?}");
+}
+
 /// A message may end with a final block (RFC 7692 §7.2.3.4), and then holds no more than another.
 #[test]
 fn a_final_block_leaves_nothing_behind() {

@@ -151,12 +151,14 @@ impl Output {
     }
 
     /// Frees most of a large room after little was [`appended`](Self::appended), as compression does: what waits holds
-    /// about as much as it counts for.
+    /// at most twice what it counts for, or two blocks.
     pub(crate) fn trim(&mut self) {
         let len = self.end.max(BLOCK);
         if self.tail.len() / 2 > len {
             self.tail.truncate(len);
             self.tail.shrink_to_fit();
+            // What is left is no room for the next one: it is not kept for it.
+            self.last_round = 0;
         }
     }
 
