@@ -87,7 +87,8 @@ impl HttpRequest {
     /// Returns the bytes of the response, without its body if the method is HEAD. End the transport after
     /// them, as after a [`Refusal::response`](super::Refusal::response).
     ///
-    /// A CONNECT requests a tunnel, and a 2xx would open it (RFC 9110 §9.3.6): it is answered with 501 instead.
+    /// A CONNECT requests a tunnel, and a 2xx would open it (RFC 9110 §9.3.6): it is answered with
+    /// 501 in place of `response`.
     #[must_use]
     pub fn respond(self, response: &Response) -> Vec<u8> {
         encode_for(self.method(), response)

@@ -109,13 +109,13 @@ pub enum HandshakeError {
     UnsupportedProtocol,
     /// Extended CONNECT: a pseudo-header is missing or wrong.
     InvalidPseudoHeader,
-    /// Extended CONNECT: a header that only HTTP/1.1 has.
+    /// Extended CONNECT: a connection-specific header, as only HTTP/1.1 has, or a `TE` other than `trailers`.
     ForbiddenHeader,
     /// Extended CONNECT: `Host` names a different server than `:authority`.
     OtherHost,
     /// Extended CONNECT: an ordinary request, with a method other than CONNECT.
     OrdinaryRequest,
-    /// Extended CONNECT: a CONNECT without `:protocol`, which requests a tunnel.
+    /// A CONNECT that requests a tunnel: in HTTP/2 and HTTP/3, one without `:protocol`.
     TunnelRequest,
 }
 
@@ -224,17 +224,15 @@ impl HandshakeError {
             E::UnsupportedProtocol => (501, "RFC 9220 §3", "unsupported :protocol, expected websocket"),
             E::InvalidPseudoHeader => (400, "RFC 8441 §4", "a pseudo-header is missing or invalid"),
             E::ForbiddenHeader => {
-                (400, "RFC 8441 §5", "a header of the HTTP/1.1 handshake in an extended CONNECT")
+                (400, "RFC 9113 §8.2.2", "a connection-specific header of HTTP/1.1 in an extended CONNECT")
             }
             E::OtherHost => (400, "RFC 9113 §8.3.1", "Host and :authority name different servers"),
             E::OrdinaryRequest => {
                 (400, "RFC 8441 §4", "an ordinary request, expected an extended CONNECT for a WebSocket")
             }
-            E::TunnelRequest => (
-                501,
-                "RFC 9110 §9.3.6",
-                "a CONNECT for a tunnel, expected an extended CONNECT for a WebSocket",
-            ),
+            E::TunnelRequest => {
+                (501, "RFC 9110 §9.3.6", "a CONNECT for a tunnel, expected a request for a WebSocket")
+            }
         }
     }
 }

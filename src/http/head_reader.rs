@@ -86,9 +86,9 @@ impl<S: StartLine> HeadReader<S> {
         self.bytes.is_empty()
     }
 
-    /// Returns the start line of an incomplete or invalid head, followed by all that has arrived.
-    pub(super) fn start(&self) -> Option<(S, &[u8])> {
-        self.start.map(|start| (start, self.bytes.get(self.start_line..).unwrap_or_default()))
+    /// Returns what has arrived of an incomplete or invalid head.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Consumes the bytes of the head and none after it. `None` means that more are needed.

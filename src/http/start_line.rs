@@ -34,16 +34,14 @@ impl StartLine for RequestLine {
     }
 }
 
-impl RequestLine {
-    fn method_bytes(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(..self.method).unwrap_or_default()
-    }
-}
-
 impl HeadReader<RequestLine> {
     /// Returns the method of a request that is incomplete or invalid; empty if not even that is known.
     pub(crate) fn method(&self) -> &str {
-        self.start().map_or("", |(start, bytes)| text(start.method_bytes(bytes)))
+        let line = self.bytes().trim_ascii_start();
+        match line.split_at(token_len(line)) {
+            (method, [b' ', ..]) => text(method),
+            _ => "",
+        }
     }
 }
 
@@ -53,7 +51,7 @@ impl Head<RequestLine> {
     }
 
     pub(crate) fn method_bytes(&self) -> &[u8] {
-        self.start.method_bytes(self.bytes())
+        self.bytes().get(..self.start.method).unwrap_or_default()
     }
 
     pub(crate) fn target(&self) -> &str {

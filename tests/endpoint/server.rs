@@ -223,10 +223,18 @@ fn the_deadline_of_a_request_is_exact_and_408_answers_a_part_of_one() {
 #[test]
 fn a_head_request_that_fails_is_answered_without_a_body() {
     for (method, has_body) in [("HEAD", false), ("GET", true)] {
-        for (rest, status) in [("X : y\r\n", 400), ("X: y", 408), (&"X: y\r\n".repeat(200), 431)] {
+        let (many, long) = ("/ HTTP/1.1\r\n".to_owned() + &"X: y\r\n".repeat(200), "/".repeat(100_000));
+        for (rest, status) in [
+            ("/ HTTP/1.1\r\nX : y\r\n", 400),
+            ("/ HTTP/1.1\n", 400),
+            ("/a#b HTTP/1.1\r\n", 400),
+            ("/ HTTP/1.1\r\nX: y", 408),
+            ("/", 408),
+            (&many, 431),
+            (&long, 431),
+        ] {
             let mut server = started(Config::default());
-            let mut events =
-                server_receives(&mut server, format!("{method} / HTTP/1.1\r\n{rest}").as_bytes(), true);
+            let mut events = server_receives(&mut server, format!("{method} {rest}").as_bytes(), true);
             server.handle_timeout(secs(110));
             events.extend(server_receives(&mut server, b"", true));
             assert_eq!(events.len(), 1, "{method} {status}: {events:?}");
