@@ -232,3 +232,25 @@ async fn a_close_ends_the_wait_for_room() {
     drop(client);
     let _ = timeout(SECOND * 5, receiving).await.unwrap();
 }
+
+/// So does a Close that a deadline sends, whoever notices it.
+#[tokio::test]
+async fn a_deadline_that_closes_ends_the_wait_for_room() {
+    let config = Config::default()
+        .high_water(1000)
+        .idle_timeout(Some(SECOND / 20))
+        .close_timeout(60 * SECOND)
+        .write_timeout(None);
+    for receives in [false, true] {
+        let (reader, mut sender, _client) = shared(config, 100).await;
+        while sender.try_send(&Message::from(&[7; 196][..])).is_ok() {}
+        let mut others = sender.clone();
+        let others = tokio::spawn(async move { others.send_text("waits").await });
+        let (_kept, _receiving) =
+            if receives { (None, Some(receiving(reader))) } else { (Some(reader), None) };
+        let closed = timeout(SECOND * 5, sender.send_text("waits")).await.unwrap();
+        assert_eq!(closed.unwrap_err().kind(), ErrorKind::NotConnected, "{receives}");
+        let closed = timeout(SECOND * 5, others).await.unwrap().unwrap();
+        assert_eq!(closed.unwrap_err().kind(), ErrorKind::NotConnected, "{receives}");
+    }
+}

@@ -218,10 +218,14 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             if polled.is_ready() {
                 break polled;
             }
+            let state = self.writing().state();
             self.handle_timeout(both);
-            if self.writing().standing().is_over() {
-                // The awaited room will not come any more: `poll` finds that out itself.
-                break poll(&mut self.writing(), both);
+            if self.writing().standing().is_over() || self.writing().state() != state {
+                // The awaited room may not come any more: `poll` finds that out itself.
+                let polled = poll(&mut self.writing(), both);
+                if polled.is_ready() || self.writing().standing().is_over() {
+                    break polled;
+                }
             }
             if self.timer.poll(self.endpoint.write_deadline(), both).is_pending() {
                 break Poll::Pending;

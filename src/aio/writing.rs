@@ -107,6 +107,10 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         }
     }
 
+    pub(super) fn state(&self) -> State {
+        self.sender.state()
+    }
+
     /// Returns the current standing, for a later comparison.
     pub(super) fn standing(&self) -> Standing {
         let waits = self.sender.wants_write();
@@ -147,9 +151,8 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for room, queues with `queue`, and writes what the stream takes now. While this is pending,
-    /// nothing has happened; when it is ready, everything has. That makes sending cancel-safe.
-    pub(super) fn poll_send(
+    /// Waits for room, and queues with `queue`. While this is pending, nothing is queued; when it is ready, all is.
+    pub(super) fn poll_queue(
         &mut self,
         mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>,
         cx: &mut Context<'_>,
@@ -162,6 +165,16 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
             }
             result => result?,
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Like [`poll_queue`](Self::poll_queue), and then writes what the stream takes now. That makes sending cancel-safe.
+    pub(super) fn poll_send(
+        &mut self,
+        queue: impl FnMut(&mut Sender) -> Result<(), SendError>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        ready!(self.poll_queue(queue, cx))?;
         now(self.poll_flush(cx))
     }
 

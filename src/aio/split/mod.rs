@@ -13,12 +13,12 @@
 //! |---|---|---|
 //! | reader, a notice with a reply, at once | a Pong, a Close, the end, in the sender; writes it | the writer, if it is the end |
 //! | reader, any other notice, once per read | bytes or a message arrived: deadlines only become later | none |
-//! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know, or a new state |
+//! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know; all, for a new state |
 //! | either, after a write | room | the other one, by the stream's waker, which is shared |
 //! | reader, when a deadline passes or the stream breaks | the end; nothing waits any more | the writer |
 //! | writer, when the stream breaks or a deadline passes | `Sender::lost`, which the reader reports | the reader, the other writers |
 //! | reader, when it is dropped | `is_read` | the writers |
-//! | `SharedSender`, which leaves the writing to the reader | output | the reader |
+//! | `SharedSender`, which leaves most of the writing to the reader | output | the reader |
 
 mod read_half;
 mod shared_sender;
@@ -218,10 +218,14 @@ impl<W: Write<T>, T> Shared<W, T> {
             if polled.is_ready() {
                 break polled;
             }
+            let state = writing.state();
             writing.handle_timeout(timer.now(), both);
-            if writing.standing().is_over() {
-                // `poll` waited for something that can no longer happen; this call finds out.
-                break poll(&mut writing, both);
+            if writing.standing().is_over() || writing.state() != state {
+                // `poll` waited for something that may no longer happen; this call finds out.
+                let polled = poll(&mut writing, both);
+                if polled.is_ready() || writing.standing().is_over() {
+                    break polled;
+                }
             }
             if timer.poll(sender.next_timeout(), both).is_pending() {
                 break Poll::Pending;
@@ -242,7 +246,7 @@ impl<W: Write<T>, T> Shared<W, T> {
         if is_earlier || state != was {
             self.wakers.wake_reader();
         }
-        if state == State::Ended && was != State::Ended {
+        if state != was {
             self.wakers.wake_writers();
         }
         polled.map_err(Fault::into)

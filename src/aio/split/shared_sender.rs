@@ -20,7 +20,7 @@ use crate::frame::CloseCode;
 /// * [`send`](Self::send) and the other `send` methods wait for room and write, as those of the
 ///   [`WriteHalf`](super::WriteHalf) do.
 /// * [`try_send`](Self::try_send) and [`try_send_encoded`](Self::try_send_encoded) do not wait, and are not `async`: they
-///   queue if there is room or the stream takes what is in its place, and leave the rest to the task that receives.
+///   queue if there is room, and leave the writing to the task that receives. They write only to make room.
 /// * [`closed`](Self::closed) waits for the end.
 ///
 /// All senders share one queue, the output of the connection, with the bound [`Config::high_water`](crate::Config::high_water).
@@ -98,11 +98,13 @@ impl<W, T> SharedSender<W, T> {
 }
 
 impl<W: Write<T>, T: Timer> SharedSender<W, T> {
-    /// Queues a message unless more than [`Config::high_water`](crate::Config::high_water) is waiting that the stream does not
-    /// take now. The task that receives writes it.
+    /// Queues a message, which the task that receives writes. If there is no room because more than
+    /// [`Config::high_water`](crate::Config::high_water) is waiting, it first writes what the stream takes now.
+    ///
+    /// It never lets other tasks have their turn: one that sends without an end has to yield now and then.
     ///
     /// # Errors
-    /// [`OutputFull`](SendError::OutputFull) if too much is waiting: the peer is too slow.
+    /// [`OutputFull`](SendError::OutputFull) if there is still no room: the peer is too slow.
     /// [`Closed`](SendError::Closed) if the connection is closing or over. Others as [`Connection::send`](crate::Connection::send).
     pub fn try_send(&self, message: &Message<'_>) -> Result<(), SendError> {
         self.try_queue(|sender| sender.send(message))
@@ -118,23 +120,28 @@ impl<W: Write<T>, T: Timer> SharedSender<W, T> {
 
     write_methods!();
 
-    fn try_queue(&self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> Result<(), SendError> {
+    /// The peer is not slow before its stream is full: the task that receives may not have had its turn.
+    fn try_queue(&self, queue: impl FnMut(&mut Sender) -> Result<(), SendError>) -> Result<(), SendError> {
         let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
         let mut side = shared.lock();
         if !side.is_read {
             return Err(SendError::Closed);
         }
         let WriteSide { stream, sender, outgoing, .. } = &mut *side;
-        // The peer is not slow before its stream is full: the task that receives may not have had its turn. An error
-        // recurs when it writes.
-        let room = Writing::new(stream, sender, outgoing).poll_room(&mut Context::from_waker(&self.both));
-        if !matches!(room, Poll::Ready(Ok(()))) {
-            return Err(SendError::OutputFull);
-        }
-        queue(sender)?;
+        let before = sender.output_len();
+        let mut writing = Writing::new(stream, sender, outgoing);
+        let polled = writing.poll_queue(queue, &mut Context::from_waker(&self.both));
+        // The task that receives writes what is left, keeps the deadlines, and reports a broken stream.
+        let concerns_reader = polled.is_ready() || sender.output_len() != before;
         drop(side);
-        shared.wakers.wake_reader();
-        Ok(())
+        if concerns_reader {
+            shared.wakers.wake_reader();
+        }
+        match polled {
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(Fault::Refused(error))) => Err(error),
+            Poll::Ready(Err(Fault::Broken(_))) | Poll::Pending => Err(SendError::OutputFull),
+        }
     }
 
     fn poll_writing(

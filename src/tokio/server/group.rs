@@ -17,12 +17,14 @@ use crate::tokio::{SharedSender, Timer};
 /// Connections that receive the same messages, in the same order. Clones refer to the same group.
 ///
 /// A broadcast never waits: it queues the message for each member, and the task of each member writes it. All members share
-/// the bytes. The policy [`Slow`] says what happens to a member without room.
+/// the bytes. If there is no room, the broadcast first writes what the member's stream takes; the policy [`Slow`] says what
+/// happens to a member that has none even then.
 #[derive(Debug, Clone)]
 pub struct Group(Arc<Shared>);
 
 /// What happens to a member that is too slow for a broadcast: more than [`Config::high_water`](crate::Config::high_water) waits
-/// in its output, and its stream takes none of it now. For messages of about that size or larger, set it to several of them.
+/// in its output, also after its stream has taken what it takes now. For messages of about that size or larger, set `high_water` to
+/// several of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It is closed with 1008 (policy violation), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
