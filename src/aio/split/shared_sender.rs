@@ -98,8 +98,9 @@ impl<W, T> SharedSender<W, T> {
 }
 
 impl<W: Write<T>, T: Timer> SharedSender<W, T> {
-    /// Queues a message, which the task that receives writes. If there is no room because more than
-    /// [`Config::high_water`](crate::Config::high_water) is waiting, it first writes what the stream takes now.
+    /// Queues a message, which the task that receives writes. If there is no room, because of
+    /// [`Config::high_water`](crate::Config::high_water) or [`Config::max_output`](crate::Config::max_output), it first
+    /// writes what the stream takes now.
     ///
     /// It never lets other tasks have their turn: one that sends without an end has to yield now and then.
     ///
