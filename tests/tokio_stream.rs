@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
 use sansocket::frame::CloseFrame;
-use sansocket::tokio::Command;
-use sansocket::{CloseCode, Config, Event, Message, ProtocolError};
+use sansocket::tokio::{Command, WebSocket};
+use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError};
 use support::{pair, pair_over};
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio::sync::mpsc;
@@ -147,6 +147,38 @@ async fn a_closed_sink_does_not_leave_the_reader_hanging() {
         assert_eq!(began.elapsed().as_secs(), 25, "halves: {halves}");
         closing.await.unwrap();
     }
+}
+
+/// The peer's Close ends the wait for room of a sink in another task: what waited cannot be sent any more.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_waits_for_room_learns_of_the_peers_close() {
+    for halves in [false, true] {
+        let (client, mut peer) = duplex(100);
+        let config = Config::default().high_water(1000).close_timeout(Duration::from_secs(5));
+        let client = WebSocket::from_parts(client, Connection::client(config, OsRandom), Vec::new());
+        let (reading, sending) = if halves {
+            let (reader, writer) = client.split_with(tokio::io::split);
+            (tokio::spawn(all(reader)), tokio::spawn(send_all(writer)))
+        } else {
+            let (sink, stream) = StreamExt::split::<Command>(client);
+            (tokio::spawn(all(stream)), tokio::spawn(send_all(sink)))
+        };
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let began = tokio::time::Instant::now();
+        peer.write_all(b"\x88\0").await.unwrap();
+        assert_eq!(sending.await.unwrap().unwrap_err().kind(), std::io::ErrorKind::NotConnected);
+        assert_eq!(began.elapsed().as_secs(), 0, "halves: {halves}");
+        drop(peer);
+        assert_eq!(reading.await.unwrap()[..1], [Event::Close(None)]);
+    }
+}
+
+async fn send_all(mut sink: impl Sink<Command, Error = std::io::Error> + Unpin) -> std::io::Result<()> {
+    // The sink of `futures` keeps one back.
+    for _ in 0..3 {
+        sink.feed(vec![0; 2000].into()).await?;
+    }
+    Ok(())
 }
 
 async fn close_later(mut sink: impl Sink<Command, Error = std::io::Error> + Unpin) {

@@ -191,11 +191,13 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
     }
 
     /// Writes after the last events, as far as the stream takes it now: a caller that stops here must not cost the
-    /// peer our Close. A broken stream will return its error again, and waiting could lose the event.
+    /// peer our Close. A broken stream will return its error again, and waiting could lose the event. A writer that
+    /// waits for room learns that nothing can be sent any more.
     pub(super) fn write_last_words(&mut self, cx: &mut Context<'_>) {
         let both = self.waker(Side::Reader, cx);
         let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
         let _ = self.writing().poll_end(both);
+        self.wake_writer();
     }
 
     /// Lets `poll` write, and checks the deadlines while it waits.
