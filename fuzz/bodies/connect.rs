@@ -54,7 +54,8 @@ pub(crate) fn body(data: &[u8]) {
     // RFC 9113 §8.3.1: a Host can replace the :authority.
     let host = head.values("Host").first().map(|host| String::from_utf8_lossy(host).into_owned());
     let authority = pseudo.authority.or(host.as_deref());
-    let http1 = ["Upgrade", "Connection", "Transfer-Encoding"];
+    // RFC 9113 §8.2.2: no "connection-specific header fields", and a TE only with the value "trailers".
+    let http1 = ["Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"];
     let legal = pseudo.method == Some("CONNECT")
         && pseudo.protocol == Some("websocket")
         && matches!(pseudo.scheme, Some("http" | "https"))
@@ -74,6 +75,7 @@ pub(crate) fn body(data: &[u8]) {
             host.is_some() && host == authority.and_then(parts)
         })
         && http1.iter().all(|name| head.values(name).is_empty())
+        && head.values("TE").iter().all(|value| value.eq_ignore_ascii_case(b"trailers"))
         && head.only("Sec-WebSocket-Version") == Some(b"13")
         && reading::offers_are_good(&head);
     let config = Config::default().max_head(1 << 20).max_headers(1000);
