@@ -562,7 +562,7 @@ async fn what_arrived_in_time_counts_though_it_is_received_late() {
 /// write; and it still gives up a peer that says nothing.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_has_had_its_turn_receives_what_arrived() {
-    /// Polls at most twice, each time after everything that tokio allows.
+    /// Polls at most twice, each time after everything that tokio allows, and with time for a last look at the stream.
     async fn poll_last(receiving: impl Future<Output = Option<Event<'static>>>) -> Option<Event<'static>> {
         let (sender, mut busy) = tokio::sync::mpsc::unbounded_channel();
         let mut receiving = std::pin::pin!(receiving);
@@ -575,7 +575,7 @@ async fn a_task_that_has_had_its_turn_receives_what_arrived() {
             if let Poll::Ready(event) = polled.await {
                 return event;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(SECOND / 100).await;
         }
         panic!("it waits");
     }

@@ -21,6 +21,9 @@ use told::{Told, Writes};
 
 const CLOSE: &[u8] = b"\x88\x80\0\0\0\0";
 
+/// Longer than a reader looks for what arrived before a write failed.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How often a task was woken.
 #[derive(Default)]
 struct Woken(AtomicUsize);
@@ -153,6 +156,8 @@ fn a_broken_stream_wakes_all_who_wait() {
     let Poll::Ready(sent) = poll_as(&waiting, second.send_text("no room")) else { panic!("it is over") };
     assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotConnected);
     let lost = Event::Failed(ProtocolError::TransportFailed);
+    assert!(poll_as(&reading, reader.recv()).is_pending(), "it looks for what arrived before");
+    runtime.block_on(tokio::time::sleep(LOOK));
     assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(event))) if event == lost));
 }
 
@@ -176,6 +181,8 @@ fn a_stream_and_its_sink_learn_of_each_others_failures() {
             assert!(matches!(poll_as(&writing, sink.flush()), Poll::Ready(Err(_))));
             assert!(reading.count() > before.0, "it would wait for ever");
             let lost = Event::Failed(ProtocolError::TransportFailed);
+            assert!(poll_as(&reading, events.next()).is_pending(), "it looks for what arrived before");
+            runtime.block_on(tokio::time::sleep(LOOK));
             assert!(
                 matches!(poll_as(&reading, events.next()), Poll::Ready(Some(Ok(event))) if event == lost)
             );

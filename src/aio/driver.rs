@@ -118,8 +118,11 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 link.wake_writer();
             }
             if let Poll::Ready(Err(error)) = link.writing().poll_end(both) {
-                if link.endpoint.may_have_input() && self.buffer.has_read(&mut link.stream, cx) {
-                    // A server that refuses a handshake may not read all of the request. The next write fails again.
+                // Until that is found out, and after it, the next write fails again.
+                if link.endpoint.may_have_input()
+                    && ready!(self.buffer.poll_rest(&mut link.stream, &mut link.timer, both))
+                {
+                    // A server that refuses a handshake may not read all of the request.
                     if state != State::Opening {
                         link.writing().break_off(error.kind(), both);
                         link.wake_writer();
@@ -130,7 +133,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 continue;
             }
             if link.endpoint.connection().is_cut_off() {
-                if self.buffer.has_read(&mut link.stream, cx) {
+                if ready!(self.buffer.poll_rest(&mut link.stream, &mut link.timer, both)) {
                     link.turn.moved(0);
                     return Poll::Ready(Ok(true));
                 }
@@ -161,11 +164,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                     Poll::Pending => link.endpoint.connection_mut().sender_mut().rest(),
                 }
             }
-            if link.late.nothing_left() {
-                continue;
-            }
             link.turn.end();
+            // Also a caller that is late waits for the timer: the runtime has then looked at its streams.
             ready!(link.timer.poll(link.endpoint.next_timeout(), both));
+            link.late.nothing_left();
         }
     }
 }
@@ -219,6 +221,11 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             let polled = poll(&mut self.writing(), both);
             if polled.is_ready() {
                 break polled;
+            }
+            let now = self.timer.now();
+            let passed = self.writing().passed(now);
+            if passed.is_some() && self.timer.poll(passed, both).is_pending() {
+                break Poll::Pending;
             }
             let state = self.writing().state();
             self.handle_timeout(both);

@@ -1,12 +1,13 @@
 //! [`ReadBuffer`]: bytes that were read but not received yet.
 
 use core::cell::RefCell;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 use std::vec::Vec;
 
-use super::io::Read;
+use super::io::{Read, Timer};
 use crate::connection::{self, Unread};
 use crate::input::Input;
 
@@ -27,11 +28,17 @@ pub(super) struct ReadBuffer {
     size: u32,
     /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
+    /// When the search for what arrived before a write failed is over.
+    rest_until: Option<Duration>,
 }
+
+/// How long that search takes. A stream of tokio has nothing until the runtime has asked the system, which it does when
+/// the task waits: before it fires a timer.
+const REST: Duration = Duration::from_millis(1);
 
 impl ReadBuffer {
     pub(super) fn new(unread: Vec<u8>) -> Self {
-        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty() };
+        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty(), rest_until: None };
         if !unread.is_empty() {
             buffer.bytes = Some(Box::new(buffer.empty().with_unread(unread)));
         }
@@ -109,8 +116,19 @@ impl ReadBuffer {
     }
 
     /// Reads some of what arrived before a write failed; returns `true` if there was any.
-    pub(super) fn has_read<T, R: Read<T>>(&mut self, stream: &mut R, cx: &mut Context<'_>) -> bool {
-        matches!(self.poll_read(stream, cx), Poll::Ready(Ok(1..)))
+    pub(super) fn poll_rest<T: Timer, R: Read<T>>(
+        &mut self,
+        stream: &mut R,
+        timer: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let read = self.poll_read(stream, cx);
+        if read.is_pending() {
+            let until = *self.rest_until.get_or_insert_with(|| timer.now().saturating_add(REST));
+            ready!(timer.poll(Some(until), cx));
+        }
+        self.rest_until = None;
+        Poll::Ready(matches!(read, Poll::Ready(Ok(1..))))
     }
 }
 

@@ -218,6 +218,10 @@ impl<W: Write<T>, T> Shared<W, T> {
             if polled.is_ready() {
                 break polled;
             }
+            let passed = writing.passed(timer.now());
+            if passed.is_some() && timer.poll(passed, both).is_pending() {
+                break Poll::Pending;
+            }
             let state = writing.state();
             writing.handle_timeout(timer.now(), both);
             if writing.standing().is_over() || writing.state() != state {

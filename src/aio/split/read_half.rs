@@ -149,7 +149,10 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             // If a write has failed, what arrived before is received first.
             let is_broken = matches!(look.written, Poll::Ready(Err(_)))
                 || look.lost == Some(ProtocolError::TransportFailed);
-            if is_broken && self.receiver.is_open() && self.buffer.has_read(&mut self.stream, cx) {
+            if is_broken
+                && self.receiver.is_open()
+                && ready!(self.buffer.poll_rest(&mut self.stream, &mut self.timer, cx))
+            {
                 if let Poll::Ready(Err(error)) = look.written {
                     self.shared.break_off(error.kind(), &self.both);
                 }
@@ -188,11 +191,10 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                     Poll::Pending => {}
                 }
             }
-            if self.late.nothing_left() {
-                continue;
-            }
             self.turn.end();
+            // Also a caller that is late waits for the timer: the runtime has then looked at its streams.
             ready!(self.timer.poll(look.due, cx));
+            self.late.nothing_left();
         }
     }
 

@@ -1,0 +1,151 @@
+//! The tokio adapter on real sockets while its thread is busy: tokio asks the system about sockets only when a task waits, and until then
+//! a socket has nothing for a task, and takes nothing. What the peer has done in time counts all the same.
+#![cfg(feature = "tokio")]
+
+use std::io::{Read, Write};
+use std::net::TcpStream as Peer;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sansocket::tokio::WebSocket;
+use sansocket::{Config, Connection, Event};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A message and a Close.
+const FAREWELL: &[u8] = b"\x81\x81\0\0\0\0a\x88\x82\0\0\0\0\x03\xe8";
+
+async fn server(config: Config) -> (WebSocket<TcpStream>, Peer) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    (WebSocket::from_parts(stream, Connection::server(config), Vec::new()), peer)
+}
+
+/// A server whose peer said farewell and left with a message unread, which resets the connection, while the thread was busy.
+async fn left() -> WebSocket<TcpStream> {
+    let (mut ws, mut peer) = server(Config::default()).await;
+    ws.send_text("unread").await.unwrap();
+    assert!(timeout(50 * MS, ws.recv()).await.is_err());
+    peer.write_all(FAREWELL).unwrap();
+    // All of it is on its way before the reset.
+    thread::sleep(20 * MS);
+    drop(peer);
+    thread::sleep(50 * MS);
+    ws
+}
+
+fn is_farewell(events: &[Event<'_>]) -> bool {
+    matches!(events, [Event::Message(message), Event::Close(_)] if *message == "a")
+}
+
+#[tokio::test]
+async fn what_came_before_a_failed_write_is_received() {
+    for (sends, halves) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut ws = left().await;
+        let mut events = Vec::new();
+        if !sends {
+            ws.feed(&"more".into()).unwrap();
+        }
+        if halves {
+            let (mut reader, mut writer) = ws.into_split();
+            if sends {
+                writer.send_text("more").await.unwrap_err();
+            }
+            while let Some(event) = reader.recv().await.unwrap() {
+                events.push(event.into_owned());
+            }
+        } else {
+            if sends {
+                ws.send_text("more").await.unwrap_err();
+            }
+            while let Some(event) = ws.recv().await.unwrap() {
+                events.push(event.into_owned());
+            }
+        }
+        assert!(is_farewell(&events), "sends: {sends}, halves: {halves}: {events:?}");
+    }
+}
+
+/// A failed write is reported, though nothing had arrived before it.
+#[tokio::test]
+async fn a_failed_write_is_reported_soon() {
+    for halves in [false, true] {
+        let (mut ws, peer) = server(Config::default()).await;
+        ws.send_text("unread").await.unwrap();
+        assert!(timeout(50 * MS, ws.recv()).await.is_err());
+        drop(peer);
+        thread::sleep(50 * MS);
+        ws.send_text("more").await.unwrap_err();
+        let recv = async {
+            if halves {
+                let (mut reader, _writer) = ws.into_split();
+                reader.recv().await.map(|event| event.map(Event::into_owned))
+            } else {
+                ws.recv().await.map(|event| event.map(Event::into_owned))
+            }
+        };
+        let event = timeout(Duration::from_secs(5), recv).await.expect("it waits").unwrap();
+        assert!(matches!(event, Some(Event::Failed(_))), "halves: {halves}: {event:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_arrived_before_a_deadline_counts() {
+    let config = Config::default().ping_interval(Some(200 * MS)).pong_timeout(1000 * MS);
+    for halves in [false, true] {
+        let (mut ws, mut peer) = server(config).await;
+        assert!(timeout(400 * MS, ws.recv()).await.is_err());
+        let mut ping = [0; 2];
+        peer.read_exact(&mut ping).unwrap();
+        assert_eq!(&ping, b"\x89\0");
+        peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
+        thread::sleep(2000 * MS);
+        let event = if halves {
+            let (mut reader, _writer) = ws.into_split();
+            reader.recv().await.unwrap().map(Event::into_owned)
+        } else {
+            ws.recv().await.unwrap().map(Event::into_owned)
+        };
+        assert!(matches!(event, Some(Event::Pong(_))), "halves: {halves}: {event:?}");
+    }
+}
+
+/// The peer has read everything, and so there is room.
+#[tokio::test]
+async fn room_before_a_deadline_counts() {
+    let config = Config::default().write_timeout(Some(1500 * MS));
+    for (sends, halves) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (mut ws, mut peer) = server(config).await;
+        while !ws.connection().wants_write() {
+            ws.send_binary(&[7; 100_000]).await.unwrap();
+        }
+        let waits = ws.connection().output_len();
+        assert!(timeout(50 * MS, ws.flush()).await.is_err(), "{waits} bytes wait");
+        let reading = thread::spawn(move || {
+            peer.set_read_timeout(Some(100 * MS)).unwrap();
+            while peer.read(&mut [0; 100_000]).is_ok_and(|n| n > 0) {}
+            peer
+        });
+        let (began, mut peer) = (Instant::now(), reading.join().unwrap());
+        thread::sleep((2500 * MS).saturating_sub(began.elapsed()));
+        let (writing, reading) = if halves {
+            let (mut reader, mut writer) = ws.into_split();
+            let writing = if sends { writer.flush().await } else { Ok(()) };
+            peer.write_all(FAREWELL).unwrap();
+            (writing, reader.recv().await.map(|event| event.map(Event::into_owned)))
+        } else {
+            let writing = if sends { ws.flush().await } else { Ok(()) };
+            peer.write_all(FAREWELL).unwrap();
+            (writing, ws.recv().await.map(|event| event.map(Event::into_owned)))
+        };
+        let name = format!("sends: {sends}, halves: {halves}");
+        writing.expect(&name);
+        assert!(
+            matches!(&reading, Ok(Some(Event::Message(message))) if *message == "a"),
+            "{name}: {reading:?}"
+        );
+    }
+}
