@@ -226,6 +226,24 @@ fn through_a_socks5_proxy() {
     }
 }
 
+/// A server that closes with the request unread resets the connection: its answer comes first, though it does not get whole.
+#[test]
+fn a_refusal_before_a_reset_is_returned() {
+    for length in ["", "Content-Length: 900\r\n"] {
+        let port = serve(move |mut stream| {
+            // The request has arrived.
+            let _ = stream.peek(&mut [0]);
+            stream.write_all(format!("HTTP/1.1 401 No\r\n{length}\r\nwho are you").as_bytes()).unwrap();
+            // The answer is read before the reset, which would drop it.
+            thread::sleep(Duration::from_millis(500));
+        });
+        for result in connect(&format!("ws://127.0.0.1:{port}/"), &options()) {
+            let Err(Error::Refused(refused)) = result else { panic!("{result:?}") };
+            assert_eq!((refused.status(), refused.body()), (401, &b"who are you"[..]));
+        }
+    }
+}
+
 #[test]
 fn what_a_proxy_refuses_is_not_the_servers_word() {
     for status in [302, 407, 502] {

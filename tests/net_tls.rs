@@ -14,7 +14,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use sansocket::handshake::ClientRequest;
-use sansocket::net::{self, Accepting, ConnectOptions, Incoming, Step, Tls, WebSocket};
+use sansocket::net::{self, Accepting, ConnectOptions, Connecting, Incoming, Step, Tls, WebSocket};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError};
 
 const MS: Duration = Duration::from_millis(1);
@@ -122,6 +122,35 @@ fn a_conversation_by_url_and_over_a_stream() {
         }
         serving.join().unwrap();
     }
+}
+
+/// In its handshake TLS has to read before it can write: a caller that waited for a writable stream would not sleep.
+#[test]
+fn a_handshake_that_does_not_block_waits_for_reading() {
+    let (server, client) = configs();
+    let (stream, peer) = sockets();
+    peer.set_nonblocking(true).unwrap();
+    let request = ClientRequest::new("wss://localhost/").unwrap();
+    let stream_of_client = Tls::client(client, "localhost", peer).unwrap();
+    let mut connecting = Connecting::new(stream_of_client, request, Config::default());
+    assert!(connecting.wants_write());
+    for _ in 0..2 {
+        let Step::Blocked(more) = connecting.advance().unwrap() else { panic!("nobody has answered") };
+        connecting = more;
+        assert_eq!((connecting.wants_read(), connecting.wants_write()), (true, false));
+    }
+    let serving = thread::spawn(move || net::accept(Tls::server(server, stream).unwrap()).unwrap());
+    let began = Instant::now();
+    let (ws, _) = loop {
+        assert!(began.elapsed() < AGES);
+        match connecting.advance().unwrap() {
+            Step::Done(done) => break done,
+            Step::Blocked(more) => connecting = more,
+        }
+        thread::sleep(MS);
+    };
+    assert_eq!((ws.wants_read(), ws.wants_write()), (true, false));
+    serving.join().unwrap();
 }
 
 #[test]

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// The server's side of TLS, with the certificate for `name`.
 fn acceptor(name: &str) -> TlsAcceptor {
@@ -58,14 +59,14 @@ async fn echo_server(name: &str) -> (u16, Arc<ClientConfig>) {
             tokio::spawn(async move {
                 // A client that does not trust us hangs up.
                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                let mut ws = ws_tokio::accept(stream).await.unwrap();
-                while let Some(mut batch) = ws.read().await.unwrap() {
-                    while let Some(event) = batch.recv() {
-                        if let Event::Message(message) = event {
-                            batch.feed(&message).unwrap();
-                        }
+                // In two halves; the other ends read in one piece, too.
+                let (mut reader, mut writer) = ws_tokio::accept(stream).await.unwrap().into_split();
+                while let Some(event) = reader.recv().await.unwrap() {
+                    if let Event::Message(message) = event {
+                        writer.send(&message).await.unwrap();
                     }
                 }
+                ws_tokio::WebSocket::<TlsStream<TcpStream>>::reunite(reader, writer).unwrap();
             });
         }
     });

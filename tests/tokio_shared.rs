@@ -11,7 +11,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use sansocket::tokio::{ReadHalf, SharedSender, WebSocket};
-use sansocket::{CloseCode, Config, EncodedMessage, Event, Message, ProtocolError, SendError};
+use sansocket::{CloseCode, Config, Connection, EncodedMessage, Event, Message, ProtocolError, SendError};
 use support::pair_over;
 use tokio::io::{AsyncReadExt, DuplexStream, ReadHalf as R, WriteHalf as W, duplex, split};
 use tokio::time::{sleep, timeout};
@@ -28,6 +28,24 @@ async fn shared(config: Config, room: usize) -> (Reader, Sender, WebSocket<Duple
     let (reader, writer) = server.split_with(split);
     let sender = writer.share();
     (reader, sender, client)
+}
+
+/// Halves come together again though a sender in another thread is asked for the state of the connection at that moment.
+#[test]
+fn halves_are_reunited_while_a_sender_is_asked() {
+    for _ in 0..500 {
+        let ws = WebSocket::from_parts(duplex(64).0, Connection::server(Config::default()), vec![]);
+        let (reader, writer) = ws.split_with(split);
+        let sender = writer.share();
+        let (begins, begun) = std::sync::mpsc::channel();
+        let asking = std::thread::spawn(move || {
+            begins.send(()).unwrap();
+            while sender.can_send() {}
+        });
+        begun.recv().unwrap();
+        WebSocket::reunite_with(reader, writer, |read, write| Some(read.unsplit(write))).unwrap();
+        asking.join().unwrap();
+    }
 }
 
 /// Receives to the end.

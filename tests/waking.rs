@@ -272,3 +272,23 @@ fn a_flood_is_received_in_turns() {
     assert_eq!(woken.count(), turns + 1);
     assert!((1..=512).contains(&events), "{events}");
 }
+
+/// A sender that is kept somewhere keeps neither the task that received nor one that waited for the end.
+#[test]
+fn no_waker_is_kept_for_a_task_that_is_gone() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Take, []);
+    let (mut reader, writer) = stream.server(Config::default()).split_with(split);
+    let (mut sender, mut other) = (writer.share(), writer.share());
+    let (reading, waiting) = <(Arc<Woken>, Arc<Woken>)>::default();
+    drop(writer);
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    assert!(poll_as(&waiting, sender.closed()).is_pending());
+    drop(reader);
+    assert!(poll_as(&waiting, sender.closed()).is_ready());
+    assert!(poll_as(&waiting, other.closed()).is_ready());
+    // The stream has its own.
+    stream.tell(|script| script.writer = None);
+    assert_eq!((Arc::strong_count(&reading), Arc::strong_count(&waiting)), (1, 1));
+}

@@ -82,4 +82,8 @@ impl<S: Transport> Transport for Traced<S> {
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_write_timeout(timeout)
     }
+
+    fn writes_after_read(&self) -> bool {
+        self.stream.writes_after_read()
+    }
 }

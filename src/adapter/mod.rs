@@ -7,6 +7,7 @@ mod step;
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::thread;
 
 pub use error::Error;
 pub(crate) use error::not_opened;
@@ -189,8 +190,20 @@ pub(crate) fn reunited<T>(reader: Arc<T>, writer: Arc<T>) -> io::Result<T> {
         return Err(not_halves());
     }
     drop(writer);
-    Arc::into_inner(reader).ok_or_else(not_halves)
+    let mut shared = reader;
+    // A `SharedSender` holds it while it is polled or asked, in another thread.
+    for _ in 0..MAX_YIELDS {
+        match Arc::try_unwrap(shared) {
+            Ok(state) => return Ok(state),
+            Err(still) => shared = still,
+        }
+        thread::yield_now();
+    }
+    Err(not_halves())
 }
+
+/// Limits the wait for senders that will never let go: those that are further up on the same stack.
+const MAX_YIELDS: usize = 10_000;
 
 pub(crate) fn not_halves() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection")

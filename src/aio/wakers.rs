@@ -82,6 +82,12 @@ impl Wakers {
         drop(cleared);
     }
 
+    /// Records that there is no reader any more.
+    pub(super) fn clear_reader(&self) {
+        let cleared = self.lock().reader.take();
+        drop(cleared);
+    }
+
     pub(super) fn wake_reader(&self) {
         let waker = self.lock().reader.take();
         if let Some(waker) = waker {

@@ -43,8 +43,9 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 /// Accepts a connection as a server, with custom limits and deadlines. To decide on each request yourself,
 /// use [`Accepting`].
 ///
-/// This takes at most [`Config::handshake_timeout`]. A request that is not for a WebSocket is answered with
-/// 426, an invalid one with its error.
+/// A request takes at most [`Config::handshake_timeout`]. One that is not for a WebSocket is answered with 426, an
+/// invalid one with its error; after such an answer this waits for the client to close, for at most
+/// [`Config::close_timeout`].
 ///
 /// # Errors
 /// See [`Error`].

@@ -140,6 +140,16 @@ impl Transport for ClientStream {
         self.inner().set_write_timeout(timeout)
     }
 
+    fn writes_after_read(&self) -> bool {
+        match &self.0 {
+            Kind::Tcp(stream) => stream.writes_after_read(),
+            #[cfg(feature = "tls")]
+            Kind::Tls(stream) => stream.writes_after_read(),
+            #[cfg(feature = "tls")]
+            Kind::TlsInTls(stream) => stream.writes_after_read(),
+        }
+    }
+
     fn try_clone(&self) -> io::Result<Self> {
         match &self.0 {
             Kind::Tcp(stream) => Ok(stream.try_clone()?.into()),

@@ -170,21 +170,24 @@ impl<S: Transport> Connecting<S> {
     wait_methods!();
 }
 
-/// Receives the bytes read and waits for more. `None` means that more are needed.
+/// Drives a client until its connection is open, or until another [step](Client::step) is required: `None`.
 fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Established>, Error> {
-    let event = driver.next(|event, _| match event {
-        ClientEvent::Opened(established) => Ok(Some(*established)),
-        event => not_opened(event, None).map_or(Ok(None), Err),
-    });
-    match event {
-        Some(event) => event,
-        // The next step needs no wait.
-        None if driver.endpoint.step() != endpoint::Step::Run => Ok(None),
-        None => match driver.wait(None) {
-            Ok(true) => Ok(None),
-            Ok(false) => Err(ErrorKind::UnexpectedEof.into()),
-            Err(error) if is_later(&error) => Err(ErrorKind::WouldBlock.into()),
-            Err(error) => Err(error.into()),
-        },
+    let mut broken = None;
+    loop {
+        let event = driver.next(|event, _| match event {
+            ClientEvent::Opened(established) => Ok(Some(*established)),
+            event => not_opened(event, broken.take()).map_or(Ok(None), Err),
+        });
+        match event {
+            Some(event) => return event,
+            None if driver.endpoint.step() != endpoint::Step::Run => return Ok(None),
+            None => match driver.wait(None) {
+                Ok(true) => {}
+                Ok(false) => return Err(ErrorKind::UnexpectedEof.into()),
+                Err(error) if is_later(&error) => return Err(ErrorKind::WouldBlock.into()),
+                // Bytes that arrived before may contain a more useful error.
+                Err(error) => broken = Some(error),
+            },
+        }
     }
 }

@@ -29,6 +29,22 @@ pub(super) struct Driver<S, E> {
 }
 
 impl<S: Transport, E: Endpoint> Driver<S, E> {
+    /// Returns `true` if there is something to do when the stream is readable: input, or output that waits for it.
+    pub(super) fn wants_read(&self) -> bool {
+        self.endpoint.wants_read() || (self.has_output() && self.pipe.stream.writes_after_read())
+    }
+
+    /// Returns `true` if there is something to do when the stream is writable.
+    pub(super) fn wants_write(&self) -> bool {
+        self.has_output() && !self.pipe.stream.writes_after_read()
+    }
+
+    /// Returns `true` if there is something to write: output, or the end of our side.
+    fn has_output(&self) -> bool {
+        let connection = self.endpoint.connection();
+        connection.wants_write() || (connection.should_shutdown() && !self.pipe.shut_down)
+    }
+
     pub(super) fn new(stream: S, mut endpoint: E, clock: Clock) -> Self {
         // Starts the deadline of an opening handshake.
         endpoint.handle_timeout(clock.now());
@@ -44,12 +60,6 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         let stream = self.pipe.into_stream(&mut self.endpoint);
         self.endpoint.connection_mut().lose_after_input();
         (stream, self.endpoint, self.buffer.into_unread())
-    }
-
-    /// Returns `true` if there is something to do when the stream is writable: output, or the end of our side.
-    pub(super) fn wants_write(&self) -> bool {
-        let connection = self.endpoint.connection();
-        connection.wants_write() || (connection.should_shutdown() && !self.pipe.shut_down)
     }
 
     /// Returns the time from now until the next timeout. What has been read, or arrived before a failed write, needs
@@ -76,6 +86,8 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     ///
     /// On a blocking stream it waits at most `until` this time of the pipe's clock, and then fails with the stream's
     /// error for a timeout. So several waits of one call take no longer than one.
+    ///
+    /// Any other error of the stream is returned once; the endpoint reports it next, or what is more useful.
     pub(super) fn wait(&mut self, until: Option<Duration>) -> io::Result<bool> {
         let Self { pipe, endpoint, buffer, reads_first, late } = self;
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
@@ -167,14 +179,24 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
 fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: io::Error) -> io::Result<()> {
     let waited = endpoint.connection().wants_write();
     pipe.broken(endpoint);
-    // The event would report the same error again.
-    if endpoint.recv(&mut Input::new(&mut [])).is_some() {
+    if endpoint.has_last_words() {
         return Err(error);
     }
     if waited {
         pipe.failed.get_or_insert(error);
     }
     Ok(())
+}
+
+impl<S: Transport> Driver<S, Connection> {
+    /// Like [`wait`](Self::wait). What it returns as an error is not reported again as an event.
+    pub(super) fn wait_open(&mut self, until: Option<Duration>) -> io::Result<bool> {
+        let waited = self.wait(until);
+        if waited.as_ref().is_err_and(|error| !is_later(error)) {
+            let _ = self.endpoint.recv(&mut Input::new(&mut []));
+        }
+        waited
+    }
 }
 
 impl<S> Driver<S, Connection> {

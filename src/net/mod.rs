@@ -155,7 +155,7 @@ macro_rules! wait_methods {
 
         /// Returns `true` if the next call should follow when the stream is readable.
         pub fn wants_read(&self) -> bool {
-            self.driver.endpoint.wants_read()
+            self.driver.wants_read()
         }
 
         /// Returns `true` if the next call should follow when the stream is writable.
@@ -302,7 +302,7 @@ impl<S: Transport> WebSocket<S> {
                     self.note(&event);
                     return Ok(Some(event));
                 }
-                None if self.driver.wait(until)? => {}
+                None if self.driver.wait_open(until)? => {}
                 None => return Ok(None),
             }
         }
@@ -330,7 +330,7 @@ impl<S: Transport> WebSocket<S> {
                     self.note(&event);
                     return Ok(Some(event));
                 }
-                None if self.driver.wait(until)? => {}
+                None if self.driver.wait_open(until)? => {}
                 None => return Ok(None),
             }
         }
@@ -370,7 +370,7 @@ impl<S: Transport> WebSocket<S> {
     /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn read(&mut self) -> io::Result<Option<Batch<'_, S>>> {
         let until = self.read_until();
-        if !self.driver.wait(until)? {
+        if !self.driver.wait_open(until)? {
             return Ok(None);
         }
         let Driver { pipe, endpoint: connection, buffer, .. } = &mut self.driver;

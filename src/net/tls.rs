@@ -228,6 +228,10 @@ impl<S: Transport> Transport for Tls<S> {
         Ok(())
     }
 
+    fn writes_after_read(&self) -> bool {
+        (self.session.is_handshaking() && !self.session.wants_write()) || self.stream.writes_after_read()
+    }
+
     fn try_clone(&self) -> io::Result<Self> {
         let why = "TLS cannot be split: both directions share one session";
         Err(io::Error::new(ErrorKind::Unsupported, String::from(why)))

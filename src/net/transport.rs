@@ -41,6 +41,13 @@ pub trait Transport: Read + Write {
     /// Errors of the stream.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
+    /// Returns `true` if nothing can be written before more is read, as in a TLS handshake. Then `wants_write` of
+    /// what uses the stream is `false`: a non-blocking caller would wait in vain for a stream that is writable all the time.
+    /// Default: `false`.
+    fn writes_after_read(&self) -> bool {
+        false
+    }
+
     /// Returns a second handle of the same stream, for
     /// [`WebSocket::into_split`](super::WebSocket::into_split). Default: an error.
     ///
@@ -103,6 +110,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         (**self).set_write_timeout(timeout)
+    }
+
+    fn writes_after_read(&self) -> bool {
+        (**self).writes_after_read()
     }
 }
 

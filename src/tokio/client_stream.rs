@@ -9,7 +9,7 @@ use ::tokio::net::TcpStream;
 #[cfg(feature = "tokio-tls")]
 use ::tokio_rustls::client::TlsStream;
 
-use super::{ConnectOptions, Split};
+use super::ConnectOptions;
 
 /// The stream that [`connect`](super::connect) opens: TCP for `ws://`, TLS over TCP for `wss://`. An `https`
 /// proxy adds TLS to the proxy, so a `wss` server behind it uses TLS inside TLS.
@@ -126,19 +126,5 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner().poll_shutdown(cx)
-    }
-}
-
-/// TLS has one state for both directions, so here there is a lock between them, held for one poll at a time.
-impl Split for ClientStream {
-    type Read = ::tokio::io::ReadHalf<Self>;
-    type Write = ::tokio::io::WriteHalf<Self>;
-
-    fn split(self) -> (Self::Read, Self::Write) {
-        ::tokio::io::split(self)
-    }
-
-    fn reunite(read: Self::Read, write: Self::Write) -> Option<Self> {
-        read.is_pair_of(&write).then(|| read.unsplit(write))
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::{TcpStream, tcp};
 
-use super::{ReadHalf, WebSocket, WriteHalf};
+use super::{ClientStream, ReadHalf, WebSocket, WriteHalf};
 
 /// A stream whose two directions can be used by two tasks. For any other stream there is
 /// [`WebSocket::split_with`], such as with [`tokio::io::split`](::tokio::io::split).
@@ -47,6 +47,35 @@ impl Split for ::tokio::net::UnixStream {
     fn reunite(read: Self::Read, write: Self::Write) -> Option<Self> {
         read.reunite(write).ok()
     }
+}
+
+/// TLS has one state for both directions, so there is a lock between them, held for one poll at a time.
+macro_rules! behind_a_lock {
+    ($($(#[$attribute:meta])* ($($generics:tt)*) $stream:ty;)*) => {$(
+        $(#[$attribute])*
+        impl $($generics)* Split for $stream {
+            type Read = ::tokio::io::ReadHalf<Self>;
+            type Write = ::tokio::io::WriteHalf<Self>;
+
+            fn split(self) -> (Self::Read, Self::Write) {
+                ::tokio::io::split(self)
+            }
+
+            fn reunite(read: Self::Read, write: Self::Write) -> Option<Self> {
+                read.is_pair_of(&write).then(|| read.unsplit(write))
+            }
+        }
+    )*};
+}
+
+behind_a_lock! {
+    () ClientStream;
+    #[cfg(feature = "tokio-tls")]
+    (<S: AsyncRead + AsyncWrite + Unpin>) ::tokio_rustls::TlsStream<S>;
+    #[cfg(feature = "tokio-tls")]
+    (<S: AsyncRead + AsyncWrite + Unpin>) ::tokio_rustls::client::TlsStream<S>;
+    #[cfg(feature = "tokio-tls")]
+    (<S: AsyncRead + AsyncWrite + Unpin>) ::tokio_rustls::server::TlsStream<S>;
 }
 
 impl<S: Split> WebSocket<S> {

@@ -77,8 +77,7 @@ impl<S, T: Timer> WebSocket<S, T> {
     /// Reunites two halves, and the stream with `reunite`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they belong to different connections, or if a
-    /// [`SharedSender`] is sending at this moment.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they belong to different connections.
     pub fn reunite_with<R, W>(
         reader: ReadHalf<R, W, T>,
         writer: WriteHalf<W, T>,
@@ -138,6 +137,7 @@ impl<W, T> Deref for ReaderShare<W, T> {
 impl<W, T> Drop for ReaderShare<W, T> {
     fn drop(&mut self) {
         self.lock().is_read = false;
+        self.wakers.clear_reader();
         self.wakers.wake_writers();
     }
 }

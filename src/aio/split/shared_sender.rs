@@ -82,7 +82,11 @@ impl<W, T> SharedSender<W, T> {
     pub async fn closed(&mut self) {
         poll_fn(|cx| {
             self.wakers.set(Side::Writer(self.id), cx);
-            if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+            if !self.is_closed() {
+                return Poll::Pending;
+            }
+            self.wakers.clear(self.id);
+            Poll::Ready(())
         })
         .await;
     }
