@@ -71,6 +71,7 @@
 
 use core::fmt;
 use core::future::Future;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -288,6 +289,19 @@ impl<Z: Future> aio::Timer for Timer<Z> {
             }
             self.asleep = Some(Asleep { until: due, future: Box::pin((self.sleep)(left)) });
         }
+    }
+
+    fn poll_moment(&mut self, begun: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+        if !mem::replace(begun, true) {
+            let until = self.now().saturating_add(aio::MOMENT);
+            self.asleep = Some(Asleep { until, future: Box::pin((self.sleep)(aio::MOMENT)) });
+        }
+        if let Some(asleep) = &mut self.asleep {
+            ready!(asleep.future.as_mut().poll(cx));
+            // A completed future must not be polled again.
+            self.asleep = None;
+        }
+        Poll::Ready(())
     }
 
     fn another(&self) -> Self {

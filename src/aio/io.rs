@@ -28,6 +28,10 @@ pub trait Io<T>: Read<T> + Write<T> {}
 
 impl<S: Read<T> + Write<T>, T> Io<T> for S {}
 
+/// A moment: the shortest sleep of most runtimes.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) const MOMENT: Duration = Duration::from_millis(1);
+
 /// A runtime's clock, with one sleep on it.
 pub trait Timer {
     /// Returns the time on the connection's scale.
@@ -35,6 +39,10 @@ pub trait Timer {
 
     /// Ready when it is `due`; the task is then woken. `None` means never.
     fn poll(&mut self, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Ready a moment after the first call, for which `begun` is `false`: the runtime has then asked the system about its
+    /// streams. Until that, a stream may have nothing to read although something has arrived.
+    fn poll_moment(&mut self, begun: &mut bool, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Returns another sleep on the same clock.
     fn another(&self) -> Self;

@@ -37,6 +37,8 @@ pub(crate) use driver::Driver;
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::poll_opened;
 pub use handshake::{Accepting, Connecting, Http, Incoming, Upgrade};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) use io::MOMENT;
 pub use io::{Io, Read, Timer, Write};
 pub use split::{ReadBatch, ReadHalf, SharedSender, WriteHalf};
 pub use web_socket::WebSocket;

@@ -2,7 +2,6 @@
 
 use core::cell::RefCell;
 use core::task::{Context, Poll, ready};
-use core::time::Duration;
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 use std::vec::Vec;
@@ -28,17 +27,13 @@ pub(super) struct ReadBuffer {
     size: u32,
     /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
-    /// When the search for what arrived before a write failed is over.
-    rest_until: Option<Duration>,
+    /// Whether it waits a moment for what arrived before a write failed.
+    awaits_rest: bool,
 }
-
-/// How long that search takes. A stream of tokio has nothing until the runtime has asked the system, which it does when
-/// the task waits: before it fires a timer.
-const REST: Duration = Duration::from_millis(1);
 
 impl ReadBuffer {
     pub(super) fn new(unread: Vec<u8>) -> Self {
-        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty(), rest_until: None };
+        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty(), awaits_rest: false };
         if !unread.is_empty() {
             buffer.bytes = Some(Box::new(buffer.empty().with_unread(unread)));
         }
@@ -124,10 +119,9 @@ impl ReadBuffer {
     ) -> Poll<bool> {
         let read = self.poll_read(stream, cx);
         if read.is_pending() {
-            let until = *self.rest_until.get_or_insert_with(|| timer.now().saturating_add(REST));
-            ready!(timer.poll(Some(until), cx));
+            ready!(timer.poll_moment(&mut self.awaits_rest, cx));
         }
-        self.rest_until = None;
+        self.awaits_rest = false;
         Poll::Ready(matches!(read, Poll::Ready(Ok(1..))))
     }
 }

@@ -22,14 +22,15 @@ use crate::handshake::{HandshakeError, HttpRequest, Response, UpgradeRequest};
 /// let listener = TcpListener::bind("127.0.0.1:9001")?;
 /// for stream in listener.incoming() {
 ///     let Ok(stream) = stream else { continue };
-///     std::thread::spawn(move || {
+///     let serve = move || {
 ///         let Ok(mut ws) = net::accept(stream) else { return };
 ///         while let Ok(Some(event)) = ws.recv() {
 ///             if let Event::Message(message) = event {
 ///                 println!("{}", message.as_text().unwrap_or("(binary)"));
 ///             }
 ///         }
-///     });
+///     };
+///     let _ = std::thread::Builder::new().spawn(serve); // without a thread the client is dropped
 /// }
 /// # Ok::<(), std::io::Error>(())
 /// ```

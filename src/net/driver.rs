@@ -91,6 +91,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     pub(super) fn wait(&mut self, until: Option<Duration>) -> io::Result<bool> {
         let Self { pipe, endpoint, buffer, reads_first, late } = self;
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
+        let mut has_read = false;
         while !buffer.fresh {
             if endpoint.connection().is_cut_off() {
                 if !pipe.read_rest(buffer) {
@@ -99,13 +100,18 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 break;
             }
             let due = endpoint.next_deadline();
-            let is_late = late.reads_first(due.is_some_and(|due| due <= pipe.clock.now()));
-            let mut now = if is_late { pipe.write_now(endpoint) } else { pipe.tick(endpoint) };
+            let mut now = pipe.clock.now();
+            let is_late = late.reads_first(due.is_some_and(|due| due <= now));
+            if is_late {
+                now = pipe.write_now(endpoint);
+            } else {
+                pipe.tick_at(endpoint, now);
+            }
             if endpoint.has_last_words() {
                 break;
             }
-            // A caller that is late reads what has arrived in any case.
-            if !is_late && until.is_some_and(|until| until <= now) {
+            // What has arrived is read in any case, however late the caller is, or busy the machine.
+            if has_read && !is_late && until.is_some_and(|until| until <= now) {
                 return Err(ErrorKind::WouldBlock.into());
             }
             let mut written = Ok(());
@@ -152,6 +158,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             let due = endpoint.next_timeout().map(|due| due.saturating_sub(now));
             let turn = (is_put_off || blocked.is_some()).then_some(TURN);
             let wait = earlier(earlier(due, left(now)), turn);
+            has_read = true;
             match pipe.read(buffer.space(), wait) {
                 Ok(0) => endpoint.recv_eof(),
                 Ok(n) => buffer.filled(n),

@@ -71,13 +71,7 @@ impl<S: Transport> Pipe<S> {
     }
 
     /// Sets the time. If a deadline ends the connection, the stream is aborted.
-    pub(super) fn tick(&mut self, endpoint: &mut impl Endpoint) -> Duration {
-        let now = self.clock.now();
-        self.tick_at(endpoint, now);
-        now
-    }
-
-    fn tick_at(&mut self, endpoint: &mut impl Endpoint, now: Duration) {
+    pub(super) fn tick_at(&mut self, endpoint: &mut impl Endpoint, now: Duration) {
         self.was_late = false;
         let was_ended = endpoint.connection().sender().is_ended();
         let waited = endpoint.connection().wants_write();
@@ -188,8 +182,7 @@ impl<S: Transport> Pipe<S> {
     /// Writes what the stream takes now, and returns the time without a look at the deadlines: a caller that comes
     /// late is judged after that. A broken stream will return its error again.
     pub(super) fn write_now(&mut self, endpoint: &mut impl Endpoint) -> Duration {
-        let late = self.clock.now();
-        let _ = self.write_all(endpoint, Some(NOW), Some(late));
+        let _ = self.write_all(endpoint, Some(NOW), Some(Duration::MAX));
         self.clock.now()
     }
 

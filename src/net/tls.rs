@@ -1,5 +1,6 @@
 //! [`Tls`]: a rustls session over a stream.
 
+use core::mem;
 use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::string::String;
@@ -81,11 +82,11 @@ impl<S: Transport> Tls<S> {
         &self.stream
     }
 
-    /// Reads TLS, before `until`.
-    fn read_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
+    /// Reads TLS.
+    fn read_tls(&mut self, patience: &mut Patience) -> io::Result<()> {
         let Self { session, stream, reading, .. } = self;
         loop {
-            let wait = left(until)?;
+            let wait = patience.left()?;
             reading.told.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
             let began = Instant::now();
             match session.read_tls(stream) {
@@ -102,16 +103,16 @@ impl<S: Transport> Tls<S> {
     fn process(&mut self) -> io::Result<()> {
         self.session.process_new_packets().map(drop).map_err(|error| {
             // Sends the alert with the reason. A broken stream will return its error again.
-            let _ = self.write_tls(Instant::now().checked_add(NOW));
+            let _ = self.write_tls(&mut Patience::new(Some(NOW)));
             io::Error::new(ErrorKind::InvalidData, error)
         })
     }
 
-    /// Writes all pending output of the session, before `until`.
-    fn write_tls(&mut self, until: Option<Instant>) -> io::Result<()> {
+    /// Writes all pending output of the session.
+    fn write_tls(&mut self, patience: &mut Patience) -> io::Result<()> {
         let Self { session, stream, writing, .. } = self;
         while session.wants_write() {
-            let wait = left(until)?;
+            let wait = patience.left()?;
             writing.told.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
             let began = Instant::now();
             match session.write_tls(stream) {
@@ -125,12 +126,12 @@ impl<S: Transport> Tls<S> {
         Ok(())
     }
 
-    /// Carries out the TLS handshake, before `until`.
-    fn handshake(&mut self, until: Option<Instant>) -> io::Result<()> {
+    /// Carries out the TLS handshake.
+    fn handshake(&mut self, patience: &mut Patience) -> io::Result<()> {
         while self.session.is_handshaking() {
-            self.write_tls(until)?;
+            self.write_tls(patience)?;
             if self.session.is_handshaking() {
-                self.read_tls(until)?;
+                self.read_tls(patience)?;
                 self.process()?;
             }
         }
@@ -140,32 +141,41 @@ impl<S: Transport> Tls<S> {
     /// Makes room for plaintext and adds some; the part that the stream does not take waits for the next
     /// call.
     fn write_plain(&mut self, put: impl FnOnce(&mut Connection) -> io::Result<usize>) -> io::Result<usize> {
-        let until = self.writing.until();
-        self.handshake(until)?;
-        self.write_tls(until)?;
+        let patience = &mut Patience::new(self.writing.timeout);
+        self.handshake(patience)?;
+        self.write_tls(patience)?;
         let n = put(&mut self.session)?;
-        match self.write_tls(until) {
+        match self.write_tls(patience) {
             Err(error) if !is_later(&error) => Err(error),
             _ => Ok(n),
         }
     }
 }
 
-impl Direction {
-    fn until(&self) -> Option<Instant> {
-        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-    }
+/// How long one call may take. It tries once in any case, however busy the machine is.
+struct Patience {
+    until: Option<Instant>,
+    has_tried: bool,
 }
 
-/// Returns the remaining time, which is never zero.
-fn left(until: Option<Instant>) -> io::Result<Option<Duration>> {
-    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-    if left.is_some_and(|left| left.is_zero()) { Err(ErrorKind::WouldBlock.into()) } else { Ok(left) }
+impl Patience {
+    fn new(timeout: Option<Duration>) -> Self {
+        Self { until: timeout.and_then(|timeout| Instant::now().checked_add(timeout)), has_tried: false }
+    }
+
+    /// Returns the remaining time for a try, which is never zero.
+    fn left(&mut self) -> io::Result<Option<Duration>> {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        if mem::replace(&mut self.has_tried, true) && left.is_some_and(|left| left.is_zero()) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(left.map(|left| left.max(NOW)))
+    }
 }
 
 impl<S: Transport> Read for Tls<S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut until = None;
+        let mut patience = None;
         loop {
             let processed = self.process();
             match self.session.reader().read(buf) {
@@ -175,13 +185,13 @@ impl<S: Transport> Read for Tls<S> {
             }
             if !self.session.is_handshaking() {
                 // Output that the peer does not take, now or any more, must not prevent a read, or take its time.
-                let _ = self.write_tls(Instant::now().checked_add(NOW));
+                let _ = self.write_tls(&mut Patience::new(Some(NOW)));
             }
-            let until = *until.get_or_insert_with(|| self.reading.until());
+            let patience = patience.get_or_insert_with(|| Patience::new(self.reading.timeout));
             if self.session.is_handshaking() {
-                self.write_tls(until)?;
+                self.write_tls(patience)?;
             }
-            self.read_tls(until)?;
+            self.read_tls(patience)?;
         }
     }
 }
@@ -196,7 +206,7 @@ impl<S: Transport> Write for Tls<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_tls(self.writing.until())?;
+        self.write_tls(&mut Patience::new(self.writing.timeout))?;
         self.stream.flush()
     }
 }
@@ -205,11 +215,11 @@ impl<S: Transport> Transport for Tls<S> {
     fn shutdown_write(&mut self) -> io::Result<()> {
         // "Each party MUST send a "close_notify" alert before closing its write side of the connection, unless it has
         // already sent some error alert." (RFC 8446 §6.1)
-        if !core::mem::replace(&mut self.close_notify, true) {
+        if !mem::replace(&mut self.close_notify, true) {
             self.session.send_close_notify();
         }
         // A shutdown does not wait.
-        self.write_tls(Instant::now().checked_add(NOW))?;
+        self.write_tls(&mut Patience::new(Some(NOW)))?;
         self.stream.flush()?;
         self.stream.shutdown_write()
     }

@@ -1,6 +1,7 @@
 //! What tokio brings to the loops of `aio`: its streams, and [`Timer`], its clock.
 
 use core::future::{Future, poll_fn};
+use core::mem;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -10,7 +11,7 @@ use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use ::tokio::task::unconstrained;
-use ::tokio::time::{Instant, Sleep, sleep_until};
+use ::tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::aio;
 
@@ -87,6 +88,13 @@ impl aio::Timer for Timer {
             }
             sleep.as_mut().reset(due);
         }
+    }
+
+    fn poll_moment(&mut self, begun: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+        if !mem::replace(begun, true) {
+            self.sleep = Some(Box::pin(sleep(aio::MOMENT)));
+        }
+        self.sleep.as_mut().map_or(Poll::Ready(()), |sleep| pin!(unconstrained(sleep.as_mut())).poll(cx))
     }
 
     fn another(&self) -> Self {

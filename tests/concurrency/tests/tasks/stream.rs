@@ -22,6 +22,10 @@ impl Timer for Clock {
         if due.is_some_and(|due| due.is_zero()) { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    fn poll_moment(&mut self, _: &mut bool, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
     fn another(&self) -> Self {
         Self
     }
