@@ -319,16 +319,16 @@ fn one_deadline_for_everything() {
             );
         }
         let took = began.elapsed();
-        assert!((Duration::from_millis(750)..Duration::from_millis(3000)).contains(&took), "{url} {took:?}");
+        assert!((Duration::from_millis(750)..Duration::from_secs(20)).contains(&took), "{url} {took:?}");
     }
 }
 
 #[test]
 fn the_deadline_ends_with_the_handshake() {
-    let quick = Config::default().handshake_timeout(Duration::from_millis(300));
+    let quick = Config::default().handshake_timeout(Duration::from_secs(3));
     let url = format!("ws://127.0.0.1:{}/", echo());
     let (mut ws, _) = net::connect_with(ClientRequest::new(&url).unwrap(), quick).unwrap();
-    thread::sleep(Duration::from_millis(400));
+    thread::sleep(Duration::from_millis(3200));
     ws.send_text("late").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("late"))));
     let forever = ConnectOptions::from(Config::default().handshake_timeout(Duration::MAX));
@@ -337,9 +337,9 @@ fn the_deadline_ends_with_the_handshake() {
     }
 }
 
-/// A port where nobody listens.
+/// A port where nobody listens. One that was free a moment ago may be that of another test by now.
 fn closed() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    1
 }
 
 /// What went wrong, at which step, where, and what to do about it; nothing twice.

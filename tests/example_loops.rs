@@ -46,6 +46,12 @@ fn unix_socket_echoes_also_beside_peers_that_break_off() {
     silent.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     std::fs::remove_file(&path).unwrap();
+
+    // Somebody's file is not.
+    std::fs::write(&path, "notes").unwrap();
+    unix_socket::listen(&path).unwrap_err();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "notes");
+    std::fs::remove_file(&path).unwrap();
 }
 
 /// Echoes `messages` on the next connection, and then drops it, or closes it if `closes`.

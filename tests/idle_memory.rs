@@ -115,6 +115,13 @@ fn open(address: std::net::SocketAddr) -> TcpStream {
 
 /// How much is on the heap when every task waits again.
 fn settled() -> usize {
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    LIVE.load(Ordering::Relaxed)
+    let mut live = 0;
+    for _ in 0..100 {
+        let before = std::mem::replace(&mut live, LIVE.load(Ordering::Relaxed));
+        if live == before {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    live
 }

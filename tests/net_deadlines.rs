@@ -146,12 +146,17 @@ fn a_send_behind_the_end_of_the_stream_sleeps() {
 
 #[test]
 fn closing_neither_waits_for_room_nor_outlasts_its_deadline() {
-    let (mut ws, _, peer) = counted(large().close_timeout(3000 * MS));
+    let (mut ws, _, _peer) = counted(large().write_timeout(Some(AGES)).close_timeout(AGES));
     ws.feed(&much()).unwrap();
     let began = Instant::now();
     ws.close(CloseCode::NORMAL, "").unwrap();
     ws.close(CloseCode::NORMAL, "again").unwrap();
-    assert!(began.elapsed() < AGES / 8, "{:?}", began.elapsed());
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+
+    let (mut ws, _, peer) = counted(large().close_timeout(300 * MS));
+    ws.feed(&much()).unwrap();
+    let began = Instant::now();
+    ws.close(CloseCode::NORMAL, "").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
     assert_eq!(ws.recv().unwrap(), None);
     assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
@@ -197,7 +202,7 @@ fn two_blocking_ends_with_much_to_say_do_not_wait_for_each_other() {
 /// A peer that takes nothing, and a caller that does not wait: what has arrived in time is received all the same.
 #[test]
 fn a_caller_that_is_late_and_in_a_hurry_receives() {
-    let config = large().high_water(64 << 20).close_timeout(300 * MS);
+    let config = large().high_water(64 << 20).close_timeout(2000 * MS);
     let (mut ws, _, mut peer) = counted(config);
     ws.feed(&much()).unwrap();
     ws.close(CloseCode::NORMAL, "").unwrap();
@@ -208,7 +213,7 @@ fn a_caller_that_is_late_and_in_a_hurry_receives() {
         assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
     peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
-    thread::sleep(500 * MS);
+    thread::sleep(2500 * MS);
     let event = loop {
         match ws.recv() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -249,8 +254,12 @@ fn a_timeout_is_told_to_the_stream_only_when_it_has_to_be() {
 fn an_idle_connection_sleeps() {
     let (mut ws, calls, peer) = counted(Config::default());
     let waiting = thread::spawn(move || ws.finish());
+    let reads = || calls.reads.load(Ordering::SeqCst);
+    while reads() == 0 {
+        thread::sleep(MS);
+    }
     thread::sleep(1200 * MS);
-    assert_eq!(calls.reads.load(Ordering::SeqCst), 1);
+    assert_eq!(reads(), 1);
     (&peer).write_all(b"\x88\x80\0\0\0\0").unwrap();
     drop(peer);
     waiting.join().unwrap().unwrap();
@@ -357,10 +366,13 @@ fn an_answer_in_time_counts_though_something_is_sent_first() {
 /// A peer that takes a little now and then keeps no caller from its own timeout, and no reader from what has arrived.
 #[test]
 fn a_peer_that_takes_little_does_not_prolong_a_wait() {
+    let over = Arc::new(AtomicBool::new(false));
     let taking = |mut peer: TcpStream| {
+        let over = Arc::clone(&over);
         thread::spawn(move || {
-            let (mut buf, began) = (vec![0; 64 << 10], Instant::now());
-            while began.elapsed() < 3000 * MS && peer.read(&mut buf).is_ok_and(|n| n > 0) {
+            // Longer than the whole test may take: 12 MiB, 4 KiB each time.
+            let mut buf = [0; 4 << 10];
+            while !over.load(Ordering::SeqCst) && peer.read(&mut buf).is_ok_and(|n| n > 0) {
                 thread::sleep(15 * MS);
             }
         })
@@ -370,9 +382,11 @@ fn a_peer_that_takes_little_does_not_prolong_a_wait() {
     ws.feed(&much()).unwrap();
     let (peer, began) = (taking(peer), Instant::now());
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert!(began.elapsed() < 1000 * MS, "{:?}", began.elapsed());
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    over.store(true, Ordering::SeqCst);
     drop(ws);
     peer.join().unwrap();
+    over.store(false, Ordering::SeqCst);
 
     let (ws, _, mut peer) = counted(large().high_water(64 << 20));
     let (mut reader, mut writer) = ws.into_split().unwrap();
@@ -380,7 +394,8 @@ fn a_peer_that_takes_little_does_not_prolong_a_wait() {
     peer.write_all(b"\x81\x81\0\0\0\0a").unwrap();
     let (peer, began) = (taking(peer), Instant::now());
     assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
-    assert!(began.elapsed() < 1000 * MS, "{:?}", began.elapsed());
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    over.store(true, Ordering::SeqCst);
     drop((reader, writer));
     peer.join().unwrap();
 }
@@ -477,8 +492,12 @@ fn idle_halves_sleep() {
     let (ws, calls, peer) = counted(Config::default());
     let (mut reader, writer) = ws.into_split().unwrap();
     let waiting = thread::spawn(move || reader.finish());
+    let reads = || calls.reads.load(Ordering::SeqCst);
+    while reads() == 0 {
+        thread::sleep(MS);
+    }
     thread::sleep(1200 * MS);
-    assert_eq!(calls.reads.load(Ordering::SeqCst), 1);
+    assert_eq!(reads(), 1);
     drop(peer);
     assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::UnexpectedEof);
     drop(writer);
@@ -491,7 +510,8 @@ fn a_peer_that_pings_and_ends_and_reads_nothing_costs_no_work() {
     let (mut reader, mut writer) = ws.into_split().unwrap();
     let began = Instant::now();
     let writing = thread::spawn(move || writer.send(&much()));
-    thread::sleep(100 * MS);
+    // It is at it.
+    peer.peek(&mut [0]).unwrap();
     peer.write_all(&b"\x89\x80\0\0\0\0".repeat(1000)).unwrap();
     peer.shutdown(Shutdown::Write).unwrap();
     let reading = thread::spawn(move || {
@@ -545,12 +565,18 @@ fn both_threads_end_when_the_peer_is_given_up() {
 /// A peer that reads nothing does not keep `close` waiting, and the reader ends in time.
 #[test]
 fn closing_a_half_does_not_wait_for_room() {
-    let (ws, _, peer) = counted(large().close_timeout(3000 * MS));
+    let (ws, _, _peer) = counted(large().write_timeout(Some(AGES)).close_timeout(AGES));
+    let (_reader, mut writer) = ws.into_split().unwrap();
+    writer.feed(&much()).unwrap();
+    let began = Instant::now();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+
+    let (ws, _, peer) = counted(large().close_timeout(300 * MS));
     let (mut reader, mut writer) = ws.into_split().unwrap();
     writer.feed(&much()).unwrap();
     let began = Instant::now();
     writer.close(CloseCode::NORMAL, "").unwrap();
-    assert!(began.elapsed() < AGES / 8, "{:?}", began.elapsed());
     assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
     assert_eq!(reader.recv().unwrap(), None);
     assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
@@ -828,11 +854,11 @@ fn a_stream_that_takes_little_does_not_prolong_a_wait() {
     });
     let mut ws = WebSocket::from_parts(stream, Connection::server(large()), vec![]);
     ws.set_read_timeout(Some(100 * MS));
-    ws.feed(&Message::from(vec![7; 3000])).unwrap();
+    ws.feed(&Message::from(vec![7; 30_000])).unwrap();
     let began = Instant::now();
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert!(began.elapsed() < 1000 * MS, "{:?}", began.elapsed());
-    assert!(ws.connection().output_len() > 2000);
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    assert!(ws.connection().output_len() > 10_000);
 }
 
 /// What a stream takes in several pieces counts as well before the peer is judged.
@@ -846,7 +872,9 @@ fn all_that_a_stream_takes_counts_though_the_caller_is_late() {
         let connection = Connection::server(Config::default().write_timeout(Some(50 * MS)));
         let mut ws = WebSocket::from_parts(stream, connection, vec![]);
         ws.feed(&Message::from(vec![7; 900])).unwrap();
-        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        if ws.recv().is_ok() {
+            return false; // the machine was busy before the stream was full
+        }
         is_full.store(false, Ordering::SeqCst);
         thread::sleep(100 * MS);
         ws.recv().is_err() && !ws.wants_write()

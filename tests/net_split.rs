@@ -109,7 +109,7 @@ fn closing_has_a_deadline_that_a_waiting_reader_learns_of() {
     let began = Instant::now();
     writer.close(CloseCode::NORMAL, "").unwrap();
     reading.join().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(began.elapsed() < Duration::from_secs(20));
 }
 
 /// What came together is answered together, and a message may be held meanwhile.
@@ -654,7 +654,7 @@ fn output_behind_a_close_is_written_though_the_reader_is_late() {
 #[test]
 fn a_message_in_time_counts_behind_a_pong() {
     const MS: Duration = Duration::from_millis(1);
-    let config = Config::default().ping_interval(Some(200 * MS)).idle_timeout(Some(1000 * MS));
+    let config = Config::default().ping_interval(Some(200 * MS)).idle_timeout(Some(5000 * MS));
     let stream = Told::new([]);
     let (mut reader, writer) = stream.halves_with(config);
     thread::scope(|scope| {
@@ -665,7 +665,7 @@ fn a_message_in_time_counts_behind_a_pong() {
         assert!(matches!(reader.recv().unwrap(), Some(Event::Pong(_))));
     });
     stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0a".to_vec())));
-    thread::sleep(1500 * MS);
+    thread::sleep(5500 * MS);
     assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
     assert_eq!(writer.state(), State::Open);
 }
@@ -675,16 +675,16 @@ fn a_message_in_time_counts_behind_a_pong() {
 fn halves_that_are_put_together_know_what_was_received() {
     const MS: Duration = Duration::from_millis(1);
     let stream = Told::new([]);
-    let (mut reader, writer) = stream.halves_with(Config::default().idle_timeout(Some(1000 * MS)));
+    let (mut reader, writer) = stream.halves_with(Config::default().idle_timeout(Some(4000 * MS)));
     thread::scope(|scope| {
         scope.spawn(|| {
-            thread::sleep(700 * MS);
+            thread::sleep(2800 * MS);
             stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0a".to_vec())));
         });
         assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
     });
     let mut ws = WebSocket::reunite(reader, writer).unwrap();
-    ws.set_read_timeout(Some(600 * MS));
+    ws.set_read_timeout(Some(2400 * MS));
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     assert_eq!(ws.state(), State::Open);
 }

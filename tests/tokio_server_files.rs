@@ -11,7 +11,7 @@ use sansocket::tokio::{Error, accept, client};
 use sansocket::{Config, Event};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -45,17 +45,15 @@ async fn a_server_out_of_file_descriptors_goes_on_when_there_are_some() {
     files.pop();
     let stream = TcpStream::connect(address).await.unwrap();
     assert!(File::open("/dev/null").is_err());
-    let began = Instant::now();
     let mut opening = std::pin::pin!(client(stream, "ws://test/", Config::default()));
     assert!(timeout(SECOND / 2, &mut opening).await.is_err(), "there is none for the server");
     before.send_text("those that are open go on").await.unwrap();
     assert!(matches!(before.recv().await.unwrap(), Some(Event::Message(_))));
 
     files.truncate(files.len() - 4);
-    let (mut after, _) = timeout(5 * SECOND, opening).await.expect("it is accepted now").unwrap();
+    let (mut after, _) = timeout(20 * SECOND, opening).await.expect("it is accepted now").unwrap();
     after.send_text("again").await.unwrap();
     assert!(matches!(after.recv().await.unwrap(), Some(Event::Message(_))));
-    assert!(began.elapsed() < SECOND * 3 / 2);
 
     // Also while there is none, it can be stopped.
     while let Ok(file) = File::open("/dev/null") {
@@ -66,7 +64,7 @@ async fn a_server_out_of_file_descriptors_goes_on_when_there_are_some() {
     sleep(SECOND / 10).await;
     stop.send(()).unwrap();
     let closing = async { tokio::join!(before.finish(), after.finish()) };
-    let (one, other) = timeout(SECOND, closing).await.unwrap();
+    let (one, other) = timeout(20 * SECOND, closing).await.unwrap();
     one.and(other).unwrap();
-    timeout(SECOND, serving).await.expect("it stops").unwrap();
+    timeout(20 * SECOND, serving).await.expect("it stops").unwrap();
 }

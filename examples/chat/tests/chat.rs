@@ -229,7 +229,7 @@ async fn the_end_is_told() {
     let ann = Client::join(&server, "lobby", "Ann").await;
     server.stop.send(()).unwrap();
     assert_eq!(ann.close_code().await, Some(CloseCode::GOING_AWAY));
-    timeout(SECOND, server.serving).await.expect("it stops").unwrap();
+    timeout(20 * SECOND, server.serving).await.expect("it stops").unwrap();
 }
 
 #[tokio::test]

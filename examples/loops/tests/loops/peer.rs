@@ -72,7 +72,7 @@ impl Peer {
     }
 
     pub(crate) fn expect_prompt_echo(&mut self) {
-        self.expect_echo_within(Duration::from_secs(2));
+        self.expect_echo_within(Duration::from_secs(10));
     }
 
     pub(crate) fn expect_echo_within(&mut self, limit: Duration) {

@@ -75,11 +75,12 @@ impl Program {
         stream
     }
 
-    /// How much time of a processor it takes during the next `time`.
+    /// How much time of a processor it takes in so much time, measured now.
     pub(crate) fn busy(&self, time: Duration) -> Duration {
-        let before = self.cpu();
+        let (before, began) = (self.cpu(), Instant::now());
         sleep(time);
-        self.cpu() - before
+        let busy = self.cpu() - before;
+        busy.mul_f64(time.div_duration_f64(began.elapsed()))
     }
 
     fn cpu(&self) -> Duration {
