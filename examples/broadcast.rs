@@ -15,10 +15,11 @@ mod stop;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sansocket::tokio::server::{Group, Server, Slot, Slow};
-use sansocket::tokio::{Error, accept};
-use sansocket::{EncodedMessage, Event};
+use sansocket::tokio::{Error, accept_with};
+use sansocket::{Config, EncodedMessage, Event};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -58,7 +59,8 @@ async fn serve(address: &str) -> io::Result<()> {
 }
 
 async fn member(stream: TcpStream, slot: Slot, all: &Group) -> Result<(), Error> {
-    let (mut reader, writer) = slot.open(accept(stream).await?);
+    let config = Config::default().ping_interval(Some(Duration::from_secs(30)));
+    let (mut reader, writer) = slot.open(accept_with(stream, config).await?);
     let _member = all.join(writer.share());
     while let Some(event) = reader.recv().await? {
         if let Event::Message(message) = event {

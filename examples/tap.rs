@@ -72,11 +72,14 @@ fn main() -> io::Result<()> {
             continue;
         };
         let options = options.clone();
-        thread::spawn(move || {
+        let tapped = thread::Builder::new().spawn(move || {
             if let Err(error) = connection(number, client, &options, began) {
                 show(&format!("{number}: {}: {error}", options.target));
             }
         });
+        if let Err(error) = tapped {
+            show(&format!("{number}: {error}"));
+        }
     }
     Ok(())
 }
@@ -125,7 +128,7 @@ fn connection(number: u64, client: TcpStream, options: &Options, began: Instant)
     let requests = Direction::new(request, trace, faults(End::Client));
     let trace = Trace::of_server(format!("{number}<"), began);
     let answers = Direction::new(Phase::Response(Vec::new()), trace, faults(End::Server));
-    thread::spawn(move || answers.run(server, to_client));
+    thread::Builder::new().spawn(move || answers.run(server, to_client))?;
     requests.run(client, to_server);
     Ok(())
 }
@@ -221,7 +224,8 @@ impl Direction {
                 let text = String::from_utf8_lossy(&head[..end]).into_owned();
                 let mut lines = text.split("\r\n");
                 let status = lines.next().unwrap_or_default();
-                self.show(status);
+                // No escape sequence of the server gets to the terminal.
+                self.show(&status.escape_debug().to_string());
                 let headers = lines.filter_map(|line| line.split_once(':'));
                 self.show_headers(headers.map(|(name, value)| (name, value.trim().as_bytes())));
                 if status.split(' ').nth(1) == Some("101") {
@@ -286,7 +290,7 @@ impl Direction {
         for (name, value) in headers {
             if name.to_ascii_lowercase().starts_with("sec-websocket-") || name.eq_ignore_ascii_case("Origin")
             {
-                self.show(&format!("{name}: {}", value.escape_ascii()));
+                self.show(&format!("{}: {}", name.escape_debug(), value.escape_ascii()));
             }
         }
     }

@@ -43,7 +43,8 @@ async fn serve(address: &str) -> io::Result<()> {
 }
 
 async fn connection(stream: TcpStream) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut ws = match Accepting::new(stream, Config::default()).advance().await? {
+    let config = Config::default().ping_interval(Some(Duration::from_secs(30)));
+    let mut ws = match Accepting::new(stream, config).advance().await? {
         Incoming::Upgrade(mut upgrade) => {
             print(upgrade.request.path(), upgrade.request.headers());
             if upgrade.request.path() != "/socket" {

@@ -9,6 +9,7 @@
 mod options;
 
 use std::io::{self, BufRead, ErrorKind, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,12 +53,19 @@ fn main() -> ExitCode {
 /// Listens at `path`; a socket that a server has left there when it ended is replaced.
 pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse && UnixStream::connect(path).is_err() => {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_left(path)? => {
             fs::remove_file(path)?;
             UnixListener::bind(path)
         }
         bound => bound,
     }
+}
+
+/// Whether it is a socket that nobody listens at. Any other file stays.
+fn is_left(path: &Path) -> io::Result<bool> {
+    let is_socket = fs::symlink_metadata(path)?.file_type().is_socket();
+    let error = UnixStream::connect(path).err();
+    Ok(is_socket && error.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused))
 }
 
 /// A thread for each connection.

@@ -117,7 +117,9 @@ static bool accept_from(int listener) {
     if (fd < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED;
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    peers[count++] = (struct peer){.fd = fd, .ws = sansocket_server(NULL)};
+    /* Otherwise peers that say nothing would hold their places for ever. */
+    const sansocket_config config = {.ping_interval_ms = 30000, .idle_timeout_ms = 60000};
+    peers[count++] = (struct peer){.fd = fd, .ws = sansocket_server(&config)};
     if (!turn(&peers[count - 1])) /* its clock starts */
         drop(count - 1);
     return true;

@@ -159,7 +159,8 @@ fn talk<S: Transport>(
             Event::Close(frame) => {
                 let code = event.close_code().unwrap_or(1005);
                 let reason = frame.as_ref().map(|frame| frame.reason()).unwrap_or_default();
-                let closed = format!("closed: {} {reason}", trace::name(code)).trim_end().to_string();
+                let closed =
+                    format!("closed: {} {}", trace::name(code), reason.escape_debug()).trim_end().to_string();
                 result = match code {
                     1000 | 1001 | 1005 if is_closing => {
                         eprintln!("{closed}");

@@ -76,10 +76,12 @@ impl Rooms {
         let Some(room) = rooms.get_mut(&place.room) else { return };
         let said = Said::now(&place.name, text);
         room.group.broadcast(&Reply::Said(&said).encode());
-        if room.history.len() == MAX_HISTORY {
+        room.history.push_back(said);
+        while room.history.len() > MAX_HISTORY
+            || room.history.iter().map(|said| said.text.len()).sum::<usize>() > MAX_HISTORY_BYTES
+        {
             room.history.pop_front();
         }
-        room.history.push_back(said);
     }
 
     /// Leaves the room, unless the same person is there with another connection.
@@ -130,3 +132,5 @@ const MAX_ROOMS: usize = 1000;
 const MAX_PEOPLE: usize = 500;
 /// How many messages of a room are kept for newcomers.
 pub const MAX_HISTORY: usize = 100;
+/// And how much text. Empty rooms have a history, too: all of them together hold no more than 32 MB.
+const MAX_HISTORY_BYTES: usize = 32 << 10;

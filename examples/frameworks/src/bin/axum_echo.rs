@@ -1,5 +1,8 @@
 //! A WebSocket echo as an axum handler, over HTTP/1.1 and HTTP/2, for pages of this server and for programs.
 //!
+//! `axum::serve` has no deadline for the head of a request: on the open internet, put a proxy in front of it, or serve with
+//! hyper and a timer, as `hyper_upgrade` does.
+//!
 //! ```text
 //! cd examples/frameworks
 //! cargo run --release --bin axum_echo -- [--listen ADDR:PORT]
@@ -9,6 +12,7 @@
 mod address;
 
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
@@ -39,7 +43,7 @@ async fn main() -> io::Result<()> {
 async fn echo(upgrade: WebSocketUpgrade) -> Result<Response, Rejection> {
     let mut upgrade = upgrade.check_origin(&OriginPolicy::same_origin())?;
     upgrade.choose_supported(&["echo"]);
-    upgrade.set_config(Config::default().max_message(1 << 20));
+    upgrade.set_config(Config::default().max_message(1 << 20).ping_interval(Some(Duration::from_secs(30))));
     let upgrade = upgrade.on_failed(|error| eprintln!("{error}"));
     Ok(upgrade.on_upgrade(async |mut ws| {
         while let Ok(Some(mut batch)) = ws.read().await {

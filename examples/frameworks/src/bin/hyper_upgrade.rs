@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, server::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use sansocket::handshake::UpgradeRequest;
 use sansocket::tokio::WebSocket;
 use sansocket::{Config, Connection, Event};
@@ -48,7 +48,9 @@ async fn serve(listener: TcpListener) -> ! {
 }
 
 async fn connection(stream: TcpStream) {
-    let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond));
+    // With a timer, a head has to be complete in 30 s.
+    let mut http = http1::Builder::new();
+    let http = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service_fn(respond));
     if let Err(error) = http.with_upgrades().await {
         eprintln!("{error}");
     }
@@ -60,7 +62,8 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>
     }
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
-    Ok(match UpgradeRequest::from_http(&parts, Config::default()) {
+    let config = Config::default().ping_interval(Some(Duration::from_secs(30)));
+    Ok(match UpgradeRequest::from_http(&parts, config) {
         Ok(upgrade) => {
             let (accepted, connection) = upgrade.accept_parts();
             // hyper hands the stream over when the response is written.

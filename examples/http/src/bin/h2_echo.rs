@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>) {
-    let config = Config::default();
+    let config = Config::default().ping_interval(Some(Duration::from_secs(30)));
     let result = match tls {
         None => serve(stream, config, echo).await,
         Some(tls) => match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {

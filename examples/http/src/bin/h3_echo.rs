@@ -8,6 +8,7 @@
 mod command_line;
 
 use std::error::Error;
+use std::time::Duration;
 
 use quinn::{Endpoint, Incoming};
 use sansocket::Config;
@@ -35,8 +36,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 async fn connection(incoming: Incoming) {
+    let config = Config::default().ping_interval(Some(Duration::from_secs(30)));
     let result = match incoming.await {
-        Ok(quic) => serve(quic, Config::default(), echo).await,
+        Ok(quic) => serve(quic, config, echo).await,
         Err(error) => Err(error.into()),
     };
     if let Err(error) = result {
