@@ -244,6 +244,22 @@ fn a_refusal_before_a_reset_is_returned() {
     }
 }
 
+/// The tunnel is open: it is the server behind it that does not answer.
+#[test]
+fn a_timeout_behind_a_tunnel_names_the_server() {
+    let port = serve(|mut stream| {
+        head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let through = Proxy::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+    let options = ConnectOptions::from(Config::default().handshake_timeout(Duration::from_secs(2)));
+    for result in connect("ws://example.invalid/", &options.proxy(through)) {
+        let error = result.unwrap_err().to_string();
+        assert!(error.starts_with("opening handshake with example.invalid:80 through the proxy"), "{error}");
+    }
+}
+
 #[test]
 fn what_a_proxy_refuses_is_not_the_servers_word() {
     for status in [302, 407, 502] {

@@ -882,3 +882,26 @@ fn all_that_a_stream_takes_counts_though_the_caller_is_late() {
     // The machine may be busy between two pieces.
     assert!((0..5).any(|_| is_kept()));
 }
+
+/// A message that arrives in drips does not prolong a call, which tries once in any case.
+#[test]
+fn a_read_timeout_holds_while_a_message_arrives() {
+    let over = Arc::new(AtomicBool::new(false));
+    let (mut ws, _, mut peer) = counted(large());
+    let dripping = thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            let _ = peer.write_all(b"\x82\xff\0\0\0\0\0\x0f\0\0\0\0\0\0");
+            while !over.load(Ordering::SeqCst) && peer.write_all(&[7; 4]).is_ok() {
+                thread::sleep(MS);
+            }
+        }
+    });
+    ws.set_read_timeout(Some(200 * MS));
+    let began = Instant::now();
+    let error = ws.recv().unwrap_err();
+    over.store(true, Ordering::SeqCst);
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
+    dripping.join().unwrap();
+}

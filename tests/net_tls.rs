@@ -5,6 +5,7 @@ mod certificates;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,9 @@ use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use sansocket::handshake::ClientRequest;
-use sansocket::net::{self, Accepting, ConnectOptions, Connecting, Incoming, Step, Tls, WebSocket};
+use sansocket::net::{
+    self, Accepting, ConnectOptions, Connecting, Incoming, Step, Tls, Transport, WebSocket,
+};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError};
 
 const MS: Duration = Duration::from_millis(1);
@@ -410,4 +413,118 @@ fn output_that_waits_does_not_take_the_time_of_a_read() {
     assert!(received, "nothing was read in {:?}", began.elapsed());
     ws.flush().unwrap();
     writing.join().unwrap();
+}
+
+/// A non-blocking socket that takes that many writes, and then no more.
+struct Gate {
+    tcp: TcpStream,
+    writes: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
+}
+
+impl Read for Gate {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.tcp.read(buf)
+    }
+}
+
+impl Write for Gate {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.writes.load(Ordering::SeqCst) == 0 {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.writes.fetch_sub(1, Ordering::SeqCst);
+        self.tcp.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Gate {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn tls_in_tls_wants_to_write_what_the_socket_has_not_taken() {
+    let (server, client) = configs();
+    for limit in 0..8 {
+        let (tcp, peer) = sockets();
+        let config = Arc::clone(&server);
+        let serving = thread::spawn(move || {
+            let inner = Tls::server(Arc::clone(&config), peer).unwrap();
+            let _ = net::accept(Tls::server(config, inner).unwrap());
+        });
+        tcp.set_nonblocking(true).unwrap();
+        let writes = Arc::new(AtomicUsize::new(limit));
+        let refused = Arc::<AtomicUsize>::default();
+        let gate = Gate { tcp, writes: Arc::clone(&writes), refused: Arc::clone(&refused) };
+        let inner = Tls::client(Arc::clone(&client), "localhost", gate).unwrap();
+        let outer = Tls::client(Arc::clone(&client), "localhost", inner).unwrap();
+        let request = ClientRequest::new("ws://localhost/").unwrap();
+        let mut connecting = Connecting::new(outer, request, Config::default());
+        let began = Instant::now();
+        // A caller that waits for what it is told to.
+        loop {
+            assert!(began.elapsed() < AGES, "{limit}");
+            match connecting.advance().unwrap() {
+                Step::Done(_) => break,
+                Step::Blocked(more) => connecting = more,
+            }
+            if refused.load(Ordering::SeqCst) > 0 && writes.load(Ordering::SeqCst) == 0 {
+                // Nothing comes, since the server waits for us.
+                thread::sleep(50 * MS);
+                let Step::Blocked(more) = connecting.advance().unwrap() else { panic!() };
+                connecting = more;
+                assert!(connecting.wants_write(), "the socket has not taken all that TLS wrote: {limit}");
+                writes.store(usize::MAX / 2, Ordering::SeqCst);
+            }
+            thread::sleep(MS);
+        }
+        serving.join().unwrap();
+    }
+}
+
+/// A server over TLS whose socket takes nothing: its part of the TLS handshake waits.
+#[test]
+fn a_tls_server_wants_to_write_its_handshake() {
+    let (server, client) = configs();
+    let (tcp, peer) = sockets();
+    let opening = thread::spawn(move || {
+        let tls = Tls::client(client, "localhost", peer).unwrap();
+        let _ = net::client(tls, "ws://localhost/", Config::default().handshake_timeout(1000 * MS));
+    });
+    tcp.set_nonblocking(true).unwrap();
+    let refused = Arc::<AtomicUsize>::default();
+    let gate = Gate { tcp, writes: Arc::default(), refused: Arc::clone(&refused) };
+    let mut accepting = net::Accepting::new(Tls::server(server, gate).unwrap(), Config::default());
+    for _ in 0..500 {
+        let Step::Blocked(more) = accepting.advance().unwrap() else { panic!() };
+        accepting = more;
+        if refused.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+        thread::sleep(MS);
+    }
+    assert!(refused.load(Ordering::SeqCst) > 0);
+    let wants = accepting.wants_write();
+    drop(accepting);
+    opening.join().unwrap();
+    assert!(wants, "it only waits for the client, which waits for it");
 }

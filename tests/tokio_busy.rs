@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Connection, Event};
+use sansocket::{Config, Connection, Event, OsRandom};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -147,5 +147,78 @@ async fn room_before_a_deadline_counts() {
             matches!(&reading, Ok(Some(Event::Message(message))) if *message == "a"),
             "{name}: {reading:?}"
         );
+    }
+}
+
+/// A Pong was the last thing to arrive; then the thread is busy, and the peer takes all.
+#[tokio::test]
+async fn room_before_a_deadline_counts_also_after_a_pong() {
+    let config = Config::default().ping_interval(Some(200 * MS)).write_timeout(Some(1500 * MS));
+    for halves in [false, true] {
+        for pong in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut ws = WebSocket::from_parts(stream, Connection::client(config, OsRandom), vec![]);
+            assert!(timeout(350 * MS, ws.recv()).await.is_err());
+            let mut ping = [0; 6];
+            peer.read_exact(&mut ping).unwrap();
+            assert_eq!(ping[..2], *b"\x89\x80");
+            while !ws.connection().wants_write() {
+                ws.send_binary(&[7; 100_000]).await.unwrap();
+            }
+            assert!(timeout(50 * MS, ws.flush()).await.is_err());
+            if pong {
+                peer.write_all(b"\x8a\0").unwrap();
+                let event = timeout(20_000 * MS, ws.recv()).await.unwrap().unwrap();
+                assert!(matches!(event, Some(Event::Pong(_))), "{event:?}");
+            }
+            // The runtime asks the system once more.
+            tokio::time::sleep(20 * MS).await;
+            let reading = thread::spawn(move || {
+                peer.set_read_timeout(Some(100 * MS)).unwrap();
+                while peer.read(&mut [0; 100_000]).is_ok_and(|n| n > 0) {}
+                peer
+            });
+            let (began, mut peer) = (Instant::now(), reading.join().unwrap());
+            thread::sleep((2500 * MS).saturating_sub(began.elapsed()));
+            peer.write_all(b"\x81\x01a").unwrap();
+            let read = if halves {
+                let (mut reader, _writer) = ws.into_split();
+                reader.recv().await.map(|event| event.map(Event::into_owned))
+            } else {
+                ws.recv().await.map(|event| event.map(Event::into_owned))
+            };
+            assert!(
+                matches!(&read, Ok(Some(Event::Message(message))) if *message == "a"),
+                "halves {halves}, pong {pong}: {read:?}"
+            );
+        }
+    }
+}
+
+/// A task that polls `recv` again for each message of a channel, as with `select!`, before the runtime has its turn.
+#[tokio::test]
+async fn what_arrived_before_a_deadline_counts_beside_a_full_channel() {
+    let config = Config::default().ping_interval(Some(200 * MS)).pong_timeout(1000 * MS);
+    for queued in [0, 10, 40] {
+        let (mut ws, mut peer) = server(config).await;
+        assert!(timeout(400 * MS, ws.recv()).await.is_err());
+        let mut ping = [0; 2];
+        peer.read_exact(&mut ping).unwrap();
+        peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
+        let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+        for n in 0..queued {
+            send.send(n).unwrap();
+        }
+        thread::sleep(2000 * MS);
+        let event = loop {
+            tokio::select! {
+                biased;
+                event = ws.recv() => break event.unwrap().map(Event::into_owned),
+                Some(_) = receive.recv() => {}
+            }
+        };
+        assert!(matches!(event, Some(Event::Pong(_))), "{queued} queued: {event:?}");
     }
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,7 +17,7 @@ use sansocket::tokio::{
 };
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError, State};
 use support::{Broken, Chance, KeptBack, pair, pair_over};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -1028,4 +1028,107 @@ async fn connecting_says_what_failed() {
     serving.await.unwrap();
     let error = connect(&url).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("connecting to {address}: ")), "{error}");
+}
+
+/// Writes fail once, and nothing arrives.
+struct FailsOnce(bool);
+
+impl AsyncRead for FailsOnce {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for FailsOnce {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let fails = !std::mem::replace(&mut self.0, true);
+        Poll::Ready(if fails { Err(ErrorKind::ConnectionReset.into()) } else { Ok(buf.len()) })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// An error of the stream is returned, and the connection is over, though the next write would have succeeded.
+#[tokio::test(start_paused = true)]
+async fn a_failed_write_is_not_forgotten() {
+    for halves in [false, true] {
+        let connection = sansocket::Connection::server(Config::default());
+        let mut ws = WebSocket::from_parts(FailsOnce(false), connection, vec![]);
+        ws.feed(&Message::from("one")).unwrap();
+        let received = async {
+            if halves {
+                let (mut reader, _writer) = ws.split_with(split);
+                reader.recv().await.map(|event| event.map(Event::into_owned))
+            } else {
+                ws.recv().await.map(|event| event.map(Event::into_owned))
+            }
+        };
+        let error = timeout(SECOND, received).await.expect("it was forgotten").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+/// A message for each second read; between them, nothing for an instant. Writes fail.
+struct Steady(bool);
+
+impl AsyncRead for Steady {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0 = !self.0;
+        if self.0 {
+            buf.put_slice(b"\x81\x81\0\0\0\0a");
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Steady {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What arrived before a write failed is received first; not all that ever comes.
+#[tokio::test]
+async fn a_failed_write_is_reported_though_messages_keep_coming() {
+    for halves in [false, true] {
+        let mut ws =
+            WebSocket::from_parts(Steady(false), sansocket::Connection::server(Config::default()), vec![]);
+        ws.send_text("lost").await.unwrap_err();
+        let began = Instant::now();
+        let (mut n, mut over) = (0_usize, false);
+        if halves {
+            let (mut reader, _writer) = ws.split_with(tokio::io::split);
+            while began.elapsed() < 20 * SECOND && !over {
+                over = !matches!(reader.recv().await, Ok(Some(Event::Message(_))));
+                n += usize::from(!over);
+            }
+        } else {
+            while began.elapsed() < 20 * SECOND && !over {
+                over = !matches!(ws.recv().await, Ok(Some(Event::Message(_))));
+                n += usize::from(!over);
+            }
+        }
+        let took = began.elapsed();
+        assert!(over, "halves {halves}: {n} messages in {took:?}, and no word of the failure");
+    }
 }

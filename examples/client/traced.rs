@@ -83,7 +83,7 @@ impl<S: Transport> Transport for Traced<S> {
         self.stream.set_write_timeout(timeout)
     }
 
-    fn writes_after_read(&self) -> bool {
-        self.stream.writes_after_read()
+    fn wants_write(&self) -> Option<bool> {
+        self.stream.wants_write()
     }
 }

@@ -4,6 +4,7 @@ mod error;
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod step;
 
+use core::time::Duration;
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -148,6 +149,18 @@ impl Late {
         self.0 > 0
     }
 
+    /// Returns `true` if [`reads_first`](Self::reads_first) has.
+    #[cfg(feature = "aio")]
+    pub(crate) fn is_late(self) -> bool {
+        self.0 > 0
+    }
+
+    /// Records that the runtime has not looked at its streams since: until it has, no read counts that finds nothing.
+    #[cfg(feature = "aio")]
+    pub(crate) fn waits(&mut self) {
+        self.0 = self.0.min(1);
+    }
+
     /// Records that nothing more has arrived, or is wanted. Returns `true` if the peer is judged next.
     pub(crate) fn nothing_left(&mut self) -> bool {
         let is_late = self.0 > 0;
@@ -191,19 +204,20 @@ pub(crate) fn reunited<T>(reader: Arc<T>, writer: Arc<T>) -> io::Result<T> {
     }
     drop(writer);
     let mut shared = reader;
-    // A `SharedSender` holds it while it is polled or asked, in another thread.
-    for _ in 0..MAX_YIELDS {
+    // A `SharedSender` holds it while it is polled or asked, in another thread. One that is further up on the same stack
+    // will never let go, so the wait is limited.
+    for n in 0..MAX_TRIES {
         match Arc::try_unwrap(shared) {
             Ok(state) => return Ok(state),
             Err(still) => shared = still,
         }
-        thread::yield_now();
+        if n < YIELDS { thread::yield_now() } else { thread::sleep(Duration::from_millis(1)) }
     }
     Err(not_halves())
 }
 
-/// Limits the wait for senders that will never let go: those that are further up on the same stack.
-const MAX_YIELDS: usize = 10_000;
+const YIELDS: usize = 1000;
+const MAX_TRIES: usize = YIELDS + 200;
 
 pub(crate) fn not_halves() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection")

@@ -60,7 +60,7 @@ impl<S, E, T> Driver<S, E, T> {
         // A response drops the rest of its request, even if the stream has taken that.
         outgoing.unflushed = outgoing.unflushed.min(endpoint.output_len());
         let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers };
-        Ok(Driver { link, buffer: self.buffer })
+        Ok(Driver { link, buffer: self.buffer.opened() })
     }
 }
 
@@ -117,12 +117,21 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             if link.endpoint.connection().state() != state {
                 link.wake_writer();
             }
-            if let Poll::Ready(Err(error)) = link.writing().poll_end(both) {
-                // Until that is found out, and after it, the next write fails again.
-                if link.endpoint.may_have_input()
-                    && ready!(self.buffer.poll_rest(&mut link.stream, &mut link.timer, both))
-                {
-                    // A server that refuses a handshake may not read all of the request.
+            let written = match self.buffer.broken.take() {
+                Some(kind) => Poll::Ready(Err(kind.into())),
+                None => link.writing().poll_end(both),
+            };
+            if let Poll::Ready(Err(error)) = written {
+                let mut rest = Poll::Ready(false);
+                if link.endpoint.may_have_input() {
+                    rest = self.buffer.poll_rest(&mut link.stream, &mut link.timer, both);
+                }
+                if rest.is_pending() {
+                    self.buffer.broken = Some(error.kind());
+                    return Poll::Pending;
+                }
+                if rest == Poll::Ready(true) {
+                    // A server that refuses a handshake may not read all of the request. The next write fails again.
                     if state != State::Opening {
                         link.writing().break_off(error.kind(), both);
                         link.wake_writer();
@@ -165,8 +174,12 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 }
             }
             link.turn.end();
-            // Also a caller that is late waits for the timer: the runtime has then looked at its streams.
-            ready!(link.timer.poll(link.endpoint.next_timeout(), both));
+            // A caller that is late waits for the timer as well: tokio has looked at its streams when it fires.
+            let until = if link.late.is_late() { due } else { link.endpoint.next_timeout() };
+            if link.timer.poll(until, both).is_pending() {
+                link.late.waits();
+                return Poll::Pending;
+            }
             link.late.nothing_left();
         }
     }

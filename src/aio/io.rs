@@ -40,8 +40,9 @@ pub trait Timer {
     /// Ready when it is `due`; the task is then woken. `None` means never.
     fn poll(&mut self, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Ready a moment after the first call, for which `begun` is `false`: the runtime has then asked the system about its
-    /// streams. Until that, a stream may have nothing to read although something has arrived.
+    /// Ready a moment after the first call, which sets `begun`; the sleep of [`poll`](Self::poll) ends with it. By then
+    /// the runtime has asked the system about its streams: until that, a stream of tokio may have nothing to read although
+    /// something has arrived.
     fn poll_moment(&mut self, begun: &mut bool, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Returns another sleep on the same clock.

@@ -29,11 +29,14 @@ pub(super) struct ReadBuffer {
     pub(super) fresh: bool,
     /// Whether it waits a moment for what arrived before a write failed.
     awaits_rest: bool,
+    /// Why that failed, until the caller is told. An error with all it says would take more memory in each connection.
+    pub(super) broken: Option<ErrorKind>,
 }
 
 impl ReadBuffer {
     pub(super) fn new(unread: Vec<u8>) -> Self {
-        let mut buffer = Self { bytes: None, size: SIZE, fresh: !unread.is_empty(), awaits_rest: false };
+        let mut buffer =
+            Self { bytes: None, size: SIZE, fresh: !unread.is_empty(), awaits_rest: false, broken: None };
         if !unread.is_empty() {
             buffer.bytes = Some(Box::new(buffer.empty().with_unread(unread)));
         }
@@ -110,7 +113,8 @@ impl ReadBuffer {
         read
     }
 
-    /// Reads some of what arrived before a write failed; returns `true` if there was any.
+    /// Reads some of what arrived before a write failed; returns `true` if there was any. A peer that keeps sending does
+    /// not put the end off: all of it has one moment.
     pub(super) fn poll_rest<T: Timer, R: Read<T>>(
         &mut self,
         stream: &mut R,
@@ -121,8 +125,15 @@ impl ReadBuffer {
         if read.is_pending() {
             ready!(timer.poll_moment(&mut self.awaits_rest, cx));
         }
-        self.awaits_rest = false;
-        Poll::Ready(matches!(read, Poll::Ready(Ok(1..))))
+        let has_read = matches!(read, Poll::Ready(Ok(1..)));
+        self.awaits_rest &= has_read;
+        Poll::Ready(has_read)
+    }
+
+    /// The connection is open, so no write has failed yet.
+    pub(super) fn opened(mut self) -> Self {
+        (self.awaits_rest, self.broken) = (false, None);
+        self
     }
 }
 

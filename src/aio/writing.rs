@@ -107,8 +107,8 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         }
     }
 
-    /// Returns the deadline that has passed, if one has. The peer is judged by it when the timer fires: the runtime has then
-    /// looked at its streams, too.
+    /// Returns the deadline that has passed, if one has. The peer is judged by it when the timer fires: tokio has looked at
+    /// its streams by then.
     pub(super) fn passed(&self, now: Duration) -> Option<Duration> {
         self.sender.next_deadline().filter(|due| *due <= now)
     }

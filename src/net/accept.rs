@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::thread;
 use std::vec::Vec;
 
-use super::driver::Driver;
+use super::driver::{Call, Driver};
 use super::pipe::NOW;
 use super::time::{Clock, is_later, later_is_fine};
 use super::{Transport, WebSocket, wait_methods};
@@ -115,7 +115,7 @@ impl<S: Transport> Accepting<S> {
                     None => {}
                 }
             }
-            match self.driver.wait(None) {
+            match self.driver.wait(&mut Call::default()) {
                 Ok(true) => {}
                 Err(error) if is_later(&error) => return Ok(Step::Blocked(self)),
                 // The peer's error is more useful to the caller than that of a stream that cannot take the
@@ -294,7 +294,7 @@ impl<S: Transport> Answering<S> {
     pub fn advance(mut self) -> io::Result<Step<(), Self>> {
         loop {
             while self.driver.next(|_, _| ()).is_some() {}
-            match self.driver.wait(None) {
+            match self.driver.wait(&mut Call::default()) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) if is_later(&error) => return Ok(Step::Blocked(self)),

@@ -140,13 +140,13 @@ impl Transport for ClientStream {
         self.inner().set_write_timeout(timeout)
     }
 
-    fn writes_after_read(&self) -> bool {
+    fn wants_write(&self) -> Option<bool> {
         match &self.0 {
-            Kind::Tcp(stream) => stream.writes_after_read(),
+            Kind::Tcp(stream) => stream.wants_write(),
             #[cfg(feature = "tls")]
-            Kind::Tls(stream) => stream.writes_after_read(),
+            Kind::Tls(stream) => stream.wants_write(),
             #[cfg(feature = "tls")]
-            Kind::TlsInTls(stream) => stream.writes_after_read(),
+            Kind::TlsInTls(stream) => stream.wants_write(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::string::String;
 
 use super::accept::{Step, finish, opened};
 use super::dial::dial;
-use super::driver::Driver;
+use super::driver::{Call, Driver};
 #[cfg(feature = "tls")]
 use super::pipe::Pipe;
 use super::time::{Clock, is_later};
@@ -181,8 +181,9 @@ fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Establishe
         match event {
             Some(event) => return event,
             None if driver.endpoint.step() != endpoint::Step::Run => return Ok(None),
-            None => match driver.wait(None) {
-                Ok(true) => {}
+            None => match driver.wait(&mut Call::default()) {
+                // There may be another peer now, behind a proxy: the caller looks again.
+                Ok(true) => return Ok(None),
                 Ok(false) => return Err(ErrorKind::UnexpectedEof.into()),
                 Err(error) if is_later(&error) => return Err(ErrorKind::WouldBlock.into()),
                 // Bytes that arrived before may contain a more useful error.

@@ -31,12 +31,12 @@ pub(super) struct Driver<S, E> {
 impl<S: Transport, E: Endpoint> Driver<S, E> {
     /// Returns `true` if there is something to do when the stream is readable: input, or output that waits for it.
     pub(super) fn wants_read(&self) -> bool {
-        self.endpoint.wants_read() || (self.has_output() && self.pipe.stream.writes_after_read())
+        self.endpoint.wants_read() || (self.has_output() && self.pipe.stream.wants_write() == Some(false))
     }
 
     /// Returns `true` if there is something to do when the stream is writable.
     pub(super) fn wants_write(&self) -> bool {
-        self.has_output() && !self.pipe.stream.writes_after_read()
+        self.pipe.stream.wants_write().unwrap_or_else(|| self.has_output())
     }
 
     /// Returns `true` if there is something to write: output, or the end of our side.
@@ -84,14 +84,14 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     /// Writes the waiting output and reads until there is something to receive: bytes, or last words. Returns
     /// `false` if the connection is over.
     ///
-    /// On a blocking stream it waits at most `until` this time of the pipe's clock, and then fails with the stream's
-    /// error for a timeout. So several waits of one call take no longer than one.
+    /// On a blocking stream it waits at most as long as the `call` may, and then fails with the stream's error for a
+    /// timeout. So several waits of one call take no longer than one.
     ///
     /// Any other error of the stream is returned once; the endpoint reports it next, or what is more useful.
-    pub(super) fn wait(&mut self, until: Option<Duration>) -> io::Result<bool> {
+    pub(super) fn wait(&mut self, call: &mut Call) -> io::Result<bool> {
         let Self { pipe, endpoint, buffer, reads_first, late } = self;
+        let until = call.until;
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
-        let mut has_read = false;
         while !buffer.fresh {
             if endpoint.connection().is_cut_off() {
                 if !pipe.read_rest(buffer) {
@@ -111,7 +111,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 break;
             }
             // What has arrived is read in any case, however late the caller is, or busy the machine.
-            if has_read && !is_late && until.is_some_and(|until| until <= now) {
+            if call.has_read && !is_late && until.is_some_and(|until| until <= now) {
                 return Err(ErrorKind::WouldBlock.into());
             }
             let mut written = Ok(());
@@ -158,7 +158,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             let due = endpoint.next_timeout().map(|due| due.saturating_sub(now));
             let turn = (is_put_off || blocked.is_some()).then_some(TURN);
             let wait = earlier(earlier(due, left(now)), turn);
-            has_read = true;
+            call.has_read = true;
             match pipe.read(buffer.space(), wait) {
                 Ok(0) => endpoint.recv_eof(),
                 Ok(n) => buffer.filled(n),
@@ -182,6 +182,20 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     }
 }
 
+/// A call that waits for input.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    /// When it must return, on the pipe's clock; `None`: only with a result.
+    until: Option<Duration>,
+    has_read: bool,
+}
+
+impl Call {
+    pub(super) fn until(until: Option<Duration>) -> Self {
+        Self { until, has_read: false }
+    }
+}
+
 /// Handles a broken stream. Returns an error unless the connection was over.
 fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: io::Error) -> io::Result<()> {
     let waited = endpoint.connection().wants_write();
@@ -197,8 +211,8 @@ fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: i
 
 impl<S: Transport> Driver<S, Connection> {
     /// Like [`wait`](Self::wait). What it returns as an error is not reported again as an event.
-    pub(super) fn wait_open(&mut self, until: Option<Duration>) -> io::Result<bool> {
-        let waited = self.wait(until);
+    pub(super) fn wait_open(&mut self, call: &mut Call) -> io::Result<bool> {
+        let waited = self.wait(call);
         if waited.as_ref().is_err_and(|error| !is_later(error)) {
             let _ = self.endpoint.recv(&mut Input::new(&mut []));
         }

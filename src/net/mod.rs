@@ -135,7 +135,7 @@ pub use tls::Tls;
 pub use transport::{Stream, Transport};
 
 use self::buffer::{Buffer, sent};
-use self::driver::Driver;
+use self::driver::{Call, Driver};
 use self::pipe::{NOW, Pipe};
 use self::time::{Clock, is_later};
 pub use crate::adapter::Error;
@@ -294,7 +294,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn recv(&mut self) -> io::Result<Option<Event<'_>>> {
-        let until = self.read_until();
+        let mut call = self.begin();
         // A message that is complete in the buffer is borrowed from there, which a loop cannot return.
         while !self.driver.has_whole_message() {
             match self.driver.next(|event, _| event.into_owned()) {
@@ -302,7 +302,7 @@ impl<S: Transport> WebSocket<S> {
                     self.note(&event);
                     return Ok(Some(event));
                 }
-                None if self.driver.wait_open(until)? => {}
+                None if self.driver.wait_open(&mut call)? => {}
                 None => return Ok(None),
             }
         }
@@ -321,7 +321,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn recv_chunk(&mut self) -> io::Result<Option<Event<'_>>> {
-        let until = self.read_until();
+        let mut call = self.begin();
         loop {
             let Driver { endpoint, buffer, .. } = &mut self.driver;
             // A loop cannot return a borrow from the buffer.
@@ -330,15 +330,15 @@ impl<S: Transport> WebSocket<S> {
                     self.note(&event);
                     return Ok(Some(event));
                 }
-                None if self.driver.wait_open(until)? => {}
+                None if self.driver.wait_open(&mut call)? => {}
                 None => return Ok(None),
             }
         }
     }
 
-    /// Returns when a call that begins now must return.
-    fn read_until(&self) -> Option<Duration> {
-        self.read_timeout.map(|timeout| self.driver.pipe.clock.now().saturating_add(timeout))
+    /// Begins a call that waits for input.
+    fn begin(&self) -> Call {
+        Call::until(self.read_timeout.map(|timeout| self.driver.pipe.clock.now().saturating_add(timeout)))
     }
 
     /// Handles the last events.
@@ -369,8 +369,8 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     /// Errors of the stream. `WouldBlock` loses nothing.
     pub fn read(&mut self) -> io::Result<Option<Batch<'_, S>>> {
-        let until = self.read_until();
-        if !self.driver.wait_open(until)? {
+        let mut call = self.begin();
+        if !self.driver.wait_open(&mut call)? {
             return Ok(None);
         }
         let Driver { pipe, endpoint: connection, buffer, .. } = &mut self.driver;

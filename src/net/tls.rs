@@ -39,6 +39,8 @@ pub struct Tls<S> {
     reading: Direction,
     writing: Direction,
     close_notify: bool,
+    /// The stream below may hold output of the session.
+    must_flush: bool,
 }
 
 /// The maximum time of a call, and the most recent timeout of the underlying stream.
@@ -69,7 +71,7 @@ impl<S: Transport> Tls<S> {
     /// Creates a TLS stream from a session and the stream to its peer.
     pub fn new(session: impl Into<Connection>, stream: S) -> Self {
         let (reading, writing) = Default::default();
-        Self { session: session.into(), stream, reading, writing, close_notify: false }
+        Self { session: session.into(), stream, reading, writing, close_notify: false, must_flush: false }
     }
 
     /// Returns the TLS session.
@@ -110,8 +112,9 @@ impl<S: Transport> Tls<S> {
 
     /// Writes all pending output of the session.
     fn write_tls(&mut self, patience: &mut Patience) -> io::Result<()> {
-        let Self { session, stream, writing, .. } = self;
+        let Self { session, stream, writing, must_flush, .. } = self;
         while session.wants_write() {
+            *must_flush = true;
             let wait = patience.left()?;
             writing.told.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
             let began = Instant::now();
@@ -122,6 +125,10 @@ impl<S: Transport> Tls<S> {
                 Err(error) if writing.told.was_too_short(wait, &error, began) => {}
                 Err(error) => return Err(error),
             }
+        }
+        if *must_flush {
+            stream.flush()?;
+            *must_flush = false;
         }
         Ok(())
     }
@@ -238,8 +245,9 @@ impl<S: Transport> Transport for Tls<S> {
         Ok(())
     }
 
-    fn writes_after_read(&self) -> bool {
-        (self.session.is_handshaking() && !self.session.wants_write()) || self.stream.writes_after_read()
+    fn wants_write(&self) -> Option<bool> {
+        let own = || self.session.is_handshaking().then(|| self.session.wants_write() || self.must_flush);
+        self.stream.wants_write().or_else(own)
     }
 
     fn try_clone(&self) -> io::Result<Self> {

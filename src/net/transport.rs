@@ -41,11 +41,11 @@ pub trait Transport: Read + Write {
     /// Errors of the stream.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Returns `true` if nothing can be written before more is read, as in a TLS handshake. Then `wants_write` of
-    /// what uses the stream is `false`: a non-blocking caller would wait in vain for a stream that is writable all the time.
-    /// Default: `false`.
-    fn writes_after_read(&self) -> bool {
-        false
+    /// Returns what the stream itself waits for, as in a TLS handshake: `Some(true)` to be writable, `Some(false)` to be
+    /// readable, whatever its user has to write; `None` if it takes what it is given. With `Some(false)`, a caller that
+    /// waited for a writable stream would be woken all the time, in vain. Default: `None`.
+    fn wants_write(&self) -> Option<bool> {
+        None
     }
 
     /// Returns a second handle of the same stream, for
@@ -112,8 +112,8 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
         (**self).set_write_timeout(timeout)
     }
 
-    fn writes_after_read(&self) -> bool {
-        (**self).writes_after_read()
+    fn wants_write(&self) -> Option<bool> {
+        (**self).wants_write()
     }
 }
 

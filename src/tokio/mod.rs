@@ -1,7 +1,7 @@
 //! WebSockets over tokio's streams (feature `tokio`).
 //!
 //! A thin adapter: it moves bytes between a stream and an endpoint, and sleeps until the endpoint's next timeout. The rules of
-//! the protocol are in the core.
+//! the protocol are in the core. A runtime that you build yourself needs `enable_all`, or `enable_io` and `enable_time`.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {

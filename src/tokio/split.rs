@@ -9,6 +9,8 @@ use super::{ClientStream, ReadHalf, WebSocket, WriteHalf};
 
 /// A stream whose two directions can be used by two tasks. For any other stream there is
 /// [`WebSocket::split_with`], such as with [`tokio::io::split`](::tokio::io::split).
+///
+/// TLS has one state for both directions, so there its halves share a lock, held for one poll at a time.
 pub trait Split: Sized {
     /// The reading direction.
     type Read: AsyncRead + Unpin;
@@ -49,7 +51,6 @@ impl Split for ::tokio::net::UnixStream {
     }
 }
 
-/// TLS has one state for both directions, so there is a lock between them, held for one poll at a time.
 macro_rules! behind_a_lock {
     ($($(#[$attribute:meta])* ($($generics:tt)*) $stream:ty;)*) => {$(
         $(#[$attribute])*

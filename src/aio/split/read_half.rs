@@ -145,14 +145,24 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.shared.wakers.set(Side::Reader, cx);
         loop {
-            let look = self.look();
+            let mut look = self.look();
+            if let Some(kind) = self.buffer.broken.take() {
+                look.written = Poll::Ready(Err(kind.into()));
+            }
             // If a write has failed, what arrived before is received first.
             let is_broken = matches!(look.written, Poll::Ready(Err(_)))
                 || look.lost == Some(ProtocolError::TransportFailed);
-            if is_broken
-                && self.receiver.is_open()
-                && ready!(self.buffer.poll_rest(&mut self.stream, &mut self.timer, cx))
-            {
+            let mut rest = Poll::Ready(false);
+            if is_broken && self.receiver.is_open() {
+                rest = self.buffer.poll_rest(&mut self.stream, &mut self.timer, cx);
+            }
+            if rest.is_pending() {
+                if let Poll::Ready(Err(error)) = look.written {
+                    self.buffer.broken = Some(error.kind());
+                }
+                return Poll::Pending;
+            }
+            if rest == Poll::Ready(true) {
                 if let Poll::Ready(Err(error)) = look.written {
                     self.shared.break_off(error.kind(), &self.both);
                 }
@@ -192,8 +202,11 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
                 }
             }
             self.turn.end();
-            // Also a caller that is late waits for the timer: the runtime has then looked at its streams.
-            ready!(self.timer.poll(look.due, cx));
+            // A caller that is late waits for the timer as well: tokio has looked at its streams when it fires.
+            if self.timer.poll(look.until, cx).is_pending() {
+                self.late.waits();
+                return Poll::Pending;
+            }
             self.late.nothing_left();
         }
     }
@@ -207,7 +220,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let state = sender.state();
         sender.notice(self.receiver.take_notice());
         let now = self.timer.now();
-        let is_late = self.late.reads_first(sender.next_deadline().is_some_and(|due| due <= now));
+        let deadline = sender.next_deadline();
+        let is_late = self.late.reads_first(deadline.is_some_and(|due| due <= now));
         let mut writing = Writing::new(stream, sender, outgoing);
         if !is_late {
             writing.handle_timeout(now, cx);
@@ -215,7 +229,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let written = writing.poll_end(cx);
         *known = sender.next_timeout();
         let look = Look {
-            due: *known,
+            until: if is_late { deadline } else { *known },
             written,
             state: sender.state(),
             ended: sender.is_ended(),
@@ -285,7 +299,8 @@ impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
 
 /// The result of the reader's check of the writing side.
 struct Look {
-    due: Option<Duration>,
+    /// When to look again, or the deadline that a caller has missed who is late.
+    until: Option<Duration>,
     written: Poll<io::Result<()>>,
     state: State,
     ended: bool,
