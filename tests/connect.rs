@@ -260,6 +260,22 @@ fn a_timeout_behind_a_tunnel_names_the_server() {
     }
 }
 
+/// So is a reset, also if it comes in one turn with the tunnel.
+#[test]
+fn a_reset_behind_a_tunnel_names_the_server() {
+    let port = serve(|mut stream| {
+        head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        // The request stays unread, which resets the connection.
+        let _ = stream.peek(&mut [0]);
+    });
+    let through = Proxy::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+    for result in connect("ws://example.invalid/", &options().proxy(through)) {
+        let error = result.unwrap_err().to_string();
+        assert!(error.starts_with("opening handshake with example.invalid:80 through the proxy"), "{error}");
+    }
+}
+
 #[test]
 fn what_a_proxy_refuses_is_not_the_servers_word() {
     for status in [302, 407, 502] {

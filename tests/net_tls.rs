@@ -415,11 +415,14 @@ fn output_that_waits_does_not_take_the_time_of_a_read() {
     writing.join().unwrap();
 }
 
-/// A non-blocking socket that takes that many writes, and then no more.
+/// A stream that takes a limited number of writes; then it blocks, or is later at once.
+#[derive(Debug)]
 struct Gate {
     tcp: TcpStream,
     writes: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
+    blocks: bool,
+    timeout: Option<Duration>,
 }
 
 impl Read for Gate {
@@ -432,12 +435,14 @@ impl Write for Gate {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if self.writes.load(Ordering::SeqCst) == 0 {
             self.refused.fetch_add(1, Ordering::SeqCst);
+            if self.blocks {
+                thread::sleep(self.timeout.unwrap_or(Duration::from_secs(5)));
+            }
             return Err(ErrorKind::WouldBlock.into());
         }
         self.writes.fetch_sub(1, Ordering::SeqCst);
         self.tcp.write(buf)
     }
-
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -445,20 +450,23 @@ impl Write for Gate {
 
 impl Transport for Gate {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
+        self.tcp.shutdown_write()
     }
-
     fn abort(&mut self) -> io::Result<()> {
+        self.tcp.abort()
+    }
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Transport::set_read_timeout(&mut self.tcp, timeout)
+    }
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.timeout = timeout;
         Ok(())
     }
+}
 
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
+fn gate(tcp: TcpStream, limit: usize, blocks: bool) -> (Gate, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let (writes, refused) = (Arc::new(AtomicUsize::new(limit)), Arc::<AtomicUsize>::default());
+    (Gate { tcp, writes: writes.clone(), refused: refused.clone(), blocks, timeout: None }, writes, refused)
 }
 
 #[test]
@@ -472,9 +480,7 @@ fn tls_in_tls_wants_to_write_what_the_socket_has_not_taken() {
             let _ = net::accept(Tls::server(config, inner).unwrap());
         });
         tcp.set_nonblocking(true).unwrap();
-        let writes = Arc::new(AtomicUsize::new(limit));
-        let refused = Arc::<AtomicUsize>::default();
-        let gate = Gate { tcp, writes: Arc::clone(&writes), refused: Arc::clone(&refused) };
+        let (gate, writes, refused) = gate(tcp, limit, false);
         let inner = Tls::client(Arc::clone(&client), "localhost", gate).unwrap();
         let outer = Tls::client(Arc::clone(&client), "localhost", inner).unwrap();
         let request = ClientRequest::new("ws://localhost/").unwrap();
@@ -511,8 +517,7 @@ fn a_tls_server_wants_to_write_its_handshake() {
         let _ = net::client(tls, "ws://localhost/", Config::default().handshake_timeout(1000 * MS));
     });
     tcp.set_nonblocking(true).unwrap();
-    let refused = Arc::<AtomicUsize>::default();
-    let gate = Gate { tcp, writes: Arc::default(), refused: Arc::clone(&refused) };
+    let (gate, _, refused) = gate(tcp, 0, false);
     let mut accepting = net::Accepting::new(Tls::server(server, gate).unwrap(), Config::default());
     for _ in 0..500 {
         let Step::Blocked(more) = accepting.advance().unwrap() else { panic!() };
@@ -527,4 +532,143 @@ fn a_tls_server_wants_to_write_its_handshake() {
     drop(accepting);
     opening.join().unwrap();
     assert!(wants, "it only waits for the client, which waits for it");
+}
+
+/// TLS in TLS, over a peer that takes nothing: a write keeps its time, and a read does not wait for the output.
+#[test]
+fn tls_in_tls_keeps_its_timeouts() {
+    let (server, client) = configs();
+    let (stream, peer) = sockets();
+    let (tell, told) = mpsc::channel::<()>();
+    let (ok, is_ok) = mpsc::channel::<()>();
+    let serving = thread::spawn(move || {
+        let inner = Tls::server(server.clone(), stream).unwrap();
+        let mut tls = Tls::server(server, inner).unwrap();
+        let mut byte = [0];
+        tls.read_exact(&mut byte).unwrap();
+        told.recv().unwrap();
+        tls.write_all(b"abc").unwrap();
+        tls.flush().unwrap();
+        ok.send(()).unwrap();
+        let _ = told.recv_timeout(AGES);
+    });
+    let (peer, writes, _) = gate(peer, usize::MAX / 2, true);
+    let inner = Tls::client(client.clone(), "localhost", peer).unwrap();
+    let mut tls = Tls::client(client, "localhost", inner).unwrap();
+    tls.write_all(b"x").unwrap();
+    tls.flush().unwrap();
+    tell.send(()).unwrap();
+    is_ok.recv_timeout(AGES).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let timeout = Duration::from_secs(2);
+    Transport::set_write_timeout(&mut tls, Some(timeout)).unwrap();
+    Transport::set_read_timeout(&mut tls, Some(AGES)).unwrap();
+    writes.store(0, Ordering::SeqCst);
+    let began = Instant::now();
+    let written = tls.write(&[7; 100]);
+    let write_took = began.elapsed();
+    let began = Instant::now();
+    let read = tls.read(&mut [0; 10]);
+    let read_took = began.elapsed();
+    let _ = tell.send(());
+    serving.join().unwrap();
+    assert!(read_took < timeout / 2, "the read took {read_took:?}: {read:?}");
+    assert!(write_took < timeout * 7 / 4, "the write took {write_took:?}: {written:?}");
+}
+
+/// The last part of a TLS 1.2 server's handshake waits.
+#[test]
+fn a_tls12_server_wants_to_write_its_last_flight() {
+    let (certificate, key) = certificate("localhost");
+    let (_, client) = configs();
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let (tcp, peer) = sockets();
+    let opening = thread::spawn(move || {
+        let tls = Tls::client(client, "localhost", peer).unwrap();
+        let config = Config::default().handshake_timeout(Duration::from_secs(2));
+        let _ = net::client(tls, "ws://localhost/", config);
+    });
+    tcp.set_nonblocking(true).unwrap();
+    let (gate, _, refused) = gate(tcp, 1, false);
+    let mut accepting = net::Accepting::new(Tls::server(Arc::new(server), gate).unwrap(), Config::default());
+    for _ in 0..500 {
+        let net::Step::Blocked(more) = accepting.advance().unwrap() else { panic!() };
+        accepting = more;
+        if refused.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(refused.load(Ordering::SeqCst) > 0);
+    let wants = accepting.wants_write();
+    drop(accepting);
+    opening.join().unwrap();
+    assert!(wants, "it only waits for the client, which waits for it");
+}
+
+/// A stream whose flushes are interrupted.
+#[derive(Debug)]
+struct Interrupted(TcpStream, Arc<AtomicUsize>);
+
+impl Read for Interrupted {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Interrupted {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        let left = self.1.load(Ordering::Relaxed);
+        if left > 0 {
+            self.1.store(left - 1, Ordering::Relaxed);
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    }
+}
+
+impl Transport for Interrupted {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.shutdown_write()
+    }
+    fn abort(&mut self) -> io::Result<()> {
+        self.0.abort()
+    }
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Transport::set_read_timeout(&mut self.0, timeout)
+    }
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Transport::set_write_timeout(&mut self.0, timeout)
+    }
+}
+
+#[test]
+fn an_interrupted_flush_repeats_nothing() {
+    let (server, client) = configs();
+    let (stream, peer) = sockets();
+    peer.set_read_timeout(Some(AGES)).unwrap();
+    let serving = thread::spawn(move || {
+        let mut ws = net::accept(Tls::server(server, stream).unwrap()).unwrap();
+        let mut received = Vec::new();
+        while let Ok(Some(Event::Message(message))) = ws.recv() {
+            received.push(message.into_owned());
+        }
+        received
+    });
+    let interrupts = Arc::new(AtomicUsize::new(0));
+    let tls = Tls::client(client, "localhost", Interrupted(peer, interrupts.clone())).unwrap();
+    let (mut ws, _) = net::client(tls, "wss://localhost/", Config::default()).unwrap();
+    interrupts.store(1, Ordering::Relaxed);
+    ws.send_text("once").unwrap();
+    ws.send_text("two").unwrap();
+    drop(ws);
+    assert_eq!(serving.join().unwrap(), [Message::from("once"), Message::from("two")]);
 }

@@ -1030,19 +1030,22 @@ async fn connecting_says_what_failed() {
     assert!(error.starts_with(&format!("connecting to {address}: ")), "{error}");
 }
 
-/// Writes fail once, and nothing arrives.
-struct FailsOnce(bool);
+/// So many writes fail, and nothing arrives.
+struct Fails(usize);
 
-impl AsyncRead for FailsOnce {
+impl AsyncRead for Fails {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Poll::Pending
     }
 }
 
-impl AsyncWrite for FailsOnce {
+impl AsyncWrite for Fails {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let fails = !std::mem::replace(&mut self.0, true);
-        Poll::Ready(if fails { Err(ErrorKind::ConnectionReset.into()) } else { Ok(buf.len()) })
+        if self.0 == 0 {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        self.0 -= 1;
+        Poll::Ready(Err(ErrorKind::ConnectionReset.into()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -1059,7 +1062,7 @@ impl AsyncWrite for FailsOnce {
 async fn a_failed_write_is_not_forgotten() {
     for halves in [false, true] {
         let connection = sansocket::Connection::server(Config::default());
-        let mut ws = WebSocket::from_parts(FailsOnce(false), connection, vec![]);
+        let mut ws = WebSocket::from_parts(Fails(1), connection, vec![]);
         ws.feed(&Message::from("one")).unwrap();
         let received = async {
             if halves {
@@ -1130,5 +1133,26 @@ async fn a_failed_write_is_reported_though_messages_keep_coming() {
         }
         let took = began.elapsed();
         assert!(over, "halves {halves}: {n} messages in {took:?}, and no word of the failure");
+    }
+}
+
+/// What a sender was told is not an error of the receiver, too, which had met it before.
+#[tokio::test(start_paused = true)]
+async fn a_failed_write_is_an_error_once() {
+    for halves in [false, true] {
+        let connection = sansocket::Connection::server(Config::default());
+        let mut ws = WebSocket::from_parts(Fails(2), connection, vec![]);
+        ws.feed(&Message::from("one")).unwrap();
+        let (sent, received) = if halves {
+            let (mut reader, mut writer) = ws.split_with(split);
+            assert!(reader.recv().now_or_never().is_none());
+            let sent = writer.send_text("two").await;
+            (sent, reader.recv().await.map(|event| event.map(Event::into_owned)))
+        } else {
+            assert!(ws.recv().now_or_never().is_none());
+            (ws.send_text("two").await, ws.recv().await.map(|event| event.map(Event::into_owned)))
+        };
+        sent.unwrap_err();
+        assert_eq!(received.unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
     }
 }

@@ -117,7 +117,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             if link.endpoint.connection().state() != state {
                 link.wake_writer();
             }
-            let written = match self.buffer.broken.take() {
+            let written = match self.buffer.broken.take().filter(|_| !link.endpoint.connection().is_cut_off())
+            {
                 Some(kind) => Poll::Ready(Err(kind.into())),
                 None => link.writing().poll_end(both),
             };

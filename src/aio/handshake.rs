@@ -239,7 +239,7 @@ impl<S: Io<T>, T: Timer> Connecting<S, T> {
     /// See [`Error`].
     pub async fn advance(&mut self) -> Result<(WebSocket<S, T>, Established), Error> {
         let opened = match &mut self.driver {
-            Some(driver) => poll_fn(|cx| poll_opened(driver, cx)).await,
+            Some(driver) => poll_fn(|cx| poll_opened(driver, cx, |_| {})).await,
             None => Ok(None),
         };
         match (opened?, self.driver.take()) {
@@ -251,10 +251,12 @@ impl<S: Io<T>, T: Timer> Connecting<S, T> {
     }
 }
 
-/// Drives a client until its connection is open, or until another [step](Client::step) is required: `None`.
+/// Drives a client until its connection is open, or until another [step](Client::step) is required: `None`. Before each
+/// wait, `look` is called.
 pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
     driver: &mut Driver<S, Client, T>,
     cx: &mut Context<'_>,
+    mut look: impl FnMut(&Client),
 ) -> Poll<Result<Option<Box<Established>>, Error>> {
     let mut broken = None;
     loop {
@@ -269,6 +271,7 @@ pub(crate) fn poll_opened<S: Io<T>, T: Timer>(
                 if driver.link.endpoint.step() != Step::Run {
                     return Poll::Ready(Ok(None));
                 }
+                look(&driver.link.endpoint);
                 match ready!(driver.poll_ready(cx)) {
                     Ok(true) => {}
                     Ok(false) => return Poll::Ready(Err(ErrorKind::NotConnected.into())),

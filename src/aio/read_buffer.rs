@@ -113,8 +113,8 @@ impl ReadBuffer {
         read
     }
 
-    /// Reads some of what arrived before a write failed; returns `true` if there was any. A peer that keeps sending does
-    /// not put the end off: all of it has one moment.
+    /// Reads some of what arrived before a write failed; returns `true` if there was any. A peer that drips does not
+    /// put the end off: all of it has one moment.
     pub(super) fn poll_rest<T: Timer, R: Read<T>>(
         &mut self,
         stream: &mut R,

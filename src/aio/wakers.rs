@@ -10,7 +10,7 @@ use std::vec::Vec;
 ///
 /// Each side sets its own waker before it polls anything, so that no wake-up is lost. The writing direction
 /// of the stream and the timer get this as their waker; each side then checks whether it was waiting for
-/// that. The reading direction has only the reader's waker, unless a write has failed.
+/// that. The reading direction has only the reader's waker, except where one waits for both.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     waiting: Mutex<Waiting>,

@@ -82,7 +82,7 @@ where
         client.connected();
         let mut driver = Driver::new(ClientStream::from(stream), client, clock);
         loop {
-            let peer = driver.endpoint.peer();
+            let mut peer = driver.endpoint.peer();
             match driver.endpoint.step() {
                 endpoint::Step::Dial { .. } => break,
                 #[cfg(not(feature = "tls"))]
@@ -96,7 +96,7 @@ where
                     let pipe = Pipe::new(pipe.stream.into_tls(tls.as_ref(), &name)?, clock);
                     driver = Driver::over(pipe, endpoint, buffer);
                 }
-                endpoint::Step::Run => match run(&mut driver) {
+                endpoint::Step::Run => match run(&mut driver, |client| peer = client.peer()) {
                     Ok(Some(established)) => {
                         let ws = WebSocket::over(opened(driver, Client::into_connection)?);
                         return Ok((ws, established));
@@ -153,7 +153,7 @@ impl<S: Transport> Connecting<S> {
     /// See [`Error`].
     pub fn advance(mut self) -> Result<Step<(WebSocket<S>, Established), Self>, Error> {
         loop {
-            match run(&mut self.driver) {
+            match run(&mut self.driver, |_| {}) {
                 Ok(Some(established)) => {
                     let ws = WebSocket::over(opened(self.driver, Client::into_connection)?);
                     return Ok(Step::Done((ws, established)));
@@ -170,8 +170,12 @@ impl<S: Transport> Connecting<S> {
     wait_methods!();
 }
 
-/// Drives a client until its connection is open, or until another [step](Client::step) is required: `None`.
-fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Established>, Error> {
+/// Drives a client until its connection is open, or until another [step](Client::step) is required: `None`. Before each
+/// wait, `look` is called.
+fn run<S: Transport>(
+    driver: &mut Driver<S, Client>,
+    mut look: impl FnMut(&Client),
+) -> Result<Option<Established>, Error> {
     let mut broken = None;
     loop {
         let event = driver.next(|event, _| match event {
@@ -181,14 +185,15 @@ fn run<S: Transport>(driver: &mut Driver<S, Client>) -> Result<Option<Establishe
         match event {
             Some(event) => return event,
             None if driver.endpoint.step() != endpoint::Step::Run => return Ok(None),
-            None => match driver.wait(&mut Call::default()) {
-                // There may be another peer now, behind a proxy: the caller looks again.
-                Ok(true) => return Ok(None),
-                Ok(false) => return Err(ErrorKind::UnexpectedEof.into()),
-                Err(error) if is_later(&error) => return Err(ErrorKind::WouldBlock.into()),
-                // Bytes that arrived before may contain a more useful error.
-                Err(error) => broken = Some(error),
-            },
+            None => {}
+        }
+        look(&driver.endpoint);
+        match driver.wait(&mut Call::default()) {
+            Ok(true) => {}
+            Ok(false) => return Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) if is_later(&error) => return Err(ErrorKind::WouldBlock.into()),
+            // Bytes that arrived before may contain a more useful error.
+            Err(error) => broken = Some(error),
         }
     }
 }

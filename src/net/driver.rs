@@ -36,7 +36,8 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
 
     /// Returns `true` if there is something to do when the stream is writable.
     pub(super) fn wants_write(&self) -> bool {
-        self.pipe.stream.wants_write().unwrap_or_else(|| self.has_output())
+        let own = self.pipe.stream.wants_write().filter(|_| !self.endpoint.is_ended());
+        own.unwrap_or_else(|| self.has_output())
     }
 
     /// Returns `true` if there is something to write: output, or the end of our side.

@@ -126,9 +126,16 @@ impl<S: Transport> Tls<S> {
                 Err(error) => return Err(error),
             }
         }
-        if *must_flush {
-            stream.flush()?;
-            *must_flush = false;
+        while *must_flush {
+            let wait = patience.left()?;
+            writing.told.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
+            let began = Instant::now();
+            match stream.flush() {
+                Ok(()) => *must_flush = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if writing.told.was_too_short(wait, &error, began) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -246,8 +253,8 @@ impl<S: Transport> Transport for Tls<S> {
     }
 
     fn wants_write(&self) -> Option<bool> {
-        let own = || self.session.is_handshaking().then(|| self.session.wants_write() || self.must_flush);
-        self.stream.wants_write().or_else(own)
+        let waits = self.session.wants_write() || self.must_flush;
+        self.stream.wants_write().or((waits || self.session.is_handshaking()).then_some(waits))
     }
 
     fn try_clone(&self) -> io::Result<Self> {

@@ -41,9 +41,9 @@ pub trait Transport: Read + Write {
     /// Errors of the stream.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Returns what the stream itself waits for, as in a TLS handshake: `Some(true)` to be writable, `Some(false)` to be
-    /// readable, whatever its user has to write; `None` if it takes what it is given. With `Some(false)`, a caller that
-    /// waited for a writable stream would be woken all the time, in vain. Default: `None`.
+    /// Returns what the stream itself waits for, as in a TLS handshake: `Some(true)` if it has something to write of its
+    /// own, `Some(false)` if it has to be read before anything can be written; otherwise `None`. With `Some(false)`, a
+    /// caller that waited for a writable stream would be woken all the time, in vain. Default: `None`.
     fn wants_write(&self) -> Option<bool> {
         None
     }

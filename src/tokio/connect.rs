@@ -4,7 +4,6 @@ use core::future::{Future, poll_fn};
 use core::time::Duration;
 use std::boxed::Box;
 use std::io;
-use std::string::String;
 
 use ::tokio::time::timeout_at;
 
@@ -74,13 +73,8 @@ async fn open(
         client.connected();
         let mut driver = Driver::new(stream.into(), client, timer.another());
         loop {
-            let mut peer = String::new();
-            let opened = poll_fn(|cx| {
-                // There may be another peer now, behind a proxy.
-                peer = driver.link.endpoint.peer();
-                aio::poll_opened(&mut driver, cx)
-            });
-            let opened = opened.await;
+            let mut peer = driver.link.endpoint.peer();
+            let opened = poll_fn(|cx| aio::poll_opened(&mut driver, cx, |client| peer = client.peer())).await;
             let opened = opened.map_err(|error| during_handshake(error, "opening", &peer))?;
             if let Some(established) = opened {
                 return Ok((driver.open(Client::into_connection)?.into(), *established));

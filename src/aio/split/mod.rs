@@ -77,7 +77,8 @@ impl<S, T: Timer> WebSocket<S, T> {
     /// Reunites two halves, and the stream with `reunite`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they belong to different connections.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they belong to different connections, or if a call of a
+    /// [`SharedSender`] does not end, such as one that this call is made from.
     pub fn reunite_with<R, W>(
         reader: ReadHalf<R, W, T>,
         writer: WriteHalf<W, T>,

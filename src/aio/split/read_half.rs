@@ -146,7 +146,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         self.shared.wakers.set(Side::Reader, cx);
         loop {
             let mut look = self.look();
-            if let Some(kind) = self.buffer.broken.take() {
+            if let Some(kind) = self.buffer.broken.take().filter(|_| look.lost.is_none()) {
                 look.written = Poll::Ready(Err(kind.into()));
             }
             // If a write has failed, what arrived before is received first.
