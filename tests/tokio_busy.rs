@@ -2,7 +2,7 @@
 //! a socket has nothing for a task, and takes nothing. What the peer has done in time counts all the same.
 #![cfg(feature = "tokio")]
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream as Peer;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,10 +18,14 @@ const MS: Duration = Duration::from_millis(1);
 const FAREWELL: &[u8] = b"\x81\x81\0\0\0\0a\x88\x82\0\0\0\0\x03\xe8";
 
 async fn server(config: Config) -> (WebSocket<TcpStream>, Peer) {
+    over(Connection::server(config)).await
+}
+
+async fn over(connection: Connection) -> (WebSocket<TcpStream>, Peer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    (WebSocket::from_parts(stream, Connection::server(config), Vec::new()), peer)
+    (WebSocket::from_parts(stream, connection, Vec::new()), peer)
 }
 
 /// A server whose peer said farewell and left with a message unread, which resets the connection, while the thread was busy.
@@ -35,6 +39,37 @@ async fn left() -> WebSocket<TcpStream> {
     drop(peer);
     thread::sleep(50 * MS);
     ws
+}
+
+/// Receives once, in one piece or with the reading half.
+async fn recv(mut ws: WebSocket<TcpStream>, halves: bool) -> io::Result<Option<Event<'static>>> {
+    if halves {
+        let (mut reader, _writer) = ws.into_split();
+        reader.recv().await.map(|event| event.map(Event::into_owned))
+    } else {
+        ws.recv().await.map(|event| event.map(Event::into_owned))
+    }
+}
+
+/// Sends until the peer's stream takes no more.
+async fn fill(ws: &mut WebSocket<TcpStream>) {
+    while !ws.connection().wants_write() {
+        ws.send_binary(&[7; 100_000]).await.unwrap();
+    }
+    let waits = ws.connection().output_len();
+    assert!(timeout(50 * MS, ws.flush()).await.is_err(), "{waits} bytes wait");
+}
+
+/// The peer reads everything, while this thread is busy until a deadline of 1.5 s has passed.
+fn read_all(mut peer: Peer) -> Peer {
+    let reading = thread::spawn(move || {
+        peer.set_read_timeout(Some(100 * MS)).unwrap();
+        while peer.read(&mut [0; 100_000]).is_ok_and(|n| n > 0) {}
+        peer
+    });
+    let (began, peer) = (Instant::now(), reading.join().unwrap());
+    thread::sleep((2500 * MS).saturating_sub(began.elapsed()));
+    peer
 }
 
 fn is_farewell(events: &[Event<'_>]) -> bool {
@@ -79,15 +114,7 @@ async fn a_failed_write_is_reported_soon() {
         drop(peer);
         thread::sleep(50 * MS);
         ws.send_text("more").await.unwrap_err();
-        let recv = async {
-            if halves {
-                let (mut reader, _writer) = ws.into_split();
-                reader.recv().await.map(|event| event.map(Event::into_owned))
-            } else {
-                ws.recv().await.map(|event| event.map(Event::into_owned))
-            }
-        };
-        let event = timeout(Duration::from_secs(5), recv).await.expect("it waits").unwrap();
+        let event = timeout(Duration::from_secs(5), recv(ws, halves)).await.expect("it waits").unwrap();
         assert!(matches!(event, Some(Event::Failed(_))), "halves: {halves}: {event:?}");
     }
 }
@@ -103,12 +130,7 @@ async fn what_arrived_before_a_deadline_counts() {
         assert_eq!(&ping, b"\x89\0");
         peer.write_all(b"\x8a\x80\0\0\0\0").unwrap();
         thread::sleep(2000 * MS);
-        let event = if halves {
-            let (mut reader, _writer) = ws.into_split();
-            reader.recv().await.unwrap().map(Event::into_owned)
-        } else {
-            ws.recv().await.unwrap().map(Event::into_owned)
-        };
+        let event = recv(ws, halves).await.unwrap();
         assert!(matches!(event, Some(Event::Pong(_))), "halves: {halves}: {event:?}");
     }
 }
@@ -119,18 +141,8 @@ async fn room_before_a_deadline_counts() {
     let config = Config::default().write_timeout(Some(1500 * MS));
     for (sends, halves) in [(true, false), (false, false), (true, true), (false, true)] {
         let (mut ws, mut peer) = server(config).await;
-        while !ws.connection().wants_write() {
-            ws.send_binary(&[7; 100_000]).await.unwrap();
-        }
-        let waits = ws.connection().output_len();
-        assert!(timeout(50 * MS, ws.flush()).await.is_err(), "{waits} bytes wait");
-        let reading = thread::spawn(move || {
-            peer.set_read_timeout(Some(100 * MS)).unwrap();
-            while peer.read(&mut [0; 100_000]).is_ok_and(|n| n > 0) {}
-            peer
-        });
-        let (began, mut peer) = (Instant::now(), reading.join().unwrap());
-        thread::sleep((2500 * MS).saturating_sub(began.elapsed()));
+        fill(&mut ws).await;
+        peer = read_all(peer);
         let (writing, reading) = if halves {
             let (mut reader, mut writer) = ws.into_split();
             let writing = if sends { writer.flush().await } else { Ok(()) };
@@ -156,18 +168,12 @@ async fn room_before_a_deadline_counts_also_after_a_pong() {
     let config = Config::default().ping_interval(Some(200 * MS)).write_timeout(Some(1500 * MS));
     for halves in [false, true] {
         for pong in [false, true] {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let mut peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut ws = WebSocket::from_parts(stream, Connection::client(config, OsRandom), vec![]);
+            let (mut ws, mut peer) = over(Connection::client(config, OsRandom)).await;
             assert!(timeout(350 * MS, ws.recv()).await.is_err());
             let mut ping = [0; 6];
             peer.read_exact(&mut ping).unwrap();
             assert_eq!(ping[..2], *b"\x89\x80");
-            while !ws.connection().wants_write() {
-                ws.send_binary(&[7; 100_000]).await.unwrap();
-            }
-            assert!(timeout(50 * MS, ws.flush()).await.is_err());
+            fill(&mut ws).await;
             if pong {
                 peer.write_all(b"\x8a\0").unwrap();
                 let event = timeout(20_000 * MS, ws.recv()).await.unwrap().unwrap();
@@ -175,20 +181,9 @@ async fn room_before_a_deadline_counts_also_after_a_pong() {
             }
             // The runtime asks the system once more.
             tokio::time::sleep(20 * MS).await;
-            let reading = thread::spawn(move || {
-                peer.set_read_timeout(Some(100 * MS)).unwrap();
-                while peer.read(&mut [0; 100_000]).is_ok_and(|n| n > 0) {}
-                peer
-            });
-            let (began, mut peer) = (Instant::now(), reading.join().unwrap());
-            thread::sleep((2500 * MS).saturating_sub(began.elapsed()));
+            peer = read_all(peer);
             peer.write_all(b"\x81\x01a").unwrap();
-            let read = if halves {
-                let (mut reader, _writer) = ws.into_split();
-                reader.recv().await.map(|event| event.map(Event::into_owned))
-            } else {
-                ws.recv().await.map(|event| event.map(Event::into_owned))
-            };
+            let read = recv(ws, halves).await;
             assert!(
                 matches!(&read, Ok(Some(Event::Message(message))) if *message == "a"),
                 "halves {halves}, pong {pong}: {read:?}"
