@@ -29,6 +29,16 @@ pub(super) struct Driver<S, E> {
 }
 
 impl<S: Transport, E: Endpoint> Driver<S, E> {
+    pub(super) fn new(stream: S, mut endpoint: E, clock: Clock) -> Self {
+        // Starts the deadline of an opening handshake.
+        endpoint.handle_timeout(clock.now());
+        Self::over(Pipe::new(stream, clock), endpoint, Buffer::new(Vec::new()))
+    }
+
+    pub(super) fn over(pipe: Pipe<S>, endpoint: E, buffer: Buffer) -> Self {
+        Self { pipe, endpoint, buffer, reads_first: 0, late: Late::default() }
+    }
+
     /// Returns `true` if there is something to do when the stream is readable: input, or output that waits for it.
     pub(super) fn wants_read(&self) -> bool {
         self.endpoint.wants_read() || (self.has_output() && self.pipe.stream.wants_write() == Some(false))
@@ -44,16 +54,6 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
     fn has_output(&self) -> bool {
         let connection = self.endpoint.connection();
         connection.wants_write() || (connection.should_shutdown() && !self.pipe.shut_down)
-    }
-
-    pub(super) fn new(stream: S, mut endpoint: E, clock: Clock) -> Self {
-        // Starts the deadline of an opening handshake.
-        endpoint.handle_timeout(clock.now());
-        Self::over(Pipe::new(stream, clock), endpoint, Buffer::new(Vec::new()))
-    }
-
-    pub(super) fn over(pipe: Pipe<S>, endpoint: E, buffer: Buffer) -> Self {
-        Self { pipe, endpoint, buffer, reads_first: 0, late: Late::default() }
     }
 
     /// Returns the stream without timeouts, the endpoint, and the bytes that were read but not received.

@@ -50,6 +50,28 @@ struct Direction {
     told: Timeout,
 }
 
+impl Direction {
+    /// Lets `call` use the stream, again after an interruption or a timeout that an earlier call has set.
+    fn run<S, O>(
+        &mut self,
+        stream: &mut S,
+        patience: &mut Patience,
+        set_timeout: fn(&mut S, Option<Duration>) -> io::Result<()>,
+        mut call: impl FnMut(&mut S) -> io::Result<O>,
+    ) -> io::Result<O> {
+        loop {
+            let wait = patience.left()?;
+            self.told.bound(wait, |timeout| set_timeout(stream, timeout))?;
+            let began = Instant::now();
+            match call(stream) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if self.told.was_too_short(wait, &error, began) => {}
+                result => return result,
+            }
+        }
+    }
+}
+
 impl<S: Transport> Tls<S> {
     /// Creates the server side.
     ///
@@ -87,18 +109,8 @@ impl<S: Transport> Tls<S> {
     /// Reads TLS.
     fn read_tls(&mut self, patience: &mut Patience) -> io::Result<()> {
         let Self { session, stream, reading, .. } = self;
-        loop {
-            let wait = patience.left()?;
-            reading.told.bound(wait, |timeout| stream.set_read_timeout(timeout))?;
-            let began = Instant::now();
-            match session.read_tls(stream) {
-                Ok(0) if session.is_handshaking() => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Ok(()),
-                // An earlier call has set it.
-                Err(error) if reading.told.was_too_short(wait, &error, began) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let n = reading.run(stream, patience, S::set_read_timeout, |stream| session.read_tls(stream))?;
+        if n == 0 && session.is_handshaking() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
     /// Handles the TLS that was read. An error is returned again by each later call.
@@ -115,27 +127,13 @@ impl<S: Transport> Tls<S> {
         let Self { session, stream, writing, must_flush, .. } = self;
         while session.wants_write() {
             *must_flush = true;
-            let wait = patience.left()?;
-            writing.told.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
-            let began = Instant::now();
-            match session.write_tls(stream) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if writing.told.was_too_short(wait, &error, began) => {}
-                Err(error) => return Err(error),
+            if writing.run(stream, patience, S::set_write_timeout, |stream| session.write_tls(stream))? == 0 {
+                return Err(ErrorKind::WriteZero.into());
             }
         }
-        while *must_flush {
-            let wait = patience.left()?;
-            writing.told.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
-            let began = Instant::now();
-            match stream.flush() {
-                Ok(()) => *must_flush = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if writing.told.was_too_short(wait, &error, began) => {}
-                Err(error) => return Err(error),
-            }
+        if *must_flush {
+            writing.run(stream, patience, S::set_write_timeout, S::flush)?;
+            *must_flush = false;
         }
         Ok(())
     }
@@ -220,8 +218,7 @@ impl<S: Transport> Write for Tls<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_tls(&mut Patience::new(self.writing.timeout))?;
-        self.stream.flush()
+        self.write_tls(&mut Patience::new(self.writing.timeout))
     }
 }
 
@@ -234,7 +231,6 @@ impl<S: Transport> Transport for Tls<S> {
         }
         // A shutdown does not wait.
         self.write_tls(&mut Patience::new(Some(NOW)))?;
-        self.stream.flush()?;
         self.stream.shutdown_write()
     }
 
