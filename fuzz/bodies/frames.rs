@@ -1,4 +1,4 @@
-//! Whatever arrives, however it is cut, the events are those of the model: I1 to I6, I8, I13.
+//! Whatever arrives, however it is cut, the events are those of the model: I1 to I8, I13.
 
 use sansocket::frame::Limits;
 
