@@ -137,7 +137,7 @@ fn echo(server: &Server, mut ws: WebSocket<TcpStream>) -> io::Result<()> {
             }
             Ok(None) => return Ok(()),
             // A look whether the server is stopping.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }

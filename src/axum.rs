@@ -55,7 +55,7 @@ use std::vec::Vec;
 
 use ::http::request::Parts;
 use ::http::{StatusCode, Version};
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use axum_core::body::Body;
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
@@ -65,7 +65,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::Config;
 use crate::handshake::{ConnectRequest, OriginPolicy, Refusal, UpgradeRequest};
-use crate::tokio::Split;
+use crate::tokio::behind_a_lock;
 
 /// The WebSocket in a handler.
 pub type WebSocket = crate::tokio::WebSocket<Upgraded>;
@@ -124,7 +124,8 @@ impl WebSocketUpgrade {
     }
 
     /// Calls `callback` if the connection is lost before it is open, for example if the client disconnects
-    /// before the response. Otherwise the handler of [`on_upgrade`](Self::on_upgrade) is dropped silently.
+    /// before the response. The handler of [`on_upgrade`](Self::on_upgrade) is then dropped without being
+    /// called; without a callback, silently.
     #[doc(alias = "on_failed_upgrade")]
     pub fn on_failed(self, callback: impl FnOnce(io::Error) + Send + 'static) -> Self {
         Self { on_failed: Some(Box::new(callback)), ..self }
@@ -268,18 +269,9 @@ impl AsyncWrite for Upgraded {
     }
 }
 
-/// HTTP/2 has one state for both directions, so a lock protects it, held for one poll at a time.
-impl Split for Upgraded {
-    type Read = ReadHalf<Self>;
-    type Write = WriteHalf<Self>;
-
-    fn split(self) -> (Self::Read, Self::Write) {
-        ::tokio::io::split(self)
-    }
-
-    fn reunite(read: Self::Read, write: Self::Write) -> Option<Self> {
-        read.is_pair_of(&write).then(|| read.unsplit(write))
-    }
+// HTTP/2 has one state for both directions.
+behind_a_lock! {
+    () Upgraded;
 }
 
 /// Maximum bytes offered to a read.

@@ -181,6 +181,8 @@ impl fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
+/// The kind is `UnexpectedEof` for a transport that ended, `BrokenPipe` for one that failed, `TimedOut` for a missed
+/// deadline, and `InvalidData` for everything else.
 #[cfg(feature = "std")]
 impl From<ProtocolError> for std::io::Error {
     fn from(error: ProtocolError) -> Self {
@@ -196,6 +198,8 @@ impl From<ProtocolError> for std::io::Error {
     }
 }
 
+/// The kind is `NotConnected` for `NotOpen` and `Closed`, `WouldBlock` for `OutputFull`, and `InvalidInput` for
+/// everything else.
 #[cfg(feature = "std")]
 impl From<SendError> for std::io::Error {
     fn from(error: SendError) -> Self {

@@ -189,7 +189,8 @@ where
 
 /// Opens a connection as a client over a stream that already leads to the server.
 ///
-/// Dropping the future drops the stream; [`Connecting`] keeps it.
+/// Dropping the future drops the stream; [`Connecting`] keeps it. The proxy and the redirects in `options` are
+/// ignored.
 ///
 /// # Errors
 /// See [`Error`].

@@ -141,12 +141,12 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `std` (default) | conversions into `std::io::Error`; no socket, no dependency |
-//! | `alloc` (with `std`) | the handshake and [`Connection`]; without it, only [`frame`] |
+//! | `alloc` (part of `std`) | the handshake and [`Connection`]; without it, only [`frame`] |
 //! | `bytes` | messages to and from `Bytes` of the `bytes` crate, and payloads sent from `Bytes`, without a copy |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |
 //! | `simdutf8` | UTF-8 validation with vector instructions, by the crate of that name; no `unsafe` in this crate |
-//! | `simd` (with `std`) | masking (on x86-64) and UTF-8 validation with the processor's vector instructions; the only `unsafe` |
+//! | `simd` (enables `std`) | masking (on x86-64) and UTF-8 validation with the processor's vector instructions; the only `unsafe` |
 //! | `deflate` | compression with zlib in Rust |
 //! | `tokio` | the adapter for tokio's streams |
 //! | `futures-io` | the adapter for streams with the traits of that crate, with the sleep of any runtime |

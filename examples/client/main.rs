@@ -144,7 +144,7 @@ fn talk<S: Transport>(
         let event = match ws.recv() {
             Ok(Some(event)) => event,
             Ok(None) => return failed.map_or(result, |why| Err(Stopped::Here(why))),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             Err(error) => return Err(Stopped::Lost(error.to_string())),
         };
         reconnect.observe_open(&event, began.elapsed());

@@ -222,3 +222,9 @@ const MAX_TRIES: usize = YIELDS + 200;
 pub(crate) fn not_halves() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "these are not halves of one connection")
 }
+
+/// Maximum payload of a frame that is borrowed from the read buffer even if it took several reads.
+pub(crate) const MAX_FRAME: usize = 4 << 20;
+
+/// Minimum size of a server's payload that is written directly from its own memory.
+pub(crate) const DIRECT_FROM: usize = 16 * 1024;

@@ -126,7 +126,7 @@ impl<S: Io<T>, T: Timer> Upgrade<S, T> {
     /// future drops the stream.
     ///
     /// # Errors
-    /// Errors of the stream.
+    /// Errors of the stream; [`TimedOut`](ErrorKind::TimedOut) if the client did not take the response in time.
     pub async fn accept(self) -> io::Result<WebSocket<S, T>> {
         let Self { request, mut driver, timeout } = self;
         driver.link.endpoint.answer(request.accept());
@@ -144,11 +144,12 @@ impl<S: Io<T>, T: Timer> Upgrade<S, T> {
         Ok(ws)
     }
 
-    /// Answers with `response` and ends the transport. The client has [`Config::close_timeout`] to read it,
-    /// or a fair part of it, and to close. Dropping the future drops the stream.
+    /// Answers with `response` and ends the transport. The client has [`Config::close_timeout`] for each 16 KiB
+    /// of it, or for the rest, and then to close. Dropping the future drops the stream.
     ///
     /// # Errors
-    /// Errors of the stream before the response is complete.
+    /// Errors of the stream before the response is complete; [`TimedOut`](ErrorKind::TimedOut) if the client took
+    /// too little.
     pub async fn reject(self, response: &Response) -> io::Result<()> {
         respond(self.driver, self.request.reject(response)).await
     }
@@ -170,11 +171,12 @@ impl<S, T> Http<S, T> {
 }
 
 impl<S: Io<T>, T: Timer> Http<S, T> {
-    /// Answers with `response` and ends the transport. The client has [`Config::close_timeout`] to read it,
-    /// or a fair part of it, and to close. Dropping the future drops the stream.
+    /// Answers with `response` and ends the transport. The client has [`Config::close_timeout`] for each 16 KiB
+    /// of it, or for the rest, and then to close. Dropping the future drops the stream.
     ///
     /// # Errors
-    /// Errors of the stream before the response is complete.
+    /// Errors of the stream before the response is complete; [`TimedOut`](ErrorKind::TimedOut) if the client took
+    /// too little.
     pub async fn respond(self, response: &Response) -> io::Result<()> {
         respond(self.driver, self.request.respond(response)).await
     }
@@ -242,8 +244,8 @@ impl<S: Io<T>, T: Timer> Connecting<S, T> {
             Some(driver) => poll_fn(|cx| poll_opened(driver, cx, |_| {})).await,
             None => Ok(None),
         };
-        match (opened?, self.driver.take()) {
-            (Some(established), Some(driver)) => {
+        match (self.driver.take(), opened?) {
+            (Some(driver), Some(established)) => {
                 Ok((driver.open(Client::into_connection)?.into(), *established))
             }
             _ => Err(ErrorKind::NotConnected.into()),

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! One turn of every loop: events, `handle_timeout`, write, flush, shut down once, then read or wait until
-//! the next timeout. This module makes no protocol decisions, and no future holds any state.
+//! the next timeout. This module makes no protocol decisions, and no future of a WebSocket or of its
+//! halves holds any state.
 
 mod batch;
 mod command;

@@ -7,15 +7,13 @@ use std::io::{self, ErrorKind};
 use std::vec::Vec;
 
 use super::io::{Read, Timer};
+use crate::adapter::MAX_FRAME;
 use crate::connection::{self, Unread};
 use crate::input::Input;
 
 /// Maximum bytes per read. Over TCP, this has 1.5 to 2.5 times the throughput of 16 KiB; 128 KiB is no
 /// faster.
 const SIZE: u32 = 64 * 1024;
-
-/// Maximum payload of a frame that is borrowed from the read buffer even if it took several reads.
-const MAX_FRAME: usize = 4 << 20;
 
 /// Bytes that were read but not received yet.
 ///

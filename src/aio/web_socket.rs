@@ -103,7 +103,8 @@ impl<S, T> WebSocket<S, T> {
         self.connection().latency()
     }
 
-    /// Returns `true` if messages can be sent: neither side has begun to close.
+    /// Returns `true` if messages can be sent: neither side has begun to close, and the connection has not
+    /// failed.
     pub fn can_send(&self) -> bool {
         self.state() == State::Open
     }

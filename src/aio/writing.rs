@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, IoSlice};
 
 use super::io::Write;
 use super::turn::Turn;
+use crate::adapter::DIRECT_FROM;
 use crate::connection::{Message, Sender, State};
 use crate::error::SendError;
 
@@ -262,9 +263,6 @@ fn now(polled: Poll<io::Result<()>>) -> Poll<Result<(), Fault>> {
         Poll::Ready(result) => Poll::Ready(result.map_err(Fault::Broken)),
     }
 }
-
-/// Minimum size of a server's payload that is written directly from its own memory.
-const DIRECT_FROM: usize = 16 * 1024;
 
 /// Maximum number of output pieces per write. They are few: only large payloads are separate pieces.
 const PIECES: usize = 8;

@@ -129,8 +129,8 @@ impl Config {
     }
 
     /// Maximum time until the connection is open, for [`Server`](crate::Server), [`Client`](crate::Client)
-    /// and the adapters. It covers name resolution, all connection attempts, the proxy, TLS, the handshake
-    /// and redirects, but not the time in which a server's caller decides on a request. The handshakes by
+    /// and the adapters. It covers name resolution (except in `net`, where only the operating system limits it), all
+    /// connection attempts, the proxy, TLS, the handshake and redirects, but not the time in which a server's caller decides on a request. The handshakes by
     /// value have no clock. Default: 10 s.
     #[must_use]
     pub fn handshake_timeout(self, timeout: Duration) -> Self {

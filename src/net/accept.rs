@@ -21,7 +21,10 @@ use crate::handshake::{HandshakeError, HttpRequest, Response, UpgradeRequest};
 /// use sansocket::{Event, net};
 /// let listener = TcpListener::bind("127.0.0.1:9001")?;
 /// for stream in listener.incoming() {
-///     let Ok(stream) = stream else { continue };
+///     let Ok(stream) = stream else {
+///         std::thread::sleep(std::time::Duration::from_millis(50)); // e.g. too many open files
+///         continue;
+///     };
 ///     let serve = move || {
 ///         let Ok(mut ws) = net::accept(stream) else { return };
 ///         while let Ok(Some(event)) = ws.recv() {
@@ -286,7 +289,7 @@ impl<S: Transport> Answering<S> {
     }
 
     /// Writes until the client has closed, or [`Config::close_timeout`] has passed, or the stream would
-    /// block. Each fair part of the response that the client takes restarts the time.
+    /// block. Each 16 KiB of the response that the client takes, or the rest of it, restarts the time.
     ///
     /// # Errors
     /// Errors of the stream; [`TimedOut`](ErrorKind::TimedOut) if the client took too little. The way in

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use super::Transport;
 use super::pipe::Pipe;
 use super::time::is_later;
-use crate::adapter::Ending;
+use crate::adapter::{DIRECT_FROM, Ending, MAX_FRAME};
 use crate::connection::{Connection, Event, Message, ReadBuffer, Unread};
 use crate::error::SendError;
 use crate::input::Input;
@@ -62,7 +62,7 @@ impl Buffer {
     }
 
     /// Reads what has arrived, as far as there is space; returns `true` if there was any.
-    pub(super) fn has_read(&mut self, stream: &mut impl Read) -> bool {
+    pub(super) fn try_read(&mut self, stream: &mut impl Read) -> bool {
         loop {
             match stream.read(self.space()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -202,9 +202,3 @@ pub(super) fn sent<S: Transport>(
 
 /// Maximum bytes per read.
 const SIZE: usize = 16 * 1024;
-
-/// Maximum payload of a frame that is borrowed from the read buffer even if it took several reads.
-const MAX_FRAME: usize = 4 << 20;
-
-/// Minimum size of a server's payload that is written directly from its own memory.
-const DIRECT_FROM: usize = 16 * 1024;

@@ -1,7 +1,7 @@
 //! [`Driver`]: the loop between a stream and an endpoint, for every phase.
 //!
 //! ```text
-//! set the time ─▶ receive (the caller) ─▶ write and flush ─▶ shut down once ─▶ read, at most until the next timeout
+//! receive (the caller) ─▶ set the time ─▶ write and flush ─▶ shut down once ─▶ read, at most until the next timeout
 //! ```
 
 use core::time::Duration;
@@ -211,13 +211,16 @@ fn lost<S: Transport>(pipe: &mut Pipe<S>, endpoint: &mut impl Endpoint, error: i
 }
 
 impl<S: Transport> Driver<S, Connection> {
-    /// Like [`wait`](Self::wait). What it returns as an error is not reported again as an event.
+    /// Like [`wait`](Self::wait), with `WouldBlock` for every "later". What it returns as another error is not
+    /// reported again as an event.
     pub(super) fn wait_open(&mut self, call: &mut Call) -> io::Result<bool> {
-        let waited = self.wait(call);
-        if waited.as_ref().is_err_and(|error| !is_later(error)) {
+        self.wait(call).map_err(|error| {
+            if is_later(&error) {
+                return ErrorKind::WouldBlock.into();
+            }
             let _ = self.endpoint.recv(&mut Input::new(&mut []));
-        }
-        waited
+            error
+        })
     }
 }
 

@@ -33,7 +33,7 @@
 //!             thread::sleep(Duration::from_millis(50)); // e.g. too many open files
 //!             continue;
 //!         };
-//!         thread::spawn(move || {
+//!         let serve = move || {
 //!             // An error ends only the thread of this connection.
 //!             let Ok(mut ws) = net::accept(stream) else { return };
 //!             while let Ok(Some(mut batch)) = ws.read() {
@@ -43,7 +43,8 @@
 //!                     }
 //!                 }
 //!             }
-//!         });
+//!         };
+//!         let _ = thread::Builder::new().spawn(serve); // without a thread the client is dropped
 //!     }
 //!     Ok(())
 //! }
@@ -52,7 +53,7 @@
 //! # Time
 //!
 //! The adapter controls the timeouts of the stream: no read or write blocks beyond the endpoint's next
-//! deadline, regardless of the peer. [`Config`](crate::Config) lists the deadlines. A connection without
+//! deadline, by more than a 128th of the wait and 5 ms, regardless of the peer. [`Config`](crate::Config) lists the deadlines. A connection without
 //! timers sleeps.
 //!
 //! # Two threads
@@ -278,7 +279,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they
-    /// return `WouldBlock`. Default: forever.
+    /// return `WouldBlock`; they may wait longer by a 128th of it and 5 ms. Default: forever.
     ///
     /// Zero is treated as one millisecond.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
@@ -437,7 +438,7 @@ impl<S: Transport> WebSocket<S> {
     pub fn flush(&mut self) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         match pipe.write(endpoint, None) {
-            Err(error) if is_later(&error) => Err(error),
+            Err(error) if is_later(&error) => Err(io::ErrorKind::WouldBlock.into()),
             written => sent(pipe, endpoint, written),
         }
     }

@@ -102,7 +102,7 @@ impl<S: Transport> Pipe<S> {
         self.give_up();
     }
 
-    /// Reads for at most `wait`. Returns the stream's error if that [is later](is_later), for the caller to
+    /// Reads for at most `wait`. Returns the stream's error if that [means "later"](is_later), for the caller to
     /// decide.
     pub(super) fn read(&mut self, buf: &mut [u8], wait: Option<Duration>) -> io::Result<usize> {
         self.reading.bound(wait, |timeout| self.stream.set_read_timeout(timeout))?;
@@ -113,7 +113,7 @@ impl<S: Transport> Pipe<S> {
     pub(super) fn read_rest(&mut self, buffer: &mut Buffer) -> bool {
         let Self { stream, reading, .. } = self;
         reading.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
-            && buffer.has_read(stream)
+            && buffer.try_read(stream)
     }
 
     /// Returns `true` if the stream blocks: it returned "later" after a wait that began at `before`. The
@@ -121,7 +121,7 @@ impl<S: Transport> Pipe<S> {
     pub(super) fn did_wait(&mut self, before: Duration, now: Duration) -> bool {
         let did_wait = now.saturating_sub(before) >= AT_ONCE;
         if did_wait {
-            self.reading.is_over();
+            self.reading.expire();
         }
         did_wait
     }
@@ -167,7 +167,7 @@ impl<S: Transport> Pipe<S> {
                     if left(after) == Some(Duration::ZERO) || after.saturating_sub(now) < AT_ONCE {
                         return Err(error);
                     }
-                    self.writing.is_over();
+                    self.writing.expire();
                 }
                 // A peer that takes a little now and then does not prolong it.
                 Ok(()) if self.must_write(endpoint) && left(self.clock.now()) == Some(Duration::ZERO) => {
@@ -243,7 +243,7 @@ impl<S: Transport> Pipe<S> {
         Ok(())
     }
 
-    /// Ends the writing side once, if required. After an error that [is later](is_later), it is for the next call.
+    /// Ends the writing side once, if required. After an error that [means "later"](is_later), it is for the next call.
     pub(super) fn end_writing(&mut self, endpoint: &impl Endpoint) -> io::Result<()> {
         while endpoint.connection().should_shutdown() && !self.shut_down {
             match self.stream.shutdown_write() {

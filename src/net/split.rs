@@ -305,7 +305,7 @@ impl<S: Transport> ReadHalf<S> {
         let Self { stream, buffer, timeout, receiver, .. } = self;
         let has_read = receiver.is_open()
             && timeout.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
-            && buffer.has_read(stream);
+            && buffer.try_read(stream);
         if !has_read {
             receiver.recv_error();
         }
@@ -330,7 +330,7 @@ impl<S: Transport> ReadHalf<S> {
                 if after.saturating_sub(now) < AT_ONCE && wait.is_none_or(|wait| wait >= AT_ONCE) {
                     return Err(error);
                 }
-                self.timeout.is_over();
+                self.timeout.expire();
             }
             Err(error) => self.lost(error)?,
         }

@@ -35,7 +35,8 @@ pub(super) struct Timeout {
 }
 
 impl Timeout {
-    /// Ensures that the stream waits no longer than `wanted`, by setting its timeout with `tell`.
+    /// Ensures that the stream waits hardly longer than `wanted`, at most by a 128th and [`LATE`], by setting its timeout
+    /// with `tell`.
     pub(super) fn bound(
         &mut self,
         wanted: Option<Duration>,
@@ -58,11 +59,11 @@ impl Timeout {
     }
 
     /// Records that the timeout ended a wait: the next one sets it again.
-    pub(super) fn is_over(&mut self) {
+    pub(super) fn expire(&mut self) {
         self.over = true;
     }
 
-    /// Like [`is_over`](Self::is_over), if the error of a call that began at `began` indicates that. Returns `true` if
+    /// Like [`expire`](Self::expire), if the error of a call that began at `began` indicates that. Returns `true` if
     /// the call was to wait longer, for `wanted`.
     #[cfg(feature = "tls")]
     pub(super) fn was_too_short(

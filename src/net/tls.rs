@@ -3,7 +3,6 @@
 use core::mem;
 use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::string::String;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -255,6 +254,6 @@ impl<S: Transport> Transport for Tls<S> {
 
     fn try_clone(&self) -> io::Result<Self> {
         let why = "TLS cannot be split: both directions share one session";
-        Err(io::Error::new(ErrorKind::Unsupported, String::from(why)))
+        Err(io::Error::new(ErrorKind::Unsupported, why))
     }
 }

@@ -8,11 +8,11 @@ use std::net::{Shutdown, TcpStream};
 /// A blocking or non-blocking byte stream with a separate end of its writing side.
 ///
 /// The standard library's streams are transports, and so is TLS in a `Tls` (feature `tls`). [`Stream`]
-/// makes a transport of any other `Read + Write`.
+/// makes a transport of any other stream that runs over a transport.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Transport`",
     note = "TLS of rustls: `sansocket::net::Tls`; another stream over a stream: `sansocket::net::Stream`",
-    note = "anything else that is `Read + Write`: implement `Transport`, which has four methods"
+    note = "anything else that is `Read + Write`: implement `Transport`, of which four methods are required"
 )]
 pub trait Transport: Read + Write {
     /// Ends the writing side: the peer reads the end of the stream, and we can still read.

@@ -23,11 +23,13 @@
 //!
 //! # Cancel safety
 //!
-//! All state is in the [`WebSocket`], none in the futures. Every future can be dropped at any time, as `select!` and
-//! `timeout` do, and nothing is lost, repeated or reordered:
+//! All state is in the [`WebSocket`], none in its futures. Every future of its methods and of its halves can be dropped at any
+//! time, as `select!` and `timeout` do, and nothing is lost, repeated or reordered:
 //!
 //! * a dropped `recv` has taken no event;
 //! * a `send` dropped before completion has sent nothing; a completed one has written or queued the message.
+//!
+//! The futures of [`accept`], [`connect`] and [`client`] own the stream, and drop it.
 //!
 //! # Sending what was received
 //!
@@ -52,7 +54,8 @@
 //!
 //! # Two tasks
 //!
-//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]; receiving takes no lock.
+//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]; only a read and a reply
+//! take a lock, briefly.
 //! [`WebSocket`] and the halves also implement `Stream` of events and `Sink` of [`Command`]s, so `futures::StreamExt::split` and
 //! `forward` work: `messages.map(Ok).forward(writer)` sends everything from a channel. Even with `SinkExt` in scope,
 //! `ws.send(…)` is the method of this crate, which takes a `&Message`; the sink's is `SinkExt::send(&mut ws, "Hello")`.
@@ -141,6 +144,8 @@ pub use client_stream::ClientStream;
 pub use connect::{connect, connect_with};
 pub use runtime::Timer;
 pub use split::Split;
+#[cfg(feature = "axum")]
+pub(crate) use split::behind_a_lock;
 
 pub use crate::adapter::Error;
 use crate::aio;
@@ -276,7 +281,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Opens a connection as a client over a stream that already leads to the server, such as TLS.
 ///
-/// Dropping the future drops the stream; [`Connecting`] keeps it.
+/// Dropping the future drops the stream; [`Connecting`] keeps it. The proxy and the redirects in `options` are ignored.
 ///
 /// # Errors
 /// See [`Error`].

@@ -10,7 +10,7 @@ use super::{ClientStream, ReadHalf, WebSocket, WriteHalf};
 /// A stream whose two directions can be used by two tasks. For any other stream there is
 /// [`WebSocket::split_with`], such as with [`tokio::io::split`](::tokio::io::split).
 ///
-/// TLS has one state for both directions, so there its halves share a lock, held for one poll at a time.
+/// TLS and HTTP/2 have one state for both directions: there the halves share a lock, held for one poll at a time.
 pub trait Split: Sized {
     /// The reading direction.
     type Read: AsyncRead + Unpin;
@@ -51,10 +51,11 @@ impl Split for ::tokio::net::UnixStream {
     }
 }
 
+/// Splits streams that have one state for both directions.
 macro_rules! behind_a_lock {
     ($($(#[$attribute:meta])* ($($generics:tt)*) $stream:ty;)*) => {$(
         $(#[$attribute])*
-        impl $($generics)* Split for $stream {
+        impl $($generics)* $crate::tokio::Split for $stream {
             type Read = ::tokio::io::ReadHalf<Self>;
             type Write = ::tokio::io::WriteHalf<Self>;
 
@@ -69,6 +70,9 @@ macro_rules! behind_a_lock {
     )*};
 }
 
+#[cfg(feature = "axum")]
+pub(crate) use behind_a_lock;
+
 behind_a_lock! {
     () ClientStream;
     #[cfg(feature = "tokio-tls")]
@@ -80,7 +84,7 @@ behind_a_lock! {
 }
 
 impl<S: Split> WebSocket<S> {
-    /// The two halves, for two tasks.
+    /// Splits the WebSocket into two halves, for two tasks.
     ///
     /// ```no_run
     /// # async fn run(ws: sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {

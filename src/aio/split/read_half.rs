@@ -24,8 +24,8 @@ use crate::input::Input;
 /// [`recv`](Self::recv) also answers pings and Closes, checks the deadlines, writes what the stream did not
 /// take at once, and ends the transport. Call it until it returns `None`.
 ///
-/// After this half is dropped, nothing is received; drop the connection as well. The
-/// [`WriteHalf`](super::WriteHalf) can still send, but pings are not answered and deadlines are not checked.
+/// After this half is dropped, nothing is received; drop the [`WriteHalf`](super::WriteHalf) as well. It can
+/// still send, but pings are not answered, and deadlines are only checked while it waits for the stream.
 /// For every [`SharedSender`](super::SharedSender) the connection is closed.
 #[derive(Debug)]
 pub struct ReadHalf<R, W, T> {

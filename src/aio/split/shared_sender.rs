@@ -59,7 +59,7 @@ impl<W, T> SharedSender<W, T> {
         Self { shared: Arc::downgrade(shared), wakers, both: both.clone(), id }
     }
 
-    /// Whether messages can be sent: the connection is there, and neither end has begun to close.
+    /// Returns `true` if messages can be sent: the connection is there, and neither end has begun to close.
     pub fn can_send(&self) -> bool {
         self.shared.upgrade().is_some_and(|shared| {
             let side = shared.lock();
@@ -67,7 +67,7 @@ impl<W, T> SharedSender<W, T> {
         })
     }
 
-    /// Whether the connection is over: its transport ended, the peer was given up, or the
+    /// Returns `true` if the connection is over: its transport ended, the peer was given up, or the
     /// [`ReadHalf`](super::ReadHalf) was dropped.
     pub fn is_closed(&self) -> bool {
         self.shared.upgrade().is_none_or(|shared| {

@@ -20,7 +20,7 @@ use crate::frame::CloseCode;
 ///
 /// [`share`](Self::share) makes senders for other tasks.
 ///
-/// After this half is dropped, it can send nothing more. The [`ReadHalf`](super::ReadHalf) still writes
+/// After this half is dropped, only a [`SharedSender`](super::SharedSender) can send. The [`ReadHalf`](super::ReadHalf) still writes
 /// waiting messages, and still answers. The peer is not informed; call [`close`](Self::close) for that.
 #[derive(Debug)]
 pub struct WriteHalf<W, T> {
@@ -44,7 +44,8 @@ impl<W, T> WriteHalf<W, T> {
     /// Calls `look` with this half's direction of the stream, for example to get the address of the peer. The
     /// other half waits meanwhile. `look` must not use this connection: that would wait for itself.
     ///
-    /// ```
+    #[cfg_attr(feature = "tokio", doc = "```")]
+    #[cfg_attr(not(feature = "tokio"), doc = "```ignore")]
     /// # fn peer(writer: &sansocket::tokio::WriteHalf<tokio::net::tcp::OwnedWriteHalf>) -> std::io::Result<std::net::SocketAddr> {
     /// writer.with_stream(|stream| stream.peer_addr())
     /// # }
@@ -53,7 +54,8 @@ impl<W, T> WriteHalf<W, T> {
         look(&self.shared.lock().stream)
     }
 
-    /// Returns `true` if messages can be sent: neither side has begun to close.
+    /// Returns `true` if messages can be sent: neither side has begun to close, and the connection has not
+    /// failed.
     pub fn can_send(&self) -> bool {
         self.state() == State::Open
     }
@@ -71,7 +73,7 @@ impl<W, T> WriteHalf<W, T> {
         self.shared.change(queue)
     }
 
-    /// A sender for this connection that can be cloned, for many tasks.
+    /// Returns a sender for this connection that can be cloned, for many tasks.
     pub fn share(&self) -> SharedSender<W, T> {
         SharedSender::new(&self.shared, &self.both)
     }

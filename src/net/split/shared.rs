@@ -63,9 +63,7 @@ impl<S> Shared<S> {
         let writing = Writing { sender, out: Some(out), given_up: false, aborted: false };
         Self { writing: Mutex::new(writing), returned: Condvar::new(), clock }
     }
-}
 
-impl<S> Shared<S> {
     pub(super) fn lock(&self) -> MutexGuard<'_, Writing<S>> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,7 +201,7 @@ impl<S: Transport> Shared<S> {
                     if left(after) == Some(Duration::ZERO) || after.saturating_sub(now) < AT_ONCE {
                         return (writing, Ok(Written::Blocked(error)));
                     }
-                    out.timeout.is_over();
+                    out.timeout.expire();
                 }
                 Err(error) => return (writing, Err(error)),
             }

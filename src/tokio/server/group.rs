@@ -23,7 +23,8 @@ use crate::tokio::{SharedSender, Timer};
 pub struct Group(Arc<Shared>);
 
 /// What happens to a member that is too slow for a broadcast: more than [`Config::high_water`](crate::Config::high_water) waits
-/// in its output, also after its stream has taken what it takes now. For messages of about that size or larger, set `high_water` to
+/// in its output, also after its stream has taken what it takes now, or the message
+/// does not fit into [`Config::max_output`](crate::Config::max_output), which no member can help: keep broadcasts below it. For messages of about that size or larger, set `high_water` to
 /// several of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
@@ -52,7 +53,7 @@ struct Members {
 }
 
 impl Group {
-    /// A group without members.
+    /// Creates a group without members.
     #[must_use]
     pub fn new(slow: Slow) -> Self {
         Self(Arc::new(Shared { slow, order: Mutex::default(), members: Mutex::default() }))
@@ -88,13 +89,13 @@ impl Group {
         }
     }
 
-    /// The number of members.
+    /// Returns the number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.0.members).by_id.len()
     }
 
-    /// Whether the group has no members.
+    /// Returns `true` if the group has no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

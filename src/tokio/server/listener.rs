@@ -15,7 +15,7 @@ pub trait Listener {
     /// What it accepts.
     type Stream;
 
-    /// The next stream.
+    /// Returns the next stream. An error does not end the server.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
 }
 

@@ -44,7 +44,8 @@
 //! use tokio::net::{TcpListener, TcpStream};
 //!
 //! async fn connection(stream: TcpStream, slot: Slot, page: Response) -> Result<(), Error> {
-//!     let upgrade = match Accepting::new(stream, Config::default()).advance().await? {
+//!     let config = Config::default().ping_interval(Some(std::time::Duration::from_secs(30)));
+//!     let upgrade = match Accepting::new(stream, config).advance().await? {
 //!         Incoming::Upgrade(upgrade) => upgrade,
 //!         Incoming::Http(http) => return Ok(http.respond(&page).await?),
 //!     };
@@ -120,8 +121,8 @@ impl Server {
     }
 
     /// Maximum number of connections in the opening handshake: those whose [`Slot`] is neither opened nor dropped. Further
-    /// clients wait in the backlog of the listener, behind the slow ones: well below `max_connections`, a few hundred slow
-    /// clients would keep all others waiting for `handshake_timeout`. Default: no limit.
+    /// clients wait in the backlog of the listener, behind the slow ones: as many slow clients as this limit keep
+    /// all others waiting for up to `handshake_timeout`, so set it to more than a few hundred. Default: no limit.
     #[must_use]
     pub fn max_handshakes(self, handshakes: usize) -> Self {
         Self { max_handshakes: handshakes, ..self }
