@@ -359,6 +359,17 @@ fn compressed_output_holds_what_it_counts_for() {
     }
 }
 
+#[test]
+fn a_compressed_message_that_waits_alone_holds_two_blocks() {
+    let mut server = with(Role::Server, Config::default(), params(false, 15));
+    let zeros = vec![0; 8 << 20];
+    // The compressor is made.
+    server.send_binary(&zeros[..1000]).expect("open");
+    server.output_written(usize::MAX);
+    let (used, ()) = measure(|| server.send_binary(&zeros).expect("open"));
+    assert!(used.held <= 2 * (64 << 10), "{used:?} for {}", server.output_len());
+}
+
 /// Nor is a room for what it could have had kept when everything is written.
 #[test]
 fn large_compressed_messages_leave_no_room_behind() {

@@ -1,16 +1,20 @@
 //! The tokio adapter on real sockets while its thread is busy: tokio asks the system about sockets only when a task waits, and until then
 //! a socket has nothing for a task, and takes nothing. What the peer has done in time counts all the same.
-#![cfg(feature = "tokio")]
+#![cfg(feature = "_tests")]
+
+#[path = "support/futures_io.rs"]
+mod futures_io_socket;
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream as Peer;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_io_socket::Socket;
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Connection, Event, OsRandom};
+use sansocket::{Config, Connection, Event, OsRandom, futures_io};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -102,6 +106,18 @@ async fn what_came_before_a_failed_write_is_received() {
         }
         assert!(is_farewell(&events), "sends: {sends}, halves: {halves}: {events:?}");
     }
+}
+
+#[tokio::test]
+async fn what_came_before_a_failed_write_is_received_over_futures_io() {
+    let (stream, connection, unread) = left().await.into_parts();
+    let mut ws = futures_io::WebSocket::from_parts(Socket(stream), connection, unread, sleep);
+    ws.send_text("more").await.unwrap_err();
+    let mut events = Vec::new();
+    while let Some(event) = ws.recv().await.unwrap() {
+        events.push(event.into_owned());
+    }
+    assert!(is_farewell(&events), "{events:?}");
 }
 
 /// A failed write is reported, though nothing had arrived before it.
