@@ -594,6 +594,9 @@ fn what_a_client_that_stays_connected_makes_of_errors() {
         (RedirectError::Downgrade.into(), false),
         (UrlError::Scheme.into(), false),
         (ArgumentError::InvalidHost.into(), false),
+        // A certificate, and a firewall: EACCES, or WSAEACCES.
+        (Error::Io(ErrorKind::PermissionDenied.into()), false),
+        (Error::Io(std::io::Error::from_raw_os_error(if cfg!(windows) { 10013 } else { 13 })), true),
     ] {
         assert_eq!(retries(&error), expected, "{error}");
     }
@@ -704,7 +707,7 @@ fn without_tls_the_error_names_the_feature() {
         match result {
             Err(Error::Io(error)) => {
                 assert_eq!(error.kind(), ErrorKind::Unsupported);
-                assert!(error.to_string().contains("wss:// needs the feature `"), "{error}");
+                assert!(error.to_string().contains("TLS, as for wss://, needs the feature `"), "{error}");
             }
             other => panic!("{other:?}"),
         }

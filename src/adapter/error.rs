@@ -6,6 +6,8 @@ use core::fmt;
 use std::boxed::Box;
 use std::io::{self, ErrorKind};
 
+#[cfg(any(feature = "net", feature = "tokio"))]
+use super::step::cause;
 use crate::endpoint::{ClientEvent, OpenError, Reconnect};
 use crate::error::SendError;
 use crate::handshake::{
@@ -147,9 +149,15 @@ impl Reconnect {
             // Errors of the stream are transient, except for what the peer or the configuration got wrong.
             Error::Io(error) => {
                 use ErrorKind as K;
+                #[cfg(any(feature = "net", feature = "tokio"))]
+                let error = cause(error);
                 let kind = error.kind();
-                self.is_final =
-                    matches!(kind, K::InvalidData | K::InvalidInput | K::PermissionDenied | K::Unsupported);
+                // What the system says may pass, such as that a firewall permits no connection now.
+                self.is_final = error.raw_os_error().is_none()
+                    && matches!(
+                        kind,
+                        K::InvalidData | K::InvalidInput | K::PermissionDenied | K::Unsupported
+                    );
             }
             Error::Refused(refused) | Error::Proxy(refused) => self.refused(refused),
             Error::Handshake(error) => self.failed(OpenError::Handshake(*error)),

@@ -24,7 +24,7 @@ pub(crate) fn check_tls(request: &ClientRequest, has_tls: bool, features: &str) 
 
 /// Returns the error of a build without TLS.
 pub(crate) fn no_tls(features: &str) -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, format!("wss:// needs the feature {features}"))
+    io::Error::new(ErrorKind::Unsupported, format!("TLS, as for wss://, needs the feature {features}"))
 }
 
 /// Adds the step that failed to an error of a handshake with `peer`, and a hint what to try.
@@ -58,6 +58,12 @@ pub(crate) fn connecting(host: &str, address: SocketAddr, error: io::Error) -> i
 /// Adds the step that failed to an error.
 fn during(step: String, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), During { step, error })
+}
+
+/// Returns the error without the steps that were added to it.
+pub(super) fn cause(error: &io::Error) -> &io::Error {
+    let during = error.get_ref().and_then(|error| error.downcast_ref::<During>());
+    during.map_or(error, |during| cause(&during.error))
 }
 
 #[derive(Debug)]

@@ -57,8 +57,8 @@ impl ConnectOptions {
         Self { proxy: ProxyChoice::ByUrl(Arc::new(choose)), ..self }
     }
 
-    /// Sets the TLS configuration that the adapters use for `wss://`, for example with private certificate
-    /// authorities or a client certificate. Default: see [TLS](crate#tls).
+    /// Sets the TLS configuration that the adapters use for `wss://`, also where redirects lead, and for TLS to a
+    /// proxy, for example with private certificate authorities or a client certificate. Default: see [TLS](crate#tls).
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]

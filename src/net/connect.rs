@@ -92,8 +92,10 @@ where
                     let name = String::from(name);
                     let Driver { pipe, mut endpoint, buffer, .. } = driver;
                     endpoint.secured();
+                    let stream = pipe.stream.into_tls(tls.as_ref(), &name);
+                    let stream = stream.map_err(|error| during_handshake(error.into(), "TLS", &peer))?;
                     // A new pipe: nobody has told this stream a timeout.
-                    let pipe = Pipe::new(pipe.stream.into_tls(tls.as_ref(), &name)?, clock);
+                    let pipe = Pipe::new(stream, clock);
                     driver = Driver::over(pipe, endpoint, buffer);
                 }
                 endpoint::Step::Run => match run(&mut driver, |client| peer = client.peer()) {

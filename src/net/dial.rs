@@ -17,7 +17,8 @@ pub(super) fn dial(host: &str, port: u16, clock: Clock, due: Option<Duration>) -
     let found = (host, port).to_socket_addrs().map_err(|error| looking_up(host, error))?;
     let stream = first_of(found.collect(), host, clock, due)?;
     // Each write contains complete messages: waiting to fill packets would only cost time.
-    stream.set_nodelay(true)?;
+    // A stream whose peer is gone already says so when it is used.
+    let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 

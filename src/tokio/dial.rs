@@ -28,7 +28,8 @@ pub(super) async fn dial(
     let found = found.map_err(|error| looking_up(host, error))?.collect();
     let stream = first_of(found, host, timer, due).await?;
     // Each write contains complete messages: waiting to fill packets would only cost time.
-    stream.set_nodelay(true)?;
+    // A stream whose peer is gone already says so when it is used.
+    let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
