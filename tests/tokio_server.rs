@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sansocket::tokio::server::{Group, Listener, Server, Slot, Slow};
 use sansocket::tokio::{ClientStream, Error, WebSocket, accept_with, connect};
-use sansocket::{CloseCode, Config, EncodedMessage, Event, Message};
+use sansocket::{CloseCode, Config, Connection, EncodedMessage, Event, Message, State};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -494,4 +494,22 @@ async fn a_unix_socket_is_served_as_well() {
     ws.finish().await.unwrap();
     assert_eq!(ws.close_frame().unwrap().code(), CloseCode::GOING_AWAY);
     timeout(20 * SECOND, serving).await.unwrap().unwrap();
+}
+
+/// A member is slow when more waits than `high_water` after its stream has taken what it takes now, and not for any other reason.
+#[tokio::test]
+async fn a_member_is_not_slow_because_a_message_is_large() {
+    let (stream, _peer) = tokio::io::duplex(50 << 10);
+    let config = Config::default().max_output(100 << 10);
+    let (reader, writer) =
+        WebSocket::from_parts(stream, Connection::server(config), vec![]).split_with(tokio::io::split);
+    let all = Group::new(Slow::Disconnect);
+    let _member = all.join(writer.share());
+    let message = |len| EncodedMessage::new(&Message::from(vec![7; len]));
+    assert_eq!(all.broadcast(&message(60 << 10)), 1);
+    // The stream takes 50 KiB of that.
+    assert_eq!(all.broadcast(&message(50 << 10)), 1);
+    // There will never be room for this one.
+    assert_eq!((all.broadcast(&message(101 << 10)), reader.state()), (0, State::Open));
+    assert_eq!((all.broadcast(&message(60 << 10)), reader.state()), (0, State::CloseSent));
 }

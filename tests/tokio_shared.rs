@@ -272,3 +272,17 @@ async fn a_deadline_that_closes_ends_the_wait_for_room() {
         assert_eq!(closed.unwrap_err().kind(), ErrorKind::NotConnected, "{receives}");
     }
 }
+
+/// There is room as soon as the stream has taken enough, not only when it has taken all.
+#[tokio::test]
+async fn trying_needs_no_more_room_than_its_message() {
+    let (stream, _peer) = duplex(50 << 10);
+    let config = Config::default().max_output(100 << 10);
+    let (_reader, writer) =
+        WebSocket::from_parts(stream, Connection::server(config), vec![]).split_with(split);
+    let sender = writer.share();
+    sender.try_send(&vec![7; 60 << 10].into()).unwrap();
+    // The stream takes 50 KiB of that.
+    sender.try_send(&vec![7; 50 << 10].into()).unwrap();
+    assert_eq!(sender.try_send(&vec![7; 50 << 10].into()), Err(SendError::OutputFull));
+}

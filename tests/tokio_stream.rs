@@ -5,12 +5,13 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::stream::FusedStream;
 use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
 use sansocket::frame::CloseFrame;
 use sansocket::tokio::{Command, WebSocket};
-use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError};
+use sansocket::{CloseCode, Config, Connection, Event, Message, OsRandom, ProtocolError, SendError};
 use support::{pair, pair_over};
-use tokio::io::{AsyncWriteExt, duplex};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -215,4 +216,142 @@ async fn closing_the_sink_drops_no_message() {
     let events: Vec<_> = stream.try_collect().await.unwrap();
     assert_eq!(events.len(), 11, "ten messages and a Close");
     assert_eq!(serving.await.unwrap(), (10_000..10_010).collect::<Vec<_>>());
+}
+
+/// A server whose output has room for 64 KiB, over a stream that holds little, and its client.
+async fn with_little_room() -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
+    let config = Config::default().max_output(64 * 1024);
+    let (server, client) = duplex(1000);
+    let (server, mut client) = pair_over(server, client, Config::default()).await;
+    let (stream, _, unread) = server.into_parts();
+    client.set_read_buffer(1 << 20);
+    (WebSocket::from_parts(stream, Connection::server(config), unread), client)
+}
+
+async fn sizes(client: WebSocket<DuplexStream>) -> Vec<usize> {
+    let messages = all(client).await.into_iter().filter_map(|event| match event {
+        Event::Message(message) => Some(message.len()),
+        _ => None,
+    });
+    messages.collect()
+}
+
+/// A sink is asked for room before it knows for what.
+#[tokio::test]
+async fn a_sink_waits_for_the_room_of_each_item() {
+    let expected = [60_000, 50_000, 65_000, 1, 40_000, 40_000, 40_000];
+    for halves in [false, true] {
+        let (server, client) = with_little_room().await;
+        let receiving = tokio::spawn(sizes(client));
+        let items = futures_util::stream::iter(expected).map(|len| Ok(vec![7; len]));
+        let forwarding = async {
+            if halves {
+                let (mut reader, writer) = server.split_with(tokio::io::split);
+                let forwarding = items.forward(writer);
+                tokio::join!(forwarding, async { while reader.recv().await.unwrap().is_some() {} }).0
+            } else {
+                let (sink, stream) = StreamExt::split(server);
+                tokio::join!(items.forward(sink), all(stream)).0
+            }
+        };
+        timeout(Duration::from_secs(10), forwarding).await.unwrap().unwrap();
+        assert_eq!(receiving.await.unwrap(), expected, "halves: {halves}");
+    }
+}
+
+/// What a sink has taken comes before what is sent, or closes the connection, after it.
+#[tokio::test]
+async fn nothing_overtakes_what_a_sink_has_taken() {
+    for halves in [false, true] {
+        let (mut server, client) = with_little_room().await;
+        let receiving = tokio::spawn(sizes(client));
+        let small = Message::from(vec![7; 3]);
+        SinkExt::<Message<'static>>::feed(&mut server, vec![7; 60_000].into()).await.unwrap();
+        if halves {
+            let (mut reader, mut writer) = server.split_with(tokio::io::split);
+            SinkExt::<Message<'static>>::feed(&mut writer, vec![7; 50_000].into()).await.unwrap();
+            assert_eq!(writer.feed(&small), Err(SendError::OutputFull));
+            assert_eq!(writer.share().try_send(&small), Err(SendError::OutputFull));
+            writer.close(CloseCode::NORMAL, "").await.unwrap();
+            assert_eq!(writer.feed(&small), Err(SendError::Closed));
+            reader.finish().await.unwrap();
+        } else {
+            SinkExt::<Message<'static>>::feed(&mut server, vec![7; 50_000].into()).await.unwrap();
+            assert_eq!(server.feed(&small), Err(SendError::OutputFull));
+            server.send(&small).await.unwrap();
+            SinkExt::<Message<'static>>::feed(&mut server, vec![7; 65_000].into()).await.unwrap();
+            server.close(CloseCode::NORMAL, "").await.unwrap();
+            server.finish().await.unwrap();
+        }
+        let expected = if halves { vec![60_000, 50_000] } else { vec![60_000, 50_000, 3, 65_000] };
+        assert_eq!(receiving.await.unwrap(), expected, "halves: {halves}");
+    }
+}
+
+/// It is sent when there is room, though nobody asks for that: the reader writes.
+#[tokio::test]
+async fn a_reader_sends_what_a_sink_has_taken() {
+    let (server, client) = with_little_room().await;
+    let (mut reader, mut writer) = server.split_with(tokio::io::split);
+    for len in [60_000, 50_000] {
+        SinkExt::<Message<'static>>::feed(&mut writer, vec![7; len].into()).await.unwrap();
+    }
+    drop(writer);
+    let reading = tokio::spawn(async move { reader.finish().await });
+    let mut client = client;
+    for len in [60_000, 50_000] {
+        let event = timeout(Duration::from_secs(5), client.try_next()).await.expect("it waits").unwrap();
+        assert!(matches!(event, Some(Event::Message(message)) if message.len() == len));
+    }
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+    client.finish().await.unwrap();
+    reading.await.unwrap().unwrap();
+}
+
+/// An item that can never be sent is an error, at once or by the next flush.
+#[tokio::test]
+async fn what_cannot_be_sent_is_no_longer_kept() {
+    let (mut server, mut client) = with_little_room().await;
+    let too_large = SinkExt::<Message<'static>>::feed(&mut server, vec![7; 70_000].into()).await.unwrap_err();
+    assert_eq!(too_large.get_ref().unwrap().downcast_ref(), Some(&SendError::TooLarge));
+    for len in [60_000, 50_000] {
+        SinkExt::<Message<'static>>::feed(&mut server, vec![7; len].into()).await.unwrap();
+    }
+    // The peer closes: nothing more is sent.
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+    let closing = tokio::spawn(async move { client.finish().await });
+    while let Some(event) = server.recv().await.unwrap() {
+        if let Event::Close(_) = event {
+            break;
+        }
+    }
+    let flushed = SinkExt::<Message<'static>>::flush(&mut server).await;
+    let received_all = flushed.is_ok();
+    if let Err(error) = flushed {
+        assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&SendError::Closed));
+    }
+    assert!(!received_all);
+    SinkExt::<Message<'static>>::flush(&mut server).await.unwrap();
+    server.finish().await.unwrap();
+    closing.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn streams_are_over_when_they_have_ended() {
+    for halves in [false, true] {
+        let (mut server, mut client) = pair(Config::default()).await;
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+        let closing = tokio::spawn(async move { client.finish().await });
+        if halves {
+            let (mut reader, _writer) = server.split_with(tokio::io::split);
+            assert!(!reader.is_terminated());
+            while reader.try_next().await.unwrap().is_some() {}
+            assert!(reader.is_terminated());
+        } else {
+            assert!(!server.is_terminated());
+            while server.try_next().await.unwrap().is_some() {}
+            assert!(server.is_terminated());
+        }
+        closing.await.unwrap().unwrap();
+    }
 }

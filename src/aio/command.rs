@@ -46,16 +46,16 @@ pub enum Command {
 
 impl Command {
     /// Queues the command.
-    pub(super) fn send(self, sender: &mut Sender) -> Result<(), SendError> {
+    pub(super) fn send(&self, sender: &mut Sender) -> Result<(), SendError> {
         match self {
-            Self::Message(message) => sender.send(&message),
-            Self::Encoded(message) => sender.send_encoded(&message),
-            Self::Fragment { data, last } => sender.send_fragment(&data, last),
-            Self::Ping(payload) => sender.ping(&payload),
-            Self::Pong(payload) => sender.pong(&payload),
+            Self::Message(message) => sender.send(message),
+            Self::Encoded(message) => sender.send_encoded(message),
+            Self::Fragment { data, last } => sender.send_fragment(data, *last),
+            Self::Ping(payload) => sender.ping(payload),
+            Self::Pong(payload) => sender.pong(payload),
             Self::Close(frame) => {
                 // A connection that is already closing is what the caller wants.
-                let _ = match &frame {
+                let _ = match frame {
                     Some(frame) => sender.close(frame.code(), frame.reason()),
                     None => sender.close(CloseCode::NORMAL, ""),
                 };

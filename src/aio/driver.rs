@@ -194,8 +194,9 @@ impl<S: Io<T>, T: Timer> Driver<S, Connection, T> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        // A connection that is already closing is what the caller wants, and a Close needs no room.
-        let _ = self.link.change(|sender| sender.close(code, reason));
+        while self.link.change(|sender, outgoing| outgoing.close(sender, code, reason)).is_err() {
+            ready!(self.poll_writing(|writing, cx| writing.poll_kept(cx), cx))?;
+        }
         self.poll_writing(|writing, cx| writing.poll_flush(cx).map_err(Fault::Broken), cx)
     }
 }
@@ -272,10 +273,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
     }
 
     /// Lets `queue` change the output.
-    pub(super) fn change<O>(&mut self, queue: impl FnOnce(&mut Sender) -> O) -> O {
+    pub(super) fn change<O>(&mut self, queue: impl FnOnce(&mut Sender, &mut Outgoing) -> O) -> O {
         let sender = self.endpoint.connection_mut().sender_mut();
         let state = sender.state();
-        let queued = queue(sender);
+        let queued = queue(sender, &mut self.outgoing);
         if sender.state() != state {
             self.wake_reader();
         }

@@ -36,7 +36,8 @@ impl<S, T> Accepting<S, T> {
 
 impl<S: Io<T>, T: Timer> Accepting<S, T> {
     /// Receives the request, within [`Config::handshake_timeout`] of the first call. A request that is
-    /// invalid or too slow is answered before its error is returned.
+    /// invalid or too slow is answered before its error is returned; the client has [`Config::close_timeout`] to
+    /// take the answer.
     ///
     /// Cancel-safe: the next call continues where a dropped future stopped. After it has returned, further
     /// calls return [`NotConnected`](ErrorKind::NotConnected).
@@ -153,6 +154,11 @@ impl<S: Io<T>, T: Timer> Upgrade<S, T> {
     pub async fn reject(self, response: &Response) -> io::Result<()> {
         respond(self.driver, self.request.reject(response)).await
     }
+
+    /// Returns the stream.
+    pub fn stream(&self) -> &S {
+        &self.driver.link.stream
+    }
 }
 
 /// An ordinary HTTP request that waits for its answer.
@@ -167,6 +173,11 @@ impl<S, T> Http<S, T> {
     /// Returns the request, the stream, and the bytes read after the head, to pass to an HTTP server.
     pub fn into_parts(self) -> (HttpRequest, S, Vec<u8>) {
         (*self.request, self.driver.link.stream, self.driver.buffer.into_unread())
+    }
+
+    /// Returns the stream.
+    pub fn stream(&self) -> &S {
+        &self.driver.link.stream
     }
 }
 

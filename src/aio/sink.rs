@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 
 use super::command::Command;
@@ -28,9 +29,17 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
     }
 }
 
+impl<S: Io<T> + Unpin, T: Timer + Unpin> FusedStream for WebSocket<S, T> {
+    fn is_terminated(&self) -> bool {
+        self.connection().is_ended()
+    }
+}
+
 /// Sends messages, strings, bytes, or any [`Command`]. Closing the sink closes the connection with code 1000,
 /// like [`close`](WebSocket::close): waiting messages are written first, and the stream continues until the
 /// peer's Close.
+///
+/// An item for which [`Config::max_output`](crate::Config::max_output) has no room yet is kept, one at a time, and sent next.
 ///
 /// Two tasks may use stream and sink, as after `futures::StreamExt::split`.
 impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket<S, T> {
@@ -38,12 +47,12 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.share();
-        self.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
+        self.poll_writing(cx, |writing, cx| writing.poll_room(cx))
     }
 
     fn start_send(mut self: Pin<&mut Self>, command: C) -> io::Result<()> {
         self.share();
-        Ok(self.driver.link.change(|sender| command.into().send(sender))?)
+        Ok(self.driver.link.change(|sender, outgoing| outgoing.keep(sender, command.into()))?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -75,16 +84,22 @@ impl<R: Read<T> + Unpin, W: Write<T> + Unpin, T: Timer + Unpin> Stream for ReadH
     }
 }
 
+impl<R: Read<T> + Unpin, W: Write<T> + Unpin, T: Timer + Unpin> FusedStream for ReadHalf<R, W, T> {
+    fn is_terminated(&self) -> bool {
+        self.is_over()
+    }
+}
+
 /// Like that of the WebSocket.
 impl<W: Write<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WriteHalf<W, T> {
     type Error = io::Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
+        self.poll_writing(cx, |writing, cx| writing.poll_room(cx))
     }
 
     fn start_send(self: Pin<&mut Self>, command: C) -> io::Result<()> {
-        Ok(self.change(|sender| command.into().send(sender))?)
+        Ok(self.change(|sender, outgoing| outgoing.keep(sender, command.into()))?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

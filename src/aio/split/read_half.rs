@@ -58,6 +58,11 @@ impl<R, W, T> ReadHalf<R, W, T> {
         self.shared.lock().sender.latency()
     }
 
+    /// Returns `true` if there are no more events, and the transport has ended.
+    pub(in crate::aio) fn is_over(&self) -> bool {
+        self.receiver.is_ended() && self.shared.lock().sender.is_ended()
+    }
+
     /// Returns the code and reason of the peer's Close after [`Event::Close`] is received; `None` if it has
     /// none.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
@@ -182,8 +187,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             if look.ended && self.receiver.is_ended() {
                 return Poll::Ready(Ok(false));
             }
-            // A reader never waits for the writer's messages.
-            if self.receiver.wants_read() && look.state != State::Ended {
+            if self.receiver.wants_read() && look.wants_read {
                 ready!(self.turn.poll(cx));
                 match self.buffer.poll_read(&mut self.stream, cx) {
                     Poll::Ready(Ok(0)) => {
@@ -231,12 +235,13 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let look = Look {
             until: if is_late { deadline } else { *known },
             written,
-            state: sender.state(),
+            wants_read: sender.wants_read(),
             ended: sender.is_ended(),
             lost: sender.lost(),
         };
+        let changed = sender.state() != state;
         drop(side);
-        if look.state != state {
+        if changed {
             self.shared.wakers.wake_writers();
         }
         look
@@ -302,7 +307,8 @@ struct Look {
     /// When to look again, or the deadline that a caller has missed who is late.
     until: Option<Duration>,
     written: Poll<io::Result<()>>,
-    state: State,
+    /// Not a server that is above its high water.
+    wants_read: bool,
     ended: bool,
     lost: Option<ProtocolError>,
 }

@@ -18,18 +18,18 @@ use crate::tokio::{SharedSender, Timer};
 ///
 /// A broadcast never waits: it queues the message for each member, and the task of each member writes it. All members share
 /// the bytes. If there is no room, the broadcast first writes what the member's stream takes; the policy [`Slow`] says what
-/// happens to a member that has none even then.
+/// happens to a member that has none even then. While a member sends a message in fragments, nothing can come in between: it
+/// does not receive what is broadcast meanwhile.
 #[derive(Debug, Clone)]
 pub struct Group(Arc<Shared>);
 
 /// What happens to a member that is too slow for a broadcast: more than [`Config::high_water`](crate::Config::high_water) waits
-/// in its output, also after its stream has taken what it takes now, or the message
-/// does not fit into [`Config::max_output`](crate::Config::max_output), which no member can help: keep broadcasts below it. For messages of about that size or larger, set `high_water` to
+/// in its output, also after its stream has taken what it takes now. For messages of about that size or larger, set `high_water` to
 /// several of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It is closed with 1008 (policy violation), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
-    /// each 16 KiB of its output.
+    /// each 16 KiB of its output. [`Reconnect`](crate::Reconnect) does not return after that code.
     Disconnect,
     /// It does not receive this message.
     Skip,
@@ -68,11 +68,14 @@ impl Group {
     }
 
     /// Queues a message for all members. Returns the number of members for which it was queued.
+    ///
+    /// A member whose [`Config::max_output`](crate::Config::max_output) is smaller than the message does not receive it; that
+    /// is not slow.
     pub fn broadcast(&self, message: &EncodedMessage) -> usize {
         let _order = lock(&self.0.order);
         let gets = |member: &Arc<dyn Member>| match member.try_send_encoded(message) {
             Ok(()) => true,
-            Err(SendError::OutputFull | SendError::TooLarge) if self.0.slow == Slow::Disconnect => {
+            Err(SendError::OutputFull) if self.0.slow == Slow::Disconnect => {
                 member.start_close(CloseCode::POLICY_VIOLATION, "too slow");
                 false
             }

@@ -55,7 +55,7 @@
 //!     let (mut reader, mut writer) = slot.open(upgrade.accept().await?);
 //!     while let Some(event) = reader.recv().await? {
 //!         if let Event::Message(message) = event {
-//!             writer.send(&message).await?;
+//!             let _ = writer.send(&message).await; // nothing can be sent any more: `recv` says why
 //!         }
 //!     }
 //!     Ok(())
@@ -122,7 +122,8 @@ impl Server {
 
     /// Maximum number of connections in the opening handshake: those whose [`Slot`] is neither opened nor dropped. Further
     /// clients wait in the backlog of the listener, behind the slow ones: as many slow clients as this limit keep
-    /// all others waiting for up to `handshake_timeout`, so set it to more than a few hundred. Default: no limit.
+    /// all others waiting for up to `handshake_timeout` and `close_timeout`, so set it to more than a few hundred. Default: no
+    /// limit.
     #[must_use]
     pub fn max_handshakes(self, handshakes: usize) -> Self {
         Self { max_handshakes: handshakes, ..self }
@@ -139,6 +140,8 @@ impl Server {
     /// Errors of the listener do not end the loop: after an aborted connection it goes on at once, and after any other error,
     /// such as too many open files, it pauses for 50 ms. The output of a handler is dropped. A panic of its future ends its
     /// own connection; a panic of `handler` itself, before it returns the future, ends the server.
+    ///
+    /// A handler that returns the error of a `send` loses the Close: keep receiving until `None` instead.
     ///
     /// Log errors in the handler: wrap its body in `if let Err(error) = …`. For the peer's address, call
     /// `stream.peer_addr()` before `accept`.
@@ -206,7 +209,8 @@ impl Slot {
     /// Ends the opening handshake and splits the WebSocket. From now on the server closes the connection (1001) when it
     /// stops.
     ///
-    /// Receive until `None`: this also writes what others send, and completes the closing handshake.
+    /// Receive until `None`: this also writes what others send, and completes the closing handshake. Halves that are
+    /// [reunited](WebSocket::reunite) can no longer be told.
     #[expect(clippy::type_complexity, reason = "two halves, each with its direction")]
     pub fn open<S>(self, ws: WebSocket<S>) -> (ReadHalf<S::Read, S::Write>, WriteHalf<S::Write>)
     where
