@@ -109,6 +109,56 @@ fn every_call_reaches_the_stream_below() {
     assert_eq!(stream.calls(), asked);
 }
 
+/// A stream that says what it waits for.
+#[derive(Debug)]
+struct Waits(Recorded, Option<bool>);
+
+impl Read for Waits {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Waits {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Transport for Waits {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.shutdown_write()
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.0.abort()
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+
+    fn wants_write(&self) -> Option<bool> {
+        self.1
+    }
+}
+
+#[test]
+fn what_the_stream_below_waits_for_is_asked_through_a_box() {
+    for waits in [None, Some(false), Some(true)] {
+        let stream = Box::new(Waits(Recorded::new(Ok(0), &[]), waits)) as Box<dyn Transport>;
+        assert_eq!(stream.wants_write(), waits);
+    }
+}
+
 #[test]
 fn the_stream_of_a_client_is_its_socket() {
     let (tcp, mut peer) = sockets();
@@ -195,6 +245,18 @@ mod tls {
                 "{calls:?}"
             );
         }
+    }
+
+    /// The stream of a client waits for what its TLS waits for, and without TLS for nothing of its own.
+    #[test]
+    fn a_client_in_its_handshake_waits_for_the_server() {
+        let (tcp, _peer) = sockets();
+        assert_eq!(ClientStream::from(tcp.try_clone().unwrap()).wants_write(), None);
+        let mut stream = ClientStream::from(client(tcp));
+        assert_eq!(stream.wants_write(), Some(true));
+        stream.tcp().set_nonblocking(true).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(stream.wants_write(), Some(false));
     }
 
     /// What TLS has taken and its stream has not is written by the next flush, once.

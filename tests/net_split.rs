@@ -463,6 +463,33 @@ fn a_full_output_is_written_before_more_is_read() {
     assert!(matches!(reading.join().unwrap(), Some(Event::Ping(_))));
 }
 
+/// It sleeps until the other half has made room.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_may_not_read_sleeps_while_the_writer_writes() {
+    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let (mut reader, mut writer) = stream.halves_with(Config::default().high_water(10));
+    writer.feed(&Message::from(vec![0; 100])).unwrap();
+    let writing = thread::spawn(move || writer.flush());
+    stream.wait_until(|script| script.is_writing);
+    let (tell, told) = std::sync::mpsc::channel();
+    let reading = thread::spawn(move || {
+        tell.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
+        reader.recv().unwrap().map(Event::into_owned)
+    });
+    let stat = std::path::Path::new("/proc").join(told.recv().unwrap()).join("stat");
+    thread::sleep(Duration::from_millis(500));
+    // Behind the name, the 12th and 13th field are its time as a user and in the system, in units of 10 ms.
+    let stat = std::fs::read_to_string(stat).unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11);
+    let used: u64 = fields.take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    stream.tell(|script| script.writes = None);
+    writing.join().unwrap().unwrap();
+    assert!(matches!(reading.join().unwrap(), Some(Event::Message(_))));
+    assert!(used < 10, "{} ms of 500 ms", 10 * used);
+}
+
 /// A message in pieces as they arrive; what has to be answered between them is answered.
 #[test]
 fn a_half_receives_in_pieces() {

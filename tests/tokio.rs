@@ -436,3 +436,21 @@ async fn _spawnable(stream: TcpStream) {
         Ok::<(), Error>(())
     });
 }
+
+/// A deadline that begins to close, while a send waits for room that will not come any more.
+#[tokio::test]
+async fn a_deadline_that_closes_ends_the_wait_for_room() {
+    let config = Config::default()
+        .high_water(1000)
+        .idle_timeout(Some(Duration::from_millis(50)))
+        .close_timeout(Duration::from_secs(60))
+        .write_timeout(None);
+    let (server, client) = duplex(100);
+    let (mut server, _client) = pair_over(server, client, config).await;
+    while server.connection().output_len() <= 2000 {
+        server.feed(&vec![7; 200].into()).unwrap();
+    }
+    let sent =
+        tokio::time::timeout(Duration::from_secs(10), server.send_text("waits")).await.expect("it waits");
+    assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotConnected);
+}
