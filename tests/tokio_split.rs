@@ -243,30 +243,3 @@ async fn a_peer_that_ends_sees_our_end() {
     assert_eq!(read.unwrap().unwrap(), 0);
     assert_eq!(reader.recv().await.unwrap(), None);
 }
-
-/// "A server stops reading above `high_water`": what its peer does not read bounds what the peer can make it send.
-#[tokio::test]
-async fn a_server_that_cannot_write_stops_reading() {
-    let (server, client) = tcp_pair().await;
-    let flooding = tokio::spawn(async move {
-        let (_reader, mut writer) = client.into_split();
-        for _ in 0..1000 {
-            writer.send_binary(&[7; 32 * 1024]).await.unwrap();
-        }
-    });
-    let (mut reader, writer) = server.into_split();
-    let echoing = async {
-        while let Some(mut batch) = reader.read().await.unwrap() {
-            while let Some(event) = batch.recv() {
-                if let Event::Message(message) = event {
-                    writer.feed(&message).unwrap();
-                }
-            }
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(1), echoing).await.is_err());
-    let waits = WebSocket::<TcpStream>::reunite(reader, writer).unwrap().connection().output_len();
-    // The limit, and what one read brought.
-    assert!((64 * 1024..300 * 1024).contains(&waits), "{waits} bytes wait");
-    flooding.abort();
-}

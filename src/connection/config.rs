@@ -116,7 +116,7 @@ impl Config {
 
     /// Output threshold in bytes for backpressure: while more waits in a server's output,
     /// [`wants_read`](crate::Connection::wants_read) is false, so nothing is read from a peer that does not
-    /// read. Default: 64 KiB.
+    /// read; the reading half of `aio` reads on. Default: 64 KiB.
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }

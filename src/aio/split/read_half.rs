@@ -21,6 +21,9 @@ use crate::input::Input;
 
 /// The receiving half of a [`WebSocket`](crate::aio::WebSocket).
 ///
+/// It goes on receiving however much of the output waits, also in a server. So answer with a method that waits for room, such
+/// as [`WriteHalf::send`](super::WriteHalf::send), and not with [`feed`](super::WriteHalf::feed).
+///
 /// [`recv`](Self::recv) also answers pings and Closes, checks the deadlines, writes what the stream did not
 /// take at once, and ends the transport. Call it until it returns `None`.
 ///
@@ -187,7 +190,8 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             if look.ended && self.receiver.is_ended() {
                 return Poll::Ready(Ok(false));
             }
-            if self.receiver.wants_read() && look.wants_read {
+            // A reader never waits for the writer's messages: the peer may read only when its own are taken.
+            if self.receiver.wants_read() && look.state != State::Ended {
                 ready!(self.turn.poll(cx));
                 match self.buffer.poll_read(&mut self.stream, cx) {
                     Poll::Ready(Ok(0)) => {
@@ -235,13 +239,12 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let look = Look {
             until: if is_late { deadline } else { *known },
             written,
-            wants_read: sender.wants_read(),
+            state: sender.state(),
             ended: sender.is_ended(),
             lost: sender.lost(),
         };
-        let changed = sender.state() != state;
         drop(side);
-        if changed {
+        if look.state != state {
             self.shared.wakers.wake_writers();
         }
         look
@@ -307,8 +310,7 @@ struct Look {
     /// When to look again, or the deadline that a caller has missed who is late.
     until: Option<Duration>,
     written: Poll<io::Result<()>>,
-    /// Not a server that is above its high water.
-    wants_read: bool,
+    state: State,
     ended: bool,
     lost: Option<ProtocolError>,
 }
