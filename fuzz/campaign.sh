@@ -2,7 +2,7 @@
 # Continues the campaign for so many minutes: fuzz/campaign.sh MINUTES. With 0 it only prints how far it is.
 #
 # Again and again it fuzzes those targets that have had the least CPU time on the present source, and adds the time to campaign.tsv. The
-# time of a target starts again when the source that it exercises changes, or its body; comments and unit tests do not count.
+# time of a target starts again when the source that it exercises changes, or its body; comments, unit tests and visibility do not count.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 minutes=${1:?expected the minutes to go on for}
@@ -25,10 +25,10 @@ sources() {
     find bodies -name "$1.rs"
 }
 
-# Prints a name of that source, as it is without comments and unit tests.
+# Prints a name of that source, as it is without comments, unit tests and visibility.
 code() {
     sources "$1" | LC_ALL=C sort -u | while read -r file; do
-        sed -e '/^#\[cfg(test)\]$/,$d' -e '/^ *\/\//d' "$file"
+        sed -E -e '/^#\[cfg\(test\)\]$/,$d' -e '/^ *\/\//d' -e 's/\bpub(\([^)]*\))? //g' "$file"
     done | sha256sum | cut -c1-12
 }
 

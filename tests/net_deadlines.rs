@@ -905,3 +905,38 @@ fn a_read_timeout_holds_while_a_message_arrives() {
     assert!(began.elapsed() < AGES / 2, "{:?}", began.elapsed());
     dripping.join().unwrap();
 }
+
+/// A peer that reads nothing is not read from; but what it sends in time counts.
+#[test]
+fn a_peer_that_reads_nothing_is_alive_while_it_sends() {
+    for blocks in [false, true] {
+        let (stream, mut peer) = sockets();
+        stream.set_nonblocking(!blocks).unwrap();
+        let config = Config::default()
+            .ping_interval(Some(200 * MS))
+            .pong_timeout(1000 * MS)
+            .write_timeout(None)
+            .max_output(64 << 20);
+        let mut ws = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+        ws.set_read_timeout(Some(50 * MS));
+        ws.feed(&vec![7; 32 << 20].into()).unwrap();
+        let sending = thread::spawn(move || {
+            for _ in 0..100 {
+                peer.write_all(b"\x89\x80\0\0\0\0").unwrap();
+                thread::sleep(50 * MS);
+            }
+            peer
+        });
+        let (mut pings, began) = (0, Instant::now());
+        while began.elapsed() < 4000 * MS {
+            match ws.recv() {
+                Ok(Some(Event::Ping(_))) => pings += 1,
+                Ok(Some(Event::Pong(_))) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(10 * MS),
+                other => panic!("blocks: {blocks}: {other:?} after {pings} pings"),
+            }
+        }
+        assert!(pings > 0);
+        drop((ws, sending.join().unwrap()));
+    }
+}

@@ -438,45 +438,34 @@ fn a_reader_receives_while_the_writer_is_blocked() {
     writing.join().unwrap().unwrap();
 }
 
-/// Behind its high-water mark a connection reads nothing, whichever half is writing.
+/// A peer that reads only when its own messages are taken: the reader never waits for the writer's messages.
 #[test]
-fn a_full_output_is_written_before_more_is_read() {
-    let stream = Told::new([Ok(b"\x89\x80\0\0\0\0")]);
-    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
-    let (mut reader, mut writer) = stream.halves_with(Config::default().high_water(10));
-    writer.feed(&Message::from(vec![0; 100])).unwrap();
-    let reading = thread::spawn(move || reader.recv().unwrap().map(Event::into_owned));
-    stream.wait_until(|script| script.is_writing);
-    let flushing = thread::spawn({
-        let stream = stream.clone();
-        move || {
-            writer.flush().unwrap();
-            stream.tell(|script| script.written.len())
-        }
-    });
-    thread::sleep(Duration::from_millis(100));
-    stream.tell(|script| {
-        assert_eq!(script.reads.len(), 1);
-        script.writes = None;
-    });
-    assert!(flushing.join().unwrap() >= 102);
-    assert!(matches!(reading.join().unwrap(), Some(Event::Ping(_))));
-}
-
-/// It sleeps until the other half has made room.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_reader_that_may_not_read_sleeps_while_the_writer_writes() {
+fn a_reader_receives_behind_the_high_water_mark() {
     let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
     stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
     let (mut reader, mut writer) = stream.halves_with(Config::default().high_water(10));
+    writer.feed(&Message::from(vec![0; 100])).unwrap();
+    let flushing = thread::spawn(move || writer.flush());
+    stream.wait_until(|script| script.is_writing);
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    stream.tell(|script| script.writes = None);
+    flushing.join().unwrap().unwrap();
+}
+
+/// A reader that has nothing to read any more sleeps until the other half has written.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_sleeps_while_the_writer_writes_behind_the_end() {
+    let stream = Told::new([Ok(b"\x88\x82\0\0\0\0\x03\xe8"), Ok(b"")]);
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let (mut reader, mut writer) = stream.halves();
     writer.feed(&Message::from(vec![0; 100])).unwrap();
     let writing = thread::spawn(move || writer.flush());
     stream.wait_until(|script| script.is_writing);
     let (tell, told) = std::sync::mpsc::channel();
     let reading = thread::spawn(move || {
         tell.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
-        reader.recv().unwrap().map(Event::into_owned)
+        while reader.recv().unwrap().is_some() {}
     });
     let stat = std::path::Path::new("/proc").join(told.recv().unwrap()).join("stat");
     thread::sleep(Duration::from_millis(500));
@@ -486,8 +475,28 @@ fn a_reader_that_may_not_read_sleeps_while_the_writer_writes() {
     let used: u64 = fields.take(2).map(|field| field.parse::<u64>().unwrap()).sum();
     stream.tell(|script| script.writes = None);
     writing.join().unwrap().unwrap();
-    assert!(matches!(reading.join().unwrap(), Some(Event::Message(_))));
+    reading.join().unwrap();
     assert!(used < 10, "{} ms of 500 ms", 10 * used);
+    stream.tell(|script| assert!(script.written.ends_with(b"\x88\x02\x03\xe8")));
+}
+
+/// The reader may have been writing, and its caller may not receive again.
+#[test]
+fn a_close_is_written_though_the_reader_is_writing() {
+    for _ in 0..20 {
+        let stream = Told::new([Ok(b"\x89\x80\0\0\0\0")]);
+        stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+        let (mut reader, mut writer) = stream.halves();
+        let reading = thread::spawn(move || {
+            assert!(matches!(reader.recv().unwrap(), Some(Event::Ping(_))));
+            reader
+        });
+        stream.wait_until(|script| script.is_writing);
+        writer.close(CloseCode::NORMAL, "").unwrap();
+        let _reader = reading.join().unwrap();
+        stream.tell(|script| script.writes = None);
+        stream.wait_until(|script| script.written.ends_with(b"\x88\x02\x03\xe8"));
+    }
 }
 
 /// A message in pieces as they arrive; what has to be answered between them is answered.

@@ -672,3 +672,55 @@ fn an_interrupted_flush_repeats_nothing() {
     drop(ws);
     assert_eq!(serving.join().unwrap(), [Message::from("once"), Message::from("two")]);
 }
+
+/// A stream that keeps what is written until it is flushed.
+#[derive(Debug)]
+struct Holds(TcpStream, Vec<u8>);
+
+impl Read for Holds {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Holds {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.1.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.write_all(&self.1)?;
+        self.1.clear();
+        Ok(())
+    }
+}
+
+impl Transport for Holds {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.shutdown_write()
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.0.abort()
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+}
+
+/// What the stream below holds from before is flushed, such as the answer to a STARTTLS.
+#[test]
+fn what_was_written_before_tls_is_flushed() {
+    let (stream, mut peer) = sockets();
+    let mut stream = Holds(stream, vec![]);
+    stream.write_all(b"go ahead").unwrap();
+    let accepting = thread::spawn(move || net::accept(Tls::server(configs().0, stream).unwrap()).map(drop));
+    peer.read_exact(&mut [0; 8]).unwrap();
+    drop(peer);
+    accepting.join().unwrap().unwrap_err();
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sansocket::handshake::{ClientRequest, HandshakeError, Response};
 use sansocket::tokio::{Accepting, Connecting, Error, Incoming, WebSocket, accept, connect};
-use sansocket::{CloseCode, Config, Event, Message, ProtocolError, State};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
 use support::{Chance, Chunky, pair, pair_over};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
@@ -453,4 +453,36 @@ async fn a_deadline_that_closes_ends_the_wait_for_room() {
     let sent =
         tokio::time::timeout(Duration::from_secs(10), server.send_text("waits")).await.expect("it waits");
     assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotConnected);
+}
+
+/// A peer that reads nothing is not read from; but what it sends in time counts.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_is_alive_while_it_sends() {
+    let config = Config::default()
+        .ping_interval(Some(Duration::from_millis(300)))
+        .pong_timeout(Duration::from_secs(2))
+        .write_timeout(None);
+    let (server, mut peer) = duplex(1000);
+    let mut server = WebSocket::from_parts(server, Connection::server(config), vec![]);
+    server.feed(&vec![7; 1 << 20].into()).unwrap();
+    let sending = async {
+        for _ in 0..100 {
+            peer.write_all(b"\x89\x80\0\0\0\0").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let receiving = async {
+        let mut pings = 0;
+        while let Some(event) = server.recv().await.unwrap() {
+            match event {
+                Event::Ping(_) => pings += 1,
+                Event::Pong(_) => {}
+                event => panic!("{event:?} after {pings} pings"),
+            }
+            if pings == 50 {
+                break;
+            }
+        }
+    };
+    tokio::join!(sending, receiving);
 }

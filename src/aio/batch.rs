@@ -76,7 +76,6 @@ impl<'b, S, T> Batch<'b, S, T> {
     /// See [`Connection::send`].
     #[inline]
     pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
-        self.link.outgoing.nothing_kept(self.link.endpoint.sender())?;
         self.link.endpoint.send(message)
     }
 
@@ -86,7 +85,6 @@ impl<'b, S, T> Batch<'b, S, T> {
     /// See [`Connection::send_owned`].
     #[inline]
     pub fn feed_owned(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        self.link.outgoing.nothing_kept(self.link.endpoint.sender())?;
         self.link.endpoint.send_owned(message)
     }
 

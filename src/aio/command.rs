@@ -1,5 +1,6 @@
 //! [`Command`]: the items of a `Sink`.
 
+use core::mem;
 use std::string::String;
 use std::vec::Vec;
 
@@ -45,8 +46,21 @@ pub enum Command {
 }
 
 impl Command {
-    /// Queues the command.
+    /// Queues the command. A sink is asked for room before it knows for what, so the output may exceed its limit by one
+    /// command, which would have room if nothing waited.
     pub(super) fn send(&self, sender: &mut Sender) -> Result<(), SendError> {
+        match self.queue(sender) {
+            Err(SendError::OutputFull) => {
+                let max = mem::replace(&mut sender.max_output, usize::MAX);
+                let queued = self.queue(sender);
+                sender.max_output = max;
+                queued
+            }
+            result => result,
+        }
+    }
+
+    fn queue(&self, sender: &mut Sender) -> Result<(), SendError> {
         match self {
             Self::Message(message) => sender.send(message),
             Self::Encoded(message) => sender.send_encoded(message),

@@ -156,7 +156,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 link.wake_writer();
                 return Poll::Ready(Ok(false));
             }
-            if link.endpoint.wants_read() {
+            // What has arrived in time counts, also from a peer that reads too little to be read from.
+            if link.endpoint.wants_read() || (link.late.is_late() && link.endpoint.may_have_input()) {
                 ready!(link.turn.poll(cx));
                 match self.buffer.poll_read(&mut link.stream, cx) {
                     Poll::Ready(Ok(0)) => {
@@ -194,9 +195,8 @@ impl<S: Io<T>, T: Timer> Driver<S, Connection, T> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.link.change(|sender, outgoing| outgoing.close(sender, code, reason)).is_err() {
-            ready!(self.poll_writing(|writing, cx| writing.poll_kept(cx), cx))?;
-        }
+        // A connection that is already closing is what the caller wants, and a Close needs no room.
+        let _ = self.link.change(|sender| sender.close(code, reason));
         self.poll_writing(|writing, cx| writing.poll_flush(cx).map_err(Fault::Broken), cx)
     }
 }
@@ -273,10 +273,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
     }
 
     /// Lets `queue` change the output.
-    pub(super) fn change<O>(&mut self, queue: impl FnOnce(&mut Sender, &mut Outgoing) -> O) -> O {
+    pub(super) fn change<O>(&mut self, queue: impl FnOnce(&mut Sender) -> O) -> O {
         let sender = self.endpoint.connection_mut().sender_mut();
         let state = sender.state();
-        let queued = queue(sender, &mut self.outgoing);
+        let queued = queue(sender);
         if sender.state() != state {
             self.wake_reader();
         }

@@ -31,7 +31,7 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
 
 impl<S: Io<T> + Unpin, T: Timer + Unpin> FusedStream for WebSocket<S, T> {
     fn is_terminated(&self) -> bool {
-        self.connection().is_ended()
+        self.connection().is_ended() && self.driver.link.outgoing.shut_down
     }
 }
 
@@ -39,7 +39,8 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin> FusedStream for WebSocket<S, T> {
 /// like [`close`](WebSocket::close): waiting messages are written first, and the stream continues until the
 /// peer's Close.
 ///
-/// An item for which [`Config::max_output`](crate::Config::max_output) has no room yet is kept, one at a time, and sent next.
+/// The sink is ready while no more than [`Config::high_water`](crate::Config::high_water) waits, and then takes an item of up
+/// to [`Config::max_output`](crate::Config::max_output).
 ///
 /// Two tasks may use stream and sink, as after `futures::StreamExt::split`.
 impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket<S, T> {
@@ -47,12 +48,12 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WebSocket
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.share();
-        self.poll_writing(cx, |writing, cx| writing.poll_room(cx))
+        self.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
     }
 
     fn start_send(mut self: Pin<&mut Self>, command: C) -> io::Result<()> {
         self.share();
-        Ok(self.driver.link.change(|sender, outgoing| outgoing.keep(sender, command.into()))?)
+        Ok(self.driver.link.change(|sender| command.into().send(sender))?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -95,11 +96,11 @@ impl<W: Write<T> + Unpin, T: Timer + Unpin, C: Into<Command>> Sink<C> for WriteH
     type Error = io::Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_writing(cx, |writing, cx| writing.poll_room(cx))
+        self.poll_writing(cx, |writing, cx| writing.poll_room(cx).map_err(Into::into))
     }
 
     fn start_send(self: Pin<&mut Self>, command: C) -> io::Result<()> {
-        Ok(self.change(|sender, outgoing| outgoing.keep(sender, command.into()))?)
+        Ok(self.change(|sender| command.into().send(sender))?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

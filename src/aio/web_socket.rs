@@ -125,7 +125,6 @@ impl<S, T> WebSocket<S, T> {
     /// # Errors
     /// [`SendError`] if the message cannot be sent.
     pub fn feed(&mut self, message: &Message<'_>) -> Result<(), SendError> {
-        self.driver.link.outgoing.nothing_kept(self.connection().sender())?;
         self.connection_mut().send(message)
     }
 }

@@ -4,16 +4,13 @@ use core::marker::PhantomData;
 use core::mem;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
-use std::boxed::Box;
 use std::io::{self, ErrorKind, IoSlice};
 
-use super::command::Command;
 use super::io::Write;
 use super::turn::Turn;
 use crate::adapter::DIRECT_FROM;
 use crate::connection::{Message, Sender, State};
 use crate::error::SendError;
-use crate::frame::CloseCode;
 
 /// The progress of the writing side of a stream; it outlives every [`Writing`].
 #[derive(Debug, Default)]
@@ -21,44 +18,11 @@ pub(super) struct Outgoing {
     /// Bytes at the front of the output that the stream has taken but not flushed. They count as written only
     /// after the flush, so that there is a deadline for every wait on the peer.
     pub(super) unflushed: usize,
-    shut_down: bool,
+    pub(super) shut_down: bool,
     /// Of the writers.
     pub(super) turn: Turn,
     /// Why the peer was given up, if that was before everything was written.
     cut: Option<ErrorKind>,
-    /// What a sink has taken but the output has no room for: a sink is asked for room before it knows for what.
-    kept: Option<Box<Command>>,
-}
-
-impl Outgoing {
-    /// Queues a command of a sink, or keeps it until there is room.
-    pub(super) fn keep(&mut self, sender: &mut Sender, command: Command) -> Result<(), SendError> {
-        self.nothing_kept(sender)?;
-        match command.send(sender) {
-            Err(SendError::OutputFull) if sender.wants_write() => {
-                self.kept = Some(Box::new(command));
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    /// Starts the closing handshake. A connection that is already closing is what the caller wants, and a Close needs no
-    /// room.
-    pub(super) fn close(&self, sender: &mut Sender, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.nothing_kept(sender)?;
-        let _ = sender.close(code, reason);
-        Ok(())
-    }
-
-    /// Returns an error if something is kept that can still be sent: it comes first.
-    #[inline]
-    pub(super) fn nothing_kept(&self, sender: &Sender) -> Result<(), SendError> {
-        match self.kept {
-            Some(_) if sender.state() == State::Open => Err(SendError::OutputFull),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// The stream, the output, and its progress.
@@ -128,16 +92,10 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
     /// Like [`poll_flush`](Self::poll_flush), but returns an error if the peer was given up before everything
     /// was written.
     pub(super) fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        ready!(self.poll_kept(cx))?;
         ready!(self.poll_flush(cx))?;
         Poll::Ready(match self.sender.lost() {
             Some(error) => Err(Fault::Broken(error.into())),
-            None => match (self.outgoing.cut, self.outgoing.kept.take()) {
-                (Some(kind), _) => Err(Fault::Broken(kind.into())),
-                // The connection closes: there will be no room.
-                (None, Some(kept)) => Ok(kept.send(self.sender)?),
-                (None, None) => Ok(()),
-            },
+            None => self.outgoing.cut.map_or(Ok(()), |kind| Err(Fault::Broken(kind.into()))),
         })
     }
 
@@ -191,28 +149,11 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         (self.outgoing.unflushed, self.outgoing.shut_down) = (0, true);
     }
 
-    /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting, and nothing is
-    /// [kept](Outgoing::kept), or nothing can be sent anyway.
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        ready!(self.poll_kept(cx))?;
+    /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting, or nothing can be sent
+    /// anyway.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sender.state() == State::Open && self.sender.is_above_high_water() {
             ready!(self.poll_write(&[], cx))?;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Writes until there is room for what is [kept](Outgoing::kept), or nothing can be sent anyway.
-    pub(super) fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        while self.sender.state() == State::Open
-            && let Some(kept) = &self.outgoing.kept
-        {
-            match kept.send(self.sender) {
-                Err(SendError::OutputFull) if self.sender.wants_write() => ready!(self.poll_write(&[], cx))?,
-                result => {
-                    self.outgoing.kept = None;
-                    result?;
-                }
-            }
         }
         Poll::Ready(Ok(()))
     }
@@ -309,11 +250,6 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
             flushed => flushed?,
         }
         self.sender.output_written(mem::take(&mut self.outgoing.unflushed));
-        if let Some(kept) = &self.outgoing.kept
-            && kept.send(self.sender).is_ok()
-        {
-            self.outgoing.kept = None;
-        }
         Poll::Ready(Ok(()))
     }
 }

@@ -105,7 +105,7 @@ impl Config {
     /// [`send_header`](crate::Connection::send_header), only the header does.
     ///
     /// Automatic replies are sent regardless of the limit, and so is a keepalive Ping in an empty output: they are
-    /// few and short.
+    /// few and short. A `Sink` may exceed it by one item.
     ///
     /// To be compressed, a frame needs room for the most that compression can add: an eighth and 64 bytes. A message
     /// that could never have it is sent uncompressed; a fragment is too large then.
@@ -116,7 +116,7 @@ impl Config {
 
     /// Output threshold in bytes for backpressure: while more waits in a server's output,
     /// [`wants_read`](crate::Connection::wants_read) is false, so nothing is read from a peer that does not
-    /// read; the reading half of `aio` reads on. Default: 64 KiB.
+    /// read; reading halves read on. Default: 64 KiB.
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }

@@ -38,7 +38,7 @@ pub struct Sender {
     replies: Replies,
     /// Output bytes behind our Close: Pongs, few at a time.
     behind_close: u16,
-    max_output: usize,
+    pub(crate) max_output: usize,
     high_water: usize,
     timers: Timers,
     /// Why the peer was given up, if the receiver must report it.

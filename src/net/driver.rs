@@ -118,11 +118,14 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             let mut written = Ok(());
             // Two endpoints that both wait for the other to read would wait forever: after a write that makes
             // no progress, read first, then try again.
-            let is_put_off = (*reads_first > 0 || is_late) && endpoint.wants_read();
+            // What has arrived in time counts, also from a peer that reads too little to be read from.
+            let reads = |endpoint: &E| endpoint.wants_read() || (is_late && endpoint.may_have_input());
+            let is_put_off = (*reads_first > 0 || is_late) && reads(endpoint);
             let mut may_take_more = is_put_off;
             if pipe.must_write(endpoint) && !is_put_off {
-                let (turn, began) = (endpoint.wants_read().then_some(TURN), now);
-                written = pipe.write(endpoint, earlier(turn, left(now)));
+                let (turn, began) = (reads(endpoint).then_some(TURN), now);
+                let due = endpoint.next_deadline().map(|due| due.saturating_sub(now));
+                written = pipe.write(endpoint, earlier(earlier(turn, due), left(now)));
                 now = pipe.clock.now();
                 may_take_more = now.saturating_sub(began) >= TURN;
             }
@@ -149,9 +152,11 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             if endpoint.is_ended() {
                 return Ok(false);
             }
-            if !endpoint.wants_read() {
+            if !reads(endpoint) {
                 match blocked {
                     _ if endpoint.has_last_words() => continue,
+                    // It waited no longer because of a deadline, before which what has arrived comes first.
+                    Some(_) if endpoint.next_deadline().is_some_and(|due| due <= now) => continue,
                     Some(error) => return Err(error),
                     None => return Err(ErrorKind::WouldBlock.into()),
                 }

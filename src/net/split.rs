@@ -261,7 +261,8 @@ impl<S: Transport> ReadHalf<S> {
             if let Some(error) = lost {
                 self.receiver.lose(error);
             }
-            let wants_read = self.receiver.wants_read() && writing.sender.wants_read();
+            // A reader never waits for the writer's messages: the peer may read only when its own are taken.
+            let wants_read = self.receiver.wants_read() && writing.sender.state() != State::Ended;
             drop(writing);
             if self.receiver.has_last_words() {
                 break;
@@ -433,8 +434,8 @@ impl<S: Transport> WriteHalf<S> {
     {
         // A connection that is already closing is what the caller wants.
         let _ = self.shared.lock().sender.close(code, reason);
-        if let Written::Blocked(_) = self.shared.write(Some(NOW), false)? {
-            // A waiting reader cannot be woken for this.
+        if !matches!(self.shared.write(Some(NOW), false)?, Written::All) {
+            // A waiting reader cannot be woken for this, and one that is writing may stop.
             let shared = Arc::clone(&self.shared);
             // The reader gets its errors.
             let closing = thread::Builder::new().spawn(move || drop(shared.write(None, true)))?;

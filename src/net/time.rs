@@ -87,10 +87,14 @@ impl Timeout {
     }
 }
 
-/// Returns `true` if the error means "not now". Some systems use `TimedOut` for the timeout of a blocking
-/// stream.
+/// Returns `true` if the error means "not now". Windows uses `TimedOut` for the timeout of a blocking stream, and so may
+/// a stream of one's own; elsewhere the system means that TCP has given up the peer.
 pub(super) fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+    match error.kind() {
+        ErrorKind::WouldBlock => true,
+        ErrorKind::TimedOut => cfg!(windows) || error.raw_os_error().is_none(),
+        _ => false,
+    }
 }
 
 /// Returns `true` if a writer that came after a deadline, at the time `late`, does not look at it yet. What put it off
@@ -112,4 +116,18 @@ pub(super) const AT_ONCE: Duration = Duration::from_millis(1);
 /// Returns the earlier of two times; `None` is never.
 pub(super) fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
     a.into_iter().chain(b).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_of_a_lost_peer_is_not_later() {
+        assert!(is_later(&ErrorKind::WouldBlock.into()));
+        assert!(is_later(&ErrorKind::TimedOut.into()), "of a stream of one's own");
+        assert!(!is_later(&ErrorKind::ConnectionReset.into()));
+        #[cfg(target_os = "linux")]
+        assert!(!is_later(&io::Error::from_raw_os_error(110)), "ETIMEDOUT");
+    }
 }

@@ -92,7 +92,7 @@ impl<S: Transport> Tls<S> {
     /// Creates a TLS stream from a session and the stream to its peer.
     pub fn new(session: impl Into<Connection>, stream: S) -> Self {
         let (reading, writing) = Default::default();
-        Self { session: session.into(), stream, reading, writing, close_notify: false, must_flush: false }
+        Self { session: session.into(), stream, reading, writing, close_notify: false, must_flush: true }
     }
 
     /// Returns the TLS session.

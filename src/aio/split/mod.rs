@@ -149,12 +149,11 @@ impl<W, T> Shared<W, T> {
     }
 
     /// Lets `queue` change what there is to write.
-    fn change<O>(&self, queue: impl FnOnce(&mut Sender, &mut Outgoing) -> O) -> O {
+    fn change<O>(&self, queue: impl FnOnce(&mut Sender) -> O) -> O {
         let mut side = self.lock();
-        let WriteSide { sender, outgoing, .. } = &mut *side;
-        let state = sender.state();
-        let queued = queue(sender, outgoing);
-        let changed = sender.state() != state;
+        let state = side.sender.state();
+        let queued = queue(&mut side.sender);
+        let changed = side.sender.state() != state;
         drop(side);
         if changed {
             self.wakers.wake_reader();

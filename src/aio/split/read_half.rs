@@ -63,7 +63,8 @@ impl<R, W, T> ReadHalf<R, W, T> {
 
     /// Returns `true` if there are no more events, and the transport has ended.
     pub(in crate::aio) fn is_over(&self) -> bool {
-        self.receiver.is_ended() && self.shared.lock().sender.is_ended()
+        let side = self.shared.lock();
+        self.receiver.is_ended() && side.sender.is_ended() && side.outgoing.shut_down
     }
 
     /// Returns the code and reason of the peer's Close after [`Event::Close`] is received; `None` if it has

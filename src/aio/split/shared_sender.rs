@@ -96,7 +96,7 @@ impl<W, T> SharedSender<W, T> {
     pub fn start_close(&self, code: CloseCode, reason: &str) {
         if let Some(shared) = self.shared.upgrade() {
             // An error means that it is closing already.
-            let _ = shared.change(|sender, _| sender.close(code, reason));
+            let _ = shared.change(|sender| sender.close(code, reason));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! [`WriteHalf`](super::WriteHalf): the sending half.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::adapter::send_methods;
 use crate::aio::io::{Timer, Write};
 use crate::aio::methods::write_methods;
 use crate::aio::wakers::WriterId;
-use crate::aio::writing::{Fault, Outgoing, Writing};
+use crate::aio::writing::{Fault, Writing};
 use crate::connection::{EncodedMessage, Message, Sender, State};
 use crate::error::SendError;
 use crate::frame::CloseCode;
@@ -66,10 +66,10 @@ impl<W, T> WriteHalf<W, T> {
     /// # Errors
     /// [`SendError`] if the message cannot be sent.
     pub fn feed(&self, message: &Message<'_>) -> Result<(), SendError> {
-        self.change(|sender, outgoing| outgoing.nothing_kept(sender).and_then(|()| sender.send(message)))
+        self.change(|sender| sender.send(message))
     }
 
-    pub(in crate::aio) fn change<O>(&self, queue: impl FnOnce(&mut Sender, &mut Outgoing) -> O) -> O {
+    pub(in crate::aio) fn change<O>(&self, queue: impl FnOnce(&mut Sender) -> O) -> O {
         self.shared.change(queue)
     }
 
@@ -99,9 +99,8 @@ impl<W: Write<T>, T: Timer> WriteHalf<W, T> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.change(|sender, outgoing| outgoing.close(sender, code, reason)).is_err() {
-            ready!(self.poll_writing(cx, |writing, cx| writing.poll_kept(cx)))?;
-        }
+        // A connection that is already closing is what the caller wants, and a Close needs no room.
+        let _ = self.change(|sender| sender.close(code, reason));
         self.poll_writing(cx, |writing, cx| writing.poll_flush(cx).map_err(Fault::Broken))
     }
 

@@ -128,8 +128,11 @@ fn a_peer_that_pings_and_reads_nothing_holds_no_thread() {
             }
             let _ = writer.close(CloseCode::NORMAL, "");
         });
-        let peer =
-            thread::spawn(move || while io::Write::write_all(&mut far, b"\x89\x84\0\0\0\0ping").is_ok() {});
+        // Not without end: a scheduler that is not fair would let only these two threads run.
+        let peer = thread::spawn(move || {
+            let pings = (0..30).all(|_| io::Write::write_all(&mut far, b"\x89\x84\0\0\0\0ping").is_ok());
+            (pings, far)
+        });
         let mut failed = None;
         loop {
             match reader.recv() {
