@@ -772,7 +772,7 @@ fn two_threads_tear_no_frame() {
     assert!((1..=30).contains(&pongs) && events.iter().all(|event| event.close_code().is_none()), "{pongs}");
 }
 
-/// A reader that may not read waits for its write. A close by the other half has a deadline all the same.
+/// A close has a deadline also if the reader is writing behind the high-water mark.
 #[test]
 fn closing_has_a_deadline_that_a_writing_reader_learns_of() {
     let config = large().write_timeout(None).high_water(0).close_timeout(300 * MS);
@@ -843,6 +843,21 @@ fn a_caller_does_not_wait_for_a_stream_that_takes_more() {
     }
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(!ws.wants_write(), "{} left", ws.connection().output_len());
+}
+
+/// Also if a deadline passes meanwhile, which the stream puts off by what it takes.
+#[test]
+fn a_write_that_passes_a_deadline_goes_on() {
+    let stream = Silent(|len: usize| {
+        thread::sleep(10 * MS);
+        Ok(len.min(20_000))
+    });
+    let config = large().high_water(1000).write_timeout(Some(60 * MS)).ping_interval(Some(30 * MS));
+    let mut ws = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+    ws.feed(&Message::from(vec![7; 1_000_000])).unwrap();
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    let left = ws.connection().output_len();
+    assert!(left <= 1000, "{left} left");
 }
 
 /// Nor for longer than it wants, however little the stream takes at a time.

@@ -311,6 +311,25 @@ async fn a_sink_takes_no_more_than_one_item_beyond_the_limit() {
     assert_eq!(receiving.await.unwrap(), [60_000, 50_000]);
 }
 
+/// Also where the limit is below the high-water mark.
+#[tokio::test]
+async fn a_full_output_is_no_room_for_a_sink() {
+    let (stream, _peer) = duplex(100);
+    let connection = Connection::server(Config::default().max_output(16 * 1024));
+    let mut server = WebSocket::from_parts(stream, connection, vec![]);
+    for _ in 0..2 {
+        SinkExt::<Message<'static>>::feed(&mut server, vec![7; 10_000].into()).await.unwrap();
+    }
+    let third = SinkExt::<Message<'static>>::feed(&mut server, vec![7; 10_000].into());
+    assert!(timeout(Duration::from_millis(100), third).await.is_err());
+    // Nothing waits in an output without any room.
+    let (stream, _peer) = duplex(100);
+    let connection = Connection::server(Config::default().max_output(0));
+    let mut server = WebSocket::from_parts(stream, connection, vec![]);
+    let error = SinkExt::<Message<'static>>::send(&mut server, "a".into()).await.unwrap_err();
+    assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&SendError::TooLarge));
+}
+
 #[tokio::test]
 async fn streams_are_over_when_they_have_ended() {
     for halves in [false, true] {

@@ -29,12 +29,20 @@ pub(super) struct ReadBuffer {
     awaits_rest: bool,
     /// Why that failed, until the caller is told. An error with all it says would take more memory in each connection.
     pub(super) broken: Option<ErrorKind>,
+    /// Whether the `Stream` of its events has ended.
+    pub(super) is_over: bool,
 }
 
 impl ReadBuffer {
     pub(super) fn new(unread: Vec<u8>) -> Self {
-        let mut buffer =
-            Self { bytes: None, size: SIZE, fresh: !unread.is_empty(), awaits_rest: false, broken: None };
+        let mut buffer = Self {
+            bytes: None,
+            size: SIZE,
+            fresh: !unread.is_empty(),
+            awaits_rest: false,
+            broken: None,
+            is_over: false,
+        };
         if !unread.is_empty() {
             buffer.bytes = Some(Box::new(buffer.empty().with_unread(unread)));
         }

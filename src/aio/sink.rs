@@ -1,7 +1,7 @@
 //! `Stream` and `Sink`, for the combinators of other libraries.
 
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::io;
 use std::sync::Arc;
 
@@ -25,13 +25,15 @@ impl<S: Io<T> + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.share();
-        self.poll_owned(cx, Recv::Owned).map(Result::transpose)
+        let next = ready!(self.poll_owned(cx, Recv::Owned));
+        self.driver.buffer.is_over |= matches!(next, Ok(None));
+        Poll::Ready(next.transpose())
     }
 }
 
 impl<S: Io<T> + Unpin, T: Timer + Unpin> FusedStream for WebSocket<S, T> {
     fn is_terminated(&self) -> bool {
-        self.connection().is_ended() && self.driver.link.outgoing.shut_down
+        self.driver.buffer.is_over
     }
 }
 
@@ -81,13 +83,15 @@ impl<R: Read<T> + Unpin, W: Write<T> + Unpin, T: Timer + Unpin> Stream for ReadH
     type Item = io::Result<Event<'static>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_owned(cx, Recv::Owned).map(Result::transpose)
+        let next = ready!(self.poll_owned(cx, Recv::Owned));
+        self.buffer.is_over |= matches!(next, Ok(None));
+        Poll::Ready(next.transpose())
     }
 }
 
 impl<R: Read<T> + Unpin, W: Write<T> + Unpin, T: Timer + Unpin> FusedStream for ReadHalf<R, W, T> {
     fn is_terminated(&self) -> bool {
-        self.is_over()
+        self.buffer.is_over
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Outgoing {
     /// Bytes at the front of the output that the stream has taken but not flushed. They count as written only
     /// after the flush, so that there is a deadline for every wait on the peer.
     pub(super) unflushed: usize,
-    pub(super) shut_down: bool,
+    shut_down: bool,
     /// Of the writers.
     pub(super) turn: Turn,
     /// Why the peer was given up, if that was before everything was written.
@@ -149,10 +149,12 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         (self.outgoing.unflushed, self.outgoing.shut_down) = (0, true);
     }
 
-    /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting, or nothing can be sent
-    /// anyway.
+    /// Writes until no more than [`Config::high_water`](crate::Config::high_water) is waiting, and the output is not full,
+    /// or nothing can be sent anyway.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sender.state() == State::Open && self.sender.is_above_high_water() {
+        let must_wait =
+            |sender: &Sender| sender.is_above_high_water() || (sender.room() == 0 && sender.wants_write());
+        while self.sender.state() == State::Open && must_wait(self.sender) {
             ready!(self.poll_write(&[], cx))?;
         }
         Poll::Ready(Ok(()))

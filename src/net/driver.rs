@@ -122,12 +122,16 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             let reads = |endpoint: &E| endpoint.wants_read() || (is_late && endpoint.may_have_input());
             let is_put_off = (*reads_first > 0 || is_late) && reads(endpoint);
             let mut may_take_more = is_put_off;
+            let mut is_cut_short = false;
             if pipe.must_write(endpoint) && !is_put_off {
                 let (turn, began) = (reads(endpoint).then_some(TURN), now);
-                let due = endpoint.next_deadline().map(|due| due.saturating_sub(now));
-                written = pipe.write(endpoint, earlier(earlier(turn, due), left(now)));
+                // A deadline ends it, before which what has arrived comes first.
+                let due = endpoint.next_deadline();
+                let most = earlier(turn, due.map(|due| due.saturating_sub(now)));
+                written = pipe.write(endpoint, earlier(most, left(now)));
                 now = pipe.clock.now();
-                may_take_more = now.saturating_sub(began) >= TURN;
+                is_cut_short = due.is_some_and(|due| due <= now);
+                may_take_more = is_cut_short || now.saturating_sub(began) >= TURN;
             }
             *reads_first = reads_first.saturating_sub(1);
             let blocked = match written.and_then(|()| pipe.end_writing(endpoint)) {
@@ -155,8 +159,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             if !reads(endpoint) {
                 match blocked {
                     _ if endpoint.has_last_words() => continue,
-                    // It waited no longer because of a deadline, before which what has arrived comes first.
-                    Some(_) if endpoint.next_deadline().is_some_and(|due| due <= now) => continue,
+                    Some(_) if is_cut_short => continue,
                     Some(error) => return Err(error),
                     None => return Err(ErrorKind::WouldBlock.into()),
                 }

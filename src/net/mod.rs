@@ -53,8 +53,8 @@
 //! # Time
 //!
 //! The adapter controls the timeouts of the stream: no read or write blocks beyond the endpoint's next
-//! deadline, by more than a 128th of the wait and 5 ms, regardless of the peer. [`Config`](crate::Config) lists the deadlines. A connection without
-//! timers sleeps.
+//! deadline by more than a 128th of the wait and 5 ms, regardless of the peer. [`Config`](crate::Config) lists
+//! the deadlines. A connection without timers sleeps.
 //!
 //! # Two threads
 //!
@@ -279,7 +279,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they
-    /// return `WouldBlock`; they may wait longer by a 128th of it and 5 ms. Default: forever.
+    /// return `WouldBlock`; each read and write may wait a few milliseconds longer. Default: forever.
     ///
     /// Zero is treated as one millisecond.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {

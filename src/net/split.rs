@@ -18,7 +18,7 @@
 //! | reader: notice with a reply (Ping, Close, failure) | output, perhaps the end | none: it writes, or the thread that has `Out` does |
 //! | reader: notice without a reply | deadlines, which only become later | none |
 //! | writer: message, Ping | output | none: it writes, or the thread that has `Out` does |
-//! | writer: `close` | output, and a deadline | none: a reader that reads or writes looks again within `close_timeout`, and a separate thread writes what the stream does not take now |
+//! | writer: `close` | output, and a deadline | none: a reader that reads or writes looks again within `close_timeout`, and a separate thread writes what the stream does not take now, or while the reader writes |
 //! | thread that returns `Out` | room in the output | threads that wait for `Out`, by `returned` |
 //! | thread that finds a missed deadline or a broken stream | `given_up` in `Writing` | both, by [`Transport::abort`], once |
 
@@ -27,7 +27,7 @@ mod shared;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use self::shared::{Shared, Writing, Written};
 use super::buffer::Buffer;
@@ -110,6 +110,10 @@ impl<S: Transport> WebSocket<S> {
 
 /// The receiving half of a [`WebSocket`], for a thread of its own.
 ///
+/// It goes on receiving however much of the output waits, also in a server. So what it [feeds](ReadBatch::feed) to a
+/// peer that reads nothing is limited by [`Config::max_output`](crate::Config::max_output) alone; [`WriteHalf::send`]
+/// waits for room.
+///
 /// [`recv`](Self::recv) also answers pings and Closes, checks the deadlines and ends the transport. Call it
 /// until it returns `None`.
 ///
@@ -136,7 +140,7 @@ pub struct ReadHalf<S> {
 pub struct WriteHalf<S> {
     shared: Arc<Shared<S>>,
     /// The thread that writes a Close that did not fit at once.
-    closing: Option<thread::JoinHandle<()>>,
+    closing: Option<JoinHandle<()>>,
 }
 
 impl<S: Transport> ReadHalf<S> {
@@ -434,12 +438,12 @@ impl<S: Transport> WriteHalf<S> {
     {
         // A connection that is already closing is what the caller wants.
         let _ = self.shared.lock().sender.close(code, reason);
-        if !matches!(self.shared.write(Some(NOW), false)?, Written::All) {
+        let is_written = matches!(self.shared.write(Some(NOW), false)?, Written::All);
+        if !is_written && self.closing.as_ref().is_none_or(JoinHandle::is_finished) {
             // A waiting reader cannot be woken for this, and one that is writing may stop.
             let shared = Arc::clone(&self.shared);
             // The reader gets its errors.
-            let closing = thread::Builder::new().spawn(move || drop(shared.write(None, true)))?;
-            self.closing.get_or_insert(closing);
+            self.closing = Some(thread::Builder::new().spawn(move || drop(shared.write(None, true)))?);
         }
         Ok(())
     }

@@ -28,8 +28,8 @@ pub trait Transport: Read + Write {
     /// Errors of the stream.
     fn abort(&mut self) -> io::Result<()>;
 
-    /// Limits the time of one blocking read, which then fails with `WouldBlock` or `TimedOut`. Non-blocking
-    /// streams may ignore it.
+    /// Limits the time of one blocking read, which then fails with `WouldBlock` or `TimedOut`; but a `TimedOut` of
+    /// the operating system means, except on Windows, that the connection is lost. Non-blocking streams may ignore it.
     ///
     /// # Errors
     /// Errors of the stream.

@@ -34,7 +34,7 @@ use crate::input::Input;
 pub struct ReadHalf<R, W, T> {
     pub(super) stream: R,
     pub(super) receiver: Receiver,
-    pub(super) buffer: ReadBuffer,
+    pub(in crate::aio) buffer: ReadBuffer,
     pub(super) timer: T,
     pub(super) turn: Turn,
     pub(super) late: Late,
@@ -59,12 +59,6 @@ impl<R, W, T> ReadHalf<R, W, T> {
     /// [`Connection::latency`](crate::Connection::latency).
     pub fn latency(&self) -> Option<Duration> {
         self.shared.lock().sender.latency()
-    }
-
-    /// Returns `true` if there are no more events, and the transport has ended.
-    pub(in crate::aio) fn is_over(&self) -> bool {
-        let side = self.shared.lock();
-        self.receiver.is_ended() && side.sender.is_ended() && side.outgoing.shut_down
     }
 
     /// Returns the code and reason of the peer's Close after [`Event::Close`] is received; `None` if it has
