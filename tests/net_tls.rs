@@ -695,29 +695,11 @@ impl Write for Holds {
     }
 }
 
-impl Transport for Holds {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.0.shutdown_write()
-    }
-
-    fn abort(&mut self) -> io::Result<()> {
-        self.0.abort()
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.set_write_timeout(timeout)
-    }
-}
-
 /// What the stream below holds from before is flushed, such as the answer to a STARTTLS.
 #[test]
 fn what_was_written_before_tls_is_flushed() {
     let (stream, mut peer) = sockets();
-    let mut stream = Holds(stream, vec![]);
+    let mut stream = net::Stream::new(Holds(stream, vec![]), |holds| &mut holds.0);
     stream.write_all(b"go ahead").unwrap();
     let accepting = thread::spawn(move || net::accept(Tls::server(configs().0, stream).unwrap()).map(drop));
     peer.read_exact(&mut [0; 8]).unwrap();
