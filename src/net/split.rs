@@ -439,7 +439,7 @@ impl<S: Transport> WriteHalf<S> {
         // A connection that is already closing is what the caller wants.
         let _ = self.shared.lock().sender.close(code, reason);
         let is_written = matches!(self.shared.write(Some(NOW), false)?, Written::All);
-        if !is_written && self.closing.as_ref().is_none_or(JoinHandle::is_finished) {
+        if !is_written && self.closing.is_none() {
             // A waiting reader cannot be woken for this, and one that is writing may stop.
             let shared = Arc::clone(&self.shared);
             // The reader gets its errors.
