@@ -116,10 +116,10 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 return Err(ErrorKind::WouldBlock.into());
             }
             let mut written = Ok(());
-            // Two endpoints that both wait for the other to read would wait forever: after a write that makes
-            // no progress, read first, then try again.
             // What has arrived in time counts, also from a peer that reads too little to be read from.
             let reads = |endpoint: &E| endpoint.wants_read() || (is_late && endpoint.may_have_input());
+            // Two endpoints that both wait for the other to read would wait forever: after a write that makes
+            // no progress, read first, then try again.
             let is_put_off = (*reads_first > 0 || is_late) && reads(endpoint);
             let mut may_take_more = is_put_off;
             let mut is_cut_short = false;
