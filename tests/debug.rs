@@ -68,7 +68,7 @@ fn random(bytes: &mut [u8]) {
 }
 
 fn client_request() -> ClientRequest {
-    let request = ClientRequest::new("ws://user:hunter2@h/").expect("a legal URL");
+    let request = ClientRequest::new("ws://user:hunter2@h/?token=hunter2").expect("a legal URL");
     request.header("Cookie", SECRET).expect("a legal header")
 }
 

@@ -148,7 +148,7 @@ impl TryFrom<&String> for ClientRequest {
     }
 }
 
-/// Omits user name, password and header values.
+/// Omits user name, password, query and header values.
 impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest")
