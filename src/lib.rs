@@ -184,6 +184,8 @@ mod connection;
 mod endpoint;
 mod error;
 #[cfg(feature = "alloc")]
+mod from_str;
+#[cfg(feature = "alloc")]
 mod http;
 mod input;
 mod random;

@@ -404,12 +404,12 @@ fn errors_say_step_and_place() {
         (
             format!("ws://127.0.0.1:{unauthorized}/"),
             options(),
-            "the server refused the connection: 401 No, WWW-Authenticate: Basic".into(),
+            "the server answered 401 No (expected 101), WWW-Authenticate: Basic".into(),
         ),
         (
             format!("ws://127.0.0.1:{elsewhere}/"),
             options(),
-            "the server refused the connection: 302 Found, Location: ws://elsewhere/".into(),
+            "the server answered 302 Found (expected 101), Location: ws://elsewhere/".into(),
         ),
         (
             format!("ws://127.0.0.1:{wrong}/"),
@@ -435,7 +435,7 @@ fn errors_say_step_and_place() {
         (
             "ws://example.invalid/".into(),
             through(format!("http://127.0.0.1:{no_tunnel}")),
-            "the proxy refused the connection: 407 Who?, Proxy-Authenticate: Basic".into(),
+            "the proxy answered 407 Who? (expected 2xx), Proxy-Authenticate: Basic".into(),
         ),
         (
             "ws://example.invalid/".into(),

@@ -217,7 +217,7 @@ fn the_handshake_is_as_the_options_say() {
         command.env("http_proxy", format!("127.0.0.1:{redirect}")).env("no_proxy", no_proxy);
         command.args(args).arg(format!("ws://127.0.0.1:{server}/")).stdin(Stdio::null()).output().unwrap()
     };
-    assert!(stderr(&proxied(&[], "")).contains("the proxy refused the connection: 302"));
+    assert!(stderr(&proxied(&[], "")).contains("the proxy answered 302"));
     assert_eq!(proxied(&[], "127.0.0.0/8").status.code(), Some(0));
     let named = format!("socks5://127.0.0.1:{redirect}");
     assert!(stderr(&proxied(&["--proxy", &named], "*")).contains("the proxy 127.0.0.1"));

@@ -150,6 +150,8 @@ fn commands() -> Vec<(Command, &'static [u8])> {
         (Message::from("a").into(), b"\x81\x01a"),
         (vec![b'b'].into(), b"\x82\x01b"),
         ((&b"b"[..]).into(), b"\x82\x01b"),
+        #[cfg(feature = "bytes")]
+        (bytes::Bytes::from_static(b"c").into(), b"\x82\x01c"),
         (encoded().into(), b"\x82\x01d"),
         (fragment("e", false), b"\x01\x01e"),
         (Command::Ping(payload()), b"\x89\x01g"),

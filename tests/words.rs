@@ -406,6 +406,7 @@ fn errors_of_the_adapters() {
         (Error::from(io::Error::other("broken")), "broken".to_owned()),
         (ErrorKind::TimedOut.into(), io::Error::from(ErrorKind::TimedOut).to_string()),
         (SendError::Closed.into(), SendError::Closed.to_string()),
+        (ProtocolError::PongTimeout.into(), ProtocolError::PongTimeout.to_string()),
         (url.into(), url.to_string()),
         (argument.into(), argument.to_string()),
         (handshake.into(), format!("opening handshake: {handshake}")),

@@ -9,15 +9,15 @@ use std::io::{self, ErrorKind};
 #[cfg(any(feature = "net", feature = "tokio"))]
 use super::step::cause;
 use crate::endpoint::{ClientEvent, OpenError, Reconnect};
-use crate::error::SendError;
+use crate::error::{ProtocolError, SendError};
 use crate::handshake::{
     ArgumentError, HandshakeError, ProxyVarError, RedirectError, RefusedResponse, UrlError,
 };
 
 /// Why a connection could not be opened; `net::Error`, `tokio::Error` and `futures_io::Error` are this type.
 ///
-/// With `?`, it also carries an [`io::Error`] or a [`SendError`] of an open connection, so a handler can return this type
-/// throughout.
+/// With `?`, it also carries an [`io::Error`], a [`SendError`] or a [`ProtocolError`] of an open connection, so a handler can
+/// return this type throughout.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -53,18 +53,24 @@ impl fmt::Display for Error {
             Self::Redirect(error) => error.fmt(f),
             Self::ProxyVar(error) => error.fmt(f),
             Self::ProxyHandshake(error) => write!(f, "the proxy's answer: {error}"),
-            Self::Refused(response) => refused(f, "server", response),
-            Self::Proxy(response) => refused(f, "proxy", response),
+            Self::Refused(response) => answered(f, "server", response, "101"),
+            Self::Proxy(response) => answered(f, "proxy", response, "2xx"),
         }
     }
 }
 
-/// Writes the status, and the headers that explain it.
-fn refused(f: &mut fmt::Formatter<'_>, who: &str, response: &RefusedResponse) -> fmt::Result {
-    write!(f, "the {who} refused the connection: {}", response.status())?;
+/// Writes the status, what was expected, and the headers that explain it.
+fn answered(
+    f: &mut fmt::Formatter<'_>,
+    who: &str,
+    response: &RefusedResponse,
+    expected: &str,
+) -> fmt::Result {
+    write!(f, "the {who} answered {}", response.status())?;
     if !response.reason().is_empty() {
         write!(f, " {}", String::from_utf8_lossy(response.reason()))?;
     }
+    write!(f, " (expected {expected})")?;
     for name in ["Location", "WWW-Authenticate", "Proxy-Authenticate"] {
         if let Some(value) = response.header(name) {
             write!(f, ", {name}: {}", String::from_utf8_lossy(value))?;
@@ -91,6 +97,12 @@ impl From<io::Error> for Error {
 
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
         Self::Io(error.into())
     }
 }

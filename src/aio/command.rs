@@ -110,6 +110,13 @@ impl From<&'static [u8]> for Command {
     }
 }
 
+#[cfg(feature = "bytes")]
+impl From<bytes::Bytes> for Command {
+    fn from(bytes: bytes::Bytes) -> Self {
+        Self::Message(bytes.into())
+    }
+}
+
 impl From<EncodedMessage> for Command {
     fn from(message: EncodedMessage) -> Self {
         Self::Encoded(message)

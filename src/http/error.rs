@@ -245,7 +245,9 @@ pub enum ArgumentError {
     InvalidHeaderName,
     /// The header value contains a control character (RFC 9110 §5.5).
     InvalidHeaderValue,
-    /// The handshake itself writes this header.
+    /// The handshake itself writes this header. `Host`, subprotocols and extensions have methods of their own:
+    /// [`ClientRequest::host`](crate::handshake::ClientRequest::host),
+    /// [`subprotocol`](crate::handshake::ClientRequest::subprotocol), [`Config::deflate`](crate::Config::deflate).
     ReservedHeader,
     /// The status is not one of a final response, 200 to 599 (RFC 9110 §15).
     InvalidStatus,
@@ -306,7 +308,7 @@ impl fmt::Display for ArgumentError {
             Self::InvalidOrigin => {
                 "expected an origin as a browser writes it: scheme://host[:port] without the default port, or null"
             }
-            Self::InvalidMethod => "the method of a WebSocket's request is GET",
+            Self::InvalidMethod => "the method of a request for a WebSocket must be GET",
         })
     }
 }
