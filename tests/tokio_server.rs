@@ -9,11 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use sansocket::tokio::server::{Group, Listener, Server, Slot, Slow};
-use sansocket::tokio::{ClientStream, Error, WebSocket, accept_with, connect};
+use sansocket::tokio::{ClientStream, Error, WebSocket, accept_with, client, connect};
 use sansocket::{CloseCode, Config, Connection, EncodedMessage, Event, Message, State};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -82,10 +82,13 @@ impl Running {
 async fn member(stream: TcpStream, slot: Slot, all: Group) -> Result<(), Error> {
     let config = Config::default().close_timeout(SECOND);
     let (mut reader, writer) = slot.open(accept_with(stream, config).await?);
-    let _member = all.join(writer.share());
+    let member = all.join(writer.share());
     while let Some(event) = reader.recv().await? {
         match event {
             Event::Message(message) if message == "panic" => panic!("as it was told to"),
+            Event::Message(message) if message == "to others" => {
+                member.broadcast_to_others(&EncodedMessage::new(&message));
+            }
             Event::Message(message) => {
                 all.broadcast(&EncodedMessage::new(&message));
             }
@@ -366,6 +369,97 @@ async fn a_group_can_be_closed() {
     let late = server.connect().await;
     assert_eq!(close_code(late).await, Some(CloseCode::SERVICE_RESTART), "it closes those who come later");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_can_speak_to_the_others() {
+    let server = Running::start(Server::default(), Slow::Skip).await;
+    let mut clients = [server.connect().await, server.connect().await, server.connect().await];
+    server.wait_for_members(3).await;
+    for message in ["to others", "to all"] {
+        clients[1].send_text(message).await.unwrap();
+    }
+    for (n, client) in clients.iter_mut().enumerate() {
+        if n != 1 {
+            assert_eq!(text(client).await, "to others");
+        }
+        assert_eq!(text(client).await, "to all");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_group_can_be_awaited() {
+    let server = Running::start(Server::default(), Slow::Skip).await;
+    timeout(SECOND, server.all.wait_empty()).await.expect("it has no members");
+    let clients = [server.connect().await, server.connect().await];
+    server.wait_for_members(2).await;
+    let waiting = [(); 2].map(|()| {
+        let all = server.all.clone();
+        tokio::spawn(async move { all.wait_empty().await })
+    });
+    let [first, last] = clients;
+    drop(first);
+    server.wait_for_members(1).await;
+    sleep(SECOND / 20).await;
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    server.all.close(CloseCode::GOING_AWAY, "");
+    assert_eq!(close_code(last).await, Some(CloseCode::GOING_AWAY));
+    for waiting in waiting {
+        timeout(5 * SECOND, waiting).await.expect("the last member has left").unwrap();
+    }
+    server.stop().await;
+}
+
+/// A server needs no sockets, for example in tests.
+#[tokio::test]
+async fn a_stream_of_any_kind_is_served() {
+    struct Pipes(mpsc::UnboundedReceiver<DuplexStream>);
+    impl Listener for Pipes {
+        type Stream = DuplexStream;
+        fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<DuplexStream>> {
+            self.0.poll_recv(cx).map(|stream| stream.ok_or_else(|| ErrorKind::NotConnected.into()))
+        }
+    }
+    let (pipes, listener) = mpsc::unbounded_channel();
+    let stop = Arc::new(Notify::new());
+    let mut accepted = 0;
+    let serving = tokio::spawn({
+        let stop = Arc::clone(&stop);
+        async move {
+            let handler = |stream, slot: Slot| {
+                accepted += 1;
+                let is_first = accepted == 1;
+                async move {
+                    let ws = accept_with(stream, Config::default()).await?;
+                    let (mut reader, mut writer) =
+                        if is_first { slot.open_with(ws, tokio::io::split) } else { slot.open(ws) };
+                    while let Some(event) = reader.recv().await? {
+                        if let Event::Message(message) = event {
+                            writer.send(&message).await?;
+                        }
+                    }
+                    Ok::<(), Error>(())
+                }
+            };
+            Server::default().serve(Pipes(listener), stop.notified(), handler).await;
+        }
+    });
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let (near, far) = duplex(1000);
+        pipes.send(far).unwrap();
+        let (mut ws, _) = client(near, "ws://h/", Config::default()).await.unwrap();
+        ws.send_text("hello").await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Event::Message("hello".into())));
+        clients.push(ws);
+    }
+    stop.notify_one();
+    for mut ws in clients {
+        timeout(5 * SECOND, ws.finish()).await.expect("the connection ends").unwrap();
+        assert_eq!(ws.close_frame().map(|frame| frame.code()), Some(CloseCode::GOING_AWAY));
+    }
+    timeout(5 * SECOND, serving).await.expect("it stops").unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ::tokio::io::{AsyncRead, AsyncWrite};
+use ::tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use ::tokio::net::{TcpStream, tcp};
 
 use super::{ClientStream, ReadHalf, WebSocket, WriteHalf};
@@ -11,6 +11,9 @@ use super::{ClientStream, ReadHalf, WebSocket, WriteHalf};
 /// [`WebSocket::split_with`], such as with [`tokio::io::split`](::tokio::io::split).
 ///
 /// TLS and HTTP/2 have one state for both directions: there the halves share a lock, held for one poll at a time.
+#[diagnostic::on_unimplemented(
+    note = "any stream can be split with `WebSocket::split_with(tokio::io::split)` or `slot.open_with(ws, tokio::io::split)`"
+)]
 pub trait Split: Sized {
     /// The reading direction.
     type Read: AsyncRead + Unpin;
@@ -75,6 +78,7 @@ pub(crate) use behind_a_lock;
 
 behind_a_lock! {
     () ClientStream;
+    () DuplexStream;
     #[cfg(feature = "tokio-tls")]
     (<S: AsyncRead + AsyncWrite + Unpin>) ::tokio_rustls::TlsStream<S>;
     #[cfg(feature = "tokio-tls")]
@@ -84,7 +88,8 @@ behind_a_lock! {
 }
 
 impl<S: Split> WebSocket<S> {
-    /// Splits the WebSocket into two halves, for two tasks.
+    /// Splits the WebSocket into two halves, for two tasks. The writing half of a client has the type
+    /// `WriteHalf<<ClientStream as Split>::Write>`.
     ///
     /// ```no_run
     /// # async fn run(ws: sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! [`Group`]: connections that receive the same messages.
 
 use core::fmt;
+use core::pin::pin;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
@@ -29,7 +30,7 @@ pub struct Group(Arc<Shared>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It is closed with 1008 (policy violation), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
-    /// each 16 KiB of its output. [`Reconnect`](crate::Reconnect) does not return after that code.
+    /// each 16 KiB of its output. [`Reconnect`](crate::Reconnect) does not reconnect after that code.
     Disconnect,
     /// It does not receive this message.
     Skip,
@@ -42,6 +43,8 @@ struct Shared {
     order: Mutex<()>,
     /// Not held while a member is called: that wakes tasks, which may leave the group.
     members: Mutex<Members>,
+    /// Told when the last member leaves.
+    emptied: Notify,
 }
 
 #[derive(Default)]
@@ -56,7 +59,12 @@ impl Group {
     /// Creates a group without members.
     #[must_use]
     pub fn new(slow: Slow) -> Self {
-        Self(Arc::new(Shared { slow, order: Mutex::default(), members: Mutex::default() }))
+        Self(Arc::new(Shared {
+            slow,
+            order: Mutex::default(),
+            members: Mutex::default(),
+            emptied: Notify::new(),
+        }))
     }
 
     /// Adds a connection, until the [`Membership`] is dropped. In a group that was [closed](Self::close) it is closed at once.
@@ -72,8 +80,12 @@ impl Group {
     /// A member whose [`Config::max_output`](crate::Config::max_output) is smaller than the message does not receive it; that
     /// is not slow.
     pub fn broadcast(&self, message: &EncodedMessage) -> usize {
+        self.broadcast_except(None, message)
+    }
+
+    fn broadcast_except(&self, id: Option<u64>, message: &EncodedMessage) -> usize {
         let _order = lock(&self.0.order);
-        let gets = |member: &Arc<dyn Member>| match member.try_send_encoded(message) {
+        let gets = |member: &&Arc<dyn Member>| match member.try_send_encoded(message) {
             Ok(()) => true,
             Err(SendError::OutputFull) if self.0.slow == Slow::Disconnect => {
                 member.start_close(CloseCode::POLICY_VIOLATION, "too slow");
@@ -81,13 +93,13 @@ impl Group {
             }
             Err(_) => false,
         };
-        self.members().into_iter().filter(gets).count()
+        self.members(id).iter().filter(gets).count()
     }
 
     /// Closes all members, and connections that join later. The task of each connection completes the closing handshake.
     pub fn close(&self, code: CloseCode, reason: &str) {
         lock(&self.0.members).closed = Some(CloseFrame::new(code, reason));
-        for member in self.members() {
+        for member in self.members(None) {
             member.start_close(code, reason);
         }
     }
@@ -104,6 +116,21 @@ impl Group {
         self.len() == 0
     }
 
+    /// Waits until the group has no members, such as after [`close`](Self::close). It has no deadline of its own.
+    ///
+    /// Cancel-safe.
+    pub async fn wait_empty(&self) {
+        loop {
+            let mut emptied = pin!(self.0.emptied.notified());
+            // The last member may leave before the first poll.
+            emptied.as_mut().enable();
+            if self.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
     /// A place for a member that enters later.
     pub(super) fn reserve(&self) -> Membership {
         let members = &mut *lock(&self.0.members);
@@ -111,8 +138,11 @@ impl Group {
         Membership { group: self.clone(), id: members.next }
     }
 
-    fn members(&self) -> Vec<Arc<dyn Member>> {
-        lock(&self.0.members).by_id.values().cloned().collect()
+    /// Returns all members, or all others.
+    fn members(&self, except: Option<u64>) -> Vec<Arc<dyn Member>> {
+        let members = lock(&self.0.members);
+        let others = members.by_id.iter().filter(|&(&id, _)| Some(id) != except);
+        others.map(|(_, member)| Arc::clone(member)).collect()
     }
 }
 
@@ -124,6 +154,11 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// Queues a message for all other members, such as one that this member has sent. Otherwise like [`Group::broadcast`].
+    pub fn broadcast_to_others(&self, message: &EncodedMessage) -> usize {
+        self.group.broadcast_except(Some(self.id), message)
+    }
+
     pub(super) fn enter(&self, member: Arc<dyn Member>) {
         let closed = {
             let members = &mut *lock(&self.group.0.members);
@@ -138,9 +173,15 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let member = lock(&self.group.0.members).by_id.remove(&self.id);
+        let (member, is_empty) = {
+            let members = &mut *lock(&self.group.0.members);
+            (members.by_id.remove(&self.id), members.by_id.is_empty())
+        };
         // Not under the lock.
         drop(member);
+        if is_empty {
+            self.group.0.emptied.notify_waiters();
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
 use ::tokio::net::{TcpListener, TcpStream};
 use ::tokio::time::sleep;
 
-/// A source of connections: a listener of tokio, or your own around one, for example to log the errors that
-/// [`Server::serve`](super::Server::serve) survives.
+/// A source of connections: a listener of tokio, which sets TCP_NODELAY, or your own around one, for example to log the
+/// errors that [`Server::serve`](super::Server::serve) survives.
 pub trait Listener {
     /// What it accepts.
     type Stream;

@@ -88,6 +88,7 @@ use core::task::Poll;
 use core::time::Duration;
 use std::sync::Arc;
 
+use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use ::tokio::task::JoinSet;
 use ::tokio::time::timeout;
@@ -216,15 +217,50 @@ impl Slot {
     where
         S: Split<Write: Send + 'static>,
     {
-        let (reader, writer) = ws.into_split();
+        self.open_with(ws, S::split)
+    }
+
+    /// Like [`open`](Self::open), for a stream that does not implement [`Split`], with
+    /// [`tokio::io::split`] for example.
+    pub fn open_with<S, R, W>(
+        self,
+        ws: WebSocket<S>,
+        split: impl FnOnce(S) -> (R, W),
+    ) -> (ReadHalf<R, W>, WriteHalf<W>)
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let (reader, writer) = ws.split_with(split);
         self.place.enter(Arc::new(writer.share()));
         drop(self.handshake);
         (reader, writer)
     }
 
     /// Waits until the server stops, for a handler that does not split its WebSocket: the fastest way when no other task sends
-    /// into it. The first call ends the opening handshake. The future is ready once; then the handler closes the
-    /// connection (1001).
+    /// into it. The first call ends the opening handshake. The future is ready once; then the handler must close the
+    /// connection (1001):
+    ///
+    /// ```
+    /// # use sansocket::tokio::{Error, WebSocket, server::Slot};
+    /// # use sansocket::{CloseCode, Event};
+    /// # use tokio::net::TcpStream;
+    /// # async fn echo(mut ws: WebSocket<TcpStream>, mut slot: Slot) -> Result<(), Error> {
+    /// loop {
+    ///     tokio::select! {
+    ///         event = ws.recv() => match event? {
+    ///             Some(Event::Message(message)) => {
+    ///                 let message = message.into_owned();
+    ///                 let _ = ws.send(&message).await; // nothing can be sent any more: `recv` says why
+    ///             }
+    ///             Some(_) => {}
+    ///             None => return Ok(()),
+    ///         },
+    ///         () = slot.stopping() => ws.close(CloseCode::GOING_AWAY, "").await?, // then receive until `None`
+    ///     }
+    /// }
+    /// # }
+    /// ```
     ///
     /// Cancel-safe.
     pub async fn stopping(&mut self) {
