@@ -40,6 +40,16 @@
 //!
 //! A handler that also serves a page at the same path takes a `Result<WebSocketUpgrade, Rejection>`.
 //!
+//! **Latency.** axum does not set TCP_NODELAY, without which several short messages in a row can take 40 ms. Set it with
+//! `axum::serve::ListenerExt`: `listener.tap_io(|stream| { let _ = stream.set_nodelay(true); })`.
+//!
+//! **Stopping.** The graceful shutdown of `axum::serve` does not wait for WebSockets, and closes none. Let each handler join a
+//! [`Group`](crate::tokio::server::Group); after `serve` has returned, call its
+//! [`close`](crate::tokio::server::Group::close), and [`wait_empty`](crate::tokio::server::Group::wait_empty) within a
+//! `timeout`.
+//!
+//! Import names from `sansocket::axum`, not the module itself, which would hide the crate `axum`.
+//!
 //! This module uses types of axum-core 0.5, which axum 0.8 re-exports in `axum::response` and
 //! `axum::extract`.
 

@@ -16,8 +16,8 @@ use super::web_socket::{Recv, WebSocket};
 use crate::connection::Event;
 use crate::frame::CloseCode;
 
-/// The events, which borrow nothing: messages, pings and pongs that need no reply, and at the end the peer's
-/// Close or a failure. It ends when the connection is over and the transport has ended.
+/// The events, which borrow nothing: messages; Pings, already answered, and Pongs; at the end the peer's Close or a
+/// failure. It ends when the connection is over and the transport has ended.
 ///
 /// [`recv`](WebSocket::recv) does not copy.
 impl<S: Io<T> + Unpin, T: Timer + Unpin> Stream for WebSocket<S, T> {

@@ -27,8 +27,8 @@ use crate::frame::{CloseCode, CloseFrame};
 /// * **Closing**: call [`close`](Self::close), then receive until `None`, or call [`finish`](Self::finish).
 ///
 /// Receiving also answers pings, sends keepalive pings, and ends the transport in the right order when the
-/// connection is over. It writes waiting output before it reads from the stream, not while received bytes still
-/// hold events. Continue until it returns `None`.
+/// connection is over. Waiting output is written before the next read from the stream, that is, after all events that
+/// have already been read. Continue until it returns `None`.
 ///
 /// Protocol violations by the peer are reported as [`Event::Failed`], never as errors of these methods. An
 /// error of the stream is returned once; then the connection is over. After a failed write, what had arrived is

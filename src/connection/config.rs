@@ -116,7 +116,9 @@ impl Config {
 
     /// Output threshold in bytes for backpressure: while more waits in a server's output,
     /// [`wants_read`](crate::Connection::wants_read) is false, so nothing is read from a peer that does not
-    /// read; reading halves read on. Default: 64 KiB.
+    /// read. Default: 64 KiB.
+    ///
+    /// In the adapters, `send` also waits while more is queued, and the reading half of a split WebSocket reads nonetheless.
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }
@@ -130,8 +132,9 @@ impl Config {
 
     /// Maximum time until the connection is open, for [`Server`](crate::Server), [`Client`](crate::Client)
     /// and the adapters. It covers name resolution (except in `net`, where only the operating system limits it), all
-    /// connection attempts, the proxy, TLS, the handshake and redirects, but not the time in which a server's caller decides on a request. The handshakes by
-    /// value have no clock. Default: 10 s.
+    /// connection attempts, the proxy, TLS, the handshake and redirects, but not the time in which a server's caller decides on a request.
+    /// [`ServerHandshake`](crate::handshake::ServerHandshake) and [`ClientHandshake`](crate::handshake::ClientHandshake) have
+    /// no clock. Default: 10 s.
     #[must_use]
     pub fn handshake_timeout(self, timeout: Duration) -> Self {
         Self { handshake_timeout: timeout, ..self }
@@ -144,9 +147,11 @@ impl Config {
         Self { ping_interval: interval, ..self }
     }
 
-    /// Maximum time without any received bytes after such a Ping; then the connection is lost. For room in a
-    /// full output, or behind a payload that the caller owes, the Ping waits at most as long. While more output
-    /// waits, 16 KiB of it that the transport takes count like received bytes. Default: 20 s.
+    /// Maximum time without any received bytes after such a Ping; then the connection is lost. Default: 20 s.
+    ///
+    /// A Ping for which the output has no room, or that a payload owed by the caller precedes, waits at most as long;
+    /// then the connection is lost, too. While more output waits, each 16 KiB of it that the transport takes is a sign of
+    /// life, like received bytes.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }

@@ -151,7 +151,8 @@ struct Deflated {
 }
 
 impl EncodedMessage {
-    /// Encodes `message` as one frame, in the form that a server sends.
+    /// Encodes `message` as one frame, in the form that a server sends. It is never compressed, whatever a connection has
+    /// negotiated; see [`compressed`](Self::compressed).
     #[must_use]
     pub fn new(message: &Message<'_>) -> Self {
         let (kind, payload) = (message.kind(), message.as_bytes());

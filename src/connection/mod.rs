@@ -618,6 +618,9 @@ impl Connection {
     /// `None` before the first. It is accurate if [`handle_timeout`](Self::handle_timeout) is called close to
     /// the write and the read.
     ///
+    /// A keepalive Ping is only sent after a time in which nothing was received. While data keeps arriving, measure with a
+    /// [`ping`](Self::ping) of your own and its [`Event::Pong`].
+    ///
     /// ```
     /// use core::time::Duration;
     /// use sansocket::{Config, Connection, Input};

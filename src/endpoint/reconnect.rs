@@ -25,6 +25,9 @@ use crate::random::Random;
 /// [`retry_at`](Self::retry_at); if you closed it yourself, ignore the result. If nothing was reported, because
 /// dialling failed, another attempt is made.
 ///
+/// A close code that is final here may not be so for your server, such as one of an application (3000 to 4999): to reconnect
+/// after it, do not report that event.
+///
 /// ```
 /// use core::time::Duration;
 /// use sansocket::handshake::ClientRequest;
@@ -171,7 +174,8 @@ impl Reconnect {
     }
 
     /// Returns when to try again, in the caller's time, after a transport ended or could not be made. `None`
-    /// means never: the failure is permanent, or the attempts are used up.
+    /// means that another attempt would be useless: the failure that was reported is permanent, or the attempts are used
+    /// up. Without a new report, the next call judges none.
     #[must_use]
     pub fn retry_at(&mut self, now: Duration, random: &mut impl Random) -> Option<Duration> {
         self.ended(now);

@@ -25,6 +25,7 @@ use crate::handshake::{HandshakeError, HttpRequest, Response, UpgradeRequest};
 ///         std::thread::sleep(std::time::Duration::from_millis(50)); // e.g. too many open files
 ///         continue;
 ///     };
+///     let _ = stream.set_nodelay(true); // or short messages can wait for 40 ms
 ///     let serve = move || {
 ///         let Ok(mut ws) = net::accept(stream) else { return };
 ///         while let Ok(Some(event)) = ws.recv() {

@@ -3,6 +3,8 @@
 //! A thin adapter: it moves bytes between a stream and an endpoint, and sleeps until the endpoint's next timeout. The rules of
 //! the protocol are in the core. A runtime that you build yourself needs `enable_all`, or `enable_io` and `enable_time`.
 //!
+//! Import names from `sansocket::tokio`, not the module itself or `sansocket::*`, which would hide the crate `tokio`.
+//!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use sansocket::{CloseCode, Event, tokio::connect};
@@ -246,6 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connecting<S> {
 ///         tokio::time::sleep(std::time::Duration::from_millis(50)).await; // such as too many open files
 ///         continue;
 ///     };
+///     let _ = stream.set_nodelay(true); // or short messages can wait for 40 ms
 ///     tokio::spawn(async {
 ///         let mut ws = accept(stream).await?;
 ///         while let Some(event) = ws.recv().await? {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{any, get};
+use axum::serve::ListenerExt;
 use sansocket::axum::{Rejection, WebSocketUpgrade};
 use sansocket::handshake::OriginPolicy;
 use sansocket::{Config, Event};
@@ -37,6 +38,8 @@ async fn main() -> io::Result<()> {
         .route("/", get(async || "The WebSocket is at /echo.\n"))
         // Over HTTP/2 it is a CONNECT.
         .route("/echo", any(echo));
+    // Complete messages are written: waiting to fill packets only costs time.
+    let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
     axum::serve(listener, app).await
 }
 
