@@ -34,8 +34,10 @@ impl ControlPayload {
         payload.push(bytes).then_some(payload)
     }
 
-    /// Appends `bytes` if they fit; returns `true` if they did.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+    /// Appends `bytes`, for a payload that arrives in several parts; returns `true` if they fit. If the payload
+    /// would exceed 125 bytes, nothing is appended. All parts of a control frame from a
+    /// [`Decoder`](super::Decoder) fit.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
         let start = usize::from(self.len);
         let Some(to) = self.bytes.get_mut(start..start + bytes.len()) else { return false };
         to.copy_from_slice(bytes);
