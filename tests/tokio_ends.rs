@@ -15,9 +15,10 @@ use sansocket::handshake::{Response, UpgradeRequest};
 use sansocket::tokio::{
     Accepting, Command, Error, Incoming, ReadHalf, WebSocket, accept, accept_with, client, connect,
 };
-use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError, State};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, SendError, State};
 use support::{Broken, Chance, KeptBack, pair, pair_over};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -396,6 +397,77 @@ async fn sending_has_a_deadline() {
     assert_eq!(error.downcast::<ProtocolError>().unwrap(), ProtocolError::WriteTimeout);
     assert_eq!(server.recv().await.unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
     assert_eq!(server.recv().await.unwrap(), None);
+}
+
+/// Three messages and a Close.
+const FOUR: &[u8] = b"\x81\x81\0\0\0\0x\x81\x81\0\0\0\0y\x81\x81\0\0\0\0z\x88\x82\0\0\0\0\x03\xe8";
+
+/// A deadline that is missed in the middle of a batch does not cost the rest of it.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_received_though_a_send_misses_its_deadline() {
+    let (stream, mut peer) = duplex(1000);
+    let connection = Connection::server(Config::default().write_timeout(Some(7 * SECOND)));
+    let mut ws = WebSocket::from_parts(stream, connection, Vec::new());
+    peer.write_all(&FOUR[..21]).await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(Event::Message("x".into())));
+    ws.send_binary(&[7; 5000]).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(ws.flush().await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(began.elapsed().as_secs(), 7);
+    // That is late.
+    peer.write_all(&FOUR[..7]).await.unwrap();
+    for text in ["y", "z"] {
+        assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(text.into())));
+    }
+    assert_eq!(ws.recv().await.unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
+    assert_eq!(ws.recv().await.unwrap(), None);
+}
+
+/// Nor what was read while a Close waited.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_received_though_a_close_misses_its_deadline() {
+    let (stream, mut peer) = duplex(1000);
+    let connection = Connection::server(Config::default().close_timeout(7 * SECOND));
+    let mut ws = WebSocket::from_parts(stream, connection, Vec::new());
+    ws.feed(&Message::from(vec![7; 5000])).unwrap();
+    peer.write_all(FOUR).await.unwrap();
+    ws.close(CloseCode::NORMAL, "").await.unwrap();
+    for text in ["x", "y", "z"] {
+        assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(text.into())));
+    }
+    let close = ws.recv().await.unwrap().and_then(|event| event.close_code());
+    assert_eq!(close, Some(1000));
+    assert_eq!(ws.recv().await.unwrap(), None);
+}
+
+/// A peer that was given up by a writer is not received from for as long as it sends.
+#[tokio::test]
+async fn a_flood_ends_with_the_deadline_of_a_writer() {
+    for close in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = listener.accept().await.unwrap().0;
+        let config =
+            Config::default().write_timeout(Some(SECOND / 5)).close_timeout(SECOND / 5).max_output(64 << 20);
+        let mut ws = WebSocket::from_parts(stream, Connection::server(config), Vec::new());
+        // It reads nothing.
+        let flood = tokio::spawn(async move {
+            let flood = FOUR[..7].repeat(1000);
+            while peer.write_all(&flood).await.is_ok() {}
+        });
+        ws.feed(&Message::from(vec![7; 32 << 20])).unwrap();
+        let given_up = async {
+            if close {
+                ws.close(CloseCode::NORMAL, "").await.unwrap();
+            } else {
+                assert_eq!(ws.flush().await.unwrap_err().kind(), ErrorKind::TimedOut);
+            }
+            while !matches!(ws.recv().await.unwrap().expect("a failure"), Event::Failed(_)) {}
+        };
+        timeout(20 * SECOND, given_up).await.expect("it receives for ever");
+        drop(ws);
+        timeout(20 * SECOND, flood).await.expect("the transport is still there").unwrap();
+    }
 }
 
 /// Neither half waits forever when the other one gives the peer up.

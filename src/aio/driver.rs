@@ -13,6 +13,7 @@ use super::writing::{Fault, Outgoing, Writing};
 use crate::adapter::Late;
 use crate::connection::{Connection, Sender, State};
 use crate::endpoint::Endpoint;
+use crate::error::ProtocolError;
 use crate::frame::CloseCode;
 
 /// A stream, an endpoint, and all state that is kept between two polls.
@@ -143,7 +144,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 continue;
             }
             if link.endpoint.connection().is_cut_off() {
-                if ready!(self.buffer.poll_rest(&mut link.stream, &mut link.timer, both)) {
+                // After a deadline nothing more is read: it was time enough.
+                let is_broken =
+                    link.endpoint.connection().sender().lost() == Some(ProtocolError::TransportFailed);
+                if is_broken && ready!(self.buffer.poll_rest(&mut link.stream, &mut link.timer, both)) {
                     link.turn.moved(0);
                     return Poll::Ready(Ok(true));
                 }
@@ -242,8 +246,9 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
             if passed.is_some() && self.timer.poll(passed, both).is_pending() {
                 break Poll::Pending;
             }
-            let state = self.writing().state();
-            self.handle_timeout(both);
+            // Only the sender: what has been read can still be received.
+            let (state, now) = (self.writing().state(), self.timer.now());
+            self.writing().handle_timeout(now, both);
             if self.writing().standing().is_over() || self.writing().state() != state {
                 // The awaited room may not come any more: `poll` finds that out itself.
                 let polled = poll(&mut self.writing(), both);
