@@ -1510,6 +1510,8 @@ fn a_deadline_is_judged_though_the_caller_only_flushes() {
     assert!(is_later(&ws.flush().unwrap_err()));
     thread::sleep(ws.next_timeout().unwrap());
     assert!(is_later(&ws.flush().unwrap_err()), "what has arrived can still be received");
+    // A moment later it is judged.
+    thread::sleep(25 * MS);
     ws.flush().unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
 }

@@ -829,6 +829,43 @@ impl<F: FnMut(usize) -> io::Result<usize>> Transport for Silent<F> {
     }
 }
 
+/// A socket that takes nothing.
+struct Stuck(TcpStream);
+
+impl Read for Stuck {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Stuck {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Stuck {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Both)
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// `WouldBlock` means that the stream has said so: an edge-triggered queue reports only what comes after that.
 #[test]
 fn a_caller_does_not_wait_for_a_stream_that_takes_more() {
@@ -954,4 +991,49 @@ fn a_peer_that_reads_nothing_is_alive_while_it_sends() {
         assert!(pings > 0);
         drop((ws, sending.join().unwrap()));
     }
+}
+
+/// A deadline that is missed in the middle of a batch does not cost the rest of it.
+#[test]
+fn what_was_read_is_received_though_a_send_misses_its_deadline() {
+    let stream = Silent(|_| Err(ErrorKind::WouldBlock.into()));
+    let connection = Connection::server(Config::default().write_timeout(Some(50 * MS)));
+    let unread = b"\x81\x81\0\0\0\0x\x81\x81\0\0\0\0y\x81\x81\0\0\0\0z".to_vec();
+    let mut ws = WebSocket::from_parts(stream, connection, unread);
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message("x".into())));
+    ws.send_text("answer").unwrap();
+    let began = Instant::now();
+    while ws.state() == State::Open && began.elapsed() < AGES {
+        let _ = ws.flush();
+        thread::sleep(MS);
+    }
+    for text in ["y", "z"] {
+        assert_eq!(ws.recv().unwrap(), Some(Event::Message(text.into())));
+    }
+    assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
+    assert_eq!(ws.recv().unwrap(), None);
+}
+
+/// A loop that was busy with others, and sends several messages before it receives.
+#[test]
+fn an_answer_in_time_counts_though_much_is_sent_first() {
+    let counts = || {
+        let (stream, mut peer) = sockets();
+        stream.set_nonblocking(true).unwrap();
+        let config =
+            Config::default().ping_interval(Some(50 * MS)).pong_timeout(100 * MS).write_timeout(None);
+        let mut ws = WebSocket::from_parts(Stuck(stream), Connection::server(config), vec![]);
+        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        thread::sleep(60 * MS);
+        let _ = ws.recv().map(|_| ());
+        assert!(ws.wants_write(), "a Ping is due");
+        peer.write_all(b"\x81\x81\0\0\0\0x").unwrap();
+        thread::sleep(150 * MS);
+        for text in ["a", "b", "c"] {
+            ws.send_text(text).unwrap();
+        }
+        ws.recv().unwrap() == Some(Event::Message("x".into()))
+    };
+    // The machine may be busy between two of the messages.
+    assert!((0..5).any(|_| counts()));
 }

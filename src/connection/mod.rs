@@ -171,7 +171,7 @@ impl Connection {
     }
 
     /// Returns the sending half.
-    #[cfg(feature = "aio")]
+    #[cfg(any(feature = "net", feature = "aio"))]
     pub(crate) fn sender_mut(&mut self) -> &mut Sender {
         &mut self.sender
     }

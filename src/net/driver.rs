@@ -15,6 +15,7 @@ use super::time::{Clock, earlier, is_later};
 use crate::adapter::Late;
 use crate::connection::{Connection, State};
 use crate::endpoint::Endpoint;
+use crate::error::ProtocolError;
 use crate::input::Input;
 
 /// An endpoint and the stream over which it is driven.
@@ -95,7 +96,9 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
         let left = |now: Duration| until.map(|until| until.saturating_sub(now));
         while !buffer.fresh {
             if endpoint.connection().is_cut_off() {
-                if !pipe.read_rest(buffer) {
+                // After a deadline nothing more is read: it was time enough.
+                let is_broken = endpoint.connection().sender().lost() == Some(ProtocolError::TransportFailed);
+                if !is_broken || !pipe.read_rest(buffer) {
                     endpoint.connection_mut().lose_after_input();
                 }
                 break;
@@ -129,6 +132,9 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 let due = endpoint.next_deadline();
                 let most = earlier(turn, due.map(|due| due.saturating_sub(now)));
                 written = pipe.write(endpoint, earlier(most, left(now)));
+                if endpoint.connection().is_cut_off() {
+                    continue;
+                }
                 now = pipe.clock.now();
                 is_cut_short = due.is_some_and(|due| due <= now);
                 may_take_more = is_cut_short || now.saturating_sub(began) >= TURN;

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 use super::Transport;
 use super::buffer::Buffer;
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later, judges_later};
-use crate::connection::Connection;
+use crate::connection::{Connection, State};
 use crate::endpoint::Endpoint;
 
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(super) struct Pipe<S> {
     /// The stream may hold bytes that were written before.
     must_flush: bool,
     pub(super) shut_down: bool,
-    /// Whether a caller that came late could not write: if it only writes, it is judged next.
-    was_late: bool,
+    /// Since when a caller that came late could not write: if it only writes, it is judged soon.
+    late_since: Option<Duration>,
     /// Why not everything was written, if no event reports it: the connection was over.
     pub(super) failed: Option<io::Error>,
 }
@@ -38,7 +38,7 @@ impl<S: Transport> Pipe<S> {
             unflushed: 0,
             must_flush: true,
             shut_down: false,
-            was_late: false,
+            late_since: None,
             failed: None,
         }
     }
@@ -62,20 +62,29 @@ impl<S: Transport> Pipe<S> {
     }
 
     /// Sets the time before an attempt to write, unless that is [put off](judges_later) for a caller that came `late`.
+    /// What has arrived can still be received.
     fn tick_to_write(&mut self, endpoint: &mut impl Endpoint, late: Option<Duration>) -> Duration {
         let now = self.clock.now();
         if !judges_later(late, now) {
-            self.tick_at(endpoint, now);
+            self.tick(endpoint, |endpoint| match endpoint.connection().state() {
+                State::Opening => endpoint.handle_timeout(now),
+                _ => endpoint.connection_mut().sender_mut().handle_timeout(now),
+            });
         }
         now
     }
 
-    /// Sets the time. If a deadline ends the connection, the stream is aborted.
+    /// Sets the time.
     pub(super) fn tick_at(&mut self, endpoint: &mut impl Endpoint, now: Duration) {
-        self.was_late = false;
+        self.tick(endpoint, |endpoint| endpoint.handle_timeout(now));
+    }
+
+    /// Sets the time with `handle_timeout`. If a deadline ends the connection, the stream is aborted.
+    fn tick<E: Endpoint>(&mut self, endpoint: &mut E, handle_timeout: impl FnOnce(&mut E)) {
+        self.late_since = None;
         let was_ended = endpoint.connection().sender().is_ended();
         let waited = endpoint.connection().wants_write();
-        endpoint.handle_timeout(now);
+        handle_timeout(endpoint);
         if !was_ended && endpoint.connection().sender().is_ended() {
             if waited {
                 self.failed = Some(ErrorKind::TimedOut.into());
@@ -137,10 +146,11 @@ impl<S: Transport> Pipe<S> {
         endpoint: &mut impl Endpoint,
         patience: Option<Duration>,
     ) -> io::Result<()> {
-        let late = endpoint.connection().sender().late(self.clock.now()).filter(|_| !self.was_late);
-        let written = self.write_all(endpoint, patience, late);
-        let is_late = || endpoint.connection().sender().late(self.clock.now()).is_some();
-        self.was_late = written.is_err() && is_late();
+        let late = endpoint.connection().sender().late(self.clock.now());
+        let since = late.map(|now| self.late_since.unwrap_or(now));
+        let written = self.write_all(endpoint, patience, since);
+        let is_late = endpoint.connection().sender().late(self.clock.now()).is_some();
+        self.late_since = since.filter(|_| is_late && written.is_err());
         written
     }
 
