@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -787,4 +788,99 @@ fn a_backlog_of_many_pieces_is_written() {
     stream.tell(|script| script.writes = None);
     writer.flush().unwrap();
     stream.tell(|script| assert_eq!(script.written.len(), 40 * 20_004));
+}
+
+/// A stream that takes a kilobyte each millisecond, after the first ten. A write returns when all is taken, or after its
+/// timeout.
+#[derive(Clone, Default)]
+struct Steady {
+    taken: Arc<AtomicUsize>,
+    timeout: Option<Duration>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Read for Steady {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        let began = Instant::now();
+        while !self.is_over.load(Ordering::SeqCst) {
+            if self.timeout.is_some_and(|timeout| timeout <= began.elapsed()) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(0)
+    }
+}
+
+impl Write for Steady {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let began = Instant::now();
+        while !self.is_over.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+            let taken = buf.len().min(1024 * began.elapsed().as_millis().saturating_sub(10) as usize);
+            let is_late = self.timeout.is_some_and(|timeout| timeout <= began.elapsed());
+            if taken == 0 && is_late {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            if taken == buf.len() || is_late {
+                self.taken.fetch_add(taken, Ordering::SeqCst);
+                return Ok(taken);
+            }
+        }
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Steady {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        self.is_over.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+/// Nobody gives up a peer because of a write of the other thread that takes long but goes on.
+#[test]
+fn what_a_blocked_write_has_done_is_seen_before_the_deadline() {
+    let stream = Steady::default();
+    let config = Config::default().close_timeout(Duration::from_millis(600));
+    let ws = WebSocket::from_parts(stream.clone(), Connection::server(config), vec![]);
+    let (mut reader, mut writer) = ws.into_split().unwrap();
+    const LEN: usize = 1 << 20;
+    writer.feed(&vec![7; LEN].into()).unwrap();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    let reading = thread::spawn(move || reader.recv().map(|event| event.map(Event::into_owned)));
+    let began = Instant::now();
+    writer.flush().unwrap();
+    assert!(
+        began.elapsed() > Duration::from_millis(700),
+        "{:?}: no longer than the deadline",
+        began.elapsed()
+    );
+    assert!(stream.taken.load(Ordering::SeqCst) > LEN);
+    // It does not close its side.
+    assert_eq!(reading.join().unwrap().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
+    // A flush that was cut off would say so.
+    assert_eq!(writer.flush().unwrap_err().kind(), ErrorKind::TimedOut);
 }

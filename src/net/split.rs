@@ -91,7 +91,7 @@ impl<S: Transport> WebSocket<S> {
     /// the stream.
     pub fn reunite(reader: ReadHalf<S>, mut writer: WriteHalf<S>) -> io::Result<Self> {
         if Arc::ptr_eq(&reader.shared, &writer.shared) {
-            writer.flush()?;
+            writer.write_out()?;
         }
         if let Some(closing) = writer.closing {
             // It only panics if the stream does.
@@ -459,8 +459,14 @@ impl<S: Transport> WriteHalf<S> {
     /// Writes all waiting output.
     ///
     /// # Errors
-    /// Errors of the stream.
+    /// Errors of the stream, or a [`ProtocolError`], as an [`io::Error`], if the peer was given up.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.write_out()?;
+        self.shared.lock().sender.lost().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Writes all waiting output, unless the peer is given up, which the [`ReadHalf`] reports.
+    fn write_out(&mut self) -> io::Result<()> {
         match self.shared.write(None, true)? {
             Written::Blocked(error) => Err(error),
             Written::All | Written::Elsewhere => Ok(()),
@@ -486,6 +492,6 @@ impl<S: Transport> WriteHalf<S> {
 
     fn queue(&mut self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
         queue(&mut self.shared.lock().sender)?;
-        later_is_fine(self.flush())
+        later_is_fine(self.write_out())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::connection::{Notice, Receiver, Segment, Sender, State};
 use crate::net::Transport;
+use crate::net::driver::TURN;
 use crate::net::pipe::{NOW, SLICES, write_slices};
 use crate::net::time::{AT_ONCE, Clock, Timeout, earlier, is_later, judges_later};
 
@@ -180,7 +181,8 @@ impl<S: Transport> Shared<S> {
                 break;
             }
             let left = |now: Duration| patience.map(|most| most.saturating_sub(now.saturating_sub(began)));
-            let wait = writing.wait(now, true);
+            // Others cannot see what a blocked write has done: it comes back before the deadline by which they judge.
+            let wait = writing.wait(now, true).map(|wait| (wait / 2).max(TURN));
             drop(writing);
             let result = out.write_once(earlier(wait, left(now)));
             writing = self.lock();
