@@ -75,11 +75,11 @@ macro_rules! sockets {
             }
 
             fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-                <$socket>::set_read_timeout(self, timeout)
+                forgive_if_over(<$socket>::set_read_timeout(self, timeout))
             }
 
             fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-                <$socket>::set_write_timeout(self, timeout)
+                forgive_if_over(<$socket>::set_write_timeout(self, timeout))
             }
 
             fn try_clone(&self) -> io::Result<Self> {
@@ -93,6 +93,19 @@ sockets! {
     TcpStream;
     #[cfg(unix)]
     std::os::unix::net::UnixStream;
+}
+
+/// On Apple's systems, no option of a socket can be set once both its directions are over. What has arrived can still be
+/// read, and it does not block.
+fn forgive_if_over(set: io::Result<()>) -> io::Result<()> {
+    const EINVAL: i32 = 22;
+    set.or_else(|error| {
+        if cfg!(target_vendor = "apple") && error.raw_os_error() == Some(EINVAL) {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -192,5 +205,18 @@ impl<S: Read + Write, T: Transport> Transport for Stream<S, T> {
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         (self.below)(&mut self.stream).set_write_timeout(timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_cannot_be_set_any_more_are_not_needed() {
+        let refused = || forgive_if_over(Err(io::Error::from_raw_os_error(22)));
+        assert_eq!(refused().is_ok(), cfg!(target_vendor = "apple"));
+        assert!(forgive_if_over(Err(ErrorKind::InvalidInput.into())).is_err());
+        assert!(forgive_if_over(Ok(())).is_ok());
     }
 }
