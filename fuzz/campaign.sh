@@ -2,8 +2,8 @@
 # Continues the campaign for so many minutes: fuzz/campaign.sh MINUTES. With 0 it only prints how far it is.
 #
 # Again and again it fuzzes those targets that have had the least CPU time on the present source, and adds the time to campaign.tsv. The
-# time of a target starts again when the source that it exercises changes, or its body. Comments, unit tests, visibility and how things print
-# do not count.
+# time of a target starts again when the source that it exercises changes, or its body. Comments, unit tests, visibility, features and how
+# things print do not count.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 minutes=${1:?expected the minutes to go on for}
@@ -27,10 +27,11 @@ sources() {
     find bodies -name "$1.rs"
 }
 
-# Prints a name of that source, as it is without comments, unit tests, visibility, `Debug` and `Display`.
+# Prints a name of that source, without comments, unit tests, visibility, features, `Debug` and `Display`.
 code() {
     sources "$1" | LC_ALL=C sort -u | while read -r file; do
-        sed -E -e '/^#\[cfg\(test\)\]$/,$d' -e '/^impl fmt::(Debug|Display) for .*\{$/,/^\}$/d' -e '/^ *\/\//d' -e 's/\bpub(\([^)]*\))? //g' "$file"
+        sed -E -e '/^#\[cfg\(test\)\]$/,$d' -e '/^impl fmt::(Debug|Display) for .*\{$/,/^\}$/d' \
+            -e '/^ *(\/\/|#\[cfg\(.*feature)/d' -e 's/\bpub(\([^)]*\))? //g' "$file"
     done | sha256sum | cut -c1-12
 }
 
