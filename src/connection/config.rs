@@ -152,6 +152,9 @@ impl Config {
     /// A Ping for which the output has no room, or that a payload owed by the caller precedes, waits at most as long;
     /// then the connection is lost, too. While more output waits, each 16 KiB of it that the transport takes is a sign of
     /// life, like received bytes.
+    ///
+    /// In the adapters, a task or thread that waits in `send` or `flush` judges by what has been received so far: only
+    /// receiving finds out that a peer is alive.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }
@@ -176,6 +179,9 @@ impl Config {
 
     /// Maximum time for the transport of an open connection to take the next 16 KiB of output, or the rest of
     /// it; then the connection is lost. `None`: no limit. Default: 60 s.
+    ///
+    /// In the adapters, bytes count when the stream has flushed them. TLS takes up to 64 KiB at once: a peer behind it has
+    /// this long for as much.
     #[must_use]
     pub fn write_timeout(self, timeout: Option<Duration>) -> Self {
         Self { write_timeout: timeout, ..self }
