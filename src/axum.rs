@@ -43,10 +43,10 @@
 //! **Latency.** axum does not set TCP_NODELAY, without which several short messages in a row can take 40 ms. Set it with
 //! `axum::serve::ListenerExt`: `listener.tap_io(|stream| { let _ = stream.set_nodelay(true); })`.
 //!
-//! **Stopping.** The graceful shutdown of `axum::serve` does not wait for WebSockets, and closes none. Let each handler join a
-//! [`Group`](crate::tokio::server::Group); after `serve` has returned, call its
-//! [`close`](crate::tokio::server::Group::close), and [`wait_empty`](crate::tokio::server::Group::wait_empty) within a
-//! `timeout`.
+//! **Stopping.** The graceful shutdown of `axum::serve` closes no WebSocket. Over HTTP/1.1 it does not wait for them either;
+//! over HTTP/2 it waits for ever. Let each handler join a [`Group`](crate::tokio::server::Group), and call its
+//! [`close`](crate::tokio::server::Group::close) at the end of the future that `with_graceful_shutdown` takes. After `serve`
+//! has returned, [`wait_empty`](crate::tokio::server::Group::wait_empty). Put a `timeout` around both.
 //!
 //! Import names from `sansocket::axum`, not the module itself, which would hide the crate `axum`.
 //!

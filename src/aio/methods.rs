@@ -78,7 +78,7 @@ macro_rules! write_methods {
         /// Cancel-safe: the next call continues where a dropped future stopped.
         ///
         /// # Errors
-        /// Errors of the stream, or the reason why the peer was given up before everything was written.
+        /// Errors of the stream, or the reason why the peer was given up.
         pub async fn flush(&mut self) -> io::Result<()> {
             poll_fn(|cx| self.poll_writing(cx, |writing, cx| writing.poll_flush_all(cx))).await
         }

@@ -68,7 +68,8 @@ impl<S, T> WebSocket<S, T> {
         driver.into()
     }
 
-    /// Returns the stream, the connection with its output, and the bytes that were read but not received.
+    /// Returns the stream, the connection with its output, and the bytes that were read but not received. A stream that keeps
+    /// back what is written, such as TLS, may still have to be flushed.
     pub fn into_parts(self) -> (S, Connection, Vec<u8>) {
         let Driver { mut link, buffer } = self.driver;
         link.endpoint.lose_after_input();
@@ -197,7 +198,8 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
     /// Cancel-safe: the first poll queues the Close, once.
     ///
     /// # Errors
-    /// Errors of the stream. A peer that does not take the Close in time is none: [`finish`](Self::finish) reports it.
+    /// Errors of the stream. A peer that does not take the Close in time is none: [`finish`](Self::finish) reports it, unless
+    /// the peer has closed, too.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
         poll_fn(|cx| self.driver.poll_close(code, reason, cx)).await
     }

@@ -118,7 +118,7 @@ impl Config {
     /// [`wants_read`](crate::Connection::wants_read) is false, so nothing is read from a peer that does not
     /// read. Default: 64 KiB.
     ///
-    /// In the adapters, `send` also waits while more is queued, and the reading half of a split WebSocket reads nonetheless.
+    /// In the asynchronous adapters, `send` also waits while more is queued. The reading half of a split WebSocket always reads.
     #[must_use]
     pub fn high_water(self, bytes: usize) -> Self {
         Self { high_water: bytes, ..self }
@@ -149,12 +149,11 @@ impl Config {
 
     /// Maximum time without any received bytes after such a Ping; then the connection is lost. Default: 20 s.
     ///
-    /// A Ping for which the output has no room, or that a payload owed by the caller precedes, waits at most as long;
-    /// then the connection is lost, too. While more output waits, each 16 KiB of it that the transport takes is a sign of
+    /// A Ping that has to wait, for room in the output or behind a payload that the caller owes, waits at most this long;
+    /// then the connection is lost as well. While more output waits, each 16 KiB of it that the transport takes is a sign of
     /// life, like received bytes.
     ///
-    /// In the adapters, a task or thread that waits in `send` or `flush` judges by what has been received so far: only
-    /// receiving finds out that a peer is alive.
+    /// In the adapters, while a task or thread waits in `send` or `flush`, the peer is judged by what has been received.
     #[must_use]
     pub fn pong_timeout(self, timeout: Duration) -> Self {
         Self { pong_timeout: timeout, ..self }
@@ -180,8 +179,8 @@ impl Config {
     /// Maximum time for the transport of an open connection to take the next 16 KiB of output, or the rest of
     /// it; then the connection is lost. `None`: no limit. Default: 60 s.
     ///
-    /// In the adapters, bytes count when the stream has flushed them. TLS takes up to 64 KiB at once: a peer behind it has
-    /// this long for as much.
+    /// In the adapters, bytes count when the stream has flushed them. TLS takes up to 64 KiB at once, so a peer behind TLS
+    /// has this time for as much.
     #[must_use]
     pub fn write_timeout(self, timeout: Option<Duration>) -> Self {
         Self { write_timeout: timeout, ..self }

@@ -618,7 +618,7 @@ impl Connection {
     /// `None` before the first. It is accurate if [`handle_timeout`](Self::handle_timeout) is called close to
     /// the write and the read.
     ///
-    /// A keepalive Ping is only sent after a time in which nothing was received. While data keeps arriving, measure with a
+    /// A keepalive Ping is only sent after `ping_interval` without received bytes. While data keeps arriving, measure with a
     /// [`ping`](Self::ping) of your own and its [`Event::Pong`].
     ///
     /// ```

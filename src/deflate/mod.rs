@@ -14,7 +14,7 @@
 //! **Secrets.** An attacker who can place chosen text in the same message or compression context as a secret
 //! can discover the secret from the compressed length (CRIME, BREACH). Do not compress a message that
 //! combines the two: see [`Connection::compress`](crate::Connection::compress), or send it as
-//! [`EncodedMessage::new`](crate::EncodedMessage::new), which is never compressed, also in a `Sink` or the half of a connection.
+//! [`EncodedMessage::new`](crate::EncodedMessage::new), which is never compressed, even through a `Sink` or a half of a connection.
 //!
 //! **Memory.** Without context takeover, a connection holds no state between messages; states for messages in
 //! progress come from a pool. With context takeover, the states are kept between messages. Measured with
@@ -31,7 +31,7 @@
 //! server](Deflate::server_no_context_takeover): that reduces the first row to 0.8 GiB.
 //!
 //! The negotiation is pure parsing and always available. The codec is a [`Codec`]: `Zlib` with the feature
-//! `deflate`, or your own. Debug builds compress several times as fast with this in the program's `Cargo.toml`:
+//! `deflate`, or your own. In debug builds, compression is several times faster with this in the program's `Cargo.toml`:
 //!
 //! ```toml
 //! [profile.dev.package.zlib-rs]

@@ -26,7 +26,7 @@ use crate::random::Random;
 /// dialling failed, another attempt is made.
 ///
 /// A close code that is final here may not be so for your server, such as one of an application (3000 to 4999): to reconnect
-/// after it, do not report that event.
+/// after it, report all events but that one.
 ///
 /// ```
 /// use core::time::Duration;
@@ -175,7 +175,7 @@ impl Reconnect {
 
     /// Returns when to try again, in the caller's time, after a transport ended or could not be made. `None`
     /// means that another attempt would be useless: the failure that was reported is permanent, or the attempts are used
-    /// up. Without a new report, the next call judges none.
+    /// up. That uses the report up: without a new one, the next call returns a time.
     #[must_use]
     pub fn retry_at(&mut self, now: Duration, random: &mut impl Random) -> Option<Duration> {
         self.ended(now);

@@ -204,8 +204,8 @@ use finish_method;
 ///   `read`.
 ///
 /// `recv` and `read` also answer pings, send keepalive pings, and end the transport in the right order when the
-/// connection is over. They write waiting output before they read from the stream, not while received bytes still
-/// hold events. Call them until they return `None`.
+/// connection is over. Waiting output is written before the next read from the stream, that is, after all events that
+/// have already been read. Call them until they return `None`.
 ///
 /// Protocol violations by the peer and missed deadlines are reported as [`Event::Failed`], never as errors of
 /// these methods. An error of the stream is returned once; then the connection is over. After a failed write,

@@ -18,11 +18,12 @@ use hyper_util::service::TowerToHyperService;
 use sansocket::axum::{Rejection, WebSocket, WebSocketUpgrade};
 use sansocket::deflate::Deflate;
 use sansocket::handshake::{ClientHandshake, ClientRequest, ConnectHandshake, Established, OriginPolicy};
+use sansocket::tokio::server::{Group, Slow};
 use sansocket::{CloseCode, Config, Event, Message, OsRandom, ProtocolError};
 use tokio::io::{AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -425,4 +426,46 @@ async fn a_server_that_cannot_upgrade() {
         Router::new().route("/page", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)));
     let response = TowerToHyperService::new(router).call(request).await.unwrap();
     assert_eq!(response.status(), 500);
+}
+
+/// As the documentation of the module says.
+#[tokio::test]
+async fn stopping() {
+    for version in VERSIONS {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let all = Group::new(Slow::Skip);
+        let members = all.clone();
+        let chat = async move |upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(async move |ws| {
+                let (mut reader, writer) = ws.into_split();
+                let _member = members.join(writer.share());
+                while let Ok(Some(_)) = reader.recv().await {}
+            })
+        };
+        let members = all.clone();
+        let serving = axum::serve(listener, Router::new().route("/chat", any(chat)));
+        let serving = serving.with_graceful_shutdown(async move {
+            stopped.await.unwrap();
+            members.close(CloseCode::GOING_AWAY, "");
+        });
+        let serving = tokio::spawn(async { serving.await });
+        let mut http = Http::connect(version, address).await;
+        let (mut ws, _) = http.open(request(address, "/chat"), Config::default()).await;
+        ws.send_text("Hello").await.unwrap();
+        ws.flush().await.unwrap();
+        let joined = async {
+            while all.is_empty() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, joined).await.expect("it joins the group");
+        stop.send(()).unwrap();
+        timeout(PATIENCE, ws.finish()).await.expect("the server closes").unwrap();
+        assert_eq!(ws.close_frame().map(|frame| frame.code()), Some(CloseCode::GOING_AWAY), "{version:?}");
+        drop((ws, http));
+        timeout(PATIENCE, serving).await.expect("the server stops").unwrap().unwrap();
+        timeout(PATIENCE, all.wait_empty()).await.expect("all handlers end");
+    }
 }
