@@ -1037,3 +1037,37 @@ fn an_answer_in_time_counts_though_much_is_sent_first() {
     // The machine may be busy between two of the messages.
     assert!((0..5).any(|_| counts()));
 }
+
+/// A server that has much to write first does not make more of it.
+#[test]
+fn a_peer_that_reads_nothing_is_not_received_from() {
+    let (stream, mut peer) = sockets();
+    stream.set_nonblocking(true).unwrap();
+    let connection = Connection::server(Config::default().high_water(5000).write_timeout(None));
+    let mut ws = WebSocket::from_parts(Stuck(stream), connection, vec![]);
+    ws.feed(&Message::from(vec![7; 10_000])).unwrap();
+    peer.write_all(b"\x81\x81\0\0\0\0x").unwrap();
+    for _ in 0..100 {
+        assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        thread::sleep(MS);
+    }
+}
+
+/// A loop that only sends for a while, to a stream that takes everything, judges nobody.
+#[test]
+fn an_answer_in_time_counts_however_much_is_sent_first() {
+    let (stream, mut peer) = sockets();
+    stream.set_nonblocking(true).unwrap();
+    let config = Config::default().ping_interval(Some(50 * MS)).pong_timeout(100 * MS);
+    let mut ws = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    thread::sleep(60 * MS);
+    assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock, "a Ping is sent");
+    peer.write_all(b"\x81\x81\0\0\0\0x").unwrap();
+    thread::sleep(150 * MS);
+    for _ in 0..3 {
+        ws.send_text("a").unwrap();
+        thread::sleep(30 * MS);
+    }
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message("x".into())));
+}

@@ -440,6 +440,22 @@ async fn what_was_read_is_received_though_a_close_misses_its_deadline() {
     assert_eq!(ws.recv().await.unwrap(), None);
 }
 
+/// A server that has much to write first does not make more of it.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_is_not_received_from() {
+    let (stream, mut peer) = duplex(1000);
+    let config = Config::default().high_water(5000).write_timeout(None);
+    let mut ws = WebSocket::from_parts(stream, Connection::server(config), Vec::new());
+    ws.feed(&Message::from(vec![7; 10_000])).unwrap();
+    peer.write_all(&FOUR[..7]).await.unwrap();
+    timeout(100 * SECOND, ws.recv()).await.expect_err("it received");
+    let mut rest = vec![0; 6000];
+    let read = peer.read_exact(&mut rest);
+    let (event, read) = tokio::join!(ws.recv(), read);
+    read.unwrap();
+    assert_eq!(event.unwrap(), Some(Event::Message("x".into())));
+}
+
 /// A peer that was given up by a writer is not received from for as long as it sends.
 #[tokio::test]
 async fn a_flood_ends_with_the_deadline_of_a_writer() {
