@@ -486,3 +486,21 @@ async fn a_peer_that_reads_nothing_is_alive_while_it_sends() {
     };
     tokio::join!(sending, receiving);
 }
+
+/// Such as the address of the client.
+#[tokio::test]
+async fn a_server_sees_the_stream_before_it_decides() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for headers in ["", upgrade] {
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let (seen, is_upgrade) = match Accepting::new(stream, Config::default()).advance().await.unwrap() {
+            Incoming::Upgrade(upgrade) => (upgrade.stream().peer_addr(), true),
+            Incoming::Http(http) => (http.stream().peer_addr(), false),
+        };
+        assert_eq!((seen.unwrap(), is_upgrade), (peer, !headers.is_empty()));
+    }
+}
