@@ -31,7 +31,8 @@
 //! server](Deflate::server_no_context_takeover): that reduces the first row to 0.8 GiB.
 //!
 //! The negotiation is pure parsing and always available. The codec is a [`Codec`]: `Zlib` with the feature
-//! `deflate`, or your own. In debug builds, compression is several times faster with this in the program's `Cargo.toml`:
+//! `deflate`, or your own. In a debug build, this in the program's `Cargo.toml` halved the time of a large
+//! echo (3.9 to 1.8 s for 16 MiB):
 //!
 //! ```toml
 //! [profile.dev.package.zlib-rs]
