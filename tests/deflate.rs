@@ -444,17 +444,29 @@ fn copies_from_the_far_end_of_the_window_are_right_in_any_message() {
 }
 
 #[test]
-fn final_blocks_that_say_nothing_are_not_many() {
-    // Each makes a new stream with the whole window, and two bytes are few for that.
-    let nothing = b"\x03\0".repeat(255);
+fn final_blocks_that_say_little_are_not_many() {
+    // What follows one needs a new stream with the whole window, and two bytes are few for that.
+    let nothing = b"\x03\0".repeat(256);
     let frames: Frames<'_> = &[(Z_TEXT, &nothing), (Z_TEXT, HELLO), (Z_TEXT, &nothing)];
     passes(takeover(), frames, &[text(""), text("Hello"), text("")]);
     let some = Blocks::default().fixed(true, &[Say::Bytes(b"!")]).bare();
-    let both = [&nothing[..], &some, &nothing].concat();
-    passes(takeover(), &[(Z_TEXT, &both)], &[text("!")]);
-    let more = [&both[..], b"\x03\0"].concat();
-    fails(takeover(), &[(Z_TEXT, &more)], &[], E::InvalidDeflate, b"!");
-    fails(params(true, 9), &[(Z_TEXT, &more)], &[], E::InvalidDeflate, b"!");
+    let enough = Blocks::default().fixed(true, &[Say::Bytes(&[b'!'; 256])]).bare();
+    let passing: [Vec<u8>; 3] = [some.repeat(256), some.repeat(257), [enough.repeat(100), nothing.clone()].concat()];
+    for (message, len) in passing.iter().zip([256, 257, 25_600]) {
+        passes(takeover(), &[(Z_TEXT, message)], &[text(&"!".repeat(len))]);
+        assert!(Naive::default().message(message).is_ok());
+    }
+    for params in [takeover(), params(true, 9)] {
+        for (message, len) in [
+            ([&nothing[..], b"\x03\0"].concat(), 0),
+            ([&nothing[..255 * 2], &some[..], b"\x03\0"].concat(), 1),
+            (some.repeat(258), 257),
+            ([enough.repeat(100), nothing.clone(), some.clone()].concat(), 25_600),
+        ] {
+            fails(params, &[(Z_TEXT, &message)], &[], E::InvalidDeflate, &vec![b'!'; len]);
+            assert!(Naive::default().message(&message).is_err());
+        }
+    }
 }
 
 // ---- received: what is not valid ----

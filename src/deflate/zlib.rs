@@ -140,8 +140,8 @@ struct Inflating {
     wrapped: bool,
     /// Whether the last block was final, and nothing has followed.
     ended: bool,
-    /// Number of consecutive final blocks without data.
-    empty: u8,
+    /// What is left to the message in progress for blocks that begin after a final one.
+    credit: u64,
 }
 
 impl Inflating {
@@ -149,7 +149,7 @@ impl Inflating {
         // Compressors that announce a window of 2^8 are known to use 2^9.
         let window = 1 << window_bits.clamp(9, 15);
         let ring = alloc::vec![0; window + SLACK].into();
-        Self { stream: None, live: false, window, ring, at: 0, wrapped: false, ended: false, empty: 0 }
+        Self { stream: None, live: false, window, ring, at: 0, wrapped: false, ended: false, credit: CREDIT }
     }
 
     /// Returns the stream in progress, or a new one with the previous window, and the room for its output.
@@ -158,6 +158,9 @@ impl Inflating {
         // Its own window has this size in any case.
         let stream = self.stream.get_or_insert_with(|| Inflate::new(false, 15));
         if !self.live {
+            if self.ended {
+                self.credit = self.credit.checked_sub(RESTART).ok_or(CodecError)?;
+            }
             stream.reset(false);
             let older = if self.wrapped { &before[before.len().min(SLACK)..] } else { &[] };
             for part in [older, now] {
@@ -176,12 +179,10 @@ impl Inflating {
         let status = stream.decompress(input, room, InflateFlush::NoFlush);
         let consumed = (stream.total_in() - total_in) as usize;
         let produced = (stream.total_out() - total_out) as usize;
-        let is_empty = stream.total_out() == 0;
         self.at += produced;
+        self.credit = self.credit.saturating_add(produced as u64);
         if status.map_err(|_| CodecError)? == Status::StreamEnd {
             (self.live, self.ended) = (false, true);
-            // Each costs a new stream, and no legitimate message needs many.
-            self.empty = if is_empty { self.empty.checked_add(1).ok_or(CodecError)? } else { 0 };
         }
         Ok(consumed)
     }
@@ -228,7 +229,7 @@ impl Decompressor for Inflating {
     }
 
     fn end_message(&mut self) -> Result<(), CodecError> {
-        self.empty = 0;
+        self.credit = CREDIT;
         let is_end = core::mem::take(&mut self.ended) || self.is_end()?;
         // With a small negotiated window, memory matters most: the ring alone is sufficient.
         if self.window < 1 << 15 {
@@ -238,10 +239,15 @@ impl Decompressor for Inflating {
     }
 
     fn forget(&mut self) {
-        (self.live, self.ended, self.empty) = (false, false, 0);
+        (self.live, self.ended, self.credit) = (false, false, CREDIT);
         (self.at, self.wrapped) = (0, false);
     }
 }
 
+/// What a block after a final one costs a message: it needs a new stream, with a copy of the window. Each decompressed
+/// byte earns 1, so that no message makes more work than its length is worth.
+const RESTART: u64 = 256;
+/// For 255 blocks without data: no legitimate message needs many.
+const CREDIT: u64 = 255 * RESTART;
 /// More than zlib writes beyond what it reports.
 const SLACK: usize = 4 * 1024;

@@ -20,8 +20,15 @@ impl Naive {
         self.end = self.limit.map_or(usize::MAX, |limit| start + limit);
         // What there is without the tail; behind the last block that is complete it goes on with the tail.
         let mut bits = Bits { bytes: payload, at: 0 };
-        let (mut last, mut is_final) = ((0, start), false);
+        let (mut last, mut is_final, mut restarts) = ((0_usize, start), false, 0);
         let stop = loop {
+            // The only rule that is not of the RFC: what begins after a final block costs 256 bytes, and 255 times are free.
+            if is_final && last.0.div_ceil(8) < payload.len() {
+                restarts += 1;
+                if restarts > 255 + (last.1 - start) / 256 {
+                    break Stop::Bad;
+                }
+            }
             match self.block(&mut bits) {
                 Ok(ended) => (last, is_final) = ((bits.at, self.history.len()), ended),
                 Err(stop) => break stop,
