@@ -55,7 +55,7 @@ struct Queue {
 }
 
 impl Output {
-    /// Maximum for the counters: half of the address space. Shared bytes can add up to more than the memory.
+    /// Maximum for the counters: a quarter of the address space. Shared bytes can add up to more than the memory.
     pub(crate) const MAX: usize = BESIDE / 2;
 
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
@@ -348,7 +348,7 @@ impl Output {
         }
         let needed = self.end.saturating_add(n);
         if needed > self.tail.len() {
-            let len = needed.max(2 * self.tail.len()).max(SMALLEST);
+            let len = grown(self.tail.len(), needed);
             if self.end == 0 {
                 self.tail = vec![0; len];
             } else {
@@ -356,6 +356,11 @@ impl Output {
             }
         }
     }
+}
+
+/// Returns the next length of a buffer of `len` bytes: twice as many, but not more than a buffer can hold.
+fn grown(len: usize, needed: usize) -> usize {
+    needed.max((2 * len).min(Output::MAX)).max(SMALLEST)
 }
 
 impl Queue {
@@ -429,6 +434,15 @@ mod tests {
         assert_eq!(output.tail.len(), 1 << 16);
         assert!(output.waiting()[..3 << 14].iter().all(|byte| *byte == 7));
         assert_eq!(output.waiting()[3 << 14..], [8; 100]);
+    }
+
+    #[test]
+    fn a_buffer_grows_to_no_more_than_any_can_hold() {
+        assert_eq!((grown(0, 1), grown(1 << 20, (1 << 20) + 1)), (SMALLEST, 1 << 21));
+        for (len, needed) in [(Output::MAX / 2, Output::MAX / 2 + 1), (Output::MAX, Output::MAX + 14)] {
+            assert_eq!(grown(len, needed), Output::MAX.max(needed));
+            assert!(grown(len, needed) <= isize::MAX.unsigned_abs());
+        }
     }
 
     #[test]
