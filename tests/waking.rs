@@ -114,6 +114,76 @@ fn a_writer_is_woken_by_the_stream_though_the_reader_has_answered_a_close() {
     }
 }
 
+/// Some streams forget the waker of a write that waited once another one has succeeded, such as those of smol: whoever writes tells
+/// the others that there is room.
+#[test]
+fn a_task_that_waits_for_room_learns_of_it_from_the_one_that_has_written() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for by in ["reply", "reader", "send", "try_send"] {
+        let stream = Told::new(Writes::Wait, []);
+        let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
+        let (mut first, mut second) = (writer.share(), writer.share());
+        let (reading, writing, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+        assert!(poll_as(&reading, reader.recv()).is_pending());
+        first.try_send(&Message::from("waiting")).unwrap();
+        assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
+        stream.tell(|script| script.writes = Writes::Take);
+        let before = (reading.count(), waiting.count());
+        match by {
+            "reply" => {
+                stream.tell(|script| script.reads.push_back(Ok(b"\x89\x80\0\0\0\0".to_vec())));
+                assert!(poll_as(&reading, reader.recv()).is_ready());
+            }
+            "reader" => assert!(poll_as(&reading, reader.recv()).is_pending()),
+            "send" => assert!(poll_as(&writing, first.send_text("sent")).is_ready()),
+            _ => first.try_send(&Message::from("sent")).unwrap(),
+        }
+        assert!(waiting.count() > before.1, "{by}: it would wait for ever");
+        assert!(poll_as(&waiting, second.send_text("room")).is_ready(), "{by}");
+        if by == "send" {
+            assert_eq!(reading.count(), before.0, "a reader does not wait for room");
+        }
+    }
+    // A stream and its sink: also the other way round, as a server with too much output does not read.
+    for sink_waits in [true, false] {
+        let stream = Told::new(Writes::Wait, []);
+        let (mut sink, mut events) = StreamExt::split::<Command>(stream.server(Config::default().high_water(5)));
+        let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
+        assert!(poll_as(&writing, sink.send("more than 5".into())).is_pending());
+        assert!(poll_as(&reading, events.next()).is_pending());
+        stream.tell(|script| script.writes = Writes::Take);
+        let before = (reading.count(), writing.count());
+        if sink_waits {
+            assert!(poll_as(&reading, events.next()).is_pending());
+            assert!(writing.count() > before.1, "it would wait for ever");
+        } else {
+            assert!(poll_as(&writing, sink.flush()).is_ready());
+            assert!(reading.count() > before.0, "it would not read any more");
+        }
+        assert!(poll_as(&writing, sink.flush()).is_ready());
+    }
+}
+
+/// What a sink that closes reads, because the peer may wait for that, is the reader's.
+#[test]
+fn a_reader_learns_of_what_the_closing_sink_has_read() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for read in [&b"\x81\x80\0\0\0\0"[..], b""] {
+        let stream = Told::new(Writes::Wait, []);
+        let (mut sink, mut events) = StreamExt::split::<Command>(stream.server(Config::default()));
+        let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
+        assert!(poll_as(&writing, sink.close()).is_pending());
+        assert!(poll_as(&reading, events.next()).is_pending());
+        stream.tell(|script| script.reads.push_back(Ok(read.to_vec())));
+        let before = reading.count();
+        assert!(poll_as(&writing, sink.close()).is_pending());
+        assert!(reading.count() > before, "{read:?}");
+        assert!(poll_as(&reading, events.next()).is_ready(), "{read:?}");
+    }
+}
+
 /// What is sent and not taken has a deadline, which a reader that has slept without one, or for a later one, learns of and watches.
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_sleeps_learns_of_the_deadline_of_a_write() {

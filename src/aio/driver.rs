@@ -96,6 +96,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                     return Poll::Ready(Err(error));
                 }
             }
+            // The stream may have forgotten the reader's waker.
+            link.wake_reader();
         }
     }
 
@@ -121,7 +123,14 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             let written = match self.buffer.broken.take().filter(|_| !link.endpoint.connection().is_cut_off())
             {
                 Some(kind) => Poll::Ready(Err(kind.into())),
-                None => link.writing().poll_end(both),
+                None => {
+                    let waited = link.endpoint.connection().output_len();
+                    let written = link.writing().poll_end(both);
+                    if link.endpoint.connection().output_len() < waited {
+                        link.wake_writer();
+                    }
+                    written
+                }
             };
             if let Poll::Ready(Err(error)) = written {
                 let mut rest = Poll::Ready(false);
@@ -230,6 +239,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         mut poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
     ) -> Poll<io::Result<()>> {
         let (state, due) = (self.endpoint.connection().state(), self.endpoint.write_deadline());
+        let reads = self.endpoint.wants_read();
         // A Close needs no turn: the caller may poll only once.
         if state == State::Open {
             ready!(self.outgoing.turn.poll(cx));
@@ -268,7 +278,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         // new state.
         let now_due = self.endpoint.write_deadline();
         let is_earlier = now_due.is_some_and(|now_due| due.is_none_or(|due| now_due < due));
-        if is_earlier || self.endpoint.connection().state() != state {
+        let reads_again = !reads && self.endpoint.wants_read();
+        if is_earlier || reads_again || self.endpoint.connection().state() != state {
             self.wake_reader();
         }
         if let (Poll::Ready(_), Some(wakers)) = (&polled, &self.wakers) {

@@ -14,7 +14,7 @@
 //! | reader, a notice with a reply, at once | a Pong, a Close, the end, in the sender; writes it | the writer, if it is the end |
 //! | reader, any other notice, once per read | bytes or a message arrived: deadlines only become later | none |
 //! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know; all, for a new state |
-//! | either, after a write | room | the other one, by the stream's waker, which is shared |
+//! | either, after a write | room | the writers: the stream may have forgotten the waker of a write that took none |
 //! | reader, when a deadline passes or the stream breaks | the end; nothing waits any more | the writer |
 //! | writer, when the stream breaks or a deadline passes | `Sender::lost`, which the reader reports | the reader, the other writers |
 //! | reader, when it is dropped | `is_read` | the writers |
@@ -173,12 +173,13 @@ impl<W: Write<T>, T> Shared<W, T> {
         }
         let mut side = self.lock();
         let WriteSide { stream, sender, outgoing, .. } = &mut *side;
-        let state = sender.state();
+        let (state, waited) = (sender.state(), sender.output_len());
         sender.notice(receiver.take_notice());
         let changed = sender.state() != state;
         let _ = Writing::new(stream, sender, outgoing).poll_end(&mut Context::from_waker(both));
+        let has_room = sender.output_len() < waited;
         drop(side);
-        if changed {
+        if changed || has_room {
             self.wakers.wake_writers();
         }
     }
@@ -212,6 +213,7 @@ impl<W: Write<T>, T> Shared<W, T> {
             return Poll::Pending;
         }
         let WriteSide { stream, sender, outgoing, timer, known, .. } = &mut *side;
+        let waited = sender.output_len();
         let both = &mut Context::from_waker(both);
         let polled = loop {
             let mut writing = Writing::new(stream, sender, outgoing);
@@ -244,6 +246,7 @@ impl<W: Write<T>, T> Shared<W, T> {
         let due = sender.next_timeout();
         let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
         let (state, was) = (sender.state(), state);
+        let has_room = sender.output_len() < waited;
         drop(side);
         if polled.is_ready() {
             self.wakers.clear(id);
@@ -251,7 +254,7 @@ impl<W: Write<T>, T> Shared<W, T> {
         if is_earlier || state != was {
             self.wakers.wake_reader();
         }
-        if state != was {
+        if state != was || has_room {
             self.wakers.wake_writers();
         }
         polled.map_err(Fault::into)

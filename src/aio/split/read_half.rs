@@ -220,7 +220,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let cx = &mut Context::from_waker(&self.both);
         let mut side = self.shared.lock();
         let WriteSide { stream, sender, outgoing, known, .. } = &mut *side;
-        let state = sender.state();
+        let (state, waited) = (sender.state(), sender.output_len());
         sender.notice(self.receiver.take_notice());
         let now = self.timer.now();
         let deadline = sender.next_deadline();
@@ -238,8 +238,9 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             ended: sender.is_ended(),
             lost: sender.lost(),
         };
+        let has_room = sender.output_len() < waited;
         drop(side);
-        if look.state != state {
+        if look.state != state || has_room {
             self.shared.wakers.wake_writers();
         }
         look

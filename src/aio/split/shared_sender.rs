@@ -133,14 +133,18 @@ impl<W: Write<T>, T: Timer> SharedSender<W, T> {
             return Err(SendError::Closed);
         }
         let WriteSide { stream, sender, outgoing, .. } = &mut *side;
-        let before = sender.output_len();
+        let waited = sender.output_len();
         let mut writing = Writing::new(stream, sender, outgoing);
         let polled = writing.poll_queue(queue, &mut Context::from_waker(&self.both));
         // The task that receives writes what is left, keeps the deadlines, and reports a broken stream.
-        let concerns_reader = polled.is_ready() || sender.output_len() != before;
+        let concerns_reader = polled.is_ready() || sender.output_len() != waited;
+        let has_room = sender.output_len() < waited;
         drop(side);
         if concerns_reader {
             shared.wakers.wake_reader();
+        }
+        if has_room {
+            shared.wakers.wake_writers();
         }
         match polled {
             Poll::Ready(Ok(())) => Ok(()),
