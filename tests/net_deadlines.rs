@@ -1071,3 +1071,127 @@ fn an_answer_in_time_counts_however_much_is_sent_first() {
     }
     assert_eq!(ws.recv().unwrap(), Some(Event::Message("x".into())));
 }
+
+/// A stream with a buffer, as TLS has one: a write takes its time, and the flush behind it has what is left.
+struct Buffering {
+    flushes_within: Arc<Mutex<Vec<Duration>>>,
+    timeout: Option<Duration>,
+}
+
+impl Read for Buffering {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Buffering {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        thread::sleep(200 * MS);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flushes_within.lock().unwrap().extend(self.timeout);
+        Ok(())
+    }
+}
+
+impl Transport for Buffering {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.timeout = timeout;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_flush_waits_no_longer_than_what_the_write_before_it_has_left() {
+    let flushes_within = Arc::<Mutex<Vec<_>>>::default();
+    let stream = Buffering { flushes_within: Arc::clone(&flushes_within), timeout: None };
+    let config = Config::default().write_timeout(Some(300 * MS));
+    let mut ws = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+    ws.send_text("Hello").unwrap();
+    let within = flushes_within.lock().unwrap();
+    assert!(!within.is_empty() && within.iter().all(|within| *within < 200 * MS), "{within:?}");
+}
+
+/// A stream that takes nothing more, and drips in a message that never ends; how often it was read.
+#[derive(Clone)]
+struct Dripping(Arc<AtomicUsize>);
+
+impl Read for Dripping {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        thread::sleep(5 * MS);
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => {
+                buf[..7].copy_from_slice(b"\x82\xFE\xFF\xFF\0\0\0");
+                Ok(7)
+            }
+            1..=500 => {
+                buf[0] = 0;
+                Ok(1)
+            }
+            _ => panic!("it goes on for ever"),
+        }
+    }
+}
+
+impl Write for Dripping {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Dripping {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+#[test]
+fn a_peer_that_drips_does_not_put_off_the_end_after_a_failed_write() {
+    let lost = Event::Failed(ProtocolError::TransportFailed);
+    for halves in [false, true] {
+        let stream = Dripping(Arc::default());
+        let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
+        if halves {
+            let (mut reader, mut writer) = ws.into_split().unwrap();
+            assert_eq!(writer.send_text("x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+            assert_eq!(reader.recv().unwrap(), Some(lost.clone()));
+        } else {
+            assert_eq!(ws.send_text("x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+            assert_eq!(ws.recv().unwrap(), Some(lost.clone()));
+        }
+    }
+}

@@ -113,6 +113,44 @@ fn closing_has_a_deadline_that_a_waiting_reader_learns_of() {
     assert!(began.elapsed() < Duration::from_secs(20));
 }
 
+/// However soon or late the reader looks at it.
+#[test]
+fn closing_takes_no_longer_than_its_deadline() {
+    let timeout = Duration::from_secs(3);
+    let (_server, client) = pair(Config::default().close_timeout(timeout));
+    let (mut reader, mut writer) = client.into_split().unwrap();
+    let reading = thread::spawn(move || {
+        assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
+    });
+    thread::sleep(timeout / 2);
+    let began = Instant::now();
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    reading.join().unwrap();
+    let took = began.elapsed();
+    assert!((timeout..timeout * 7 / 5).contains(&took), "{took:?}");
+}
+
+/// A reader's answers may have used it up.
+#[test]
+fn a_message_without_room_waits_for_what_is_before_it() {
+    let (server, client) = pair(Config::default().max_output(1000));
+    let (mut reader, mut writer) = client.into_split().unwrap();
+    let (mut receiver, mut sender) = server.into_split().unwrap();
+    sender.send_text("?").unwrap();
+    let fed = {
+        let mut batch = reader.read().unwrap().unwrap();
+        (0..1000).take_while(|_| batch.feed(&Message::from("an answer")).is_ok()).count()
+    };
+    assert!(fed < 1000);
+    writer.send(&Message::from(vec![7; 900])).unwrap();
+    for _ in 0..fed {
+        assert_eq!(receiver.recv().unwrap(), Some(Event::Message(Message::from("an answer"))));
+    }
+    assert_eq!(receiver.recv().unwrap(), Some(Event::Message(Message::from(vec![7; 900]))));
+    let too_large = writer.send(&Message::from(vec![7; 2000])).unwrap_err();
+    assert_ne!(too_large.kind(), ErrorKind::WouldBlock);
+}
+
 /// What came together is answered together, and a message may be held meanwhile.
 #[test]
 fn a_batch_is_answered_with_one_write() {

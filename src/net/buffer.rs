@@ -1,11 +1,14 @@
 //! [`Buffer`] and [`Batch`]: received bytes, and the events of one read.
 
+use core::time::Duration;
 use std::io::{self, ErrorKind, Read};
+use std::time::Instant;
 use std::vec::Vec;
 
 use super::Transport;
-use super::pipe::Pipe;
-use super::time::is_later;
+use super::driver::TURN;
+use super::pipe::{NOW, Pipe};
+use super::time::{Timeout, is_later};
 use crate::adapter::{DIRECT_FROM, Ending, MAX_FRAME};
 use crate::connection::{Connection, Event, Message, ReadBuffer, Unread};
 use crate::error::SendError;
@@ -17,13 +20,15 @@ pub(super) struct Buffer {
     bytes: ReadBuffer,
     /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
+    /// For how long [`read_rest`](Self::read_rest) has waited.
+    waited: Duration,
 }
 
 impl Buffer {
     /// Creates a buffer with these bytes, which were read before.
     pub(super) fn new(unread: Vec<u8>) -> Self {
         let fresh = !unread.is_empty();
-        Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh }
+        Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh, waited: Duration::ZERO }
     }
 
     /// Sets how many bytes a read is offered.
@@ -61,8 +66,20 @@ impl Buffer {
         self.bytes.space()
     }
 
+    /// Reads some of what arrived before a write failed; returns `true` if there was any. A peer that drips does not
+    /// put the end off: all of it has one moment.
+    pub(super) fn read_rest<S: Transport>(&mut self, stream: &mut S, reading: &mut Timeout) -> bool {
+        let began = Instant::now();
+        let is_over = self.waited >= TURN;
+        let has_read = !is_over
+            && reading.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
+            && self.try_read(stream);
+        self.waited = self.waited.saturating_add(began.elapsed());
+        has_read
+    }
+
     /// Reads what has arrived, as far as there is space; returns `true` if there was any.
-    pub(super) fn try_read(&mut self, stream: &mut impl Read) -> bool {
+    fn try_read(&mut self, stream: &mut impl Read) -> bool {
         loop {
             match stream.read(self.space()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -98,7 +98,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
             if endpoint.connection().is_cut_off() {
                 // After a deadline nothing more is read: it was time enough.
                 let is_broken = endpoint.connection().sender().lost() == Some(ProtocolError::TransportFailed);
-                if !is_broken || !pipe.read_rest(buffer) {
+                if !is_broken || !buffer.read_rest(&mut pipe.stream, &mut pipe.reading) {
                     endpoint.connection_mut().lose_after_input();
                 }
                 break;
@@ -146,7 +146,10 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                     Some(error)
                 }
                 // What arrived before the write failed is received first.
-                Err(_) if endpoint.may_have_input() && pipe.read_rest(buffer) => {
+                Err(_)
+                    if endpoint.may_have_input()
+                        && buffer.read_rest(&mut pipe.stream, &mut pipe.reading) =>
+                {
                     // A server that refuses a handshake may not read all of the request. The next write fails again.
                     if endpoint.connection().state() != State::Opening {
                         pipe.cut_off(endpoint);

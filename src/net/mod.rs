@@ -79,6 +79,9 @@
 //! # }
 //! ```
 //!
+//! This needs a stream whose two directions are independent, which TLS is not: over `wss://`, use one thread and a
+//! [non-blocking stream](#non-blocking-streams), or tokio, whose halves work over TLS.
+//!
 //! # Staying connected
 //!
 //! [`Reconnect`](crate::Reconnect) tells when to try again:
@@ -279,7 +282,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Sets how long [`recv`](Self::recv) and [`read`](Self::read) wait on a blocking stream before they
-    /// return `WouldBlock`; each read and write may wait a few milliseconds longer. Default: forever.
+    /// return `WouldBlock`; each read and write may wait longer, by up to a 128th of it and 5 ms. Default: forever.
     ///
     /// Zero is treated as one millisecond.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {

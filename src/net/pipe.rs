@@ -5,7 +5,6 @@ use core::time::Duration;
 use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::Transport;
-use super::buffer::Buffer;
 use super::time::{AT_ONCE, Clock, Timeout, earlier, is_later, judges_later};
 use crate::connection::{Connection, State};
 use crate::endpoint::Endpoint;
@@ -118,13 +117,6 @@ impl<S: Transport> Pipe<S> {
         self.stream.read(buf)
     }
 
-    /// Reads some of what arrived before a write failed; returns `true` if there was any.
-    pub(super) fn read_rest(&mut self, buffer: &mut Buffer) -> bool {
-        let Self { stream, reading, .. } = self;
-        reading.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
-            && buffer.try_read(stream)
-    }
-
     /// Returns `true` if the stream blocks: it returned "later" after a wait that began at `before`. The
     /// timeout was too short then.
     pub(super) fn did_wait(&mut self, before: Duration, now: Duration) -> bool {
@@ -169,8 +161,7 @@ impl<S: Transport> Pipe<S> {
             }
             let began = *began.get_or_insert(now);
             let left = |now: Duration| patience.map(|most| most.saturating_sub(now.saturating_sub(began)));
-            self.bound_write(endpoint, now, left(now))?;
-            match self.write_once(endpoint, &[]) {
+            match self.write_once(endpoint, &[], now, left) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     let after = self.clock.now();
@@ -208,8 +199,7 @@ impl<S: Transport> Pipe<S> {
                 break;
             }
             let rest = &payload[payload.len() - owed..];
-            self.bound_write(endpoint, now, None)?;
-            match self.write_once(endpoint, rest) {
+            match self.write_once(endpoint, rest, now, |_| None) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_later(&error) => {
                     endpoint.connection_mut().buffer_payload(rest);
@@ -235,7 +225,15 @@ impl<S: Transport> Pipe<S> {
         self.writing.bound(earlier(due, patience), |timeout| self.stream.set_write_timeout(timeout))
     }
 
-    fn write_once(&mut self, endpoint: &mut impl Endpoint, payload: &[u8]) -> io::Result<()> {
+    /// Writes and flushes once, and blocks until the next deadline at most, or for as long as is `left` at a time.
+    fn write_once(
+        &mut self,
+        endpoint: &mut impl Endpoint,
+        payload: &[u8],
+        now: Duration,
+        left: impl Fn(Duration) -> Option<Duration>,
+    ) -> io::Result<()> {
+        self.bound_write(endpoint, now, left(now))?;
         let connection = endpoint.connection();
         let mut slices = [&[][..]; SLICES];
         let mut n = connection.output_slices(&mut slices);
@@ -246,6 +244,9 @@ impl<S: Transport> Pipe<S> {
         }
         if self.unflushed == 0 && n > 0 {
             self.unflushed = write_slices(&mut self.stream, &slices[..n])?;
+            // The write may have taken all the time, and a flush can block as well.
+            let now = self.clock.now();
+            self.bound_write(endpoint, now, left(now))?;
         }
         self.stream.flush()?;
         self.must_flush = false;

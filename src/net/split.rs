@@ -112,7 +112,7 @@ impl<S: Transport> WebSocket<S> {
 ///
 /// It goes on receiving however much of the output waits, also in a server. So what it [feeds](ReadBatch::feed) to a
 /// peer that reads nothing is limited by [`Config::max_output`](crate::Config::max_output) alone; [`WriteHalf::send`]
-/// waits for room.
+/// first writes what waits, if there is no room.
 ///
 /// [`recv`](Self::recv) also answers pings and Closes, checks the deadlines and ends the transport. Call it
 /// until it returns `None`.
@@ -147,7 +147,7 @@ impl<S: Transport> ReadHalf<S> {
     /// Returns the next event; `None` when the connection is over and the transport has ended. See
     /// [`WebSocket::recv`].
     ///
-    /// A reply is written as far as the stream takes it now; the rest follows after the next input.
+    /// A reply is written as far as the stream takes it now; the rest follows with the next read.
     ///
     /// # Errors
     /// Errors of the stream.
@@ -308,9 +308,7 @@ impl<S: Transport> ReadHalf<S> {
     /// the failure is reported.
     fn read_rest(&mut self) -> bool {
         let Self { stream, buffer, timeout, receiver, .. } = self;
-        let has_read = receiver.is_open()
-            && timeout.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
-            && buffer.try_read(stream);
+        let has_read = receiver.is_open() && buffer.read_rest(stream, timeout);
         if !has_read {
             receiver.recv_error();
         }
@@ -419,8 +417,8 @@ impl<S: Transport> WriteHalf<S> {
     ///
     /// # Errors
     /// A [`SendError`], as an [`io::Error`], if the message cannot be sent: its `get_ref` downcasts to
-    /// `SendError`, and its kind is `NotConnected` if the connection is closing or closed. Otherwise errors of
-    /// the stream.
+    /// `SendError`, and its kind is `NotConnected` if the connection is closing or closed, and on a
+    /// non-blocking stream `WouldBlock` if the output is full. Otherwise errors of the stream.
     pub fn send(&mut self, message: &Message<'_>) -> io::Result<()> {
         self.queue(|sender| sender.send(message))
     }
@@ -490,8 +488,15 @@ impl<S: Transport> WriteHalf<S> {
         self.shared.lock().sender.latency()
     }
 
-    fn queue(&mut self, queue: impl FnOnce(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
-        queue(&mut self.shared.lock().sender)?;
+    fn queue(&mut self, mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
+        let queued = queue(&mut self.shared.lock().sender);
+        if queued == Err(SendError::OutputFull) {
+            // Of answers, and of what was fed.
+            self.write_out()?;
+            queue(&mut self.shared.lock().sender)?;
+        } else {
+            queued?;
+        }
         later_is_fine(self.write_out())
     }
 }

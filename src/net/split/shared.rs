@@ -24,7 +24,7 @@ pub(super) struct Shared<S> {
 #[derive(Debug)]
 pub(super) struct Writing<S> {
     pub(super) sender: Sender,
-    /// `None` while a thread writes; it continues until nothing is waiting.
+    /// `None` while a thread writes; it continues until nothing is waiting or its time is up.
     pub(super) out: Option<Out<S>>,
     /// The connection is over early, as found by either thread. A thread with a handle of the stream then
     /// aborts it, so that both threads continue.
@@ -190,6 +190,10 @@ impl<S: Transport> Shared<S> {
                 Ok(n) => {
                     writing.sender.output_written(n);
                     if writing.sender.output_len() == 0 && out.segments.is_empty() {
+                        // The time that the peer has to answer a Close begins now, not when somebody looks at it.
+                        if writing.sender.state() != State::Open {
+                            writing.tick(self.clock.now());
+                        }
                         break;
                     }
                     // A peer that takes a little now and then does not prolong it.
