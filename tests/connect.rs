@@ -108,6 +108,54 @@ fn redirects_are_followed_only_when_asked_for() {
     }
 }
 
+/// What is asked of a dial of one's own, and what is made of its streams and errors.
+#[test]
+fn over_a_dial_of_ones_own() {
+    let (port, (asked, hosts)) = (echo(), channel());
+    let (refusing, _) = redirect("http://[::1]:81/");
+    // The first server redirects; both are somewhere else.
+    let place = move |host: &str| ("127.0.0.1", if host == "first.test" { refusing } else { port });
+    let options = || options().redirects(Redirects::new(1));
+    let expected = [("first.test".to_string(), 80), ("::1".to_string(), 81)];
+
+    let ask = asked.clone();
+    let dial = |host: &str, port| {
+        ask.send((host.to_string(), port)).unwrap();
+        TcpStream::connect(place(host))
+    };
+    let (mut ws, established) = net::connect_over("ws://first.test/", options(), dial).unwrap();
+    assert!(established.subprotocol().is_none() && ws.stream().tcp().nodelay().unwrap());
+    ws.send_text("Hello").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Message(Message::from("Hello"))));
+    assert_eq!([hosts.recv().unwrap(), hosts.recv().unwrap()], expected);
+    let dial = |_: &str, _| Err(ErrorKind::AddrInUse.into());
+    let error = net::connect_over("ws://first.test/", options(), dial).unwrap_err();
+    assert!(matches!(error, Error::Io(error) if error.kind() == ErrorKind::AddrInUse));
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let connecting = async move {
+        let dial = |host: String, port| {
+            let place = place(&host);
+            asked.send((host, port)).unwrap();
+            tokio::net::TcpStream::connect(place)
+        };
+        let (mut ws, _) = ws_tokio::connect_over("ws://first.test/", options(), dial).await.unwrap();
+        assert!(ws.stream().tcp().nodelay().unwrap());
+        ws.send_text("Hello").await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(Message::from("Hello"))));
+    };
+    runtime.block_on(runtime.spawn(connecting)).unwrap();
+    assert_eq!([hosts.recv().unwrap(), hosts.recv().unwrap()], expected);
+    // As documented, and as a task.
+    let connecting = async {
+        let dial = async |_: String, _| std::future::pending().await;
+        let config = Config::default().handshake_timeout(Duration::from_millis(50));
+        ws_tokio::connect_over("ws://first.test/", config, dial).await.unwrap_err()
+    };
+    let error = runtime.block_on(runtime.spawn(connecting)).unwrap();
+    assert!(matches!(error, Error::Io(error) if error.kind() == ErrorKind::TimedOut));
+}
+
 #[test]
 fn a_circle_ends() {
     let (port, requests) = redirect("/again");

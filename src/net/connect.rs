@@ -1,7 +1,8 @@
 //! A client's connection to its server: [`connect`] by URL, and [`Connecting`] over an existing stream.
 
 use core::time::Duration;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
 #[cfg(feature = "tls")]
 use std::string::String;
 
@@ -69,7 +70,43 @@ where
     R: TryInto<ClientRequest>,
     Error: From<R::Error>,
 {
-    let (request, options) = (request.try_into()?, options.into());
+    open(request.try_into()?, options.into(), dial)
+}
+
+/// Like [`connect_with`], over streams that `dial` connects to a host and port: from a local address of your choice, to an
+/// address that you know, or with options that must be set before.
+///
+/// The host is that of the URL, of the proxy, or of a followed redirect, an IPv6 address without brackets.
+/// [`Config::handshake_timeout`] includes the time that `dial` takes, but cannot interrupt it.
+///
+/// ```no_run
+/// use sansocket::{Config, net};
+/// use std::net::TcpStream;
+/// // The certificate must still match the host of the URL.
+/// let dial = |_: &str, port| TcpStream::connect(("192.0.2.7", port));
+/// let (ws, _) = net::connect_over("wss://example.com/feed", Config::default(), dial)?;
+/// # Ok::<(), net::Error>(())
+/// ```
+///
+/// # Errors
+/// See [`Error`]; those of `dial` are [`Error::Io`].
+pub fn connect_over<R>(
+    request: R,
+    options: impl Into<ConnectOptions>,
+    mut dial: impl FnMut(&str, u16) -> io::Result<TcpStream>,
+) -> Result<(WebSocket<ClientStream>, Established), Error>
+where
+    R: TryInto<ClientRequest>,
+    Error: From<R::Error>,
+{
+    open(request.try_into()?, options.into(), |host, port, _, _| dial(host, port))
+}
+
+fn open(
+    request: ClientRequest,
+    options: ConnectOptions,
+    mut dial: impl FnMut(&str, u16, Clock, Option<Duration>) -> io::Result<TcpStream>,
+) -> Result<(WebSocket<ClientStream>, Established), Error> {
     check_tls(&request, cfg!(feature = "tls"), TLS_FEATURES)?;
     #[cfg(feature = "tls")]
     let tls = options.tls.clone();
@@ -79,6 +116,9 @@ where
     loop {
         let endpoint::Step::Dial { host, port } = client.step() else { return Err(no_way(&mut client)) };
         let stream = dial(host, port, clock, client.next_timeout())?;
+        // Each write contains complete messages: waiting to fill packets would only cost time.
+        // A stream whose peer is gone already says so when it is used.
+        let _ = stream.set_nodelay(true);
         client.connected();
         let mut driver = Driver::new(ClientStream::from(stream), client, clock);
         loop {

@@ -15,11 +15,7 @@ use crate::endpoint::{Addresses, Attempt};
 /// Connects to `host` before `due`. The operating system alone limits name resolution.
 pub(super) fn dial(host: &str, port: u16, clock: Clock, due: Option<Duration>) -> io::Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| looking_up(host, error))?;
-    let stream = first_of(found.collect(), host, clock, due)?;
-    // Each write contains complete messages: waiting to fill packets would only cost time.
-    // A stream whose peer is gone already says so when it is used.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+    first_of(found.collect(), host, clock, due)
 }
 
 /// Runs each attempt in a thread, which ends at `due` at the latest.

@@ -132,7 +132,7 @@ use std::vec::Vec;
 pub use accept::{Accepting, Answering, Http, Incoming, Step, Upgrade, accept, accept_with};
 pub use buffer::Batch;
 pub use client_stream::ClientStream;
-pub use connect::{Connecting, client, connect, connect_with};
+pub use connect::{Connecting, client, connect, connect_over, connect_with};
 pub use split::{ReadBatch, ReadHalf, WriteHalf};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
@@ -249,7 +249,8 @@ impl<S: Transport> WebSocket<S> {
         &self.driver.endpoint
     }
 
-    /// Returns the connection, for everything else. The next call writes its output.
+    /// Returns the connection, for everything else. The next `flush`, `send` or read from the stream writes
+    /// its output.
     pub fn connection_mut(&mut self) -> &mut Connection {
         &mut self.driver.endpoint
     }
@@ -383,8 +384,8 @@ impl<S: Transport> WebSocket<S> {
         Ok(Some(Batch { pipe, connection, input, unread, fresh, ending }))
     }
 
-    /// Sends a message and writes it, or as much of it as the stream takes now; the next call writes the
-    /// rest.
+    /// Sends a message and writes it, or as much of it as the stream takes now; the next `flush`, `send` or
+    /// read from the stream writes the rest.
     ///
     /// A server's large payload is written directly from its own memory, without a copy.
     ///

@@ -4,7 +4,9 @@ use core::future::{Future, poll_fn};
 use core::time::Duration;
 use std::boxed::Box;
 use std::io;
+use std::string::String;
 
+use ::tokio::net::TcpStream;
 use ::tokio::time::timeout_at;
 
 use super::dial::dial;
@@ -54,22 +56,65 @@ where
     Error: From<R::Error>,
 {
     let request = request.try_into()?;
-    check_tls(&request, cfg!(feature = "tokio-tls"), TLS_FEATURES)?;
     // Boxed, so that the caller's task is not as large as its handshakes.
-    Box::pin(open(request, options.into())).await
+    let dial = async |host: String, port, timer, due| dial(&host, port, &timer, due).await;
+    Box::pin(open(request, options.into(), dial)).await
 }
 
-async fn open(
+/// Like [`connect_with`], over streams that `dial` connects to a host and port: from a local address of your choice, to an
+/// address that you know, or with options that must be set before.
+///
+/// The host is that of the URL, of the proxy, or of a followed redirect, an IPv6 address without brackets.
+/// [`Config::handshake_timeout`] covers `dial`, too.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), sansocket::tokio::Error> {
+/// use sansocket::{Config, tokio::connect_over};
+/// use tokio::net::TcpStream;
+/// // The certificate must still match the host of the URL.
+/// let dial = async |_: String, port| TcpStream::connect(("192.0.2.7", port)).await;
+/// let (ws, _) = connect_over("wss://example.com/feed", Config::default(), dial).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// See [`Error`]; those of `dial` are [`Error::Io`].
+pub async fn connect_over<R, F>(
+    request: R,
+    options: impl Into<ConnectOptions>,
+    mut dial: impl FnMut(String, u16) -> F,
+) -> Result<(WebSocket<ClientStream>, Established), Error>
+where
+    R: TryInto<ClientRequest>,
+    Error: From<R::Error>,
+    F: Future<Output = io::Result<TcpStream>>,
+{
+    let request = request.try_into()?;
+    let dial = |host, port, timer, due| {
+        let dialling = dial(host, port);
+        async move { in_time(&timer, due, dialling).await }
+    };
+    Box::pin(open(request, options.into(), dial)).await
+}
+
+/// `dial` owns what it takes: the future of one that borrows is not `Send` for all lifetimes.
+async fn open<F: Future<Output = io::Result<TcpStream>>>(
     request: ClientRequest,
     options: ConnectOptions,
+    mut dial: impl FnMut(String, u16, Timer, Option<Duration>) -> F,
 ) -> Result<(WebSocket<ClientStream>, Established), Error> {
+    check_tls(&request, cfg!(feature = "tokio-tls"), TLS_FEATURES)?;
     let timer = Timer::new(Duration::ZERO);
     let mut client = Client::new(request, options.clone(), OsRandom);
     client.handle_timeout(Duration::ZERO);
     let due = client.next_timeout();
     loop {
         let Step::Dial { host, port } = client.step() else { return Err(no_way(&mut client)) };
-        let stream = dial(host, port, &timer, due).await?;
+        let stream = dial(host.into(), port, timer.another(), due).await?;
+        // Each write contains complete messages: waiting to fill packets would only cost time.
+        // A stream whose peer is gone already says so when it is used.
+        let _ = stream.set_nodelay(true);
         client.connected();
         let mut driver = Driver::new(stream.into(), client, timer.another());
         loop {

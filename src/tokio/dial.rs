@@ -26,11 +26,7 @@ pub(super) async fn dial(
 ) -> io::Result<TcpStream> {
     let found = in_time(timer, due, lookup_host((host, port))).await;
     let found = found.map_err(|error| looking_up(host, error))?.collect();
-    let stream = first_of(found, host, timer, due).await?;
-    // Each write contains complete messages: waiting to fill packets would only cost time.
-    // A stream whose peer is gone already says so when it is used.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+    first_of(found, host, timer, due).await
 }
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;

@@ -56,8 +56,8 @@
 //!
 //! # Two tasks
 //!
-//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]; only a read and a reply
-//! take a lock, briefly.
+//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]. Receiving what has been read takes no lock;
+//! all else takes one, briefly.
 //! [`WebSocket`] and the halves also implement `Stream` of events and `Sink` of [`Command`]s, so `futures::StreamExt::split` and
 //! `forward` work: `messages.map(Ok).forward(writer)` sends everything from a channel. Even with `SinkExt` in scope,
 //! `ws.send(…)` is the method of this crate, which takes a `&Message`; the sink's is `SinkExt::send(&mut ws, "Hello")`.
@@ -65,8 +65,8 @@
 //!
 //! # Writing
 //!
-//! [`send`](WebSocket::send) writes immediately; the next call of any method writes what the stream did not take, and
-//! [`flush`](WebSocket::flush) waits for it. [`feed`](WebSocket::feed) only queues. While more than [`Config::high_water`]
+//! [`send`](WebSocket::send) writes immediately; the next `flush`, `send` or read from the stream writes what it did not
+//! take, and [`flush`](WebSocket::flush) waits for it. [`feed`](WebSocket::feed) only queues. While more than [`Config::high_water`]
 //! is queued, `send` waits, too.
 //!
 //! # Staying connected
@@ -143,7 +143,7 @@ use std::vec::Vec;
 use ::tokio::io::{AsyncRead, AsyncWrite};
 
 pub use client_stream::ClientStream;
-pub use connect::{connect, connect_with};
+pub use connect::{connect, connect_over, connect_with};
 pub use runtime::Timer;
 pub use split::Split;
 #[cfg(feature = "axum")]
