@@ -5,7 +5,7 @@
 //! cargo run --release --features tokio --example broadcast -- [--listen ADDR:PORT]
 //! ```
 //!
-//! The policy: up to 64 KiB may wait for a connection. One that falls further behind is closed with code 1008; the others
+//! The policy: up to 64 KiB may wait for a connection. One that falls further behind is closed with code 1013; the others
 //! never wait for it, and memory stays bounded.
 
 #[path = "common/address.rs"]

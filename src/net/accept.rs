@@ -195,8 +195,8 @@ impl<S: Transport> Upgrade<S> {
         Ok(WebSocket::over(ws))
     }
 
-    /// Answers with `response` and ends the transport after the client has read it, within
-    /// [`Config::close_timeout`]. [`rejecting`](Self::rejecting) does not wait.
+    /// Answers with `response` and ends the transport after the client has read it, which takes
+    /// at most [`Config::close_timeout`] for each 16 KiB, or for the rest. [`rejecting`](Self::rejecting) does not wait.
     ///
     /// # Errors
     /// See [`Answering::advance`].
@@ -224,8 +224,8 @@ pub struct Http<S> {
 }
 
 impl<S: Transport> Http<S> {
-    /// Answers with `response` and ends the transport after the client has read it, within
-    /// [`Config::close_timeout`]. [`responding`](Self::responding) does not wait.
+    /// Answers with `response` and ends the transport after the client has read it, which takes
+    /// at most [`Config::close_timeout`] for each 16 KiB, or for the rest. [`responding`](Self::responding) does not wait.
     ///
     /// # Errors
     /// See [`Answering::advance`].

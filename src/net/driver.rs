@@ -147,8 +147,7 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                 }
                 // What arrived before the write failed is received first.
                 Err(_)
-                    if endpoint.may_have_input()
-                        && buffer.read_rest(&mut pipe.stream, &mut pipe.reading) =>
+                    if endpoint.may_have_input() && buffer.read_rest(&mut pipe.stream, &mut pipe.reading) =>
                 {
                     // A server that refuses a handshake may not read all of the request. The next write fails again.
                     if endpoint.connection().state() != State::Opening {

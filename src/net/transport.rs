@@ -132,8 +132,8 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
 /// A [`Transport`] made of any `Read + Write` that runs over another transport.
 ///
-/// Timeouts are those of the underlying transport. If one read of the stream needs several reads below, a
-/// peer that sends slowly can prolong it. For rustls, use `Tls`, whose deadlines are exact.
+/// Timeouts are those of the underlying transport. If one read, write or flush of the stream needs several
+/// below, a slow peer can prolong it. For rustls, use `Tls`, whose deadlines are exact.
 ///
 /// ```no_run
 /// # use std::net::{Shutdown, TcpStream};

@@ -156,7 +156,7 @@ impl Client<'_> {
     /// Answers this client alone. One that floods and does not read is disconnected, as a group's slow members are.
     fn reply(&self, reply: &Reply<'_>) {
         if self.sender.try_send_encoded(&reply.encode()).is_err() {
-            self.sender.start_close(CloseCode::POLICY_VIOLATION, "too slow");
+            self.sender.start_close(CloseCode::TRY_AGAIN_LATER, "too slow");
         }
     }
 }

@@ -66,7 +66,7 @@ impl Rooms {
         let history = entered.history.iter().collect();
         let joined = Reply::Joined { room, name, people, history }.encode();
         if sender.try_send_encoded(&joined).is_err() {
-            sender.start_close(CloseCode::POLICY_VIOLATION, "too slow");
+            sender.start_close(CloseCode::TRY_AGAIN_LATER, "too slow");
         }
         Ok(Place { room: room.into(), name: name.into(), entry })
     }

@@ -29,8 +29,8 @@ pub struct Group(Arc<Shared>);
 /// several of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
-    /// It is closed with 1008 (policy violation), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
-    /// each 16 KiB of its output. [`Reconnect`](crate::Reconnect) does not reconnect after that code.
+    /// It is closed with 1013 (try again later), which takes at most [`Config::close_timeout`](crate::Config::close_timeout) for
+    /// each 16 KiB of its output. [`Reconnect`](crate::Reconnect) reconnects after that code.
     Disconnect,
     /// It does not receive this message.
     Skip,
@@ -88,7 +88,7 @@ impl Group {
         let gets = |member: &&Arc<dyn Member>| match member.try_send_encoded(message) {
             Ok(()) => true,
             Err(SendError::OutputFull) if self.0.slow == Slow::Disconnect => {
-                member.start_close(CloseCode::POLICY_VIOLATION, "too slow");
+                member.start_close(CloseCode::TRY_AGAIN_LATER, "too slow");
                 false
             }
             Err(_) => false,
