@@ -31,9 +31,9 @@ connection N.
   HOST:PORT            the server
   --listen ADDR:PORT   where to listen (127.0.0.1:9000)
   --from END           apply these only to frames of the `client`, or of the `server`:
-  --delay MS           delay each frame by MS milliseconds
+  --delay MS           wait MS milliseconds before each frame
   --drop N             drop every Nth frame
-  --corrupt N          change the last bit of every Nth frame
+  --corrupt N          change the last bit of every Nth frame, if it has a payload
   --cut N              end the connection in the middle of the Nth frame
   -h, --help           print this";
 

@@ -40,11 +40,14 @@ async fn run(url: &str) -> Result<(), Box<dyn Error>> {
     let mut lines = read_lines();
     tokio::spawn(async move {
         while let Some(line) = lines.recv().await {
-            writer.send_text(&line).await?;
+            if let Err(error) = writer.send_text(&line).await {
+                eprintln!("a line of {} bytes: {error}", line.len());
+                break;
+            }
         }
         writer.close(CloseCode::NORMAL, "").await
     });
-    // What keeps the other task from sending also arrives here.
+    // What ends the connection also arrives here.
     while let Some(event) = reader.recv().await? {
         match event {
             Event::Message(message) => {

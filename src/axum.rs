@@ -48,6 +48,23 @@
 //! [`close`](crate::tokio::server::Group::close) at the end of the future that `with_graceful_shutdown` takes. After `serve`
 //! has returned, [`wait_empty`](crate::tokio::server::Group::wait_empty). Put a `timeout` around both.
 //!
+//! **Coming from `axum::extract::ws`.** The handler stays; [`migration`](crate::tokio::migration#what-differs) says how the
+//! WebSocket in it differs.
+//!
+//! | there | here |
+//! |---|---|
+//! | `WebSocketUpgrade`, `on_upgrade` | the same |
+//! | `on_failed_upgrade` | [`on_failed`](WebSocketUpgrade::on_failed) |
+//! | `protocols`; `requested_protocols`, `set_selected_protocol`, `selected_protocol` | [`choose_supported`](UpgradeRequest::choose_supported); [`subprotocols`](UpgradeRequest::subprotocols), [`choose_subprotocol`](UpgradeRequest::choose_subprotocol), [`subprotocol`](UpgradeRequest::subprotocol) |
+//! | `max_message_size`, `max_frame_size`, `write_buffer_size`, `max_write_buffer_size` | [`set_config`](UpgradeRequest::set_config) with a [`Config`]: `max_message`, `max_frame`, `high_water`, `max_output` |
+//! | `read_buffer_size` | [`set_read_buffer`](crate::aio::WebSocket::set_read_buffer), in the handler |
+//! | `accept_unmasked_frames` | nothing: RFC 6455 §5.1 forbids it |
+//! | `WebSocketUpgradeRejection` | [`Rejection`] |
+//! | `WebSocket::recv`, `send` | [`recv`](crate::aio::WebSocket::recv) returns events, also a Close, and `None` at the end; [`send`](crate::aio::WebSocket::send), [`send_text`](crate::aio::WebSocket::send_text), [`send_binary`](crate::aio::WebSocket::send_binary) |
+//! | `WebSocket::protocol` | `upgrade.subprotocol()`, before `on_upgrade` |
+//! | `StreamExt::split` | the same, or [`into_split`](crate::tokio::WebSocket::into_split) |
+//! | `Message`, `Utf8Bytes`, `CloseFrame`, `close_code` | [`Message`](crate::Message), `Cow<str>`, [`CloseFrame`](crate::CloseFrame), [`CloseCode`](crate::CloseCode) |
+//!
 //! Import names from `sansocket::axum`, not the module itself, which would hide the crate `axum`.
 //!
 //! This module uses types of axum-core 0.5, which axum 0.8 re-exports in `axum::response` and

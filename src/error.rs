@@ -8,7 +8,7 @@ use crate::frame::CloseCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A reserved bit without a negotiated extension that uses it.
+    /// A reserved bit that no negotiated extension uses in this frame.
     ReservedBits,
     /// A reserved opcode.
     ReservedOpcode(u8),
@@ -46,7 +46,8 @@ pub enum ProtocolError {
     UnexpectedEof,
     /// The transport failed, as reported by the caller.
     TransportFailed,
-    /// Nothing arrived within [`pong_timeout`](crate::Config::pong_timeout) of a Ping.
+    /// Nothing arrived within [`pong_timeout`](crate::Config::pong_timeout) of a Ping, or there was no room for a due
+    /// Ping in that time.
     PongTimeout,
     /// The peer did not answer our Close within [`close_timeout`](crate::Config::close_timeout).
     CloseTimeout,
@@ -102,7 +103,7 @@ impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReservedBits => {
-                f.write_str("a reserved bit is set, but no extension that uses it was negotiated")
+                f.write_str("a reserved bit is set that no negotiated extension uses in this frame")
             }
             Self::ReservedOpcode(opcode) => write!(f, "opcode {opcode:#x} is reserved"),
             Self::FragmentedControl => f.write_str("a control frame is fragmented"),

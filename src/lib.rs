@@ -141,7 +141,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `std` (default) | conversions into `std::io::Error`; no socket, no dependency |
-//! | `alloc` (part of `std`) | the handshake and [`Connection`]; without it, only [`frame`] |
+//! | `alloc` (part of `std`) | the handshake and [`Connection`]; without it, only [`frame`] and [`accept_key`](handshake::accept_key) |
 //! | `bytes` | messages to and from `Bytes` of the `bytes` crate, and payloads sent from `Bytes`, without a copy |
 //! | `getrandom` | `OsRandom`, entropy for a client's masks and nonces |
 //! | `net` | the adapter for the standard library's streams |

@@ -451,7 +451,8 @@ fn final_blocks_that_say_little_are_not_many() {
     passes(takeover(), frames, &[text(""), text("Hello"), text("")]);
     let some = Blocks::default().fixed(true, &[Say::Bytes(b"!")]).bare();
     let enough = Blocks::default().fixed(true, &[Say::Bytes(&[b'!'; 256])]).bare();
-    let passing: [Vec<u8>; 3] = [some.repeat(256), some.repeat(257), [enough.repeat(100), nothing.clone()].concat()];
+    let passing: [Vec<u8>; 3] =
+        [some.repeat(256), some.repeat(257), [enough.repeat(100), nothing.clone()].concat()];
     for (message, len) in passing.iter().zip([256, 257, 25_600]) {
         passes(takeover(), &[(Z_TEXT, message)], &[text(&"!".repeat(len))]);
         assert!(Naive::default().message(message).is_ok());

@@ -148,7 +148,8 @@ fn a_task_that_waits_for_room_learns_of_it_from_the_one_that_has_written() {
     // A stream and its sink: also the other way round, as a server with too much output does not read.
     for sink_waits in [true, false] {
         let stream = Told::new(Writes::Wait, []);
-        let (mut sink, mut events) = StreamExt::split::<Command>(stream.server(Config::default().high_water(5)));
+        let (mut sink, mut events) =
+            StreamExt::split::<Command>(stream.server(Config::default().high_water(5)));
         let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
         assert!(poll_as(&writing, sink.send("more than 5".into())).is_pending());
         assert!(poll_as(&reading, events.next()).is_pending());

@@ -106,7 +106,6 @@ fn talk<S: Transport>(
     reconnect: &mut Reconnect,
     began: Instant,
 ) -> Result<(), Stopped> {
-    let here = |error: io::Error| Stopped::Here(error.to_string());
     let mut end_of_input = None;
     let mut result = Err(Stopped::Lost("the connection ended without a closing handshake".into()));
     let mut failed = None;
@@ -128,7 +127,7 @@ fn talk<S: Transport>(
                 }
                 Ok(Input::Failed(why)) => {
                     failed = Some(why);
-                    ws.close(CloseCode::NORMAL, "").map_err(here)?;
+                    let _ = ws.close(CloseCode::NORMAL, ""); // if it is lost, `recv` says so
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
@@ -136,7 +135,7 @@ fn talk<S: Transport>(
                         break;
                     }
                     is_closing = true;
-                    ws.close(CloseCode::NORMAL, "").map_err(here)?;
+                    let _ = ws.close(CloseCode::NORMAL, ""); // if it is lost, `recv` says so
                 }
             }
         }

@@ -51,8 +51,8 @@ pub(super) use receive_methods;
 macro_rules! write_methods {
     () => {
         /// Sends a message. It waits while more than [`Config::high_water`](crate::Config::high_water) is
-        /// waiting, then queues the message and writes as much as the stream takes now. The next call writes
-        /// the rest.
+        /// waiting, then queues the message and writes as much as the stream takes now. The next `flush`, `send`
+        /// or read from the stream writes the rest.
         ///
         /// A server's large payload is written directly from its own memory; only what the stream does not
         /// take now is copied.

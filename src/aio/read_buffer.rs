@@ -11,7 +11,7 @@ use crate::adapter::MAX_FRAME;
 use crate::connection::{self, Unread};
 use crate::input::Input;
 
-/// Maximum bytes per read. Over TCP, this has 1.5 to 2.5 times the throughput of 16 KiB; 128 KiB is no
+/// Bytes that a read is offered. Over TCP, this has 1.5 to 2.5 times the throughput of 16 KiB; 128 KiB is no
 /// faster.
 const SIZE: u32 = 64 * 1024;
 

@@ -88,7 +88,8 @@ impl<S, T> WebSocket<S, T> {
         &self.driver.link.endpoint
     }
 
-    /// Returns the connection, for everything without a method here. The next call writes its output.
+    /// Returns the connection, for everything without a method here. The next `flush`, `send` or
+    /// read from the stream writes its output.
     pub fn connection_mut(&mut self) -> &mut Connection {
         &mut self.driver.link.endpoint
     }
@@ -116,7 +117,8 @@ impl<S, T> WebSocket<S, T> {
         self.ending.close_frame()
     }
 
-    /// Sets how many bytes a read is offered. Default: 64 KiB. Between messages, no memory is held for it.
+    /// Sets how many bytes a read is offered; for a large message it may be more. Default: 64 KiB, which is also the most
+    /// that `futures_io` and `axum` read at once. Between messages, no memory is held for it.
     pub fn set_read_buffer(&mut self, bytes: usize) {
         self.driver.buffer.set_size(bytes);
     }
@@ -191,8 +193,8 @@ impl<S: Io<T>, T: Timer> WebSocket<S, T> {
     /// Starts the closing handshake (RFC 6455 §7.1.2) and writes the Close. It does not wait for the peer's
     /// Close: receive until `None`, or call [`finish`](Self::finish).
     ///
-    /// It only waits for the stream to take the Close, for at most
-    /// [`Config::close_timeout`](crate::Config::close_timeout). It has no effect if the connection is already
+    /// It only waits for the stream to take what waits and the Close, for at most
+    /// [`Config::close_timeout`](crate::Config::close_timeout) for each 16 KiB, or for the rest. It has no effect if the connection is already
     /// closing.
     ///
     /// Cancel-safe: the first poll queues the Close, once.

@@ -160,8 +160,8 @@ impl EncodedMessage {
         Self { kind, header_len, frame, deflated: None }
     }
 
-    /// Encodes `message`, and also compresses it once for all connections whose negotiated window is at least
-    /// the one in `deflate`. Other connections send it uncompressed, and so do all if compression does not
+    /// Encodes `message`, and also compresses it once for all servers' connections that compress, with a
+    /// negotiated window of at least the one in `deflate`. Other connections send it uncompressed, and so do all if compression does not
     /// make it smaller.
     #[must_use]
     pub fn compressed(message: &Message<'_>, deflate: &Deflate) -> Self {

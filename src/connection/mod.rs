@@ -609,7 +609,7 @@ impl Connection {
     }
 
     /// Frees the output buffer if it is empty, for a connection that goes quiet. An idle server connection
-    /// then holds no heap memory.
+    /// without compression then holds no heap memory.
     pub fn shrink(&mut self) {
         self.sender.shrink();
     }

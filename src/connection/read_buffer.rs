@@ -73,7 +73,7 @@ pub(crate) struct Unread {
 impl ReadBuffer {
     /// Creates a buffer; allocates nothing yet.
     ///
-    /// * `size`: how many bytes a read is offered.
+    /// * `size`: how many bytes a read is offered, at least 64.
     /// * `max_frame`: maximum payload of a frame that stays here until it is complete. The connection
     ///   assembles longer ones.
     ///
@@ -84,7 +84,7 @@ impl ReadBuffer {
         Self { bytes: Vec::new(), unread: Unread::default(), size, max_frame, last_round: 0 }
     }
 
-    /// Returns space to read into: `size` bytes, or half of that if the rest is in use. For an incomplete
+    /// Returns space to read into: up to `size` bytes, and at least half of that. For an incomplete
     /// frame it is at least as long as what has arrived of it, or as its rest, and no more than that if more
     /// would move a long frame. It grows up to eight times what has arrived: announced bytes alone get no
     /// memory.
@@ -196,7 +196,7 @@ impl ReadBuffer {
         (Input::holding(bytes, hold), unread)
     }
 
-    /// Returns the bytes consumed since the last read. They end with the payload of the last message, if that
+    /// Returns the consumed bytes that are still in the buffer, perhaps from before the last read. They end with the payload of the last message, if that
     /// was borrowed from this buffer.
     ///
     /// So a large message can be forwarded from the memory that it was read into, in any number of writes:

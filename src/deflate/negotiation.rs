@@ -42,7 +42,8 @@ impl Deflate {
     }
 
     /// Minimum payload in bytes of a compressed message; smaller ones are sent uncompressed. A message sent in
-    /// fragments, whose length is not known, is compressed in any case. Default: 64.
+    /// fragments, whose length is not known, is compressed in any case, and so is an
+    /// [`EncodedMessage`](crate::EncodedMessage::compressed). Default: 64.
     #[must_use]
     pub fn threshold(self, bytes: usize) -> Self {
         Self { threshold: bytes, ..self }
@@ -130,7 +131,7 @@ impl Deflate {
     ///
     /// # Errors
     /// Fails if the answer is malformed, contains anything that was not offered, or provides less than
-    /// requested: "the client MUST _Fail the WebSocket Connection_" (§7).
+    /// requested: "A client MUST _Fail the WebSocket Connection_" then (§7).
     pub fn agree<'a>(
         &self,
         answer: impl IntoIterator<Item = Extension<'a>>,
@@ -227,7 +228,7 @@ struct Named {
 
 impl Named {
     /// Returns `None` for another extension, and for a parameter that is unknown, repeated, or has an invalid
-    /// value: "A server MUST decline an extension negotiation offer for this extension" then (§7.1), and a
+    /// value: "A server MUST decline an extension negotiation offer for this extension" then (§7), and a
     /// client must fail the connection.
     fn parse(extension: &Extension<'_>) -> Option<Self> {
         if extension.name() != NAME {

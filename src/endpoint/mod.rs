@@ -94,8 +94,8 @@ macro_rules! common_words {
             self.connection.state()
         }
 
-        /// Returns the connection, for sending and everything else. It exists in every phase; until it is
-        /// open, sending fails with [`SendError::NotOpen`](crate::SendError::NotOpen), and
+        /// Returns the connection, for sending and everything else. It exists in every phase; while it is
+        /// opening, sending fails with [`SendError::NotOpen`](crate::SendError::NotOpen), and
         /// [`compress`](Connection::compress) has no effect. Receive with this endpoint's own `recv`: the
         /// connection's would treat the bytes of the opening handshake as frames.
         #[inline]

@@ -92,7 +92,8 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
-    /// Maximum delay of the first attempt. Later delays are multiples of it: with zero, there is never a delay.
+    /// Maximum delay of the first attempt. Later delays are multiples of it: with zero, there is no delay but
+    /// that of `Retry-After`.
     /// Default: 5 s. "A value chosen randomly between 0 and 5 seconds is a reasonable initial delay" (RFC 6455
     /// §7.2.3).
     #[must_use]
@@ -175,7 +176,8 @@ impl Reconnect {
 
     /// Returns when to try again, in the caller's time, after a transport ended or could not be made. `None`
     /// means that another attempt would be useless: the failure that was reported is permanent, or the attempts are used
-    /// up. That uses the report up: without a new one, the next call returns a time.
+    /// up. A permanent failure is used up by this call: without a new report, the next call returns a time, if an attempt is
+    /// left. Attempts return with a stable connection.
     #[must_use]
     pub fn retry_at(&mut self, now: Duration, random: &mut impl Random) -> Option<Duration> {
         self.ended(now);

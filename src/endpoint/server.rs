@@ -93,7 +93,8 @@ pub enum ServerEvent<'b> {
     /// A request unrelated to WebSocket: [`answer`](Server::answer) with [`respond`](HttpRequest::respond).
     Http(Box<HttpRequest>),
     /// A request that breaks a rule, was truncated or came too slowly. The response is already in the output; there
-    /// is none to a request that was truncated, nor where more than [`Config::max_head`] bytes came before the answer.
+    /// is none to a request that was truncated or of which nothing came in time, nor where more than
+    /// [`Config::max_head`] bytes came before the answer.
     Refused(HandshakeError),
     /// An event of the connection.
     Open(Event<'b>),

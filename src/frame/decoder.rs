@@ -57,11 +57,11 @@ impl<'b> Masked<'b> {
     }
 }
 
-/// Decodes received bytes into parts of frames, and checks every rule of RFC 6455 §5 about frames: headers,
-/// masks, the order of fragments, and limits.
+/// Decodes received bytes into parts of frames, and checks the rules of RFC 6455 §5 about headers, masks and the
+/// order of fragments, and the limits.
 ///
-/// Each rule is checked at the byte that breaks it. The content of payloads (UTF-8, close codes) is not
-/// checked here.
+/// Each rule is checked at the byte that breaks it. The content of payloads (UTF-8, close codes) and what follows a
+/// Close frame are not checked here.
 ///
 /// ```
 /// use sansocket::Input;

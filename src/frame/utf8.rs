@@ -5,7 +5,8 @@ use core::{fmt, str};
 /// Validates text in pieces, which may end inside a code point.
 ///
 /// It holds at most the three bytes of an incomplete code point, and fails at the first byte that makes the
-/// text invalid. Surrogates, overlong forms and code points over U+10FFFF fail at their second byte.
+/// text invalid. Surrogates, overlong forms and code points over U+10FFFF fail at their second byte
+/// at the latest.
 ///
 /// ```
 /// use sansocket::frame::Utf8;

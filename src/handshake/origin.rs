@@ -79,7 +79,8 @@ impl OriginPolicy {
         Self { required: true, ..self }
     }
 
-    /// Returns `true` if the request may be accepted; otherwise RFC 6455 §4.2.2 requires a 403.
+    /// Returns `true` if the request may be accepted; otherwise RFC 6455 §4.2.2 requires an HTTP error, for which
+    /// §10.2 recommends 403.
     #[must_use]
     pub fn check(&self, request: &UpgradeRequest) -> bool {
         let Some(origin) = request.origin() else {

@@ -114,7 +114,8 @@ impl<S: Split> WebSocket<S> {
     /// Puts two halves together again: `WebSocket::<TcpStream>::reunite(reader, writer)`, with the type of the stream.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if they are not of one connection, or if a call of a
+    /// [`SharedSender`](crate::aio::SharedSender) does not end.
     pub fn reunite(reader: ReadHalf<S::Read, S::Write>, writer: WriteHalf<S::Write>) -> io::Result<Self> {
         Self::reunite_with(reader, writer, S::reunite)
     }
