@@ -89,7 +89,8 @@
 //! ```
 //!
 //! A non-blocking event loop does the same for each transport that is ready; [`event_loop`] has the rules for
-//! readiness, completion, polling and other kinds.
+//! readiness, completion, polling and other kinds, and for TLS. What else a server meets, such as browsers and reverse
+//! proxies, is in [`serving`].
 //!
 //! Why it is short:
 //!
@@ -242,6 +243,10 @@ pub use random::Random;
 #[cfg(all(feature = "std", any(doc, doctest)))]
 #[doc = include_str!("docs/event_loop.md")]
 pub mod event_loop {}
+
+#[cfg(all(feature = "std", any(doc, doctest)))]
+#[doc = include_str!("docs/serving.md")]
+pub mod serving {}
 
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("docs/comparison.md")]

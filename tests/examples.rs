@@ -1,4 +1,4 @@
-//! The examples `client` and `tap`, run as programs against peers on the loopback interface.
+//! The examples `client`, `mio_client` and `tap`, run as programs against peers on the loopback interface.
 
 mod certificates;
 
@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -88,20 +89,20 @@ fn echo_server() -> String {
 
 #[test]
 fn help_and_wrong_command_lines() {
-    for name in ["client", "tap"] {
+    for name in ["client", "mio_client", "tap"] {
         let help = example(name).arg("--help").output().unwrap();
         assert!(help.status.success());
         assert!(String::from_utf8_lossy(&help.stdout).starts_with(&format!("usage: {name} ")));
-        let wrong: &[&[&str]] = if name == "client" {
-            &[
+        let wrong: &[&[&str]] = match name {
+            "client" => &[
                 &[],
                 &["http://a/"],
                 &["ws://a/", "--wait", "x"],
                 &["ws://a/", "--cert", "a"],
                 &["ws://a/", "ws://b/"],
-            ]
-        } else {
-            &[&[], &["nowhere"], &["a:1", "--from", "me"], &["a:1", "--drop"], &["a:1", "b:1"]]
+            ],
+            "mio_client" => &[&[], &["http://a/"], &["ws://a/", "--messages", "x"], &["ws://a/", "ws://b/"]],
+            _ => &[&[], &["nowhere"], &["a:1", "--from", "me"], &["a:1", "--drop"], &["a:1", "b:1"]],
         };
         for args in wrong {
             let output = example(name).args(*args).output().unwrap();
@@ -325,6 +326,66 @@ fn tls_with_an_authority_and_a_client_certificate_of_ones_own() {
         let output = client(&url, args, b"Hello\n");
         assert_ne!(output.status.code(), Some(0), "{args:?}");
     }
+}
+
+/// The loop of one's own over TLS and without: what is sent is echoed, large messages too, and a connection that is lost, at first
+/// in the midst of its handshake, is made again.
+#[test]
+fn a_loop_of_ones_own_is_a_client_over_tls_too() {
+    let (authority, key) = certificate("localhost");
+    let config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![authority], key).unwrap();
+    let config = Arc::new(config);
+    let pem = pem();
+    let large = "large ".repeat(20_000);
+    let args = ["--send", "Hello", "--send", &large, "--messages", "2", "--ca", pem.to_str().unwrap()];
+    for (scheme, config) in [("ws", None), ("wss", Some(config))] {
+        let served = Arc::new(AtomicUsize::new(0));
+        let (ended, ends) = channel();
+        let port = serve(move |mut stream| {
+            let code = match (served.fetch_add(1, Ordering::SeqCst), &config) {
+                // The first one is cut off.
+                (0, _) => return drop(stream.read(&mut [0; 10])),
+                (_, None) => echo_to_the_end(net::accept(stream).unwrap()),
+                (_, Some(config)) => {
+                    // A client that does not trust it hangs up.
+                    let tls = Tls::server(Arc::clone(config), stream).unwrap();
+                    let Ok(ws) = net::accept(tls) else { return };
+                    echo_to_the_end(ws)
+                }
+            };
+            ended.send(code).unwrap();
+        });
+        let output =
+            example("mio_client").args(args).arg(format!("{scheme}://localhost:{port}/")).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(output.stdout, format!("Hello\n{large}\n").as_bytes(), "{scheme}");
+        assert!(stderr(&output).contains("trying again in "), "{}", stderr(&output));
+        // Closed as it should be, with close_notify over TLS: otherwise the end is an error.
+        assert_eq!(ends.recv().unwrap(), Some(1000), "{scheme}");
+        if scheme == "wss" {
+            let mut child = example("mio_client").arg(format!("wss://localhost:{port}/")).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(line.starts_with("invalid peer certificate"), "{line}");
+        }
+    }
+}
+
+/// Echoes; the code of the Close, and no error until the end.
+fn echo_to_the_end(mut ws: WebSocket<impl Transport>) -> Option<u16> {
+    let mut code = None;
+    while let Some(mut batch) = ws.read().unwrap() {
+        while let Some(event) = batch.recv() {
+            match event {
+                Event::Message(message) => batch.feed(&message).unwrap(),
+                event => code = code.or(event.close_code()),
+            }
+        }
+    }
+    code
 }
 
 /// A tap in front of a server, ended with the test.

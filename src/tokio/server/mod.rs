@@ -33,6 +33,8 @@
 //! }
 //! ```
 //!
+//! What a server meets beside WebSockets, such as browsers, reverse proxies and health checks, is in [`serving`](crate::serving).
+//!
 //! The handler receives the stream, so it decides about TLS, the request, and pages in place of a WebSocket, all before it
 //! [opens](Slot::open) its slot. A handler that checks `Origin`, has a page for browsers, and logs errors:
 //!
