@@ -12,15 +12,16 @@ round=120
 
 # Prints the source that a target exercises.
 sources() {
-    local messages=(../src/{frame,connection,deflate,input.rs})
-    local opening=(../src/{http,handshake,deflate/negotiation.rs,input.rs})
+    local messages=(../src/{frame,connection,deflate,input.rs,error.rs,random.rs})
+    local opening=(../src/{http,handshake,deflate/negotiation.rs,input.rs,random.rs})
     case $1 in
         header | mask | utf8) find ../src/frame -type f ;;
-        frames | connection | calls | pair | echo | read_buffer | compress | inflate | differential_frames | differential_inflate)
-            find "${messages[@]}" -type f
+        calls | pair | compress | inflate | differential_inflate) find "${messages[@]}" -type f ;;
+        # The others do not compress, and no target reconnects, except for those of the adapters.
+        frames | connection | echo | read_buffer | differential_frames) find "${messages[@]}" -type f ! -name zlib.rs ;;
+        server | client | endpoint | socks5)
+            find "${messages[@]}" "${opening[@]}" ../src/endpoint -type f ! -name zlib.rs ! -name reconnect.rs
             ;;
-        # No target reconnects, except for those of the adapters.
-        server | client | endpoint | socks5) find "${messages[@]}" "${opening[@]}" ../src/endpoint -type f ! -name reconnect.rs ;;
         net | tokio) find ../src -name '*.rs' ;;
         *) find "${opening[@]}" -type f ;;
     esac
