@@ -123,8 +123,10 @@ fn a_task_that_waits_for_room_learns_of_it_from_the_one_that_has_written() {
     for by in ["reply", "reader", "send", "try_send"] {
         let stream = Told::new(Writes::Wait, []);
         let (mut reader, writer) = stream.server(Config::default().high_water(5)).split_with(split);
-        let (mut first, mut second) = (writer.share(), writer.share());
+        let (mut first, mut second, mut last) = (writer.share(), writer.share(), writer.share());
         let (reading, writing, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+        let ending = Arc::<Woken>::default();
+        assert!(poll_as(&ending, last.closed()).is_pending());
         assert!(poll_as(&reading, reader.recv()).is_pending());
         first.try_send(&Message::from("waiting")).unwrap();
         assert!(poll_as(&waiting, second.send_text("no room")).is_pending());
@@ -137,9 +139,12 @@ fn a_task_that_waits_for_room_learns_of_it_from_the_one_that_has_written() {
             }
             "reader" => assert!(poll_as(&reading, reader.recv()).is_pending()),
             "send" => assert!(poll_as(&writing, first.send_text("sent")).is_ready()),
-            _ => first.try_send(&Message::from("sent")).unwrap(),
+            // More waits than before.
+            _ => first.try_send(&Message::from("longer than what was waiting")).unwrap(),
         }
         assert!(waiting.count() > before.1, "{by}: it would wait for ever");
+        // Who waits for the end alone sleeps, and so does who has made the room.
+        assert_eq!((ending.count(), writing.count()), (0, 0), "{by}");
         assert!(poll_as(&waiting, second.send_text("room")).is_ready(), "{by}");
         if by == "send" {
             assert_eq!(reading.count(), before.0, "a reader does not wait for room");
@@ -166,20 +171,62 @@ fn a_task_that_waits_for_room_learns_of_it_from_the_one_that_has_written() {
     }
 }
 
+/// A reader that has seen both ends waits for what is left to be written: whoever writes it tells the reader, which ends our side.
+#[test]
+fn a_reader_that_waits_for_the_last_write_learns_of_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for halves in [false, true] {
+        let stream = Told::new(Writes::Wait, [Ok(CLOSE), Ok(b"")]);
+        let ws = stream.server(Config::default());
+        let (mut events, mut sink) = if halves {
+            let (reader, writer) = ws.split_with(split);
+            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        } else {
+            let (sink, events) = StreamExt::split::<Command>(ws);
+            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
+        };
+        let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
+        assert!(matches!(poll_as(&reading, events.next()), Poll::Ready(Some(Ok(Event::Close(_))))));
+        assert!(poll_as(&reading, events.next()).is_pending());
+        let before = reading.count();
+        stream.tell(|script| script.writes = Writes::Take);
+        assert!(poll_as(&writing, sink.flush()).is_ready());
+        assert!(reading.count() > before, "{halves}: it would not end our side");
+        assert!(matches!(poll_as(&reading, events.next()), Poll::Ready(None)));
+        stream.tell(|script| assert!(script.is_shut_down));
+    }
+}
+
+/// A task is not woken by its own write.
+#[test]
+fn a_flush_that_has_written_some_waits_for_the_stream() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Wait, []);
+    let (_reader, mut writer) = stream.server(Config::default()).split_with(split);
+    let writing = Arc::<Woken>::default();
+    writer.feed(&Message::from("waiting")).unwrap();
+    assert!(poll_as(&writing, writer.flush()).is_pending());
+    stream.tell(|script| script.writes = Writes::Some(3));
+    assert!(poll_as(&writing, writer.flush()).is_pending());
+    assert_eq!((writing.count(), stream.tell(|script| script.written.len())), (0, 3));
+}
+
 /// What a sink that closes reads, because the peer may wait for that, is the reader's.
 #[test]
 fn a_reader_learns_of_what_the_closing_sink_has_read() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _enter = runtime.enter();
-    for read in [&b"\x81\x80\0\0\0\0"[..], b""] {
+    for read in [Ok(&b"\x81\x80\0\0\0\0"[..]), Ok(b""), Err(ErrorKind::ConnectionReset)] {
         let stream = Told::new(Writes::Wait, []);
         let (mut sink, mut events) = StreamExt::split::<Command>(stream.server(Config::default()));
         let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
         assert!(poll_as(&writing, sink.close()).is_pending());
         assert!(poll_as(&reading, events.next()).is_pending());
-        stream.tell(|script| script.reads.push_back(Ok(read.to_vec())));
+        stream.tell(|script| script.reads.push_back(read.map(<[u8]>::to_vec)));
         let before = reading.count();
-        assert!(poll_as(&writing, sink.close()).is_pending());
+        assert_eq!(poll_as(&writing, sink.close()).is_pending(), read.is_ok());
         assert!(reading.count() > before, "{read:?}");
         assert!(poll_as(&reading, events.next()).is_ready(), "{read:?}");
     }

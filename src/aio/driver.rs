@@ -88,7 +88,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             let both = link.waker(Side::Writer(WriterId::FIRST), cx);
             let both = &mut Context::from_waker(both.as_ref().unwrap_or(cx.waker()));
             ready!(link.turn.poll(both));
-            match ready!(buffer.poll_read(&mut link.stream, both)) {
+            let read = ready!(buffer.poll_read(&mut link.stream, both));
+            // The stream may have forgotten who waits for that.
+            link.wake_reader();
+            match read {
                 Ok(0) => link.endpoint.recv_eof(),
                 Ok(n) => link.turn.moved(n),
                 Err(error) => {
@@ -96,8 +99,6 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                     return Poll::Ready(Err(error));
                 }
             }
-            // The stream may have forgotten the reader's waker.
-            link.wake_reader();
         }
     }
 
@@ -126,7 +127,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 None => {
                     let waited = link.endpoint.connection().output_len();
                     let written = link.writing().poll_end(both);
-                    if link.endpoint.connection().output_len() < waited {
+                    if link.writing().makes_room(waited) {
                         link.wake_writer();
                     }
                     written
@@ -239,7 +240,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         mut poll: impl FnMut(&mut Writing<'_, S, T>, &mut Context<'_>) -> Poll<Result<(), Fault>>,
     ) -> Poll<io::Result<()>> {
         let (state, due) = (self.endpoint.connection().state(), self.endpoint.write_deadline());
-        let reads = self.endpoint.wants_read();
+        let (reads, waited) = (self.endpoint.wants_read(), self.endpoint.connection().output_len());
         // A Close needs no turn: the caller may poll only once.
         if state == State::Open {
             ready!(self.outgoing.turn.poll(cx));
@@ -279,7 +280,9 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         let now_due = self.endpoint.write_deadline();
         let is_earlier = now_due.is_some_and(|now_due| due.is_none_or(|due| now_due < due));
         let reads_again = !reads && self.endpoint.wants_read();
-        if is_earlier || reads_again || self.endpoint.connection().state() != state {
+        let now = self.endpoint.connection().state();
+        let may_end = self.writing().makes_room(waited) && now != State::Open;
+        if is_earlier || reads_again || may_end || now != state {
             self.wake_reader();
         }
         if let (Poll::Ready(_), Some(wakers)) = (&polled, &self.wakers) {

@@ -20,15 +20,25 @@ pub(super) struct Wakers {
 struct Waiting {
     reader: Option<Waker>,
     /// At most one for each handle.
-    writers: Vec<(WriterId, Waker)>,
+    writers: Vec<Writer>,
     /// How many handles have been added to the first.
     added: u64,
+}
+
+#[derive(Debug)]
+struct Writer {
+    id: WriterId,
+    waker: Waker,
+    /// Whether it waits for more than the end.
+    writes: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Side {
     Reader,
     Writer(WriterId),
+    /// A handle that waits for the end of the connection alone.
+    End(WriterId),
 }
 
 /// Which of the handles that write to a connection.
@@ -52,20 +62,25 @@ impl Wakers {
 
     pub(super) fn set(&self, side: Side, cx: &Context<'_>) {
         let mut waiting = self.lock();
+        let writes = !matches!(side, Side::End(_));
         let waker = match side {
             Side::Reader => waiting.reader.as_mut(),
-            Side::Writer(id) => {
-                waiting.writers.iter_mut().find(|(other, _)| *other == id).map(|(_, waker)| waker)
+            Side::Writer(id) | Side::End(id) => {
+                let writer = waiting.writers.iter_mut().find(|writer| writer.id == id);
+                writer.map(|writer| {
+                    writer.writes = writes;
+                    &mut writer.waker
+                })
             }
         };
         let replaced = match (waker, side) {
             (Some(waker), _) if waker.will_wake(cx.waker()) => None,
             (Some(waker), _) => Some(mem::replace(waker, cx.waker().clone())),
             (None, Side::Reader) => waiting.reader.replace(cx.waker().clone()),
-            (None, Side::Writer(id)) => {
+            (None, Side::Writer(id) | Side::End(id)) => {
                 // Mostly there is one.
                 waiting.writers.reserve_exact(1);
-                waiting.writers.push((id, cx.waker().clone()));
+                waiting.writers.push(Writer { id, waker: cx.waker().clone(), writes });
                 None
             }
         };
@@ -76,7 +91,7 @@ impl Wakers {
     /// Records that this writer no longer waits.
     pub(super) fn clear(&self, id: WriterId) {
         let mut waiting = self.lock();
-        let at = waiting.writers.iter().position(|(other, _)| *other == id);
+        let at = waiting.writers.iter().position(|writer| writer.id == id);
         let cleared = at.map(|at| waiting.writers.swap_remove(at));
         drop(waiting);
         drop(cleared);
@@ -96,10 +111,15 @@ impl Wakers {
     }
 
     pub(super) fn wake_writers(&self) {
-        let wakers = mem::take(&mut self.lock().writers);
-        for (_, waker) in wakers {
-            waker.wake();
-        }
+        let writers = mem::take(&mut self.lock().writers);
+        writers.into_iter().for_each(|writer| writer.waker.wake());
+    }
+
+    /// Wakes the writers that may wait for room, except for the one that has made it.
+    pub(super) fn wake_for_room(&self, but: Option<WriterId>) {
+        let waits = |writer: &mut Writer| writer.writes && Some(writer.id) != but;
+        let writers: Vec<Writer> = self.lock().writers.extract_if(.., waits).collect();
+        writers.into_iter().for_each(|writer| writer.waker.wake());
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

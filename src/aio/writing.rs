@@ -21,6 +21,8 @@ pub(super) struct Outgoing {
     shut_down: bool,
     /// Of the writers.
     pub(super) turn: Turn,
+    /// Whether the stream has taken something since this was asked: it may have forgotten who waits for room.
+    has_written: bool,
     /// Why the peer was given up, if that was before everything was written.
     cut: Option<ErrorKind>,
 }
@@ -116,6 +118,12 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
 
     pub(super) fn state(&self) -> State {
         self.sender.state()
+    }
+
+    /// Returns `true` once after the stream has taken something, if anybody else may wait for that: `waited` were waiting
+    /// before.
+    pub(super) fn makes_room(&mut self, waited: usize) -> bool {
+        mem::take(&mut self.outgoing.has_written) && waited > 0
     }
 
     /// Returns the current standing, for a later comparison.
@@ -252,6 +260,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
             flushed => flushed?,
         }
         self.sender.output_written(mem::take(&mut self.outgoing.unflushed));
+        self.outgoing.has_written = true;
         Poll::Ready(Ok(()))
     }
 }

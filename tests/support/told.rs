@@ -35,6 +35,8 @@ pub(crate) enum Writes {
     #[default]
     Take,
     Wait,
+    /// Takes so many bytes, and then waits.
+    Some(usize),
     Fail(ErrorKind),
     /// Fails once, and then takes.
     FailOnce(ErrorKind),
@@ -78,6 +80,12 @@ impl Script {
                 Poll::Ready(Ok(buf.len()))
             }
             Writes::Wait => Poll::Pending,
+            Writes::Some(n) => {
+                self.writes = Writes::Wait;
+                let n = n.min(buf.len());
+                self.written.extend_from_slice(&buf[..n]);
+                Poll::Ready(Ok(n))
+            }
             Writes::Fail(kind) => Poll::Ready(Err(kind.into())),
             Writes::FailOnce(kind) => {
                 self.writes = Writes::Take;

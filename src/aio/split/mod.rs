@@ -14,7 +14,8 @@
 //! | reader, a notice with a reply, at once | a Pong, a Close, the end, in the sender; writes it | the writer, if it is the end |
 //! | reader, any other notice, once per read | bytes or a message arrived: deadlines only become later | none |
 //! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know; all, for a new state |
-//! | either, after a write | room | the writers: the stream may have forgotten the waker of a write that took none |
+//! | either, after a write | room | the other writers: a stream may forget who waits once a write succeeds |
+//! | writer, after a write behind a Close | perhaps the end of our side | the reader, likewise |
 //! | reader, when a deadline passes or the stream breaks | the end; nothing waits any more | the writer |
 //! | writer, when the stream breaks or a deadline passes | `Sender::lost`, which the reader reports | the reader, the other writers |
 //! | reader, when it is dropped | `is_read` | the writers |
@@ -176,11 +177,14 @@ impl<W: Write<T>, T> Shared<W, T> {
         let (state, waited) = (sender.state(), sender.output_len());
         sender.notice(receiver.take_notice());
         let changed = sender.state() != state;
-        let _ = Writing::new(stream, sender, outgoing).poll_end(&mut Context::from_waker(both));
-        let has_room = sender.output_len() < waited;
+        let mut writing = Writing::new(stream, sender, outgoing);
+        let _ = writing.poll_end(&mut Context::from_waker(both));
+        let makes_room = writing.makes_room(waited);
         drop(side);
-        if changed || has_room {
+        if changed {
             self.wakers.wake_writers();
+        } else if makes_room {
+            self.wakers.wake_for_room(None);
         }
     }
 
@@ -245,17 +249,19 @@ impl<W: Write<T>, T> Shared<W, T> {
         // new state.
         let due = sender.next_timeout();
         let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
+        let makes_room = Writing::new(stream, sender, outgoing).makes_room(waited);
         let (state, was) = (sender.state(), state);
-        let has_room = sender.output_len() < waited;
         drop(side);
         if polled.is_ready() {
             self.wakers.clear(id);
         }
-        if is_earlier || state != was {
+        if is_earlier || state != was || (makes_room && state != State::Open) {
             self.wakers.wake_reader();
         }
-        if state != was || has_room {
+        if state != was {
             self.wakers.wake_writers();
+        } else if makes_room {
+            self.wakers.wake_for_room(Some(id));
         }
         polled.map_err(Fault::into)
     }

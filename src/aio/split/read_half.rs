@@ -230,6 +230,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             writing.handle_timeout(now, cx);
         }
         let written = writing.poll_end(cx);
+        let makes_room = writing.makes_room(waited);
         *known = sender.next_timeout();
         let look = Look {
             until: if is_late { deadline } else { *known },
@@ -238,9 +239,10 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             ended: sender.is_ended(),
             lost: sender.lost(),
         };
-        let has_room = sender.output_len() < waited;
         drop(side);
-        if look.state != state || has_room {
+        if look.state == state && makes_room {
+            self.shared.wakers.wake_for_room(None);
+        } else if look.state != state {
             self.shared.wakers.wake_writers();
         }
         look

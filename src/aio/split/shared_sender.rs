@@ -81,7 +81,7 @@ impl<W, T> SharedSender<W, T> {
     /// Cancel-safe.
     pub async fn closed(&mut self) {
         poll_fn(|cx| {
-            self.wakers.set(Side::Writer(self.id), cx);
+            self.wakers.set(Side::End(self.id), cx);
             if !self.is_closed() {
                 return Poll::Pending;
             }
@@ -137,14 +137,14 @@ impl<W: Write<T>, T: Timer> SharedSender<W, T> {
         let mut writing = Writing::new(stream, sender, outgoing);
         let polled = writing.poll_queue(queue, &mut Context::from_waker(&self.both));
         // The task that receives writes what is left, keeps the deadlines, and reports a broken stream.
+        let makes_room = writing.makes_room(waited);
         let concerns_reader = polled.is_ready() || sender.output_len() != waited;
-        let has_room = sender.output_len() < waited;
         drop(side);
         if concerns_reader {
             shared.wakers.wake_reader();
         }
-        if has_room {
-            shared.wakers.wake_writers();
+        if makes_room {
+            shared.wakers.wake_for_room(Some(self.id));
         }
         match polled {
             Poll::Ready(Ok(())) => Ok(()),
