@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sansocket::handshake::ClientRequest;
 use sansocket::net::{ReadHalf, Transport, WebSocket, WriteHalf, accept, client};
-use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, State};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, SendError, State};
 
 fn pair(config: Config) -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -149,6 +149,40 @@ fn a_message_without_room_waits_for_what_is_before_it() {
     assert_eq!(receiver.recv().unwrap(), Some(Event::Message(Message::from(vec![7; 900]))));
     let too_large = writer.send(&Message::from(vec![7; 2000])).unwrap_err();
     assert_ne!(too_large.kind(), ErrorKind::WouldBlock);
+}
+
+/// Also an owned one, which is not lost meanwhile, and behind what another write has begun with.
+#[test]
+fn an_owned_message_without_room_waits_for_what_is_before_it() {
+    let stream = Told::new([Ok(b"\x81\x81\0\0\0\0a")]);
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let (mut reader, mut writer) = stream.halves_with(Config::default().max_output(1000));
+    {
+        let mut batch = reader.read().unwrap().unwrap();
+        while batch.feed(&Message::from("an answer")).is_ok() {}
+    }
+    stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0b".to_vec())));
+    // It has tried to write.
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("b"))));
+    let owned = Message::from(vec![7; 900]);
+    let writing = thread::spawn(move || writer.send_owned(owned));
+    stream.wait_until(|script| script.is_writing);
+    stream.tell(|script| script.writes = None);
+    writing.join().unwrap().unwrap();
+    stream.tell(|script| assert!(script.written.ends_with(&[7; 900])));
+}
+
+/// On a stream that does not block, it is for later, and has a reason that says so.
+#[test]
+fn a_message_without_room_is_refused_by_a_stream_that_does_not_block() {
+    let stream = Told::new([]);
+    stream.tell(|script| (script.writes, script.never_blocks) = (Some(ErrorKind::WouldBlock), true));
+    let (_reader, mut writer) = stream.halves_with(Config::default().max_output(1000));
+    while writer.feed(&Message::from("waiting")).is_ok() {}
+    let error = writer.send_text("no room").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert_eq!(error.downcast::<SendError>().unwrap(), SendError::OutputFull);
 }
 
 /// What came together is answered together, and a message may be held meanwhile.
@@ -697,6 +731,21 @@ fn all_that_arrived_in_time_counts() {
     stream.tell(|script| script.reads.push_back(Ok(vec![])));
     thread::sleep(700 * MS);
     reader.finish().unwrap();
+
+    // With a Pong to write first, behind our Close.
+    let stream = Told::new([Ok(b"\x89\x80\0\0\0\0\x81\x81\0\0\0\0a")]);
+    let (mut reader, mut writer) = stream.halves_with(Config::default().close_timeout(500 * MS));
+    writer.close(CloseCode::NORMAL, "").unwrap();
+    {
+        let mut batch = reader.read().unwrap().unwrap();
+        assert!(matches!(batch.recv(), Some(Event::Ping(_))));
+        assert_eq!(batch.recv(), Some(Event::Message(Message::from("a"))));
+        stream.tell(|script| script.reads = bytes.chunks(10_000).map(|read| Ok(read.to_vec())).collect());
+        stream.tell(|script| script.reads.push_back(Ok(vec![])));
+        thread::sleep(700 * MS);
+    }
+    reader.finish().unwrap();
+    stream.tell(|script| assert!(script.written.ends_with(b"\x8A\0"), "the Pong: {:02x?}", script.written));
 }
 
 /// A peer that has closed is not judged before it is offered what waits: it may have made room in time.

@@ -186,7 +186,7 @@ impl Sender {
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
         let most = if self.compresses(len) { Deflater::bound(len) } else { len };
-        self.wants_write() && self.room() < most.saturating_add(Header::MAX_LEN)
+        !self.output.is_empty() && self.room() < most.saturating_add(Header::MAX_LEN)
     }
 
     /// Returns how many more bytes the output may hold.

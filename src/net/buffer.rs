@@ -1,12 +1,9 @@
 //! [`Buffer`] and [`Batch`]: received bytes, and the events of one read.
 
-use core::time::Duration;
-use std::io::{self, ErrorKind, Read};
-use std::time::Instant;
+use std::io::{self, ErrorKind};
 use std::vec::Vec;
 
 use super::Transport;
-use super::driver::TURN;
 use super::pipe::{NOW, Pipe};
 use super::time::{Timeout, is_later};
 use crate::adapter::{DIRECT_FROM, Ending, MAX_FRAME};
@@ -20,15 +17,15 @@ pub(super) struct Buffer {
     bytes: ReadBuffer,
     /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
-    /// For how long [`read_rest`](Self::read_rest) has waited.
-    waited: Duration,
+    /// How often [`read_rest`](Self::read_rest) has brought little.
+    drops: u8,
 }
 
 impl Buffer {
     /// Creates a buffer with these bytes, which were read before.
     pub(super) fn new(unread: Vec<u8>) -> Self {
         let fresh = !unread.is_empty();
-        Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh, waited: Duration::ZERO }
+        Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh, drops: 0 }
     }
 
     /// Sets how many bytes a read is offered.
@@ -67,24 +64,18 @@ impl Buffer {
     }
 
     /// Reads some of what arrived before a write failed; returns `true` if there was any. A peer that drips does not
-    /// put the end off: all of it has one moment.
+    /// put the end off.
     pub(super) fn read_rest<S: Transport>(&mut self, stream: &mut S, reading: &mut Timeout) -> bool {
-        let began = Instant::now();
-        let is_over = self.waited >= TURN;
-        let has_read = !is_over
-            && reading.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout)).is_ok()
-            && self.try_read(stream);
-        self.waited = self.waited.saturating_add(began.elapsed());
-        has_read
-    }
-
-    /// Reads what has arrived, as far as there is space; returns `true` if there was any.
-    fn try_read(&mut self, stream: &mut impl Read) -> bool {
+        if self.drops >= MAX_DROPS || reading.bound(Some(NOW), |wait| stream.set_read_timeout(wait)).is_err()
+        {
+            return false;
+        }
         loop {
             match stream.read(self.space()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => return false,
                 Ok(n) => {
+                    self.drops += u8::from(n < DROP);
                     self.filled(n);
                     return true;
                 }
@@ -219,3 +210,7 @@ pub(super) fn sent<S: Transport>(
 
 /// Maximum bytes per read.
 const SIZE: usize = 16 * 1024;
+
+/// A read of what has arrived brings at least so many bytes, or all there are. So a peer of which many bring less is only now sending.
+const DROP: usize = 4096;
+const MAX_DROPS: u8 = 16;

@@ -489,13 +489,16 @@ impl<S: Transport> WriteHalf<S> {
     }
 
     fn queue(&mut self, mut queue: impl FnMut(&mut Sender) -> Result<(), SendError>) -> io::Result<()> {
-        let queued = queue(&mut self.shared.lock().sender);
-        if queued == Err(SendError::OutputFull) {
-            // Of answers, and of what was fed.
-            self.write_out()?;
-            queue(&mut self.shared.lock().sender)?;
-        } else {
-            queued?;
+        let mut is_blocked = false;
+        loop {
+            let mut writing = self.shared.lock();
+            match queue(&mut writing.sender) {
+                // Of answers, and of what was fed.
+                Err(SendError::OutputFull) if !is_blocked && writing.sender.output_len() > 0 => {}
+                queued => break queued?,
+            }
+            drop(writing);
+            is_blocked = matches!(self.shared.write(None, true)?, Written::Blocked(_));
         }
         later_is_fine(self.write_out())
     }

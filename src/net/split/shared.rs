@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::connection::{Notice, Receiver, Segment, Sender, State};
 use crate::net::Transport;
@@ -191,8 +192,9 @@ impl<S: Transport> Shared<S> {
                     writing.sender.output_written(n);
                     if writing.sender.output_len() == 0 && out.segments.is_empty() {
                         // The time that the peer has to answer a Close begins now, not when somebody looks at it.
-                        if writing.sender.state() != State::Open {
-                            writing.tick(self.clock.now());
+                        let now = self.clock.now();
+                        if writing.sender.state() != State::Open && !judges_later(late, now) {
+                            writing.tick(now);
                         }
                         break;
                     }
@@ -234,6 +236,7 @@ impl<S: Transport> Out<S> {
     /// Writes some of the segments, for at most `wait`, and flushes them; returns how many bytes.
     fn write_once(&mut self, wait: Option<Duration>) -> io::Result<usize> {
         let Self { stream, timeout, segments, unflushed, must_flush, .. } = self;
+        let began = Instant::now();
         timeout.bound(wait, |timeout| stream.set_write_timeout(timeout))?;
         if *unflushed == 0 && !segments.is_empty() {
             let mut slices = [&[][..]; SLICES];
@@ -243,6 +246,8 @@ impl<S: Transport> Out<S> {
                 n += 1;
             }
             *unflushed = write_slices(stream, &slices[..n])?;
+            let left = wait.map(|wait| wait.saturating_sub(began.elapsed()));
+            timeout.bound(left, |timeout| stream.set_write_timeout(timeout))?;
         }
         stream.flush()?;
         *must_flush = false;
