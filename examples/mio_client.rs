@@ -12,6 +12,7 @@ mod options;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,7 +51,10 @@ fn main() -> ExitCode {
             match arg {
                 Long("send") => send.push(options::value(args.value()?, "--send", "a text")?),
                 Long("ca") => ca = Some(args.value()?.into()),
-                Long("messages") => messages = options::value(args.value()?, "--messages", "a number")?,
+                Long("messages") => {
+                    let number: NonZeroU64 = options::value(args.value()?, "--messages", "a number above 0")?;
+                    messages = number.get();
+                }
                 Value(url) if request.is_none() => {
                     let url: String = options::value(url, "URL", "ws:// or wss://")?;
                     let parsed = ClientRequest::new(&url).map_err(|error| format!("{url}: {error}"))?;
@@ -90,7 +94,8 @@ fn run(options: &Options) -> io::Result<()> {
 /// What stays from one connection to the next.
 struct Feed<'a> {
     options: &'a Options,
-    /// Looked up once: that blocks.
+    /// Looked up once, because that blocks: a program that runs for long does it again, in a thread. `Addresses` tries them in
+    /// parallel.
     addresses: Vec<SocketAddr>,
     tls: Arc<ClientConfig>,
     began: Instant,
@@ -108,6 +113,9 @@ impl<'a> Feed<'a> {
     fn new(options: &'a Options) -> io::Result<Self> {
         let url = options.request.url();
         let addresses = Vec::from_iter((url.host(), url.port()).to_socket_addrs()?);
+        if addresses.is_empty() {
+            return Err(io::Error::new(ErrorKind::NotFound, "the host has no address"));
+        }
         Ok(Self {
             options,
             addresses,
@@ -142,8 +150,9 @@ impl<'a> Feed<'a> {
             match event {
                 ClientEvent::Opened(_) => {
                     for text in &options.send {
-                        // If nothing can be sent any more, another event says why.
-                        let _ = client.connection().send_text(text);
+                        if let Err(error) = client.connection().send_text(text) {
+                            eprintln!("--send {} bytes: {error}", text.len());
+                        }
                     }
                 }
                 ClientEvent::Open(Event::Message(message)) if *received < options.messages => {
@@ -235,8 +244,8 @@ impl Link {
             if let Err(error) = self.step() {
                 self.fail(error);
             }
-            let (mut n, mut is_drained) = (0, false);
-            if self.client.wants_read() {
+            let (mut n, mut is_drained) = (0, !self.client.wants_read());
+            if !is_drained {
                 match self.read(buf) {
                     Ok(0) => self.client.recv_eof(),
                     Ok(read) => n = read,
@@ -255,6 +264,10 @@ impl Link {
             self.write();
             self.shut_down();
             if is_drained || !self.client.wants_read() {
+                if self.error.is_some() {
+                    // All that has arrived is received.
+                    self.client.recv_error();
+                }
                 return false;
             }
         }
@@ -267,8 +280,8 @@ impl Link {
             match self.client.step() {
                 Step::Dial { .. } => match (self.stream.take_error()?, self.stream.peer_addr()) {
                     (Some(error), _) => return Err(error),
-                    (None, Err(error)) if error.kind() == ErrorKind::NotConnected => return Ok(()),
-                    (None, Err(error)) => return Err(error),
+                    // It is not connected yet.
+                    (None, Err(_)) => return Ok(()),
                     (None, Ok(_)) => {
                         self.stream.set_nodelay(true)?;
                         self.client.connected();
@@ -303,7 +316,7 @@ impl Link {
     /// Writes as much as the stream takes. In the session only one piece waits at a time: what is in there counts as written,
     /// so more would be out of sight of backpressure and deadlines.
     fn write(&mut self) {
-        loop {
+        while self.error.is_none() {
             let Self { stream, session, client, .. } = self;
             let written = match session {
                 Some(session) if session.wants_write() => session.write_tls(stream).map(drop),
@@ -314,7 +327,8 @@ impl Link {
             };
             match written {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() != ErrorKind::Interrupted => return self.fail(error),
+                // What has arrived may be the server's Close: it is read before the client learns of this.
+                Err(error) if error.kind() != ErrorKind::Interrupted => self.error = Some(error),
                 _ => {}
             }
         }

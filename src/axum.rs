@@ -56,7 +56,8 @@
 //! | `WebSocketUpgrade`, `on_upgrade` | the same |
 //! | `on_failed_upgrade` | [`on_failed`](WebSocketUpgrade::on_failed) |
 //! | `protocols`; `requested_protocols`, `set_selected_protocol`, `selected_protocol` | [`choose_supported`](UpgradeRequest::choose_supported); [`subprotocols`](UpgradeRequest::subprotocols), [`choose_subprotocol`](UpgradeRequest::choose_subprotocol), [`subprotocol`](UpgradeRequest::subprotocol) |
-//! | `max_message_size`, `max_frame_size`, `write_buffer_size`, `max_write_buffer_size` | [`set_config`](UpgradeRequest::set_config) with a [`Config`]: `max_message`, `max_frame`, `high_water`, `max_output` |
+//! | `max_message_size`, `max_frame_size`, `max_write_buffer_size` | [`set_config`](UpgradeRequest::set_config) with a [`Config`]: `max_message`, `max_frame`, `max_output` |
+//! | `write_buffer_size` | nothing: `send` writes at once, [`feed`](crate::aio::WebSocket::feed) does not |
 //! | `read_buffer_size` | [`set_read_buffer`](crate::aio::WebSocket::set_read_buffer), in the handler |
 //! | `accept_unmasked_frames` | nothing: RFC 6455 §5.1 forbids it |
 //! | `WebSocketUpgradeRejection` | [`Rejection`] |

@@ -101,7 +101,7 @@ fn help_and_wrong_command_lines() {
                 &["ws://a/", "--cert", "a"],
                 &["ws://a/", "ws://b/"],
             ],
-            "mio_client" => &[&[], &["http://a/"], &["ws://a/", "--messages", "x"], &["ws://a/", "ws://b/"]],
+            "mio_client" => &[&[], &["http://a/"], &["ws://a/", "--messages", "0"], &["ws://a/", "ws://b/"]],
             _ => &[&[], &["nowhere"], &["a:1", "--from", "me"], &["a:1", "--drop"], &["a:1", "b:1"]],
         };
         for args in wrong {

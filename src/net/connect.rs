@@ -76,8 +76,8 @@ where
 /// Like [`connect_with`], over streams that `dial` connects to a host and port: from a local address of your choice, to an
 /// address that you know, or with options that must be set before.
 ///
-/// The host is that of the URL, of the proxy, or of a followed redirect, an IPv6 address without brackets.
-/// [`Config::handshake_timeout`] includes the time that `dial` takes, but cannot interrupt it.
+/// The host is that of the URL, of the proxy, or of a followed redirect, an IPv6 address without brackets. The stream must block;
+/// TCP_NODELAY is set on it. [`Config::handshake_timeout`] includes the time that `dial` takes, but cannot interrupt it.
 ///
 /// ```no_run
 /// use sansocket::{Config, net};

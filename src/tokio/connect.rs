@@ -64,8 +64,8 @@ where
 /// Like [`connect_with`], over streams that `dial` connects to a host and port: from a local address of your choice, to an
 /// address that you know, or with options that must be set before.
 ///
-/// The host is that of the URL, of the proxy, or of a followed redirect, an IPv6 address without brackets.
-/// [`Config::handshake_timeout`] covers `dial`, too.
+/// The host is that of the URL, of the proxy, or of a followed redirect, an IPv6 address without brackets. TCP_NODELAY is set on
+/// the stream. [`Config::handshake_timeout`] covers `dial`, too.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), sansocket::tokio::Error> {

@@ -56,8 +56,8 @@
 //!
 //! # Two tasks
 //!
-//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]. Receiving what has been read takes no lock;
-//! all else takes one, briefly.
+//! [`into_split`](WebSocket::into_split) returns a [`ReadHalf`] and a [`WriteHalf`]. Receiving what has been read takes no lock
+//! unless it must be answered; all else takes one, briefly.
 //! [`WebSocket`] and the halves also implement `Stream` of events and `Sink` of [`Command`]s, so `futures::StreamExt::split` and
 //! `forward` work: `messages.map(Ok).forward(writer)` sends everything from a channel. Even with `SinkExt` in scope,
 //! `ws.send(…)` is the method of this crate, which takes a `&Message`; the sink's is `SinkExt::send(&mut ws, "Hello")`.
