@@ -17,7 +17,7 @@ use sansocket::tokio::{Command, WebSocket};
 use sansocket::{Config, Connection, Event, Message, OsRandom, ProtocolError, SendError};
 use tokio::io::split;
 use tokio::time::Instant;
-use told::{Told, Writes};
+use told::{Script, Told, Writes};
 
 const CLOSE: &[u8] = b"\x88\x80\0\0\0\0";
 
@@ -196,6 +196,61 @@ fn a_reader_that_waits_for_the_last_write_learns_of_it() {
         assert!(matches!(poll_as(&reading, events.next()), Poll::Ready(None)));
         stream.tell(|script| assert!(script.is_shut_down));
     }
+}
+
+/// Also what is left where nobody waits for the stream: behind a message that is refused, or only fed, after some was written.
+#[test]
+fn a_reader_learns_of_what_a_writer_has_left() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    for halves in [false, true] {
+        let stream = Told::new(Writes::Wait, []);
+        let config = Config::default().high_water(5).max_output(100);
+        let ws = WebSocket::from_parts(stream.clone(), Connection::client(config, OsRandom), vec![]);
+        let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
+        let some = |script: &mut Script| script.writes = Writes::Some(12);
+        let before;
+        let mut events = if halves {
+            let (mut reader, mut writer) = ws.split_with(split);
+            assert!(poll_as(&writing, writer.send_text("0123456789")).is_ready());
+            assert!(poll_as(&reading, reader.recv()).is_pending());
+            before = reading.count();
+            stream.tell(some);
+            let too_large = Message::from(vec![7; 200]);
+            assert!(matches!(poll_as(&writing, writer.send(&too_large)), Poll::Ready(Err(_))));
+            reader.left_stream()
+        } else {
+            let (mut sink, mut events) = StreamExt::split::<Command>(ws);
+            assert!(poll_as(&writing, sink.send("0123456789".into())).is_pending());
+            assert!(poll_as(&reading, events.next()).is_pending());
+            before = reading.count();
+            stream.tell(some);
+            // `futures` keeps one of them itself.
+            assert!((0..2).all(|_| poll_as(&writing, sink.feed("".into())).is_ready()));
+            events.right_stream()
+        };
+        stream.tell(|script| assert_eq!(script.written.len(), 12));
+        assert!(reading.count() > before, "{halves}: it would wait for ever");
+        stream.tell(|script| script.writes = Writes::Take);
+        assert!(poll_as(&reading, events.next()).is_pending());
+        stream.tell(|script| assert!(script.written.len() >= 16));
+    }
+}
+
+/// Two tasks that both wait to read, as a sink does that waits for room, do not wake each other.
+#[test]
+fn two_tasks_that_read_do_not_wake_each_other() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Wait, []);
+    let (mut sink, mut events) = StreamExt::split::<Command>(stream.server(Config::default()));
+    let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
+    assert!(poll_as(&reading, events.next()).is_pending());
+    for _ in 0..10 {
+        assert!(poll_as(&writing, sink.close()).is_pending());
+        assert!(poll_as(&reading, events.next()).is_pending());
+    }
+    assert!(reading.count() <= 2 && writing.count() == 0, "{} and {}", reading.count(), writing.count());
 }
 
 /// A task is not woken by its own write.
@@ -407,6 +462,6 @@ fn no_waker_is_kept_for_a_task_that_is_gone() {
     assert!(poll_as(&waiting, sender.closed()).is_ready());
     assert!(poll_as(&waiting, other.closed()).is_ready());
     // The stream has its own.
-    stream.tell(|script| script.writer = None);
+    stream.tell(|script| (script.reader, script.writer) = (None, None));
     assert_eq!((Arc::strong_count(&reading), Arc::strong_count(&waiting)), (1, 1));
 }

@@ -127,7 +127,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
                 None => {
                     let waited = link.endpoint.connection().output_len();
                     let written = link.writing().poll_end(both);
-                    if link.writing().makes_room(waited) {
+                    if link.writing().told(waited).writers {
                         link.wake_writer();
                     }
                     written
@@ -173,7 +173,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             // What has arrived in time counts, also from a peer that reads too little to be read from.
             if link.endpoint.wants_read() || (link.late.is_late() && link.endpoint.may_have_input()) {
                 ready!(link.turn.poll(cx));
-                match self.buffer.poll_read(&mut link.stream, cx) {
+                // A writer that waits reads with this waker. Some streams wake whom they forget for another.
+                let awaits_room = link.endpoint.connection().wants_write();
+                let waker = if awaits_room { both.waker() } else { cx.waker() };
+                match self.buffer.poll_read(&mut link.stream, &mut Context::from_waker(waker)) {
                     Poll::Ready(Ok(0)) => {
                         link.endpoint.recv_eof();
                         continue;
@@ -281,8 +284,8 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         let is_earlier = now_due.is_some_and(|now_due| due.is_none_or(|due| now_due < due));
         let reads_again = !reads && self.endpoint.wants_read();
         let now = self.endpoint.connection().state();
-        let may_end = self.writing().makes_room(waited) && now != State::Open;
-        if is_earlier || reads_again || may_end || now != state {
+        let told = self.writing().told(waited);
+        if is_earlier || reads_again || told.reader || now != state {
             self.wake_reader();
         }
         if let (Poll::Ready(_), Some(wakers)) = (&polled, &self.wakers) {

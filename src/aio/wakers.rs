@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 use std::vec::Vec;
 
-/// The tasks that use one connection. As a waker, it wakes all of them.
+/// The tasks that use one connection. As a waker, it wakes all of them but those that wait for the end alone: that is brought by
+/// one of the others.
 ///
 /// Each side sets its own waker before it polls anything, so that no wake-up is lost. The writing direction
 /// of the stream and the timer get this as their waker; each side then checks whether it was waiting for
@@ -134,6 +135,6 @@ impl Wake for Wakers {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.wake_reader();
-        self.wake_writers();
+        self.wake_for_room(None);
     }
 }

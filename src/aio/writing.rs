@@ -21,8 +21,11 @@ pub(super) struct Outgoing {
     shut_down: bool,
     /// Of the writers.
     pub(super) turn: Turn,
-    /// Whether the stream has taken something since this was asked: it may have forgotten who waits for room.
+    /// Whether the stream has taken something since this was asked.
     has_written: bool,
+    /// Whether its last answer was that it takes no more: then it wakes those who wait. Some streams forget that when
+    /// they take something.
+    wakes: bool,
     /// Why the peer was given up, if that was before everything was written.
     cut: Option<ErrorKind>,
 }
@@ -46,6 +49,15 @@ impl Standing {
     pub(super) fn is_over(self) -> bool {
         self.over
     }
+}
+
+/// Who must be told what was written, as the stream may have forgotten them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// The writers that wait for room.
+    pub(super) writers: bool,
+    /// The reader, which writes what is left, and ends our side behind a Close.
+    pub(super) reader: bool,
 }
 
 /// Why something was not sent.
@@ -120,10 +132,14 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         self.sender.state()
     }
 
-    /// Returns `true` once after the stream has taken something, if anybody else may wait for that: `waited` were waiting
-    /// before.
-    pub(super) fn makes_room(&mut self, waited: usize) -> bool {
-        mem::take(&mut self.outgoing.has_written) && waited > 0
+    /// Returns who must be told what was written since the last call; `waited` bytes were waiting before.
+    pub(super) fn told(&mut self, waited: usize) -> Told {
+        let has_written = mem::take(&mut self.outgoing.has_written);
+        let leaves = !self.outgoing.wakes && self.sender.wants_write();
+        Told {
+            writers: has_written && waited > 0,
+            reader: has_written && (leaves || self.sender.state() != State::Open),
+        }
     }
 
     /// Returns the current standing, for a later comparison.
@@ -237,6 +253,12 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
 
     /// Writes once, from the output and then from the payload after it, and flushes the stream.
     fn poll_write(&mut self, payload: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = self.poll_write_once(payload, cx);
+        self.outgoing.wakes = written.is_pending();
+        written
+    }
+
+    fn poll_write_once(&mut self, payload: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.outgoing.unflushed == 0 {
             let mut pieces = [&[][..]; PIECES];
             let mut n = self.sender.output_slices(&mut pieces);

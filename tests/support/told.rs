@@ -20,6 +20,8 @@ pub(crate) struct Script {
     pub(crate) writes: Writes,
     /// The last task that waits to write.
     pub(crate) writer: Option<Waker>,
+    /// The last task that waits to read. It is woken when another one waits in its place, as some streams do.
+    pub(crate) reader: Option<Waker>,
     pub(crate) written: Vec<u8>,
     /// How much of it was flushed.
     pub(crate) flushed: usize,
@@ -110,8 +112,13 @@ impl Script {
 }
 
 impl AsyncRead for Told {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let n = ready!(self.tell(|script| script.read(buf.initialize_unfilled())))?;
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let (read, replaced) = self.tell(|script| {
+            let read = script.read(buf.initialize_unfilled());
+            (read, script.reader.replace(cx.waker().clone()))
+        });
+        replaced.filter(|waker| !waker.will_wake(cx.waker())).into_iter().for_each(Waker::wake);
+        let n = ready!(read)?;
         buf.advance(n);
         Poll::Ready(Ok(()))
     }

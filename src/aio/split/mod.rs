@@ -15,7 +15,7 @@
 //! | reader, any other notice, once per read | bytes or a message arrived: deadlines only become later | none |
 //! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know; all, for a new state |
 //! | either, after a write | room | the other writers: a stream may forget who waits once a write succeeds |
-//! | writer, after a write behind a Close | perhaps the end of our side | the reader, likewise |
+//! | writer, after a write behind a Close, or one that left something | perhaps the end of our side; output | the reader, likewise |
 //! | reader, when a deadline passes or the stream breaks | the end; nothing waits any more | the writer |
 //! | writer, when the stream breaks or a deadline passes | `Sender::lost`, which the reader reports | the reader, the other writers |
 //! | reader, when it is dropped | `is_read` | the writers |
@@ -179,11 +179,11 @@ impl<W: Write<T>, T> Shared<W, T> {
         let changed = sender.state() != state;
         let mut writing = Writing::new(stream, sender, outgoing);
         let _ = writing.poll_end(&mut Context::from_waker(both));
-        let makes_room = writing.makes_room(waited);
+        let told = writing.told(waited);
         drop(side);
         if changed {
             self.wakers.wake_writers();
-        } else if makes_room {
+        } else if told.writers {
             self.wakers.wake_for_room(None);
         }
     }
@@ -249,18 +249,18 @@ impl<W: Write<T>, T> Shared<W, T> {
         // new state.
         let due = sender.next_timeout();
         let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
-        let makes_room = Writing::new(stream, sender, outgoing).makes_room(waited);
+        let told = Writing::new(stream, sender, outgoing).told(waited);
         let (state, was) = (sender.state(), state);
         drop(side);
         if polled.is_ready() {
             self.wakers.clear(id);
         }
-        if is_earlier || state != was || (makes_room && state != State::Open) {
+        if is_earlier || state != was || told.reader {
             self.wakers.wake_reader();
         }
         if state != was {
             self.wakers.wake_writers();
-        } else if makes_room {
+        } else if told.writers {
             self.wakers.wake_for_room(Some(id));
         }
         polled.map_err(Fault::into)

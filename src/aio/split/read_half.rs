@@ -230,7 +230,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             writing.handle_timeout(now, cx);
         }
         let written = writing.poll_end(cx);
-        let makes_room = writing.makes_room(waited);
+        let told = writing.told(waited);
         *known = sender.next_timeout();
         let look = Look {
             until: if is_late { deadline } else { *known },
@@ -240,7 +240,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             lost: sender.lost(),
         };
         drop(side);
-        if look.state == state && makes_room {
+        if look.state == state && told.writers {
             self.shared.wakers.wake_for_room(None);
         } else if look.state != state {
             self.shared.wakers.wake_writers();

@@ -137,13 +137,13 @@ impl<W: Write<T>, T: Timer> SharedSender<W, T> {
         let mut writing = Writing::new(stream, sender, outgoing);
         let polled = writing.poll_queue(queue, &mut Context::from_waker(&self.both));
         // The task that receives writes what is left, keeps the deadlines, and reports a broken stream.
-        let makes_room = writing.makes_room(waited);
+        let told = writing.told(waited);
         let concerns_reader = polled.is_ready() || sender.output_len() != waited;
         drop(side);
         if concerns_reader {
             shared.wakers.wake_reader();
         }
-        if makes_room {
+        if told.writers {
             shared.wakers.wake_for_room(Some(self.id));
         }
         match polled {
