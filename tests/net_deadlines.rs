@@ -1126,24 +1126,27 @@ fn a_flush_waits_no_longer_than_what_the_write_before_it_has_left() {
     assert!(!within.is_empty() && within.iter().all(|within| *within < 200 * MS), "{within:?}");
 }
 
-/// A stream that takes nothing more, and drips in a message that never ends; how often it was read.
+/// A stream that takes nothing more, and drips or floods in a message that never ends; how often it was read.
 #[derive(Clone)]
-struct Dripping(Arc<AtomicUsize>);
+struct Dripping {
+    drips: bool,
+    reads: Arc<AtomicUsize>,
+}
 
 impl Read for Dripping {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        thread::sleep(5 * MS);
-        match self.0.fetch_add(1, Ordering::SeqCst) {
-            0 => {
-                buf[..7].copy_from_slice(b"\x82\xFE\xFF\xFF\0\0\0");
-                Ok(7)
-            }
-            1..=500 => {
-                buf[0] = 0;
-                Ok(1)
-            }
-            _ => panic!("it goes on for ever"),
+        let reads = self.reads.fetch_add(1, Ordering::SeqCst);
+        assert!(reads < if self.drips { 500 } else { 5000 }, "it goes on for ever");
+        if self.drips {
+            thread::sleep(5 * MS);
         }
+        if reads == 0 {
+            buf[..14].copy_from_slice(b"\x02\xFF\0\0\0\0\x7F\0\0\0\0\0\0\0");
+            return Ok(14);
+        }
+        let n = if self.drips { 1 } else { buf.len() };
+        buf[..n].fill(0);
+        Ok(n)
     }
 }
 
@@ -1180,18 +1183,20 @@ impl Transport for Dripping {
 }
 
 #[test]
-fn a_peer_that_drips_does_not_put_off_the_end_after_a_failed_write() {
-    let lost = Event::Failed(ProtocolError::TransportFailed);
-    for halves in [false, true] {
-        let stream = Dripping(Arc::default());
-        let mut ws = WebSocket::from_parts(stream, Connection::server(Config::default()), vec![]);
-        if halves {
+fn a_peer_that_drips_or_floods_does_not_put_off_the_end_after_a_failed_write() {
+    let config = Config::default().max_frame(u64::MAX).max_message(u64::MAX);
+    for (halves, drips) in [(false, false), (false, true), (true, false), (true, true)] {
+        let stream = Dripping { drips, reads: Arc::default() };
+        let mut ws = WebSocket::from_parts(stream, Connection::server(config), vec![]);
+        let finished = if halves {
             let (mut reader, mut writer) = ws.into_split().unwrap();
             assert_eq!(writer.send_text("x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-            assert_eq!(reader.recv().unwrap(), Some(lost.clone()));
+            reader.finish()
         } else {
             assert_eq!(ws.send_text("x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-            assert_eq!(ws.recv().unwrap(), Some(lost.clone()));
-        }
+            ws.finish()
+        };
+        let lost = finished.unwrap_err().downcast::<ProtocolError>().unwrap();
+        assert_eq!(lost, ProtocolError::TransportFailed, "{halves} {drips}");
     }
 }

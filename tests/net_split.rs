@@ -494,6 +494,20 @@ fn what_came_before_a_failed_write_is_received() {
     assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("b"))));
     assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::TransportFailed)));
     assert_eq!(reader.recv().unwrap(), None);
+
+    // However small the pieces are that the stream gives, such as the records of TLS.
+    let stream = Told::new([]);
+    stream.tell(|script| {
+        script.writes = Some(ErrorKind::BrokenPipe);
+        script.reads.extend((0..1000).map(|_| Ok(b"\x81\x81\0\0\0\0a".to_vec())));
+        script.reads.push_back(Ok(b"\x88\x80\0\0\0\0".to_vec()));
+    });
+    let (mut reader, mut writer) = stream.halves();
+    writer.feed(&Message::from("queued")).unwrap();
+    for _ in 0..1000 {
+        assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
+    }
+    assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
 }
 
 /// Neither waits for the other, and the error is told to the one that has found it.

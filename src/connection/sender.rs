@@ -181,12 +181,16 @@ impl Sender {
         !self.is_client() && !self.compresses(len) && len <= self.room()
     }
 
-    /// Returns `true` if a message of `len` bytes must wait for room in the output; not if it never fits. If it
-    /// is `false`, sending does not fail with [`SendError::OutputFull`].
+    /// Returns `true` if sending a message of `len` bytes would fail with [`SendError::OutputFull`].
     #[cfg(any(feature = "aio", feature = "net"))]
     pub(crate) fn lacks_room(&self, len: usize) -> bool {
         let most = if self.compresses(len) { Deflater::bound(len) } else { len };
-        !self.output.is_empty() && self.room() < most.saturating_add(Header::MAX_LEN)
+        let mask = self.masks.as_ref().map(|_| [0; 4]);
+        let payload_len = most as u64;
+        let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, mask, payload_len };
+        let needed = most.saturating_add(header.len());
+        let may_be_sent = self.may_send().is_ok() && self.fragments.is_none() && self.owed == 0;
+        may_be_sent && needed > self.room() && needed <= self.max_output
     }
 
     /// Returns how many more bytes the output may hold.
@@ -616,3 +620,34 @@ impl Sender {
 /// costs less. A frame for many connections is copied to uncached memory.
 const MOVED_FROM: usize = 8 * 1024;
 const SHARED_FROM: usize = 2 * 1024;
+
+#[cfg(all(test, any(feature = "aio", feature = "net")))]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::connection::Connection;
+
+    /// Also where the next byte would not fit, and where it never does, or nothing may be sent.
+    #[test]
+    fn lacking_room_is_what_sending_says() {
+        let config = Config::default().max_output(200);
+        for waiting in [0, 1, 60, 150, 196] {
+            for len in 0..250 {
+                for is_closing in [false, true] {
+                    for mut connection in
+                        [Connection::server(config), Connection::client(config, |_: &mut [u8]| {})]
+                    {
+                        let _ = connection.send_binary(&vec![7; waiting]);
+                        if is_closing {
+                            let _ = connection.close(CloseCode::NORMAL, "");
+                        }
+                        let lacks_room = connection.sender.lacks_room(len);
+                        let is_full = connection.send_binary(&vec![7; len]) == Err(SendError::OutputFull);
+                        assert_eq!(lacks_room, is_full, "{waiting} {len} {is_closing}");
+                    }
+                }
+            }
+        }
+    }
+}

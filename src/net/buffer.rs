@@ -1,11 +1,12 @@
 //! [`Buffer`] and [`Batch`]: received bytes, and the events of one read.
 
 use std::io::{self, ErrorKind};
+use std::time::Instant;
 use std::vec::Vec;
 
 use super::Transport;
 use super::pipe::{NOW, Pipe};
-use super::time::{Timeout, is_later};
+use super::time::{AT_ONCE, Timeout, is_later};
 use crate::adapter::{DIRECT_FROM, Ending, MAX_FRAME};
 use crate::connection::{Connection, Event, Message, ReadBuffer, Unread};
 use crate::error::SendError;
@@ -17,15 +18,15 @@ pub(super) struct Buffer {
     bytes: ReadBuffer,
     /// Whether it may contain an event; otherwise it holds at most an incomplete frame.
     pub(super) fresh: bool,
-    /// How often [`read_rest`](Self::read_rest) has brought little.
-    drops: u8,
+    /// What [`read_rest`](Self::read_rest) may still cost.
+    patience: u16,
 }
 
 impl Buffer {
     /// Creates a buffer with these bytes, which were read before.
     pub(super) fn new(unread: Vec<u8>) -> Self {
         let fresh = !unread.is_empty();
-        Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh, drops: 0 }
+        Self { bytes: ReadBuffer::new(SIZE, MAX_FRAME).with_unread(unread), fresh, patience: PATIENCE }
     }
 
     /// Sets how many bytes a read is offered.
@@ -63,19 +64,23 @@ impl Buffer {
         self.bytes.space()
     }
 
-    /// Reads some of what arrived before a write failed; returns `true` if there was any. A peer that drips does not
-    /// put the end off.
+    /// Reads some of what arrived before a write failed; returns `true` if there was any. A peer that drips or floods does
+    /// not put the end off.
     pub(super) fn read_rest<S: Transport>(&mut self, stream: &mut S, reading: &mut Timeout) -> bool {
-        if self.drops >= MAX_DROPS || reading.bound(Some(NOW), |wait| stream.set_read_timeout(wait)).is_err()
-        {
+        let bound = reading.bound(Some(NOW), |timeout| stream.set_read_timeout(timeout));
+        if self.patience == 0 || bound.is_err() {
             return false;
         }
         loop {
+            let began = Instant::now();
             match stream.read(self.space()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => return false,
                 Ok(n) => {
-                    self.drops += u8::from(n < DROP);
+                    // What had arrived comes at once; a drop that comes late had not.
+                    let is_drop = n < DROP && began.elapsed() >= AT_ONCE;
+                    self.patience =
+                        self.patience.saturating_sub(if is_drop { PATIENCE / MAX_DROPS } else { 1 });
                     self.filled(n);
                     return true;
                 }
@@ -211,6 +216,7 @@ pub(super) fn sent<S: Transport>(
 /// Maximum bytes per read.
 const SIZE: usize = 16 * 1024;
 
-/// A read of what has arrived brings at least so many bytes, or all there are. So a peer of which many bring less is only now sending.
+/// Maximum number of reads after a failed write, and of those among them that wait and bring less than [`DROP`].
+const PATIENCE: u16 = 4096;
+const MAX_DROPS: u16 = 16;
 const DROP: usize = 4096;
-const MAX_DROPS: u8 = 16;

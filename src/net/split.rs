@@ -494,7 +494,7 @@ impl<S: Transport> WriteHalf<S> {
             let mut writing = self.shared.lock();
             match queue(&mut writing.sender) {
                 // Of answers, and of what was fed.
-                Err(SendError::OutputFull) if !is_blocked && writing.sender.output_len() > 0 => {}
+                Err(SendError::OutputFull) if !is_blocked => {}
                 queued => break queued?,
             }
             drop(writing);
