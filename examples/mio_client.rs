@@ -25,7 +25,9 @@ use sansocket::handshake::ClientRequest;
 use sansocket::rustls::pki_types::pem::PemObject;
 use sansocket::rustls::pki_types::{CertificateDer, ServerName};
 use sansocket::rustls::{ClientConfig, ClientConnection, RootCertStore};
-use sansocket::{Client, ClientEvent, CloseCode, Config, Event, Input, OsRandom, Reconnect, Step};
+use sansocket::{
+    Client, ClientEvent, CloseCode, Config, Event, Input, OpenError, OsRandom, ProtocolError, Reconnect, Step,
+};
 
 const USAGE: &str = "usage: mio_client URL [--send TEXT]... [--ca FILE] [--messages N]
 
@@ -163,6 +165,8 @@ impl<'a> Feed<'a> {
                     }
                 }
                 ClientEvent::Open(Event::Close(_)) => *why = "the server has closed".into(),
+                ClientEvent::Open(Event::Failed(ProtocolError::TransportFailed))
+                | ClientEvent::Failed(OpenError::TransportFailed) => {} // the link has the reason
                 ClientEvent::Open(Event::Failed(error)) => *why = error.to_string(),
                 ClientEvent::Refused(response) => *why = format!("the server answered {}", response.status()),
                 ClientEvent::Failed(error) => *why = error.to_string(),
@@ -172,7 +176,8 @@ impl<'a> Feed<'a> {
         if !link.client.is_ended() {
             return Ok(if has_more { Some(now) } else { link.client.next_timeout() });
         }
-        if let Some(error) = link.error.take() {
+        // What the server has said is worth more.
+        if let Some(error) = link.error.take().filter(|_| why.is_empty()) {
             *why = error.to_string();
         }
         self.link = None;
@@ -180,6 +185,7 @@ impl<'a> Feed<'a> {
     }
 
     fn connect(&mut self, now: Duration, registry: &Registry) -> io::Result<Option<Duration>> {
+        self.why.clear();
         let address = self.addresses[self.attempts % self.addresses.len()];
         self.attempts += 1;
         // A feed that has nothing to say is asked whether it is still there.
@@ -217,6 +223,8 @@ struct Link {
     shut_down: bool,
     /// What was wrong with the stream.
     error: Option<io::Error>,
+    /// No more is written; what has arrived is still read.
+    write_failed: bool,
 }
 
 impl Link {
@@ -229,7 +237,7 @@ impl Link {
     ) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         registry.register(&mut stream, Token(0), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { stream, session: None, tls, client, shut_down: false, error: None })
+        Ok(Self { stream, session: None, tls, client, shut_down: false, error: None, write_failed: false })
     }
 
     /// Returns `true` if there may be more to read at once.
@@ -264,7 +272,7 @@ impl Link {
             self.write();
             self.shut_down();
             if is_drained || !self.client.wants_read() {
-                if self.error.is_some() {
+                if self.write_failed {
                     // All that has arrived is received.
                     self.client.recv_error();
                 }
@@ -316,7 +324,7 @@ impl Link {
     /// Writes as much as the stream takes. In the session only one piece waits at a time: what is in there counts as written,
     /// so more would be out of sight of backpressure and deadlines.
     fn write(&mut self) {
-        while self.error.is_none() {
+        while !self.write_failed {
             let Self { stream, session, client, .. } = self;
             let written = match session {
                 Some(session) if session.wants_write() => session.write_tls(stream).map(drop),
@@ -328,7 +336,10 @@ impl Link {
             match written {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 // What has arrived may be the server's Close: it is read before the client learns of this.
-                Err(error) if error.kind() != ErrorKind::Interrupted => self.error = Some(error),
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    self.write_failed = true;
+                    self.error.get_or_insert(error);
+                }
                 _ => {}
             }
         }
