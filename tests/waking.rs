@@ -75,7 +75,13 @@ fn each_task_sleeps_while_the_other_one_works() {
         stream.tell(|script| script.writes = Writes::Wait);
         // `futures` keeps one of them itself.
         assert!((0..3).any(|_| poll_as(&writer, sink.feed("waiting".into())).is_pending()), "{halves}");
-        stream.tell(|script| script.reads.push_back(Ok(pings.clone())));
+        stream
+            .tell(|script| {
+                script.reads.push_back(Ok(pings.clone()));
+                script.reader.take()
+            })
+            .into_iter()
+            .for_each(Waker::wake);
         for _ in 0..3 {
             assert!(matches!(poll_as(&reader, events.next()), Poll::Ready(Some(Ok(Event::Ping(_))))));
         }
@@ -176,7 +182,7 @@ fn a_task_that_waits_for_room_learns_of_it_from_the_one_that_has_written() {
 fn a_reader_that_waits_for_the_last_write_learns_of_it() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _enter = runtime.enter();
-    for halves in [false, true] {
+    for (halves, fails) in [(false, false), (false, true), (true, false), (true, true)] {
         let stream = Told::new(Writes::Wait, [Ok(CLOSE), Ok(b"")]);
         let ws = stream.server(Config::default());
         let (mut events, mut sink) = if halves {
@@ -190,9 +196,11 @@ fn a_reader_that_waits_for_the_last_write_learns_of_it() {
         assert!(matches!(poll_as(&reading, events.next()), Poll::Ready(Some(Ok(Event::Close(_))))));
         assert!(poll_as(&reading, events.next()).is_pending());
         let before = reading.count();
-        stream.tell(|script| script.writes = Writes::Take);
-        assert!(poll_as(&writing, sink.flush()).is_ready());
-        assert!(reading.count() > before, "{halves}: it would not end our side");
+        stream.tell(|script| {
+            script.writes = if fails { Writes::Fail(ErrorKind::BrokenPipe) } else { Writes::Take };
+        });
+        assert!(matches!(poll_as(&writing, sink.flush()), Poll::Ready(flushed) if flushed.is_err() == fails));
+        assert!(reading.count() > before, "{halves} {fails}: it would not end our side");
         assert!(matches!(poll_as(&reading, events.next()), Poll::Ready(None)));
         stream.tell(|script| assert!(script.is_shut_down));
     }
@@ -386,6 +394,11 @@ fn a_task_that_has_sent_is_not_woken() {
     stream.tell(|script| script.reads.push_back(Ok(CLOSE.to_vec())));
     assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(Event::Close(None))))));
     assert_eq!((sent.count(), gone.count(), waiting.count() > 0), (0, 0, true));
+    // Nor is a reader for what is refused.
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    let before = reading.count();
+    assert_eq!(first.try_send(&Message::from("too late")), Err(SendError::Closed));
+    assert_eq!(reading.count(), before);
 }
 
 /// A reader that sleeps is woken for what a dropped writer has left to it.

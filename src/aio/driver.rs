@@ -173,9 +173,10 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Driver<S, E, T> {
             // What has arrived in time counts, also from a peer that reads too little to be read from.
             if link.endpoint.wants_read() || (link.late.is_late() && link.endpoint.may_have_input()) {
                 ready!(link.turn.poll(cx));
-                // A writer that waits reads with this waker. Some streams wake whom they forget for another.
-                let awaits_room = link.endpoint.connection().wants_write();
-                let waker = if awaits_room { both.waker() } else { cx.waker() };
+                // A writer that closes reads with the waker of both. Some streams wake whom they forget for another.
+                let connection = link.endpoint.connection();
+                let is_shared = connection.state() != State::Open && connection.wants_write();
+                let waker = if is_shared { both.waker() } else { cx.waker() };
                 match self.buffer.poll_read(&mut link.stream, &mut Context::from_waker(waker)) {
                     Poll::Ready(Ok(0)) => {
                         link.endpoint.recv_eof();
@@ -274,6 +275,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
                 break Poll::Pending;
             }
         };
+        let is_broken = matches!(polled, Poll::Ready(Err(Fault::Broken(_))));
         if let Poll::Ready(Err(Fault::Broken(error))) = &polled {
             // What has arrived can still be received.
             self.writing().break_off(error.kind(), both);
@@ -285,7 +287,7 @@ impl<S: Io<T>, E: Endpoint, T: Timer> Link<S, E, T> {
         let reads_again = !reads && self.endpoint.wants_read();
         let now = self.endpoint.connection().state();
         let told = self.writing().told(waited);
-        if is_earlier || reads_again || told.reader || now != state {
+        if is_earlier || reads_again || told.reader || is_broken || now != state {
             self.wake_reader();
         }
         if let (Poll::Ready(_), Some(wakers)) = (&polled, &self.wakers) {

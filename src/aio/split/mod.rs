@@ -242,6 +242,7 @@ impl<W: Write<T>, T> Shared<W, T> {
                 break Poll::Pending;
             }
         };
+        let is_broken = matches!(polled, Poll::Ready(Err(Fault::Broken(_))));
         if let Poll::Ready(Err(Fault::Broken(error))) = &polled {
             Writing::new(stream, sender, outgoing).break_off(error.kind(), both);
         }
@@ -255,10 +256,10 @@ impl<W: Write<T>, T> Shared<W, T> {
         if polled.is_ready() {
             self.wakers.clear(id);
         }
-        if is_earlier || state != was || told.reader {
+        if is_earlier || state != was || is_broken || told.reader {
             self.wakers.wake_reader();
         }
-        if state != was {
+        if state != was || is_broken {
             self.wakers.wake_writers();
         } else if told.writers {
             self.wakers.wake_for_room(Some(id));

@@ -138,7 +138,8 @@ impl<W: Write<T>, T: Timer> SharedSender<W, T> {
         let polled = writing.poll_queue(queue, &mut Context::from_waker(&self.both));
         // The task that receives writes what is left, keeps the deadlines, and reports a broken stream.
         let told = writing.told(waited);
-        let concerns_reader = polled.is_ready() || sender.output_len() != waited;
+        let has_changed = matches!(polled, Poll::Ready(Ok(()) | Err(Fault::Broken(_))));
+        let concerns_reader = has_changed || told.reader || sender.output_len() != waited;
         drop(side);
         if concerns_reader {
             shared.wakers.wake_reader();
