@@ -86,6 +86,7 @@ fn each_task_sleeps_while_the_other_one_works() {
             assert!(matches!(poll_as(&reader, events.next()), Poll::Ready(Some(Ok(Event::Ping(_))))));
         }
         assert!(poll_as(&reader, events.next()).is_pending());
+        stream.tell(|script| script.reader.take()).unwrap().wake();
         assert_eq!(writer.count(), 0, "{halves}: there is no more room than before");
     }
 }
@@ -340,6 +341,24 @@ fn a_broken_stream_wakes_all_who_wait() {
     assert!(poll_as(&reading, reader.recv()).is_pending(), "it looks for what arrived before");
     runtime.block_on(tokio::time::sleep(LOOK));
     assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(event))) if event == lost));
+}
+
+/// Also behind the end, where nothing changes by it but that.
+#[test]
+fn a_stream_that_is_broken_behind_the_end_wakes_all_who_flush() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Wait, [Ok(CLOSE), Ok(b"")]);
+    let (mut reader, writer) = stream.server(Config::default()).split_with(split);
+    let (mut first, mut second) = (writer.share(), writer.share());
+    let (reading, finding, waiting) = <(Arc<Woken>, Arc<Woken>, Arc<Woken>)>::default();
+    assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(Event::Close(_))))));
+    assert!(poll_as(&reading, reader.recv()).is_pending());
+    assert!(poll_as(&waiting, second.flush()).is_pending());
+    stream.tell(|script| script.writes = Writes::Fail(ErrorKind::BrokenPipe));
+    assert!(matches!(poll_as(&finding, first.flush()), Poll::Ready(Err(_))));
+    assert!(waiting.count() > 0, "it would wait for ever");
+    assert!(poll_as(&waiting, second.flush()).is_ready());
 }
 
 /// The same for a stream and its sink: the reader learns of a write that failed, and the writer of a read that failed.
