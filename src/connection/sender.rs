@@ -621,16 +621,18 @@ impl Sender {
 const MOVED_FROM: usize = 8 * 1024;
 const SHARED_FROM: usize = 2 * 1024;
 
-#[cfg(all(test, any(feature = "aio", feature = "net")))]
+#[cfg(test)]
 mod tests {
-    use alloc::vec;
-
-    use super::*;
-    use crate::connection::Connection;
-
     /// Also where the next byte would not fit, and where it never does, or nothing may be sent.
+    #[cfg(any(feature = "aio", feature = "net"))]
     #[test]
     fn lacking_room_is_what_sending_says() {
+        use alloc::vec;
+
+        use crate::connection::{Config, Connection};
+        use crate::error::SendError;
+        use crate::frame::CloseCode;
+
         let config = Config::default().max_output(200);
         for waiting in [0, 1, 60, 150, 196] {
             for len in 0..250 {
