@@ -678,27 +678,33 @@ impl Write for Slow {
     }
 }
 
-impl Transport for Slow {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Streams that can be split, and that end and wait as they like.
+macro_rules! willful {
+    ($($stream:ty),*) => {$(
+        impl Transport for $stream {
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                Ok(())
+            }
 
-    fn abort(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+            fn abort(&mut self) -> io::Result<()> {
+                Ok(())
+            }
 
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
+            fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+                Ok(())
+            }
 
-    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
+            fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+                Ok(())
+            }
 
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.clone())
-    }
+            fn try_clone(&self) -> io::Result<Self> {
+                Ok(self.clone())
+            }
+        }
+    )*};
 }
+willful!(Slow, Dripping);
 
 /// What a client makes of it.
 fn received(mut bytes: Vec<u8>) -> Vec<Event<'static>> {
@@ -1157,28 +1163,6 @@ impl Write for Dripping {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Transport for Dripping {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn abort(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.clone())
     }
 }
 

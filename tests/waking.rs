@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use futures_util::{Sink, SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use sansocket::tokio::{Command, WebSocket};
 use sansocket::{Config, Connection, Event, Message, OsRandom, ProtocolError, SendError};
 use tokio::io::split;
@@ -45,6 +45,22 @@ fn poll_as<F: Future>(woken: &Arc<Woken>, future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(&Waker::from(Arc::clone(woken))))
 }
 
+type Commands = Pin<Box<dyn Sink<Command, Error = io::Error>>>;
+
+/// What two tasks have of a WebSocket: its halves, or what `futures` makes of it.
+fn for_two_tasks(
+    ws: WebSocket<Told>,
+    halves: bool,
+) -> (impl Stream<Item = io::Result<Event<'static>>> + Unpin, Commands) {
+    if halves {
+        let (reader, writer) = ws.split_with(split);
+        (reader.left_stream(), Box::pin(writer))
+    } else {
+        let (sink, events) = StreamExt::split::<Command>(ws);
+        (events.right_stream(), Box::pin(sink))
+    }
+}
+
 /// The stream wakes nobody, so whoever is woken is woken by the other task; for what does not concern it, it is not.
 #[test]
 fn each_task_sleeps_while_the_other_one_works() {
@@ -58,13 +74,7 @@ fn each_task_sleeps_while_the_other_one_works() {
         let config = Config::default().high_water(5).idle_timeout(Some(Duration::from_secs(1000)));
         let connection = Connection::client(config, OsRandom);
         let ws = WebSocket::from_parts(stream.clone(), connection, vec![]);
-        let (mut events, mut sink) = if halves {
-            let (reader, writer) = ws.split_with(split);
-            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        } else {
-            let (sink, events) = StreamExt::split::<Command>(ws);
-            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        };
+        let (mut events, mut sink) = for_two_tasks(ws, halves);
         assert!(poll_as(&reader, events.next()).is_pending());
         for _ in 0..10 {
             assert!(poll_as(&writer, sink.send("sent".into())).is_ready());
@@ -100,13 +110,7 @@ fn a_writer_is_woken_by_the_stream_though_the_reader_has_answered_a_close() {
         let (reader, writer) = <(Arc<Woken>, Arc<Woken>)>::default();
         let stream = Told::new(Writes::Wait, []);
         let ws = stream.server(Config::default());
-        let (mut events, mut sink) = if halves {
-            let (reader, writer) = ws.split_with(split);
-            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        } else {
-            let (sink, events) = StreamExt::split::<Command>(ws);
-            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        };
+        let (mut events, mut sink) = for_two_tasks(ws, halves);
         assert!(poll_as(&writer, sink.send("waiting".into())).is_pending());
         let before = writer.count();
         stream.tell(|script| script.reads.push_back(Ok(CLOSE.to_vec())));
@@ -186,13 +190,7 @@ fn a_reader_that_waits_for_the_last_write_learns_of_it() {
     for (halves, fails) in [(false, false), (false, true), (true, false), (true, true)] {
         let stream = Told::new(Writes::Wait, [Ok(CLOSE), Ok(b"")]);
         let ws = stream.server(Config::default());
-        let (mut events, mut sink) = if halves {
-            let (reader, writer) = ws.split_with(split);
-            (reader.left_stream(), Box::pin(writer) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        } else {
-            let (sink, events) = StreamExt::split::<Command>(ws);
-            (events.right_stream(), Box::pin(sink) as Pin<Box<dyn Sink<Command, Error = io::Error>>>)
-        };
+        let (mut events, mut sink) = for_two_tasks(ws, halves);
         let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
         assert!(matches!(poll_as(&reading, events.next()), Poll::Ready(Some(Ok(Event::Close(_))))));
         assert!(poll_as(&reading, events.next()).is_pending());
@@ -246,7 +244,7 @@ fn a_reader_learns_of_what_a_writer_has_left() {
     }
 }
 
-/// Two tasks that both wait to read, as a sink does that waits for room, do not wake each other.
+/// Two tasks that both wait to read, as a sink does that closes, do not wake each other.
 #[test]
 fn two_tasks_that_read_do_not_wake_each_other() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -21,9 +21,9 @@ use crate::handshake::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stream failed, or the connection was not open in time (`TimedOut`). Of
-    /// `connect`, the message names the step that failed. A server reports a client that stalls inside its request as [`HandshakeError::TimedOut`],
-    /// after answering it.
+    /// The stream failed, or the connection was not open in time (`TimedOut`). Of `connect`, the message names
+    /// the step that failed. A server reports a client that stalls inside its request as
+    /// [`HandshakeError::TimedOut`], after answering it.
     Io(io::Error),
     /// The URL is not a WebSocket URL.
     Url(UrlError),
