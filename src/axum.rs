@@ -273,7 +273,10 @@ impl AsyncRead for Upgraded {
 
 impl AsyncWrite for Upgraded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        // Over HTTP/2, hyper takes whatever it is given, however small the peer's window is. In pieces, what it holds is
+        // bounded, and the rest waits here, with a deadline.
+        let most = if self.0.is_write_vectored() { usize::MAX } else { MAX_WRITE };
+        Pin::new(&mut self.0).poll_write(cx, &buf[..buf.len().min(most)])
     }
 
     fn poll_write_vectored(
@@ -281,7 +284,11 @@ impl AsyncWrite for Upgraded {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        if self.0.is_write_vectored() {
+            return Pin::new(&mut self.0).poll_write_vectored(cx, bufs);
+        }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        self.poll_write(cx, first.map_or(&[], |buf| buf))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -304,3 +311,5 @@ behind_a_lock! {
 
 /// Maximum bytes offered to a read.
 const MAX_READ: usize = 64 * 1024;
+/// Maximum bytes of a write over HTTP/2.
+const MAX_WRITE: usize = 16 * 1024;

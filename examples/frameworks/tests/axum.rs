@@ -319,6 +319,31 @@ async fn trap_68_the_end_of_the_stream_ends_the_handler() {
     }
 }
 
+/// Over HTTP/2, hyper takes whatever it is given: what waits must wait here, where it has a deadline.
+#[tokio::test]
+async fn a_peer_that_never_reads_is_given_up() {
+    let (ended, mut handlers) = mpsc::channel(1);
+    let router = Router::new().route(
+        "/",
+        any(async move |mut upgrade: WebSocketUpgrade| {
+            upgrade.set_config(Config::default().write_timeout(Some(Duration::from_secs(1))));
+            upgrade.on_upgrade(async move |mut ws| {
+                // More than the kernel takes, and no more than two writes.
+                ws.feed(&Message::from(vec![7; 30 << 20])).unwrap();
+                let event = ws.recv().await.map(|event| event.map(Event::into_owned));
+                ended.send(event).await.unwrap();
+            })
+        }),
+    );
+    let address = serve(router).await;
+    for version in VERSIONS {
+        let mut http = Http::connect(version, address).await;
+        let (_ws, _) = http.open(request(address, "/"), Config::default()).await;
+        let event = timeout(PATIENCE, handlers.recv()).await.unwrap().unwrap().unwrap();
+        assert_eq!(event, Some(Event::Failed(ProtocolError::WriteTimeout)), "{version:?}");
+    }
+}
+
 /// What a browser sends, changed and refused.
 #[tokio::test]
 async fn refusals() {
