@@ -202,7 +202,8 @@ impl Output {
     fn take_waiting_tail(&mut self) -> Segment {
         let (mut tail, start) = (mem::take(&mut self.tail), self.tail_start());
         tail.truncate(mem::take(&mut self.end));
-        if tail.capacity() / 2 > tail.len().max(KEPT) {
+        let most = if tail.len() < BLOCK { 2 * tail.len().max(KEPT) } else { tail.len() + BLOCK / 8 };
+        if tail.capacity() > most {
             tail.shrink_to_fit();
         }
         self.start -= start;
@@ -336,11 +337,11 @@ impl Output {
     #[cold]
     fn make_room(&mut self, n: usize) {
         let (start, waiting) = (self.tail_start(), self.tail_len());
-        if waiting >= BLOCK && (start > 0 || self.has_beside()) {
-            // A backlog: moving it repeatedly would cost more than everything else.
+        if waiting >= BLOCK {
+            // A backlog: moving it repeatedly would cost more than everything else, and a buffer that doubles would hold twice as much.
             self.seal();
             let spare = self.queue.as_mut().map(|queue| mem::take(&mut queue.spare));
-            self.tail = spare.filter(|spare| spare.len() >= n).unwrap_or_else(|| vec![0; n.max(BLOCK)]);
+            self.tail = spare.filter(|spare| spare.len() >= n).unwrap_or_else(|| vec![0; n.max(2 * BLOCK)]);
         } else if start > 0 && start >= waiting / 4 {
             // Each written byte pays for moving a few others, so this makes room without more memory.
             self.tail.copy_within(start..self.end, 0);
@@ -451,7 +452,6 @@ mod tests {
         for _ in 0..100 {
             output.append(&[7; 10_000]);
         }
-        let first = output.waiting().as_ptr();
         let (mut blocks, mut most) = (Vec::new(), 0);
         for _ in 0..10_000 {
             output.append(&[7; 10_000]);
@@ -464,7 +464,7 @@ mod tests {
             output.written(10_000 - n);
             most = most.max(output.len());
         }
-        assert_eq!((blocks[0], most), (first, 1_000_000));
+        assert_eq!(most, 1_000_000);
         blocks.sort_unstable();
         blocks.dedup();
         assert!(blocks.len() < 40, "{}", blocks.len());
