@@ -90,7 +90,8 @@ impl ReadBuffer {
 
     /// Returns the bytes, and [`fresh`](Self::fresh).
     pub(super) fn lend(&mut self) -> (Input<'_>, &mut Unread, &mut bool) {
-        let (input, unread) = self.bytes.get_or_insert_default().parts();
+        let bytes = self.bytes.take().unwrap_or_else(|| Box::new(self.empty()));
+        let (input, unread) = self.bytes.insert(bytes).parts();
         (input, unread, &mut self.fresh)
     }
 

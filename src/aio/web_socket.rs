@@ -117,8 +117,9 @@ impl<S, T> WebSocket<S, T> {
         self.ending.close_frame()
     }
 
-    /// Sets how many bytes a read is offered; for a large message it may be more. Default: 64 KiB, which is also the most
-    /// that `futures_io` and `axum` read at once. Between messages, no memory is held for it.
+    /// Sets how many bytes a read is offered; for a large message, or in the memory that one has left to the thread, it may be
+    /// more. Default: 64 KiB, which is also the most that `futures_io` and `axum` read at once. Between messages, no memory is
+    /// held for it.
     pub fn set_read_buffer(&mut self, bytes: usize) {
         self.driver.buffer.set_size(bytes);
     }

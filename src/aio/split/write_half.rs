@@ -60,8 +60,8 @@ impl<W, T> WriteHalf<W, T> {
         self.state() == State::Open
     }
 
-    /// Queues a message without writing it: the next call of either half writes it. A reader that already waits is not
-    /// woken.
+    /// Queues a message without writing it: the next `flush`, `send` or read from the stream writes it. A reader that
+    /// already waits is not woken.
     ///
     /// # Errors
     /// [`SendError`] if the message cannot be sent.
