@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write, stderr};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -34,19 +34,24 @@ pub(crate) fn each_with(files: usize, args: &[&str], test: impl Fn(&mut Program)
     });
 }
 
-/// One program after the other, and no other such test meanwhile: for crowds that need the machine for themselves.
+/// The same, one program after the other.
 pub(crate) fn one_by_one(files: usize, test: impl Fn(&mut Program)) {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     for path in PROGRAMS {
         run(path, files, &[], &test);
     }
 }
 
+/// While it is held, no other test that takes the machine for itself runs.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn run(path: &'static str, files: usize, args: &[&str], test: impl Fn(&mut Program)) {
     match Program::start(path, files, args) {
         Ok(mut program) => test(&mut program),
-        Err(why) => say_aloud(&format!("SKIPPED: {path}: {why}")),
+        Err(why) => say_aloud(&format!("SKIPPED: {path}: {why}\n")),
     }
 }
 
