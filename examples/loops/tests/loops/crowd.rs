@@ -1,6 +1,6 @@
 //! Many peers of a kind at once, and one beside them that is to notice nothing.
 //!
-//! `cargo test --test loops crowd -- --nocapture` prints how long its echoes took, and the memory of each program.
+//! `cargo test --test loops -- --nocapture` prints how long its echoes took, and the memory of each program.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,9 +14,9 @@ use sansocket::{Config, Connection, Message};
 use super::peer::{BINARY, CLOSE, PING, PONG, Peer, REQUEST, TEXT, frame};
 use super::program::{Program, each, each_with, one_by_one, say_aloud, turn};
 
-/// So many connections, or fewer, which is said: this process holds their other ends, as many files as a program.
+/// So many connections, or fewer, which it says: this process holds their other ends.
 fn as_far_as_files_go(connections: usize) -> usize {
-    let limit = rlimit::increase_nofile_limit((connections + FILES_OF_OTHER_TESTS) as u64).unwrap() as usize;
+    let limit = rlimit::increase_nofile_limit(FILES).unwrap() as usize;
     let possible = connections.min(limit / 2);
     if possible < connections {
         say_aloud(&format!(
@@ -26,9 +26,9 @@ fn as_far_as_files_go(connections: usize) -> usize {
     possible
 }
 
-/// Those of this process that are not of the crowd, and may be open at the same time.
-const FILES_OF_OTHER_TESTS: usize = 1500;
-/// Those of a program that are no connections of the crowd.
+/// What all tests of this process may need at once.
+const FILES: u64 = 4000;
+/// What a program needs besides the connections of a crowd.
 const FILES_OF_PROGRAM: usize = 100;
 
 /// Many echoes, one after the other.
@@ -44,7 +44,7 @@ fn expect_prompt_echoes(program: &Program, peer: &mut Peer, meanwhile: &str) {
     expect_prompt(program, delays, meanwhile);
 }
 
-/// A busy machine takes its time for a few; a loop that starves its peers takes it for all.
+/// A busy machine delays a few; a loop that starves its peers delays all.
 fn expect_prompt(program: &Program, mut delays: Vec<Duration>, meanwhile: &str) {
     delays.sort();
     let (median, maximum) = (delays[delays.len() / 2], delays[delays.len() - 1]);
@@ -56,7 +56,7 @@ const ECHOES: usize = 50;
 const ECHOES_WITHIN: Duration = Duration::from_secs(15);
 const MEDIAN_WITHIN: Duration = Duration::from_secs(1);
 
-/// Four at once, of each kind and then of all kinds.
+/// Four of a kind at once, then one of each kind.
 #[test]
 fn floods_delay_nobody() {
     let rubbish = Vec::from_iter((0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
@@ -159,14 +159,15 @@ fn five_hundred_that_never_read_cost_the_others_nothing() {
         let busy = || program.busy(Duration::from_millis(300));
         assert!((0..30).any(|_| busy() < Duration::from_millis(100)), "{:?} of 300 ms", busy());
         other.expect_prompt_echo();
-        // A buffer for each, less than they have sent, is the most that they cost.
-        program.expect_memory((16 << 20) + crowd * (256 << 10), "peers that never read");
+        // At most a read buffer for each, less than they have sent.
+        program.expect_memory((32 << 20) + crowd * (256 << 10), "peers that never read");
         drop(deaf);
         other.expect_prompt_echo();
     });
 }
 
-/// 20,000 for each program, ten at a time. The server ends the stream first, so that no port of theirs is kept waiting.
+/// 20,000 for each program, ten at a time. The server ends each stream first: it has the wait that follows (TIME_WAIT), and
+/// the peers do not run out of ports.
 #[test]
 fn twenty_thousand_come_and_go_and_leave_nothing() {
     let _turn = turn();
@@ -207,24 +208,26 @@ fn come_and_go(program: &Program, connections: usize) {
     });
 }
 
-/// A byte at a time: 50 a request that never ends, 50 a message; some of it they have sent at once.
+/// A byte at a time: 50 send a request that never ends, 50 a message. The first 10 kB of either come at once.
 #[test]
 fn a_hundred_that_drip_delay_nobody() {
+    // Five programs, and two kinds.
+    let crowd = as_far_as_files_go(500) / 10;
     each(|program| {
         let mut other = Peer::open(program);
         let message = frame(BINARY, &[8; 10_000]);
         let (begun, rest) = message.split_at(message.len() - 1000);
-        let mut slow = Vec::from_iter((0..50).map(|_| Peer::open(program)));
+        let mut slow = Vec::from_iter((0..crowd).map(|_| Peer::open(program)));
         for peer in &mut slow {
             peer.stream.write_all(begun).unwrap();
         }
-        let mut endless = Vec::from_iter((0..50).map(|_| program.connect()));
+        let mut endless = Vec::from_iter((0..crowd).map(|_| program.connect()));
         for stream in &mut endless {
             stream.write_all(&REQUEST[..REQUEST.len() - 2]).unwrap();
             stream.write_all(&[b"X: ", &[b'x'; 10_000][..]].concat()).unwrap();
             stream.set_nonblocking(true).unwrap();
         }
-        let (began, mut delays, mut told) = (Instant::now(), Vec::new(), 0);
+        let (began, cpu, mut delays, mut told) = (Instant::now(), program.cpu(), Vec::new(), 0);
         while !endless.is_empty() {
             assert!(began.elapsed() < Duration::from_secs(30), "{} drip for ever", endless.len());
             for peer in &mut slow {
@@ -234,13 +237,14 @@ fn a_hundred_that_drip_delay_nobody() {
             delays.push(other.expect_echo());
             if delays.len() == 20 {
                 program.expect_memory(64 << 20, "peers that drip");
-                let busy = program.busy(Duration::from_secs(1));
-                assert!(busy < Duration::from_millis(300), "{busy:?} of a second");
             }
             sleep(Duration::from_millis(200));
         }
+        let (busy, time) = (program.cpu() - cpu, began.elapsed());
+        eprintln!("{}, peers that drip: {busy:.1?} of {time:.1?} busy", program.name);
+        assert!(busy < time / 2, "{}: {busy:?} of {time:?}", program.name);
         // The drip that meets the answer on its way may cost the answer.
-        assert!(told > 25, "{told} of 50 were told");
+        assert!(told > crowd / 2, "{told} of {crowd} were told");
         for peer in &mut slow {
             peer.stream.write_all(&rest[delays.len()..]).unwrap();
             peer.expect(BINARY, &[8; 10_000]);
@@ -324,7 +328,7 @@ fn a_signal_closes_a_thousand() {
         program.terminate();
         let asked = Instant::now();
         let payloads = Vec::from_iter(peers.iter_mut().map(|peer| peer.receive(CLOSE)));
-        // A thread for each is the most that they cost.
+        // At most a thread for each.
         program.expect_memory(crowd * (128 << 10), "open connections after SIGTERM");
         for (peer, payload) in peers.iter_mut().zip(payloads) {
             assert_eq!(payload[..2], 1001_u16.to_be_bytes());

@@ -108,7 +108,8 @@ impl Program {
         busy.mul_f64(time.div_duration_f64(began.elapsed()))
     }
 
-    fn cpu(&self) -> Duration {
+    /// How much time of a processor it has taken so far.
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         // Behind the name: user and system time are the 12th and 13th, in hundredths of a second.
         let fields = stat.rsplit_once(") ").unwrap().1.split(' ').collect::<Vec<_>>();
