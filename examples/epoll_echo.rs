@@ -201,10 +201,10 @@ impl Peer {
 
     fn exchange(&mut self, buffer: &mut ReadBuffer) -> bool {
         let Self { stream, server, .. } = self;
-        let (mut drained, mut answered) = (false, 0);
+        let (mut drained, mut work) = (false, 0);
         for reads_left in (0..READS_A_TURN).rev() {
             // Behind a large message that is not written yet nothing is received: it lies in the buffer.
-            while server.connection().payload_owed() > 0 || receive(server, buffer, &mut answered) {
+            while server.connection().payload_owed() > 0 || receive(server, buffer, &mut work) {
                 write(stream, server, buffer.consumed());
                 if server.connection().payload_owed() > 0 {
                     return false; // the socket tells when it takes more
@@ -216,7 +216,7 @@ impl Peer {
                 let _ = stream.shutdown(Shutdown::Write);
             }
             // What is read in the last round of a turn would not be received.
-            if drained || reads_left == 0 || answered > BYTES_A_TURN || !server.wants_read() {
+            if drained || reads_left == 0 || work > WORK_A_TURN || !server.wants_read() {
                 break;
             }
             let space = buffer.space();
@@ -233,17 +233,18 @@ impl Peer {
                 Err(_) => server.recv_error(),
             }
         }
-        (!drained || answered > BYTES_A_TURN) && server.wants_read()
+        (!drained || work > WORK_A_TURN) && server.wants_read()
     }
 }
 
 /// Handles what was read, as far as the turn allows; true if it stopped behind a large message, whose payload is to be
 /// written now.
-fn receive(server: &mut Server, buffer: &mut ReadBuffer, answered: &mut usize) -> bool {
+fn receive(server: &mut Server, buffer: &mut ReadBuffer, work: &mut usize) -> bool {
     let mut input = buffer.input();
-    while *answered <= BYTES_A_TURN
+    while *work <= WORK_A_TURN
         && let Some(event) = server.recv(&mut input)
     {
+        *work += EVENT;
         match event {
             ServerEvent::Upgrade(request) => server.answer(request.accept()),
             ServerEvent::Http(request) => {
@@ -251,7 +252,7 @@ fn receive(server: &mut Server, buffer: &mut ReadBuffer, answered: &mut usize) -
                 server.answer(request.respond(&page));
             }
             ServerEvent::Open(Event::Message(message)) => {
-                *answered += message.len();
+                *work += message.len();
                 if echo(server.connection(), message) {
                     return true;
                 }
@@ -312,8 +313,10 @@ const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
 /// So that a flood of one peer, or of new ones, costs no other its turn.
 const READS_A_TURN: usize = 8;
-/// More than so many reads bring, unless they were compressed.
-const BYTES_A_TURN: usize = 1 << 20;
+/// In bytes of messages.
+const WORK_A_TURN: usize = 1 << 20;
+/// What each event adds, however short: one read may bring 40,000.
+const EVENT: usize = 256;
 /// How much is read at once.
 const READ: usize = 256 * 1024;
 /// A longer frame is received piece by piece.

@@ -166,6 +166,7 @@ fn files_run_out_and_come_back() {
         let busy = program.busy(Duration::from_secs(1));
         assert!(busy < Duration::from_millis(300), "{busy:?} of a second");
         other.expect_prompt_echo();
+        program.expect_memory(64 << 20, "without files");
         let mut last = Peer::new(waiting.pop().unwrap());
         last.stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
         let error = last.stream.read(&mut [0]).unwrap_err();

@@ -4,11 +4,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write, stderr};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 /// It runs until it is dropped.
 pub(crate) struct Program {
+    pub(crate) name: &'static str,
     child: Child,
     pub(crate) address: String,
     /// It would fail to say something that nobody can hear.
@@ -21,19 +23,41 @@ pub(crate) fn each(test: impl Fn(&mut Program) + Sync) {
 }
 
 /// The same, with a limit of open files and more arguments.
-pub(crate) fn each_with(files: u32, args: &[&str], test: impl Fn(&mut Program) + Sync) {
+pub(crate) fn each_with(files: usize, args: &[&str], test: impl Fn(&mut Program) + Sync) {
     thread::scope(|scope| {
         for path in PROGRAMS {
             scope.spawn({
                 let test = &test;
-                move || match Program::start(path, files, args) {
-                    Ok(mut program) => test(&mut program),
-                    // Not by a macro, whose output a test that passes keeps back.
-                    Err(why) => stderr().write_all(format!("SKIPPED: {path}: {why}").as_bytes()).unwrap(),
-                }
+                move || run(path, files, args, test)
             });
         }
     });
+}
+
+/// The same, one program after the other.
+pub(crate) fn one_by_one(files: usize, test: impl Fn(&mut Program)) {
+    let _turn = turn();
+    for path in PROGRAMS {
+        run(path, files, &[], &test);
+    }
+}
+
+/// While it is held, no other test that takes the machine for itself runs.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(path: &'static str, files: usize, args: &[&str], test: impl Fn(&mut Program)) {
+    match Program::start(path, files, args) {
+        Ok(mut program) => test(&mut program),
+        Err(why) => say_aloud(&format!("SKIPPED: {path}: {why}\n")),
+    }
+}
+
+/// Not by a macro, whose output a test that passes keeps back.
+pub(crate) fn say_aloud(what: &str) {
+    stderr().write_all(what.as_bytes()).unwrap();
 }
 
 const PROGRAMS: [&str; 5] = [
@@ -48,7 +72,7 @@ const START: &str = r#"ulimit -n "$1" && shift && exec "$0" --listen 127.0.0.1:0
 
 impl Program {
     /// An error: the system does not offer what it needs.
-    fn start(path: &str, files: u32, args: &[&str]) -> Result<Self, String> {
+    fn start(path: &'static str, files: usize, args: &[&str]) -> Result<Self, String> {
         let mut child = Command::new("sh")
             .args(["-c", START, path, &files.to_string()])
             .args(args)
@@ -66,7 +90,8 @@ impl Program {
             return Err(why);
         };
         let address = url.split('/').next().unwrap().to_owned();
-        Ok(Self { child, address, _stdout: stdout })
+        let name = path.rsplit('/').next().unwrap();
+        Ok(Self { name, child, address, _stdout: stdout })
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -83,7 +108,8 @@ impl Program {
         busy.mul_f64(time.div_duration_f64(began.elapsed()))
     }
 
-    fn cpu(&self) -> Duration {
+    /// How much time of a processor it has taken so far.
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         // Behind the name: user and system time are the 12th and 13th, in hundredths of a second.
         let fields = stat.rsplit_once(") ").unwrap().1.split(' ').collect::<Vec<_>>();
@@ -95,6 +121,18 @@ impl Program {
     pub(crate) fn memory(&self) -> usize {
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    }
+
+    /// It holds at most `limit` bytes; with `--nocapture`, how many.
+    pub(crate) fn expect_memory(&self, limit: usize, when: &str) {
+        let memory = self.memory();
+        eprintln!("{}, {when}: {:.1} MB", self.name, memory as f64 / 1e6);
+        assert!(memory <= limit, "{}, {when}: {memory} bytes", self.name);
+    }
+
+    /// How many file descriptors are open.
+    pub(crate) fn files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     pub(crate) fn terminate(&self) {
