@@ -6,14 +6,15 @@ mod common;
 mod stream;
 
 use std::future::poll_fn;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use common::{HOUR, MESSAGES, check_without_time, text};
+use common::{HOUR, MESSAGES, check_all, check_without_time, text};
 use futures_core::Stream as _;
 use futures_sink::Sink;
-use sansocket::aio::{Command, WebSocket};
+use sansocket::aio::{Command, Read as _, WebSocket, Write as _};
 use sansocket::{CloseCode, Config, Connection, Event, State};
 use shuttle::future::{block_on, spawn};
 use stream::{Clock, End, stream};
@@ -337,5 +338,65 @@ fn a_stream_that_breaks_wakes_both_tasks() {
             writing.await.expect("the writer ends");
             breaking.await.expect("it ends");
         });
+    });
+}
+
+// ---- every schedule ----
+
+/// A server, and the other end of its stream, which has these bytes for it.
+fn server_with(bytes: &[u8]) -> (Socket, End) {
+    let (near, mut far) = stream(64);
+    let wrote = block_on(poll_fn(|cx| far.poll_write(&[IoSlice::new(bytes)], cx)));
+    assert_eq!(wrote.expect("the stream is there"), bytes.len());
+    (Socket::over(near, Connection::server(patient()), vec![], Clock), far)
+}
+
+/// All that has arrived.
+fn arrived(mut far: End) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64);
+    block_on(poll_fn(|cx| far.poll_read(&mut bytes, cx))).expect("the stream is there");
+    bytes
+}
+
+#[test]
+fn a_message_each_way_under_every_schedule() {
+    check_all(|| {
+        let (server, far) = server_with(b"\x81\x81\0\0\0\0a");
+        let (mut reader, mut writer) = server.split_with(|stream| (stream.clone(), stream));
+        let writing = spawn(async move { writer.send_text("b").await.expect("it is open") });
+        block_on(async {
+            let event = reader.recv().await.expect("the stream is there");
+            assert_eq!(event, Some(Event::Message("a".into())));
+            writing.await.expect("the writer ends");
+        });
+        assert_eq!(arrived(far), b"\x81\x01b");
+    });
+}
+
+#[test]
+fn a_message_and_the_peers_close_under_every_schedule() {
+    check_all(|| {
+        let (server, far) = server_with(b"\x88\x80\0\0\0\0");
+        let (mut reader, writer) = server.split_with(|stream| (stream.clone(), stream));
+        let sender = writer.share();
+        let queueing = spawn(async move { sender.try_send(&"b".into()).is_ok() });
+        let was_sent = block_on(async {
+            assert_eq!(reader.recv().await.expect("the stream is there"), Some(Event::Close(None)));
+            queueing.await.expect("the sender ends")
+        });
+        let expected: &[u8] = if was_sent { b"\x81\x01b\x88\0" } else { b"\x88\0" };
+        assert_eq!(arrived(far), expected);
+    });
+}
+
+#[test]
+fn who_waits_for_the_end_is_woken_under_every_schedule() {
+    check_all(|| {
+        let (server, _client) = pair(8);
+        let (reader, writer) = server.split_with(|stream| (stream.clone(), stream));
+        let mut sender = writer.share();
+        let waiting = spawn(async move { sender.closed().await });
+        drop((reader, writer));
+        block_on(waiting).expect("it is woken");
     });
 }

@@ -6,7 +6,7 @@ mod pipe;
 
 use std::io;
 
-use common::{HOUR, MESSAGES, SHORT, check, message, text};
+use common::{HOUR, MESSAGES, SHORT, check, check_all, message, text};
 use pipe::{Pipe, pipe};
 use sansocket::net::{ReadHalf, Transport, WebSocket, WriteHalf};
 use sansocket::{CloseCode, Config, Connection, Event, Input, ProtocolError, State};
@@ -214,5 +214,47 @@ fn halves_that_were_used_by_two_threads_reunite() {
         ws.close(CloseCode::NORMAL, "").expect("the stream is there");
         ws.finish().expect("the peer closes, too");
         peer.join().expect("the peer ends");
+    });
+}
+
+// ---- every schedule ----
+
+/// The halves of a server, and the other end of its stream, which has these bytes for it.
+fn halves_with(bytes: &[u8]) -> (ReadHalf<Pipe>, WriteHalf<Pipe>, Pipe) {
+    let (near, mut far) = pipe(64);
+    io::Write::write_all(&mut far, bytes).expect("there is room");
+    let (reader, writer) = halves(near, patient());
+    (reader, writer, far)
+}
+
+/// What comes first in what has arrived.
+fn arrived<const N: usize>(mut far: Pipe) -> [u8; N] {
+    let mut bytes = [0; N];
+    io::Read::read_exact(&mut far, &mut bytes).expect("the stream is there");
+    bytes
+}
+
+#[test]
+fn a_message_each_way_under_every_schedule() {
+    check_all(|| {
+        let (mut reader, mut writer, far) = halves_with(b"\x81\x81\0\0\0\0a");
+        let writing = thread::spawn(move || writer.send_text("b").expect("it is open"));
+        assert_eq!(reader.recv().expect("the stream is there"), Some(Event::Message("a".into())));
+        writing.join().expect("the writer ends");
+        assert_eq!(arrived(far), *b"\x81\x01b");
+    });
+}
+
+#[test]
+fn a_message_and_the_peers_close_under_every_schedule() {
+    check_all(|| {
+        let (mut reader, mut writer, far) = halves_with(b"\x88\x80\0\0\0\0");
+        let queueing = thread::spawn(move || writer.feed(&"b".into()).is_ok());
+        assert_eq!(reader.recv().expect("the stream is there"), Some(Event::Close(None)));
+        if queueing.join().expect("the writer ends") {
+            assert_eq!(arrived(far), *b"\x81\x01b\x88\0");
+        } else {
+            assert_eq!(arrived(far), *b"\x88\0");
+        }
     });
 }

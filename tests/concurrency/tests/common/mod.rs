@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sansocket::Message;
-use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, MaxSteps, Runner};
 use std::{thread, time};
 
@@ -25,6 +25,12 @@ const TICK: Duration = Duration::from_millis(10);
 /// How many schedules of each kind.
 const SCHEDULES: usize = 1_000;
 
+/// How many schedules an exhaustive test may have.
+const MOST: usize = 500_000;
+
+/// Where both kinds begin, so that each run has the same schedules. `SHUTTLE_RANDOM_SEED` is for others.
+const SEED: u64 = 1;
+
 /// How many schedule points an execution may have. One that needs more has a thread that spins, or that waits for time to pass
 /// where it should have been woken.
 const STEPS: usize = 100_000;
@@ -38,7 +44,7 @@ pub fn message(text: &str) -> Message<'static> {
 }
 
 /// Runs `body` under random schedules and under those of probabilistic concurrency testing, while time passes in a thread of its
-/// own. A deadlock, a panic or too many steps fails the test, and shuttle prints the schedule.
+/// own. A deadlock, a panic or too many steps fails the test, and shuttle prints the schedule, which `shuttle::replay` repeats.
 pub fn check(body: impl Fn() + Send + Sync + 'static) {
     let body = Arc::new(move || {
         time::reset();
@@ -56,8 +62,7 @@ pub fn check(body: impl Fn() + Send + Sync + 'static) {
         over.store(true, Ordering::Relaxed);
         clock.join().expect("the clock stops");
     });
-    run(RandomScheduler::new(SCHEDULES), Arc::clone(&body));
-    run(PctScheduler::new(3, SCHEDULES), body);
+    run_random(body);
 }
 
 /// The same without a clock: whoever waits for anything but another task waits forever.
@@ -66,12 +71,26 @@ pub fn check_without_time(body: impl Fn() + Send + Sync + 'static) {
         time::reset();
         body();
     });
-    run(RandomScheduler::new(SCHEDULES), Arc::clone(&body));
-    run(PctScheduler::new(3, SCHEDULES), body);
+    run_random(body);
 }
 
-fn run(scheduler: impl Scheduler + 'static, body: Arc<impl Fn() + Send + Sync + 'static>) {
+/// Runs `body`, without a clock, under every schedule there is: few enough of them, for few enough schedule points.
+pub fn check_all(body: impl Fn() + Send + Sync + 'static) {
+    let body = move || {
+        time::reset();
+        body();
+    };
+    let count = run(DfsScheduler::new(Some(MOST), false), Arc::new(body));
+    assert!(count < MOST, "there are more schedules");
+}
+
+fn run_random(body: Arc<impl Fn() + Send + Sync + 'static>) {
+    run(RandomScheduler::new_from_seed(SEED, SCHEDULES), Arc::clone(&body));
+    run(PctScheduler::new_from_seed(SEED, 3, SCHEDULES), body);
+}
+
+fn run(scheduler: impl Scheduler + 'static, body: Arc<impl Fn() + Send + Sync + 'static>) -> usize {
     let mut config = Config::new();
     config.max_steps = MaxSteps::FailAfter(STEPS);
-    Runner::new(scheduler, config).run(move || body());
+    Runner::new(scheduler, config).run(move || body())
 }
