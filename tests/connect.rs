@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use sansocket::handshake::{
     ArgumentError, ClientRequest, HandshakeError, Proxy, RedirectError, Redirects, Socks5Error, Url, UrlError,
 };
@@ -183,23 +186,88 @@ fn tapped() -> (u16, Receiver<Vec<u8>>) {
     (port, all_sent)
 }
 
+/// A message of a client that has connected, and its echo.
+macro_rules! hello {
+    ($ws:expr $(, $await:tt)?) => {{
+        let mut ws = $ws;
+        ws.send_text("Hello")$(.$await)?.unwrap();
+        assert_eq!(ws.recv()$(.$await)?.unwrap(), Some(Event::Message("Hello".into())));
+    }};
+}
+
+/// All ways in which an adapter becomes a client.
+fn ways(port: u16) -> [(&'static str, Box<dyn Fn()>); 4] {
+    let url = format!("ws://127.0.0.1:{port}/");
+    let request = move || ClientRequest::new(&url).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = Arc::new(runtime);
+    let (a, b, c, d, same) = (request.clone(), request.clone(), request.clone(), request, runtime.clone());
+    [
+        ("net::connect_with", Box::new(move || hello!(net::connect_with(a(), options()).unwrap().0))),
+        (
+            "net::client",
+            Box::new(move || {
+                let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                hello!(net::client(stream, b(), options()).unwrap().0);
+            }),
+        ),
+        (
+            "tokio::connect_with",
+            Box::new(move || {
+                runtime.block_on(async {
+                    hello!(ws_tokio::connect_with(c(), options()).await.unwrap().0, await);
+                });
+            }),
+        ),
+        (
+            "tokio::Connecting",
+            Box::new(move || {
+                same.block_on(async {
+                    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    let mut connecting = ws_tokio::Connecting::new(stream, d(), options());
+                    hello!(connecting.advance().await.unwrap().0, await);
+                });
+            }),
+        ),
+    ]
+}
+
+/// No two are equal, and in each place there are many values: they are not counted.
+fn assert_random<const N: usize>(all: &[[u8; N]], what: &str) {
+    let different = BTreeSet::from_iter(all);
+    assert_eq!(different.len(), all.len(), "{what}: {all:02x?}");
+    for at in 0..N {
+        let values = BTreeSet::from_iter(all.iter().map(|bytes| bytes[at]));
+        assert!(values.len() > 8, "{what}, byte {at}: {values:02x?}");
+    }
+}
+
+/// RFC 6455 §4.1: "The nonce MUST be selected randomly for each connection." §5.3: "The masking key needs to be unpredictable".
 #[test]
-fn keys_and_masks_are_new_on_each_connection() {
+fn keys_and_masks_are_random_in_every_adapter() {
     let (port, all_sent) = tapped();
-    let (mut keys, mut masks) = (BTreeSet::new(), BTreeSet::new());
-    for _ in 0..2 {
-        for result in connect(&format!("ws://127.0.0.1:{port}/"), &options()) {
-            result.unwrap();
+    let (mut all_keys, mut all_masks) = (Vec::new(), Vec::new());
+    for (way, connect) in ways(port) {
+        let (mut keys, mut masks) = (Vec::new(), Vec::new());
+        for _ in 0..32 {
+            connect();
             let bytes = all_sent.recv_timeout(Duration::from_secs(20)).unwrap();
             let end = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
             let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
             let (_, key) = head.split_once("Sec-WebSocket-Key: ").unwrap();
-            keys.insert(key.split("\r\n").next().unwrap().to_owned());
+            let mut nonce = [0; 18];
+            let len = STANDARD.decode_slice(key.split("\r\n").next().unwrap(), &mut nonce).unwrap();
+            keys.push(<[u8; 16]>::try_from(&nonce[..len]).unwrap());
             assert_eq!(bytes[end..end + 2], [0x81, 0x85]);
-            masks.insert(bytes[end + 2..end + 6].to_vec());
+            masks.push(<[u8; 4]>::try_from(&bytes[end + 2..end + 6]).unwrap());
         }
+        assert_random(&keys, &format!("keys of {way}"));
+        assert_random(&masks, &format!("masks of {way}"));
+        all_keys.extend(keys);
+        all_masks.extend(masks);
     }
-    assert!(keys.len() == 4 && masks.len() == 4, "{keys:?} {masks:?}");
+    assert_random(&all_keys, "all keys");
+    assert_random(&all_masks, "all masks");
 }
 
 /// A proxy that opens tunnels after an answer in small pieces, and what it was asked.
