@@ -499,6 +499,51 @@ fn a_tap_passes_on_what_it_does_not_understand() {
     }
 }
 
+/// Wherever a request wants to go, it goes to the one server, as it is; nobody else is called.
+#[test]
+fn next_js_ssrf_a_tap_has_one_target() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let other = elsewhere.local_addr().unwrap();
+    let (asked, requests) = channel();
+    let tap = Tap::start(
+        serve(move |mut stream| {
+            let mut head = Vec::new();
+            stream.read_to_end(&mut head).unwrap();
+            asked.send(String::from_utf8(head).unwrap()).unwrap();
+        }),
+        &[],
+    );
+    let own = tap.url.strip_prefix("ws://").unwrap().trim_end_matches('/').to_owned();
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let lines = [
+        (format!("GET http://{other}/latest"), own.clone()),
+        (format!("GET ws://{other}/latest"), own.clone()),
+        (format!("GET //{other}/latest"), own.clone()),
+        (format!("GET http://{own}/"), other.to_string()),
+        ("GET /latest".to_owned(), other.to_string()),
+        (format!("CONNECT {other}"), other.to_string()),
+        (format!("POST http://{other}/"), other.to_string()),
+    ];
+    let mut count = 0;
+    for (line, host) in &lines {
+        for upgrade in [upgrade, ""] {
+            let head =
+                format!("{line} HTTP/1.1\r\nHost: {host}\r\n{upgrade}X-Forwarded-Host: {other}\r\n\r\n");
+            let mut stream = TcpStream::connect(&own).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            assert_eq!(requests.recv_timeout(Duration::from_secs(20)).unwrap(), head);
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0, "{head}");
+            count += 1;
+        }
+    }
+    // All its connections are over.
+    tap.shown(count);
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
 #[test]
 fn a_tap_drops_corrupts_delays_and_cuts() {
     let received = |args: &[&str]| {
