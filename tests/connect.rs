@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,8 +26,7 @@ fn connect(url: &str, options: &ConnectOptions) -> [Result<(), Error>; 2] {
         ws.send(&hello).unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Event::Message(hello.clone())));
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let asynchronous = runtime.block_on(async {
+    let asynchronous = block_on(async {
         let (mut ws, _) = ws_tokio::connect_with(request(), options.clone()).await?;
         ws.send(&hello).await.unwrap();
         assert_eq!(ws.recv().await.unwrap(), Some(Event::Message(hello.clone())));
@@ -195,41 +193,35 @@ macro_rules! hello {
     }};
 }
 
-/// All ways in which an adapter becomes a client.
-fn ways(port: u16) -> [(&'static str, Box<dyn Fn()>); 4] {
-    let url = format!("ws://127.0.0.1:{port}/");
-    let request = move || ClientRequest::new(&url).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let runtime = Arc::new(runtime);
-    let (a, b, c, d, same) = (request.clone(), request.clone(), request.clone(), request, runtime.clone());
-    [
-        ("net::connect_with", Box::new(move || hello!(net::connect_with(a(), options()).unwrap().0))),
-        (
-            "net::client",
-            Box::new(move || {
-                let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-                hello!(net::client(stream, b(), options()).unwrap().0);
-            }),
-        ),
-        (
-            "tokio::connect_with",
-            Box::new(move || {
-                runtime.block_on(async {
-                    hello!(ws_tokio::connect_with(c(), options()).await.unwrap().0, await);
-                });
-            }),
-        ),
-        (
-            "tokio::Connecting",
-            Box::new(move || {
-                same.block_on(async {
-                    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                    let mut connecting = ws_tokio::Connecting::new(stream, d(), options());
-                    hello!(connecting.advance().await.unwrap().0, await);
-                });
-            }),
-        ),
-    ]
+/// A way in which an adapter becomes a client of the server on a port.
+type Way = (&'static str, fn(u16));
+
+const WAYS: [Way; 4] = [
+    ("net::connect_with", |port| hello!(net::connect_with(request(port), options()).unwrap().0)),
+    ("net::client", |port| {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        hello!(net::client(stream, request(port), options()).unwrap().0);
+    }),
+    ("tokio::connect_with", |port| {
+        block_on(async {
+            hello!(ws_tokio::connect_with(request(port), options()).await.unwrap().0, await);
+        });
+    }),
+    ("tokio::Connecting", |port| {
+        block_on(async {
+            let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let mut connecting = ws_tokio::Connecting::new(stream, request(port), options());
+            hello!(connecting.advance().await.unwrap().0, await);
+        });
+    }),
+];
+
+fn request(port: u16) -> ClientRequest {
+    ClientRequest::new(&format!("ws://127.0.0.1:{port}/")).unwrap()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// No two are equal, and in each place there are many values: they are not counted.
@@ -247,10 +239,10 @@ fn assert_random<const N: usize>(all: &[[u8; N]], what: &str) {
 fn keys_and_masks_are_random_in_every_adapter() {
     let (port, all_sent) = tapped();
     let (mut all_keys, mut all_masks) = (Vec::new(), Vec::new());
-    for (way, connect) in ways(port) {
+    for (way, connect) in WAYS {
         let (mut keys, mut masks) = (Vec::new(), Vec::new());
         for _ in 0..32 {
-            connect();
+            connect(port);
             let bytes = all_sent.recv_timeout(Duration::from_secs(20)).unwrap();
             let end = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
             let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
