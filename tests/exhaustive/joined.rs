@@ -21,6 +21,17 @@ enum Act {
 }
 
 impl Act {
+    const ALL: [Self; 8] = [
+        Self::Text,
+        Self::Fragment,
+        Self::LastFragment,
+        Self::Ping,
+        Self::Close,
+        Self::Lose,
+        Self::Deliver,
+        Self::DeliverByte,
+    ];
+
     fn is_call(self) -> bool {
         !matches!(self, Self::Deliver | Self::DeliverByte)
     }
@@ -28,18 +39,6 @@ impl Act {
 
 /// Who does something, the server or the client, and what.
 type Step = (usize, Act);
-
-const STEPS: [Step; 16] = {
-    use Act::*;
-    let acts = [Text, Fragment, LastFragment, Ping, Close, Lose, Deliver, DeliverByte];
-    let mut steps = [(0, Text); 16];
-    let mut i = 0;
-    while i < 16 {
-        steps[i] = (i / 8, acts[i % 8]);
-        i += 1;
-    }
-    steps
-};
 
 /// Each has a code of its own.
 const CODES: [CloseCode; 2] = [CloseCode::GOING_AWAY, CloseCode::NORMAL];
@@ -287,7 +286,7 @@ fn walk(steps: &mut Vec<Step>, len: usize) -> usize {
         return 1;
     }
     let mut count = 1;
-    for step in STEPS {
+    for step in (0..2).flat_map(|who| Act::ALL.map(|act| (who, act))) {
         // Calls of two ends do not see each other: one order of them is enough.
         let is_other_order = |last: &Step| last.1.is_call() && step.1.is_call() && last.0 > step.0;
         if !steps.last().is_some_and(is_other_order) {
