@@ -202,8 +202,10 @@ impl Output {
     fn take_waiting_tail(&mut self) -> Segment {
         let (mut tail, start) = (mem::take(&mut self.tail), self.tail_start());
         tail.truncate(mem::take(&mut self.end));
-        let most = if tail.len() < BLOCK { 2 * tail.len().max(KEPT) } else { tail.len() + BLOCK / 8 };
-        if tail.capacity() > most {
+        if tail.len() >= BLOCK {
+            // With some room, so that it can be used again for as much.
+            tail.shrink_to(tail.len() + BLOCK / 8);
+        } else if tail.capacity() / 2 > tail.len().max(KEPT) {
             tail.shrink_to_fit();
         }
         self.start -= start;
