@@ -341,6 +341,26 @@ fn a_broken_stream_wakes_all_who_wait() {
     assert!(matches!(poll_as(&reading, reader.recv()), Poll::Ready(Ok(Some(event))) if event == lost));
 }
 
+/// Also the reader whose answer is not taken, before it reads again and learns of that itself.
+#[test]
+fn a_writer_learns_that_an_answer_was_not_taken() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _enter = runtime.enter();
+    let stream = Told::new(Writes::Wait, []);
+    let (mut reader, mut writer) = stream.server(Config::default().high_water(5)).split_with(split);
+    let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
+    writer.feed(&Message::from("waiting")).unwrap();
+    assert!(poll_as(&writing, writer.flush()).is_pending());
+    stream.tell(|script| {
+        script.writes = Writes::Fail(ErrorKind::BrokenPipe);
+        script.reads.push_back(Ok(b"\x89\x80\0\0\0\0".to_vec()));
+    });
+    assert!(poll_as(&reading, reader.recv()).is_ready());
+    assert!(writing.count() > 0, "it would wait for ever");
+    let Poll::Ready(flushed) = poll_as(&writing, writer.flush()) else { panic!("it is broken") };
+    assert_eq!(flushed.unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
 /// Also behind the end, where nothing changes by it but that.
 #[test]
 fn a_stream_that_is_broken_behind_the_end_wakes_all_who_flush() {

@@ -21,10 +21,10 @@ pub(super) struct Outgoing {
     shut_down: bool,
     /// Of the writers.
     pub(super) turn: Turn,
-    /// Whether the stream has taken something since this was asked.
-    has_written: bool,
-    /// Whether its last answer was that it takes no more: then it wakes those who wait. Some streams forget that when
-    /// they take something.
+    /// Whether the stream has taken something, or failed, since this was asked.
+    has_answered: bool,
+    /// Whether its last answer was that it takes no more: then it wakes those who wait. Some streams forget that with any
+    /// other answer.
     wakes: bool,
     /// Why the peer was given up, if that was before everything was written.
     cut: Option<ErrorKind>,
@@ -134,11 +134,11 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
 
     /// Returns who must be told what was written since the last call; `waited` bytes were waiting before.
     pub(super) fn told(&mut self, waited: usize) -> Told {
-        let has_written = mem::take(&mut self.outgoing.has_written);
+        let has_answered = mem::take(&mut self.outgoing.has_answered);
         let leaves = !self.outgoing.wakes && self.sender.wants_write();
         Told {
-            writers: has_written && waited > 0,
-            reader: has_written && (leaves || self.sender.state() != State::Open),
+            writers: has_answered && waited > 0,
+            reader: has_answered && (leaves || self.sender.state() != State::Open),
         }
     }
 
@@ -255,6 +255,7 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
     fn poll_write(&mut self, payload: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = self.poll_write_once(payload, cx);
         self.outgoing.wakes = written.is_pending();
+        self.outgoing.has_answered |= written.is_ready();
         written
     }
 
@@ -282,7 +283,6 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
             flushed => flushed?,
         }
         self.sender.output_written(mem::take(&mut self.outgoing.unflushed));
-        self.outgoing.has_written = true;
         Poll::Ready(Ok(()))
     }
 }
