@@ -119,7 +119,7 @@ impl End {
     /// Everything that the loop is told.
     fn advice(&self) -> (State, u64, [bool; 3], Option<Duration>) {
         send!(self, end => {
-            let flags = [end.wants_write(), end.should_shutdown(), end.wants_write()];
+            let flags = [end.wants_write(), end.should_shutdown(), end.wants_read()];
             (end.state(), end.payload_owed(), flags, end.next_timeout())
         })
     }

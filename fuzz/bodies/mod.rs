@@ -12,6 +12,8 @@ pub(crate) mod echo;
 pub(crate) mod endpoint;
 pub(crate) mod extensions;
 pub(crate) mod frames;
+#[cfg(all(feature = "net", feature = "tokio"))]
+pub(crate) mod halves;
 pub(crate) mod handshake;
 pub(crate) mod header;
 pub(crate) mod headers;
@@ -24,6 +26,7 @@ pub(crate) mod origin;
 pub(crate) mod pair;
 pub(crate) mod read_buffer;
 pub(crate) mod reading;
+pub(crate) mod reconnect;
 pub(crate) mod redirect;
 pub(crate) mod request;
 pub(crate) mod response;
@@ -55,6 +58,8 @@ pub(crate) const TARGETS: &[Target] = &[
     ("endpoint", endpoint::body),
     ("extensions", extensions::body),
     ("frames", frames::body),
+    #[cfg(all(feature = "net", feature = "tokio"))]
+    ("halves", halves::body),
     ("handshake", handshake::body),
     ("header", header::body),
     ("headers", headers::body),
@@ -65,6 +70,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("origin", origin::body),
     ("pair", pair::body),
     ("read_buffer", read_buffer::body),
+    ("reconnect", reconnect::body),
     ("redirect", redirect::body),
     ("request", request::body),
     ("response", response::body),

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 
 use arbitrary::Arbitrary;
 use sansocket::net::WebSocket;
-use sansocket::{CloseCode, Message};
+use sansocket::{CloseCode, Message, SendError};
 
 use super::scripted::{Io, Scripted};
 use super::{structured, transcript};
@@ -70,18 +70,14 @@ pub(crate) fn body(data: &[u8]) {
             },
             Act::Send(bytes) => {
                 let open = ws.can_send();
-                match ws.send(&Message::from(*bytes)) {
-                    Ok(()) => sent.push(Seen::Binary(bytes.to_vec())),
-                    Err(error) => assert!(!open || ws.stream().broken || is_full(&error), "{error}"),
-                }
+                let result = ws.send(&Message::from(*bytes));
+                note(&mut sent, bytes, &result, !open || ws.stream().broken);
             }
             Act::Large(len) => {
                 let bytes = vec![3; usize::from(*len) * 100];
                 let open = ws.can_send();
-                match ws.send(&Message::from(&bytes)) {
-                    Ok(()) => sent.push(Seen::Binary(bytes)),
-                    Err(error) => assert!(!open || ws.stream().broken || is_full(&error), "{error}"),
-                }
+                let result = ws.send(&Message::from(&bytes));
+                note(&mut sent, &bytes, &result, !open || ws.stream().broken);
             }
             Act::Feed(bytes) => {
                 if ws.feed(&Message::from(*bytes)).is_ok() {
@@ -99,7 +95,8 @@ pub(crate) fn body(data: &[u8]) {
     }
     assert!(over, "I14: a stream that ends is an end: {:?}", ws.state());
     let stream = ws.stream();
-    judge(role, &[&unread, &rest[..stream.consumed]].concat(), seen, &sent, stream);
+    judge_events(role, &[&unread, &rest[..stream.consumed]].concat(), seen, stream.broken);
+    judge_messages(role, &sent, stream);
 }
 
 impl Script<'_> {
@@ -113,8 +110,8 @@ impl Script<'_> {
     }
 }
 
-/// What was seen is what was read, and what was written is legal.
-pub(crate) fn judge(role: Role, read: &[u8], seen: Collector, sent: &[Seen], stream: &Scripted) {
+/// What was seen is what was read.
+pub(crate) fn judge_events(role: Role, read: &[u8], seen: Collector, broken: bool) {
     let mut seen = seen.outcome().events;
     let expected = model(role, LIMITS, read);
     let by_stream = |seen: &Seen| matches!(seen, Seen::Failed(error) if error.close_code().is_none());
@@ -124,18 +121,23 @@ pub(crate) fn judge(role: Role, read: &[u8], seen: Collector, sent: &[Seen], str
     }
     // A transport that broke may have swallowed the last events with it.
     assert!(expected.events.starts_with(&seen), "I1: {seen:?}, expected {:?}", expected.events);
-    assert!(
-        stream.broken || seen.len() == expected.events.len(),
-        "I1: {seen:?}, expected {:?}",
-        expected.events
-    );
-    let written = transcript::decode(role.opposite(), &stream.written, None);
-    assert_eq!(written.error(), None, "I8");
-    let arrived = written.events.iter().filter(|event| matches!(event, Seen::Text(_) | Seen::Binary(_)));
-    let arrived = Vec::from_iter(arrived.cloned());
+    assert!(broken || seen.len() == expected.events.len(), "I1: {seen:?}, expected {:?}", expected.events);
+}
+
+/// What was sent arrives.
+pub(crate) fn judge_messages(role: Role, sent: &[Seen], stream: &Scripted) {
+    let arrived = arrived(role, &stream.written);
     assert!(sent.starts_with(&arrived), "I9: in order");
     assert!(stream.broken || arrived.len() == sent.len(), "I9: all of it");
+}
+
+/// The messages that the peer receives; what was written is legal.
+pub(crate) fn arrived(role: Role, written: &[u8]) -> Vec<Seen> {
+    let written = transcript::decode(role.opposite(), written, None);
+    assert_eq!(written.error(), None, "I8");
     assert!(written.events.iter().filter(|event| matches!(event, Seen::Close(_))).count() <= 1, "I10");
+    let is_message = |event: &Seen| matches!(event, Seen::Text(_) | Seen::Binary(_));
+    written.events.into_iter().filter(is_message).collect()
 }
 
 fn is_over(seen: &Collector) -> bool {
@@ -147,6 +149,13 @@ fn check(error: &io::Error, broken: bool) {
     assert!(broken || error.kind() == ErrorKind::WouldBlock, "{error}");
 }
 
-fn is_full(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<sansocket::SendError>())
+/// Notes what came of sending a message. If it was not refused, the stream may have broken behind it.
+pub(crate) fn note(sent: &mut Vec<Seen>, bytes: &[u8], result: &io::Result<()>, may_fail: bool) {
+    let refused = result.as_ref().err().and_then(|error| error.get_ref()?.downcast_ref::<SendError>());
+    if let Err(error) = result {
+        assert!(may_fail || refused == Some(&SendError::OutputFull), "{error}");
+    }
+    if refused.is_none() {
+        sent.push(Seen::Binary(bytes.to_vec()));
+    }
 }

@@ -1,16 +1,17 @@
 //! A stream that does what a script says, for the adapters: short reads and writes, "later", "again", errors, the end.
 
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arbitrary::Arbitrary;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What one read or write does; after the script, a read is the end of the stream and a write takes all.
+/// What one read or write does; after the script, a read is the end of the stream and a write takes all. Flushing and ending the
+/// writing side are writes too, of nothing.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub(crate) enum Io {
     /// So many bytes, and one more.
@@ -19,6 +20,17 @@ pub(crate) enum Io {
     Later,
     Interrupted,
     Broken,
+}
+
+/// What becomes of who waits for a direction when the direction is used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
+pub(crate) enum Manner {
+    /// Whoever waited last is kept until it is woken, as by tokio.
+    Keeps,
+    /// A call that succeeds forgets it, as in smol.
+    Forgets,
+    /// Whoever is replaced by another is woken, as by `async_io`.
+    WakesReplaced,
 }
 
 #[derive(Debug)]
@@ -32,8 +44,9 @@ pub(crate) struct Scripted {
     pub(crate) broken: bool,
     /// Whether the writing side was ended, after which nothing may be written.
     pub(crate) shut_down: bool,
-    /// Who waits. Woken when the script goes on, and never otherwise.
-    waiting: Mutex<[Option<Waker>; 2]>,
+    pub(crate) manner: Manner,
+    /// Who waits to read, and to write. Woken when the script goes on, and otherwise only as the manner says.
+    waiting: [Option<Waker>; 2],
 }
 
 impl Scripted {
@@ -46,19 +59,39 @@ impl Scripted {
             consumed: 0,
             broken: false,
             shut_down: false,
-            waiting: Mutex::default(),
+            manner: Manner::Keeps,
+            waiting: [None, None],
         }
     }
 
-    /// Something has changed on the other side: whoever waits is woken, once.
-    pub(crate) fn go_on(&self) {
-        let waiting = self.waiting.lock().map(|mut waiting| core::mem::take(&mut *waiting));
-        waiting.into_iter().flatten().flatten().for_each(Waker::wake);
-    }
-
-    fn wait(&self, which: usize, cx: &Context<'_>) {
-        if let Ok(mut waiting) = self.waiting.lock() {
-            waiting[which] = Some(cx.waker().clone());
+    fn poll(
+        &mut self,
+        direction: Direction,
+        cx: &Context<'_>,
+        mut call: impl FnMut(&mut Self) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let result = call(self);
+            let waiting = &mut self.waiting[direction as usize];
+            match result {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let replaced = waiting.replace(cx.waker().clone());
+                    let is_another = |waker: &Waker| !waker.will_wake(cx.waker());
+                    if self.manner == Manner::WakesReplaced
+                        && let Some(other) = replaced.filter(is_another)
+                    {
+                        other.wake();
+                    }
+                    return Poll::Pending;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => {
+                    if self.manner == Manner::Forgets {
+                        *waiting = None;
+                    }
+                    return Poll::Ready(result);
+                }
+            }
         }
     }
 
@@ -83,19 +116,29 @@ impl Scripted {
 
     fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
         assert!(!self.shut_down || bytes.is_empty(), "nothing is written behind the end");
-        let n = match self.writes.pop_front() {
-            None | Some(Io::All) => bytes.len(),
-            Some(Io::Some(n)) => usize::from(n) + 1,
-            Some(Io::Later) => return Err(ErrorKind::WouldBlock.into()),
-            Some(Io::Interrupted) => return Err(ErrorKind::Interrupted.into()),
-            Some(Io::Broken) => {
-                self.broken = true;
-                return Err(ErrorKind::BrokenPipe.into());
-            }
-        };
-        let n = n.min(bytes.len());
+        let n = self.next_write()?.min(bytes.len());
         self.written.extend_from_slice(&bytes[..n]);
         Ok(n)
+    }
+
+    /// How many bytes the next write takes at most.
+    fn next_write(&mut self) -> io::Result<usize> {
+        match self.writes.pop_front() {
+            None | Some(Io::All) => Ok(usize::MAX),
+            Some(Io::Some(n)) => Ok(usize::from(n) + 1),
+            Some(Io::Later) => Err(ErrorKind::WouldBlock.into()),
+            Some(Io::Interrupted) => Err(ErrorKind::Interrupted.into()),
+            Some(Io::Broken) => {
+                self.broken = true;
+                Err(ErrorKind::BrokenPipe.into())
+            }
+        }
+    }
+
+    fn end_writing(&mut self) -> io::Result<usize> {
+        self.next_write()?;
+        self.shut_down = true;
+        Ok(0)
     }
 }
 
@@ -111,7 +154,7 @@ impl Write for Scripted {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.next_write().map(|_| ())
     }
 }
 
@@ -135,49 +178,51 @@ impl sansocket::net::Transport for Scripted {
     }
 }
 
-impl AsyncRead for Scripted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            match self.read_some(buf.initialize_unfilled()) {
-                Ok(n) => {
-                    buf.advance(n);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.wait(0, cx);
-                    return Poll::Pending;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+/// A stream that the test looks at while the adapter has it; also as both of its halves.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared(Arc<Mutex<Scripted>>);
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Direction {
+    Reading,
+    Writing,
+}
+
+impl Shared {
+    pub(crate) fn new(stream: Scripted) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Scripted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something has changed on the other side: whoever waits for this direction is woken, once.
+    pub(crate) fn go_on(&self, direction: Direction) {
+        let waiting = self.lock().waiting[direction as usize].take();
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
-impl AsyncWrite for Scripted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            match self.write_some(buf) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.wait(1, cx);
-                    return Poll::Pending;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+impl AsyncRead for Shared {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let room = buf.initialize_unfilled();
+        let n = ready!(self.lock().poll(Direction::Reading, cx, |stream| stream.read_some(room)))?;
+        buf.advance(n);
         Poll::Ready(Ok(()))
     }
+}
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.shut_down = true;
-        Poll::Ready(Ok(()))
+impl AsyncWrite for Shared {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.lock().poll(Direction::Writing, cx, |stream| stream.write_some(buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lock().poll(Direction::Writing, cx, Scripted::next_write).map_ok(|_| ())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lock().poll(Direction::Writing, cx, Scripted::end_writing).map_ok(|_| ())
     }
 }

@@ -11,8 +11,8 @@ use std::task::Wake;
 use sansocket::tokio::WebSocket;
 use sansocket::{CloseCode, Event, Message};
 
-use super::net::{Act, Script, judge};
-use super::scripted::Scripted;
+use super::net::{Act, Script, judge_events, judge_messages, note};
+use super::scripted::{Direction, Scripted, Shared};
 use super::structured;
 use crate::common::{Collector, LIMITS, Role, Seen, config};
 
@@ -27,8 +27,8 @@ pub(crate) fn body(data: &[u8]) {
     let mut bytes = script.bytes(role);
     let rest = bytes.split_off(usize::from(script.unread).min(bytes.len()));
     let unread = bytes.clone();
-    let stream = Scripted::new(rest.clone(), &script.reads, &script.writes);
-    let mut ws = WebSocket::from_parts(stream, role.connection(config(LIMITS)), bytes);
+    let stream = Shared::new(Scripted::new(rest.clone(), &script.reads, &script.writes));
+    let mut ws = WebSocket::from_parts(stream.clone(), role.connection(config(LIMITS)), bytes);
     let woken = Arc::new(Woken::default());
     let (mut seen, mut sent, mut over) = (Collector::default(), Vec::new(), false);
     let ends = (0..2 * script.turns()).map(|_| &Act::Recv);
@@ -40,9 +40,9 @@ pub(crate) fn body(data: &[u8]) {
                 match polled {
                     Poll::Ready(Ok(Some(event))) => push(&mut seen, &event),
                     Poll::Ready(Ok(None)) => over = true,
-                    Poll::Ready(Err(error)) => assert!(ws.stream().broken, "{error}"),
+                    Poll::Ready(Err(error)) => assert!(stream.lock().broken, "{error}"),
                     // The future is dropped here, and another one goes on later.
-                    Poll::Pending => wake(&ws, &woken),
+                    Poll::Pending => wake(&stream, &woken),
                 }
             }
             Act::Batch => match poll(&woken, ws.read()) {
@@ -52,11 +52,17 @@ pub(crate) fn body(data: &[u8]) {
                     }
                 }
                 Poll::Ready(Ok(None)) => over = true,
-                Poll::Ready(Err(error)) => assert!(ws.stream().broken, "{error}"),
-                Poll::Pending => wake(&ws, &woken),
+                Poll::Ready(Err(error)) => assert!(stream.lock().broken, "{error}"),
+                Poll::Pending => wake(&stream, &woken),
             },
-            Act::Send(bytes) | Act::Feed(bytes) => {
-                // Queued, so that dropping the future that writes loses nothing.
+            Act::Send(bytes) => match poll(&woken, ws.send(&Message::from(*bytes))) {
+                Poll::Ready(result) => {
+                    note(&mut sent, bytes, &result, !ws.can_send() || stream.lock().broken);
+                }
+                // The future that is dropped here has sent nothing.
+                Poll::Pending => wake(&stream, &woken),
+            },
+            Act::Feed(bytes) => {
                 if ws.feed(&Message::from(*bytes)).is_ok() {
                     sent.push(Seen::Binary(bytes.to_vec()));
                 }
@@ -68,12 +74,12 @@ pub(crate) fn body(data: &[u8]) {
                 }
             }
             Act::Flush => match poll(&woken, ws.flush()) {
-                Poll::Ready(result) => assert!(result.is_ok() || ws.stream().broken, "{result:?}"),
-                Poll::Pending => wake(&ws, &woken),
+                Poll::Ready(result) => assert!(result.is_ok() || stream.lock().broken, "{result:?}"),
+                Poll::Pending => wake(&stream, &woken),
             },
             Act::Close => match poll(&woken, ws.close(CloseCode::NORMAL, "")) {
-                Poll::Ready(result) => assert!(result.is_ok() || ws.stream().broken, "{result:?}"),
-                Poll::Pending => wake(&ws, &woken),
+                Poll::Ready(result) => assert!(result.is_ok() || stream.lock().broken, "{result:?}"),
+                Poll::Pending => wake(&stream, &woken),
             },
         }
         if over {
@@ -81,8 +87,9 @@ pub(crate) fn body(data: &[u8]) {
         }
     }
     assert!(over, "I14: a stream that ends is an end: {:?}", ws.connection().state());
-    let stream = ws.stream();
-    judge(role, &[&unread, &rest[..stream.consumed]].concat(), seen, &sent, stream);
+    let stream = stream.lock();
+    judge_events(role, &[&unread, &rest[..stream.consumed]].concat(), seen, stream.broken);
+    judge_messages(role, &sent, &stream);
 }
 
 fn push(seen: &mut Collector, event: &Event<'_>) {
@@ -99,10 +106,11 @@ fn poll<F: Future>(woken: &Arc<Woken>, future: F) -> Poll<F::Output> {
 }
 
 /// The stream goes on: whoever waited for it is woken by that.
-fn wake(ws: &WebSocket<Scripted>, woken: &Arc<Woken>) {
+fn wake(stream: &Shared, woken: &Arc<Woken>) {
     // A turn may also end to let others run, and wake itself for that.
     let yielded = woken.0.load(Ordering::Relaxed) > 0;
-    ws.stream().go_on();
+    stream.go_on(Direction::Reading);
+    stream.go_on(Direction::Writing);
     assert!(yielded || woken.0.load(Ordering::Relaxed) > 0, "I15: nobody waits for the stream");
 }
 

@@ -51,6 +51,7 @@ targets! {
     endpoint: 8_000, 256;
     extensions: 5_000, 64;
     frames: 3_000, 64;
+    halves: 3_000, 256;
     handshake: 5_000, 32;
     header: 8_000, 32;
     headers: 5_000, 64;
@@ -60,6 +61,7 @@ targets! {
     origin: 5_000, 64;
     pair: 2_000, 2_048;
     read_buffer: 5_000, 64;
+    reconnect: 5_000, 64;
     redirect: 5_000, 32;
     request: 5_000, 64;
     response: 5_000, 32;

@@ -39,6 +39,7 @@ pub const DIFFERENCES: &[Difference] = &[
     url::LENIENT_PATH,
     url::IP_FUTURE,
     url::PORT,
+    url::FRAGMENT,
     url::USER_INFO,
     url::ENCODED_DOT,
 ];

@@ -27,6 +27,11 @@ pub(super) const PORT: Difference = Difference {
     what: "takes ports of any number of digits",
     rule: "RFC 3986 §3.2.3: \"port = *DIGIT\"; TCP has 65535 of them",
 };
+pub(super) const FRAGMENT: Difference = Difference {
+    library: "iri-string",
+    what: "takes fragments",
+    rule: "RFC 6455 §3: \"Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on these URIs\"",
+};
 pub(super) const USER_INFO: Difference = Difference {
     library: "iri-string",
     what: "takes user names that decode to control characters or to a colon",
