@@ -17,15 +17,20 @@ sources() {
     case $1 in
         header | mask | utf8) find ../src/frame -type f ;;
         calls | pair | compress | inflate | differential_inflate) find "${messages[@]}" -type f ;;
-        # The others do not compress, and no target reconnects, except for those of the adapters.
+        # The others do not compress, and only one reconnects.
         frames | connection | echo | read_buffer | differential_frames) find "${messages[@]}" -type f ! -name zlib.rs ;;
         server | client | endpoint | socks5)
             find "${messages[@]}" "${opening[@]}" ../src/endpoint -type f ! -name zlib.rs ! -name reconnect.rs
             ;;
-        net | tokio) find ../src -name '*.rs' ;;
+        reconnect) find "${opening[@]}" ../src/error.rs ../src/endpoint/reconnect.rs -type f ;;
+        net | tokio | halves) find ../src -name '*.rs' ;;
         *) find "${opening[@]}" -type f ;;
     esac
-    find bodies -name "$1.rs"
+    case $1 in
+        differential_*) printf 'src/differential/%s.rs\n' "${1#differential_}" ;;
+        net | tokio | halves) printf 'bodies/%s.rs\n' "$1" net scripted ;;
+        *) printf 'bodies/%s.rs\n' "$1" ;;
+    esac
 }
 
 # Prints a name of that source, without comments, unit tests, visibility, features, `Debug` and `Display`.
