@@ -180,7 +180,7 @@ struct Said {
 enum Sent {
     Yes,
     No,
-    /// By a sink that was dropped between taking it and writing it.
+    /// By a sink that was dropped between taking it and writing it, or before the stream broke.
     Perhaps,
 }
 
