@@ -8,6 +8,8 @@
 //! ```
 //!
 //! Valgrind counts them, in this program run again for each path. As a test every path runs, uncounted.
+//!
+//! And what a peer chooses the length of must take a time that is linear in it, or nearly: that is counted for two lengths.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails is to stop")]
 
@@ -55,25 +57,42 @@ const PATHS: &[Named] = &[
     ("handshake of a server", handshake),
 ];
 
+/// The work of so many bytes of a peer.
+const WORK: &[(&str, fn(usize) -> Path)] = &[
+    ("subprotocols", |len| head(len, "Sec-WebSocket-Protocol: ", |i| format!("p{i},"))),
+    ("extensions", |len| head(len, "Sec-WebSocket-Extensions: ", |i| format!("e{i}; a=\"\\b\", "))),
+    ("header lines", |len| head(len, "", |i| format!("X-{i}: v\r\n"))),
+    ("a head byte by byte", |len| slowly(head_of(len, "", |i| format!("X-{i}: v\r\n")))),
+    ("a message byte by byte", |len| slowly(after_request(&frame(0x81, len)))),
+    ("fragments of a byte", |len| slowly(after_request(&fragments(len / 7)))),
+    ("pings", |len| slowly(after_request(&frame(0x89, 0).repeat(len / 6)))),
+];
+const LENGTHS: [usize; 2] = [8 << 10, 32 << 10];
+/// How much more four times the length may take: sorting takes a little more than four times as much, a square sixteen times.
+const FOURFOLD: f64 = 5.0;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--run", path, calls] => run(path.parse().unwrap(), calls.parse().unwrap()),
         _ if arguments.iter().any(|argument| argument == "--write") => write(),
         _ if arguments.iter().any(|argument| argument == "--bench") => return compare(),
-        _ => (0..PATHS.len()).for_each(|path| run(path, 3)),
+        _ => (0..PATHS.len() + LENGTHS.len() * WORK.len()).for_each(|path| run(path, 3)),
     }
     ExitCode::SUCCESS
 }
 
 fn run(path: usize, calls: usize) {
-    let mut call = PATHS[path].1();
+    let mut call = match path.checked_sub(PATHS.len()) {
+        None => PATHS[path].1(),
+        Some(work) => WORK[work / LENGTHS.len()].1(LENGTHS[work % LENGTHS.len()]),
+    };
     (0..calls).for_each(|_| call());
 }
 
 fn write() {
     let lines: String =
-        (0..PATHS.len()).map(|path| format!("{}\t{:.1}\n", PATHS[path].0, count(path))).collect();
+        (0..PATHS.len()).map(|path| format!("{}\t{:.1}\n", PATHS[path].0, a_message(path))).collect();
     print!("{lines}");
     fs::write(FIGURES, lines).unwrap();
 }
@@ -88,7 +107,7 @@ fn compare() -> ExitCode {
     for (path, (name, _)) in PATHS.iter().enumerate() {
         let before =
             figures.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.parse().ok());
-        let (now, before): (f64, f64) = (count(path), before.unwrap());
+        let (now, before): (f64, f64) = (a_message(path), before.unwrap());
         let verdict = match now / before {
             ratio if ratio > TOLERANCE => {
                 result = ExitCode::FAILURE;
@@ -99,11 +118,28 @@ fn compare() -> ExitCode {
         };
         println!("{name:<40}{before:>10.1}{now:>10.1} {verdict}");
     }
+    println!("{:<40}{:>10}{:>10}", "a byte, of so many", LENGTHS[0], LENGTHS[1]);
+    for (work, (name, _)) in WORK.iter().enumerate() {
+        let path = PATHS.len() + LENGTHS.len() * work;
+        let [short, long] = [path, path + 1].map(|path| count(path, [1, 3]));
+        let verdict = if long > FOURFOLD * short {
+            result = ExitCode::FAILURE;
+            "NOT LINEAR"
+        } else {
+            ""
+        };
+        let a_byte = |count: f64, len: usize| count / len as f64;
+        println!("{name:<40}{:>10.1}{:>10.1} {verdict}", a_byte(short, LENGTHS[0]), a_byte(long, LENGTHS[1]));
+    }
     result
 }
 
-/// Instructions a message, without what starting the program and preparing takes.
-fn count(path: usize) -> f64 {
+fn a_message(path: usize) -> f64 {
+    count(path, [10, 60]) / MESSAGES as f64
+}
+
+/// Instructions a call, without what starting the program and preparing takes.
+fn count(path: usize, calls: [usize; 2]) -> f64 {
     let collected = |calls: usize| -> f64 {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -115,7 +151,7 @@ fn count(path: usize) -> f64 {
         let count = report.lines().find_map(|line| line.split_once("Collected : ")?.1.parse().ok());
         count.unwrap_or_else(|| panic!("{report}"))
     };
-    (collected(60) - collected(10)) / (50 * MESSAGES) as f64
+    (collected(calls[1]) - collected(calls[0])) / (calls[1] - calls[0]) as f64
 }
 
 /// Masking keys of zeros leave the payload as it is, so that the same bytes can be received again.
@@ -298,4 +334,72 @@ fn handshake() -> Path {
             black_box(accept(&mut request));
         }
     })
+}
+
+/// A request with about so many bytes of this header, or of these lines.
+fn head_of(len: usize, name: &str, part: fn(usize) -> String) -> Vec<u8> {
+    let start = REQUEST.strip_suffix(b"\r\n").unwrap();
+    let mut head = [start, name.as_bytes()].concat();
+    (0..)
+        .map(part)
+        .take_while(|part| {
+            head.extend_from_slice(part.as_bytes());
+            head.len() < len
+        })
+        .count();
+    while !name.is_empty() && matches!(head.last(), Some(b' ' | b',')) {
+        head.pop();
+    }
+    head.extend_from_slice(if name.is_empty() { b"\r\n" } else { b"\r\n\r\n" });
+    head
+}
+
+fn head(len: usize, name: &str, part: fn(usize) -> String) -> Path {
+    let mut bytes = head_of(len, name, part);
+    Box::new(move || {
+        let mut server = large();
+        let event = server.recv(&mut Input::new(&mut bytes));
+        assert!(matches!(black_box(event), Some(ServerEvent::Upgrade(_))));
+    })
+}
+
+/// A byte at a time.
+fn slowly(bytes: Vec<u8>) -> Path {
+    Box::new(move || {
+        let (mut server, mut buffer, mut events) = (large(), ReadBuffer::new(4 << 10, 1 << 20), 0);
+        for byte in &bytes {
+            buffer.space()[0] = *byte;
+            buffer.filled(1);
+            let mut input = buffer.input();
+            while let Some(event) = server.recv(&mut input) {
+                events += 1;
+                if let ServerEvent::Upgrade(request) = event {
+                    server.answer(request.accept());
+                }
+            }
+            server.output_written(server.output().len());
+        }
+        assert!(events > 0);
+    })
+}
+
+fn large() -> Server {
+    Server::new(Config::default().max_head(1 << 20).max_headers(100_000))
+}
+
+fn after_request(frames: &[u8]) -> Vec<u8> {
+    [REQUEST, frames].concat()
+}
+
+/// A frame with so many bytes of payload, and a mask of zeros.
+fn frame(first: u8, len: usize) -> Vec<u8> {
+    let (short, extended) = match u16::try_from(len).unwrap() {
+        len @ ..126 => (len as u8, Vec::new()),
+        len => (126, len.to_be_bytes().to_vec()),
+    };
+    [&[first, 0x80 | short], &extended[..], &[0; 4], &vec![b'a'; len]].concat()
+}
+
+fn fragments(count: usize) -> Vec<u8> {
+    [frame(0x01, 1), frame(0x00, 1).repeat(count), frame(0x80, 1)].concat()
 }

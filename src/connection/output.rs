@@ -202,10 +202,7 @@ impl Output {
     fn take_waiting_tail(&mut self) -> Segment {
         let (mut tail, start) = (mem::take(&mut self.tail), self.tail_start());
         tail.truncate(mem::take(&mut self.end));
-        if tail.len() >= BLOCK {
-            // With some room, so that it can be used again for as much.
-            tail.shrink_to(tail.len() + BLOCK / 8);
-        } else if tail.capacity() / 2 > tail.len().max(KEPT) {
+        if tail.capacity() / 2 > tail.len().max(KEPT) {
             tail.shrink_to_fit();
         }
         self.start -= start;
@@ -339,11 +336,11 @@ impl Output {
     #[cold]
     fn make_room(&mut self, n: usize) {
         let (start, waiting) = (self.tail_start(), self.tail_len());
-        if waiting >= BLOCK {
-            // A backlog: moving it repeatedly would cost more than everything else, and a buffer that doubles would hold twice as much.
+        if waiting >= BLOCK && (start > 0 || self.has_beside()) {
+            // A backlog: moving it repeatedly would cost more than everything else.
             self.seal();
             let spare = self.queue.as_mut().map(|queue| mem::take(&mut queue.spare));
-            self.tail = spare.filter(|spare| spare.len() >= n).unwrap_or_else(|| vec![0; n.max(2 * BLOCK)]);
+            self.tail = spare.filter(|spare| spare.len() >= n).unwrap_or_else(|| vec![0; n.max(BLOCK)]);
         } else if start > 0 && start >= waiting / 4 {
             // Each written byte pays for moving a few others, so this makes room without more memory.
             self.tail.copy_within(start..self.end, 0);
@@ -355,15 +352,19 @@ impl Output {
             if self.end == 0 {
                 self.tail = vec![0; len];
             } else {
+                // `resize` alone would double it.
+                self.tail.reserve_exact(len - self.tail.len());
                 self.tail.resize(len, 0);
             }
         }
     }
 }
 
-/// Returns the next length of a buffer of `len` bytes: twice as many, but not more than a buffer can hold.
+/// Returns the next length of a buffer of `len` bytes: twice as many, or a quarter more if it is large, but not more than
+/// a buffer can hold.
 fn grown(len: usize, needed: usize) -> usize {
-    needed.max((2 * len).min(Output::MAX)).max(SMALLEST)
+    let more = if len < BLOCK { len } else { len / 4 };
+    needed.max((len + more).min(Output::MAX)).max(SMALLEST)
 }
 
 impl Queue {
@@ -441,8 +442,9 @@ mod tests {
 
     #[test]
     fn a_buffer_grows_to_no_more_than_any_can_hold() {
-        assert_eq!((grown(0, 1), grown(1 << 20, (1 << 20) + 1)), (SMALLEST, 1 << 21));
-        for (len, needed) in [(Output::MAX / 2, Output::MAX / 2 + 1), (Output::MAX, Output::MAX + 14)] {
+        assert_eq!((grown(0, 1), grown(1 << 15, (1 << 15) + 1)), (SMALLEST, 1 << 16));
+        assert_eq!(grown(1 << 20, (1 << 20) + 1), 5 << 18);
+        for (len, needed) in [(Output::MAX / 5 * 4 + 4, Output::MAX - 1), (Output::MAX, Output::MAX + 14)] {
             assert_eq!(grown(len, needed), Output::MAX.max(needed));
             assert!(grown(len, needed) <= isize::MAX.unsigned_abs());
         }
@@ -454,6 +456,7 @@ mod tests {
         for _ in 0..100 {
             output.append(&[7; 10_000]);
         }
+        let first = output.waiting().as_ptr();
         let (mut blocks, mut most) = (Vec::new(), 0);
         for _ in 0..10_000 {
             output.append(&[7; 10_000]);
@@ -466,7 +469,7 @@ mod tests {
             output.written(10_000 - n);
             most = most.max(output.len());
         }
-        assert_eq!(most, 1_000_000);
+        assert_eq!((blocks[0], most), (first, 1_000_000));
         blocks.sort_unstable();
         blocks.dedup();
         assert!(blocks.len() < 40, "{}", blocks.len());
