@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind};
 
 use arbitrary::Arbitrary;
-use sansocket::net::WebSocket;
+use sansocket::net::{Accepting, Error, Incoming, Step, WebSocket};
 use sansocket::{CloseCode, Message, SendError};
 
 use super::scripted::{Io, Scripted};
@@ -14,9 +14,11 @@ use crate::common::{Collector, LIMITS, Role, Seen, config, model};
 #[derive(Debug, Arbitrary)]
 pub(crate) struct Script<'d> {
     pub(crate) client: bool,
+    /// Whether a server's connection begins with the opening handshake.
+    opens: bool,
     pub(crate) frames: Vec<(u8, &'d [u8])>,
-    /// How much of it was read with the handshake.
-    pub(crate) unread: u8,
+    /// How much of it was read with a handshake that is over.
+    unread: u8,
     pub(crate) reads: Vec<Io>,
     pub(crate) writes: Vec<Io>,
     pub(crate) acts: Vec<Act<'d>>,
@@ -38,11 +40,13 @@ pub(crate) enum Act<'d> {
 pub(crate) fn body(data: &[u8]) {
     let Some(script) = structured::<Script<'_>>(data) else { return };
     let role = if script.client { Role::Client } else { Role::Server };
-    let mut bytes = script.bytes(role);
-    let rest = bytes.split_off(usize::from(script.unread).min(bytes.len()));
-    let unread = bytes.clone();
-    let stream = Scripted::new(rest.clone(), &script.reads, &script.writes);
-    let mut ws = WebSocket::from_parts(stream, role.connection(config(LIMITS)), bytes);
+    let begin = script.begin(role);
+    let stream = Scripted::new(begin.received(), &script.reads, &script.writes);
+    let ws = match begin.is_open() {
+        true => Some(WebSocket::from_parts(stream, role.connection(config(LIMITS)), begin.unread())),
+        false => open(stream),
+    };
+    let Some(mut ws) = ws else { return };
     let (mut seen, mut sent, mut over) = (Collector::default(), Vec::new(), false);
     let ends = (0..script.turns()).map(|_| &Act::Recv);
     for act in script.acts.iter().take(60).chain(ends) {
@@ -94,18 +98,86 @@ pub(crate) fn body(data: &[u8]) {
         }
     }
     assert!(over, "I14: a stream that ends is an end: {:?}", ws.state());
-    let stream = ws.stream();
-    judge_events(role, &[&unread, &rest[..stream.consumed]].concat(), seen, stream.broken);
-    judge_messages(role, &sent, stream);
+    begin.judge(role, seen, &sent, ws.stream());
 }
 
+/// Accepts a request; `None` if the stream breaks.
+fn open(stream: Scripted) -> Option<WebSocket<Scripted>> {
+    let mut accepting = Accepting::new(stream, config(LIMITS));
+    let incoming = loop {
+        match accepting.advance() {
+            Ok(Step::Done(incoming)) => break incoming,
+            Ok(Step::Blocked(later)) => accepting = later,
+            Err(Error::Io(error)) => return broken(&error),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let Incoming::Upgrade(upgrade) = incoming else { panic!("a request for a WebSocket") };
+    upgrade.accept().map_or_else(|error| broken(&error), Some)
+}
+
+/// Nothing, because the stream has broken.
+pub(crate) fn broken<T>(error: &io::Error) -> Option<T> {
+    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    None
+}
+
+/// How a connection begins: with a request, or with bytes that were read after it.
+pub(crate) struct Begin {
+    request: &'static [u8],
+    frames: Vec<u8>,
+    unread: usize,
+}
+
+impl Begin {
+    /// Whether there is no request.
+    pub(crate) fn is_open(&self) -> bool {
+        self.request.is_empty()
+    }
+
+    pub(crate) fn unread(&self) -> Vec<u8> {
+        self.frames[..self.unread].to_vec()
+    }
+
+    /// What is read from the stream.
+    pub(crate) fn received(&self) -> Vec<u8> {
+        [self.request, &self.frames[self.unread..]].concat()
+    }
+
+    /// What was seen is what was read, and what was sent arrives.
+    pub(crate) fn judge(&self, role: Role, seen: Collector, sent: &[Seen], stream: &Scripted) {
+        let read = self.unread + stream.consumed - self.request.len();
+        judge_events(role, &self.frames[..read], seen, stream.broken);
+        let mut written = &stream.written[..];
+        if !self.is_open() {
+            let end = written.windows(4).position(|end| end == b"\r\n\r\n");
+            assert!(end.is_some() || stream.broken, "I9: the response too");
+            assert!(end.is_none() || written.starts_with(b"HTTP/1.1 101 "));
+            written = end.map_or(&[], |end| &written[end + 4..]);
+        }
+        let arrived = arrived(role, written);
+        assert!(sent.starts_with(&arrived), "I9: in order");
+        assert!(stream.broken || arrived.len() == sent.len(), "I9: all of it");
+    }
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
 impl Script<'_> {
+    pub(crate) fn begin(&self, role: Role) -> Begin {
+        let frames = self.bytes(role);
+        let opens = self.opens && role == Role::Server;
+        let unread = if opens { 0 } else { usize::from(self.unread).min(frames.len()) };
+        Begin { request: if opens { REQUEST } else { b"" }, frames, unread }
+    }
+
     /// The number of turns in which it must end: each takes a step of the stream, or an event.
     pub(crate) fn turns(&self) -> usize {
         300 + self.reads.len() + self.writes.len()
     }
 
-    pub(crate) fn bytes(&self, role: Role) -> Vec<u8> {
+    fn bytes(&self, role: Role) -> Vec<u8> {
         self.frames.iter().take(12).flat_map(|(first, payload)| role.frame(*first, payload)).collect()
     }
 }
@@ -122,13 +194,6 @@ pub(crate) fn judge_events(role: Role, read: &[u8], seen: Collector, broken: boo
     // A transport that broke may have swallowed the last events with it.
     assert!(expected.events.starts_with(&seen), "I1: {seen:?}, expected {:?}", expected.events);
     assert!(broken || seen.len() == expected.events.len(), "I1: {seen:?}, expected {:?}", expected.events);
-}
-
-/// What was sent arrives.
-pub(crate) fn judge_messages(role: Role, sent: &[Seen], stream: &Scripted) {
-    let arrived = arrived(role, &stream.written);
-    assert!(sent.starts_with(&arrived), "I9: in order");
-    assert!(stream.broken || arrived.len() == sent.len(), "I9: all of it");
 }
 
 /// The messages that the peer receives; what was written is legal.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
-use sansocket::tokio::WebSocket;
+use sansocket::tokio::{Accepting, Error, Incoming, WebSocket};
 use sansocket::{CloseCode, Event, Message};
 
-use super::net::{Act, Script, judge_events, judge_messages, note};
+use super::net::{Act, Script, broken, note};
 use super::scripted::{Direction, Scripted, Shared};
 use super::structured;
 use crate::common::{Collector, LIMITS, Role, Seen, config};
@@ -24,12 +24,14 @@ pub(crate) fn body(data: &[u8]) {
     let _guard = runtime.enter();
 
     let role = if script.client { Role::Client } else { Role::Server };
-    let mut bytes = script.bytes(role);
-    let rest = bytes.split_off(usize::from(script.unread).min(bytes.len()));
-    let unread = bytes.clone();
-    let stream = Shared::new(Scripted::new(rest.clone(), &script.reads, &script.writes));
-    let mut ws = WebSocket::from_parts(stream.clone(), role.connection(config(LIMITS)), bytes);
+    let begin = script.begin(role);
+    let stream = Shared::new(Scripted::new(begin.received(), &script.reads, &script.writes));
     let woken = Arc::new(Woken::default());
+    let ws = match begin.is_open() {
+        true => Some(WebSocket::from_parts(stream.clone(), role.connection(config(LIMITS)), begin.unread())),
+        false => open(&stream, &woken),
+    };
+    let Some(mut ws) = ws else { return };
     let (mut seen, mut sent, mut over) = (Collector::default(), Vec::new(), false);
     let ends = (0..2 * script.turns()).map(|_| &Act::Recv);
     for act in script.acts.iter().take(60).chain(ends) {
@@ -87,9 +89,28 @@ pub(crate) fn body(data: &[u8]) {
         }
     }
     assert!(over, "I14: a stream that ends is an end: {:?}", ws.connection().state());
-    let stream = stream.lock();
-    judge_events(role, &[&unread, &rest[..stream.consumed]].concat(), seen, stream.broken);
-    judge_messages(role, &sent, &stream);
+    begin.judge(role, seen, &sent, &stream.lock());
+}
+
+/// Accepts a request; `None` if the stream breaks. The future that waits for it is dropped wherever it waits.
+fn open(stream: &Shared, woken: &Arc<Woken>) -> Option<WebSocket<Shared>> {
+    let mut accepting = Accepting::new(stream.clone(), config(LIMITS));
+    let incoming = loop {
+        match poll(woken, accepting.advance()) {
+            Poll::Ready(Ok(incoming)) => break incoming,
+            Poll::Ready(Err(Error::Io(error))) => return broken(&error),
+            Poll::Ready(Err(error)) => panic!("{error}"),
+            Poll::Pending => wake(stream, woken),
+        }
+    };
+    let Incoming::Upgrade(upgrade) = incoming else { panic!("a request for a WebSocket") };
+    let mut accepted = pin!(upgrade.accept());
+    loop {
+        match poll(woken, accepted.as_mut()) {
+            Poll::Ready(accepted) => return accepted.map_or_else(|error| broken(&error), Some),
+            Poll::Pending => wake(stream, woken),
+        }
+    }
 }
 
 fn push(seen: &mut Collector, event: &Event<'_>) {
