@@ -351,11 +351,11 @@ fn a_writer_learns_that_an_answer_was_not_taken() {
     let (reading, writing) = <(Arc<Woken>, Arc<Woken>)>::default();
     writer.feed(&Message::from("waiting")).unwrap();
     assert!(poll_as(&writing, writer.flush()).is_pending());
-    stream.tell(|script| {
-        script.writes = Writes::Fail(ErrorKind::BrokenPipe);
-        script.reads.push_back(Ok(b"\x89\x80\0\0\0\0".to_vec()));
-    });
+    stream.tell(|script| script.reads.push_back(Ok(b"\x89\x80\0\0\0\0".repeat(2))));
     assert!(poll_as(&reading, reader.recv()).is_ready());
+    assert_eq!(writing.count(), 0, "nothing is written yet");
+    stream.tell(|script| script.writes = Writes::Fail(ErrorKind::BrokenPipe));
+    assert!(poll_as(&reading, reader.recv()).is_ready(), "the other Ping");
     assert!(writing.count() > 0, "it would wait for ever");
     let Poll::Ready(flushed) = poll_as(&writing, writer.flush()) else { panic!("it is broken") };
     assert_eq!(flushed.unwrap_err().kind(), ErrorKind::BrokenPipe);
