@@ -34,6 +34,7 @@ const MESSAGES: usize = 96;
 
 type Path = Box<dyn FnMut()>;
 type Named = (&'static str, fn() -> Path);
+type Work = (&'static str, fn(usize) -> Path);
 
 const PATHS: &[Named] = &[
     ("receive, server, 16 B", || receive(Role::Server, Binary::message(16))),
@@ -58,7 +59,7 @@ const PATHS: &[Named] = &[
 ];
 
 /// The work of so many bytes of a peer.
-const WORK: &[(&str, fn(usize) -> Path)] = &[
+const WORK: &[Work] = &[
     ("subprotocols", |len| head(len, "Sec-WebSocket-Protocol: ", |i| format!("p{i},"))),
     ("extensions", |len| head(len, "Sec-WebSocket-Extensions: ", |i| format!("e{i}; a=\"\\b\", "))),
     ("header lines", |len| head(len, "", |i| format!("X-{i}: v\r\n"))),
