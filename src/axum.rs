@@ -273,8 +273,8 @@ impl AsyncRead for Upgraded {
 
 impl AsyncWrite for Upgraded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        // Over HTTP/2, hyper takes whatever it is given, however small the peer's window is. In pieces, what it holds is
-        // bounded, and the rest waits here, with a deadline.
+        // Over HTTP/2, where it has no vectored writes, hyper takes whatever it is given, however small the peer's window
+        // is. In pieces, what it holds is bounded, and the rest waits here, with a deadline.
         let most = if self.0.is_write_vectored() { usize::MAX } else { MAX_WRITE };
         Pin::new(&mut self.0).poll_write(cx, &buf[..buf.len().min(most)])
     }

@@ -179,8 +179,8 @@ impl Config {
     /// Maximum time for the transport of an open connection to take the next 16 KiB of output, or the rest of
     /// it; then the connection is lost. `None`: no limit. Default: 60 s.
     ///
-    /// In the adapters, bytes count when the stream has flushed them. TLS takes up to 64 KiB at once, as does HTTP/2 in
-    /// `axum`, so a peer behind them has this time for as much.
+    /// In the adapters, bytes count when the stream has flushed them. TLS takes up to 64 KiB at once, and hyper, below
+    /// `axum`, holds a few pieces of 16 KiB of each stream of HTTP/2, so a peer behind them has this time for as much.
     #[must_use]
     pub fn write_timeout(self, timeout: Option<Duration>) -> Self {
         Self { write_timeout: timeout, ..self }
