@@ -628,6 +628,16 @@ fn halves_of_a_stream_that_does_not_block() {
     writer.flush().unwrap();
     assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
     stream.tell(|script| assert_eq!(script.written, b"\x81\x03one\x81\x03two"));
+
+    // With no time to close, and behind the end of the stream.
+    let (mut reader, _writer) = stream.halves_with(Config::default().close_timeout(Duration::ZERO));
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    let stream = Told::new([Ok(&b""[..])]);
+    stream.tell(|script| (script.never_blocks, script.writes) = (true, Some(ErrorKind::WouldBlock)));
+    let (mut reader, mut writer) = stream.halves();
+    writer.feed(&Message::from("one")).unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    assert_eq!(reader.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 /// A thread of its own writes a Close that the stream does not take at once; who puts the halves together waits for it.
@@ -719,6 +729,46 @@ fn what_arrived_in_time_counts_though_it_is_received_late() {
     assert_eq!(writer.state(), State::Open);
 }
 
+/// The reader's caller is busy with what it received. A writer that waits meanwhile does not judge the peer as if it had not come.
+#[test]
+fn what_was_received_counts_for_a_writer_that_waits() {
+    const MS: Duration = Duration::from_millis(1);
+    const PONG: &[u8] = b"\x8a\x80\0\0\0\0";
+    const TEXT: &[u8] = b"\x81\x81\0\0\0\0a";
+    let pings = Config::default().ping_interval(Some(600 * MS)).pong_timeout(1000 * MS);
+    let is_idle = Config::default().idle_timeout(Some(1600 * MS));
+    thread::scope(|scope| {
+        for (config, received) in [(pings, PONG), (pings, TEXT), (is_idle, TEXT)] {
+            for batch in [false, true] {
+                scope.spawn(move || {
+                    let stream = Told::new([]);
+                    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+                    let (mut reader, mut writer) = stream.halves_with(config);
+                    writer.feed(&Message::from("b")).unwrap();
+                    let peer = thread::spawn({
+                        let stream = stream.clone();
+                        move || {
+                            thread::sleep(800 * MS);
+                            stream.tell(|script| script.reads.push_back(Ok(received.to_vec())));
+                            thread::sleep(1000 * MS);
+                            stream.tell(|script| script.writes = None);
+                        }
+                    });
+                    if batch {
+                        assert!(reader.read().unwrap().unwrap().recv().is_some());
+                    } else {
+                        assert!(reader.recv().unwrap().is_some());
+                    }
+                    writer.flush().unwrap();
+                    peer.join().unwrap();
+                    assert_eq!(writer.state(), State::Open);
+                    stream.tell(|script| assert!(script.written.starts_with(b"\x81\x01b")));
+                });
+            }
+        }
+    });
+}
+
 /// All of it: a Close counts behind more than one read brings.
 #[test]
 fn all_that_arrived_in_time_counts() {
@@ -788,6 +838,19 @@ fn output_behind_a_close_is_written_though_the_reader_is_late() {
     reading.join().unwrap().unwrap();
 }
 
+/// And if it has not, that is the end, and not a stream that does not block.
+#[test]
+fn a_late_reader_gives_up_a_peer_that_has_ended_and_takes_nothing() {
+    const MS: Duration = Duration::from_millis(1);
+    let stream = Told::new([Ok(&b""[..])]);
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let (mut reader, mut writer) = stream.halves_with(Config::default().close_timeout(100 * MS));
+    writer.feed(&Message::from("a")).unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
+    thread::sleep(200 * MS);
+    assert_eq!(reader.recv().unwrap(), None);
+}
+
 /// What a reader finds that comes late, between a Pong and the deadline of an idle connection.
 #[test]
 fn a_message_in_time_counts_behind_a_pong() {
@@ -821,6 +884,8 @@ fn halves_that_are_put_together_know_what_was_received() {
         });
         assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("a"))));
     });
+    // The deadline that there was before has passed.
+    thread::sleep(1500 * MS);
     let mut ws = WebSocket::reunite(reader, writer).unwrap();
     ws.set_read_timeout(Some(2400 * MS));
     assert_eq!(ws.recv().unwrap_err().kind(), ErrorKind::WouldBlock);

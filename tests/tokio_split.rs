@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use sansocket::handshake::ClientRequest;
 use sansocket::tokio::{WebSocket, accept, client};
-use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, SendError};
+use sansocket::{CloseCode, Config, Connection, Event, Message, ProtocolError, SendError, State};
 use support::{Chance, Chunky, pair, pair_over};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
 
 #[tokio::test]
 async fn both_directions_at_once_with_dropped_futures() {
@@ -188,7 +189,7 @@ async fn deadlines_hold_in_halves() {
     let (mut reader, _writer) = server.split_with(split);
     let began = tokio::time::Instant::now();
     let (_, event) = tokio::join!(
-        tokio::time::timeout(Duration::from_secs(100), async { while client.recv().await.is_ok() {} }),
+        timeout(Duration::from_secs(100), async { while client.recv().await.is_ok() {} }),
         async {
             loop {
                 if let event @ Event::Failed(_) = reader.recv().await.unwrap().unwrap() {
@@ -208,13 +209,61 @@ async fn deadlines_hold_in_halves() {
         assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::CloseTimeout)));
         assert_eq!(reader.recv().await.unwrap(), None);
     });
-    tokio::time::sleep(Duration::from_secs(50)).await;
+    sleep(Duration::from_secs(50)).await;
     writer.close(CloseCode::NORMAL, "").await.unwrap();
     let began = tokio::time::Instant::now();
     reading.await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 5);
     let error = writer.send_text("late").await.unwrap_err();
     assert_eq!(error.downcast::<SendError>().unwrap(), SendError::Closed);
+}
+
+/// The reader's caller is busy with what it received. A writer that waits meanwhile does not judge the peer as if it had not come.
+#[tokio::test(start_paused = true)]
+async fn what_was_received_counts_for_a_writer_that_waits() {
+    const MS: Duration = Duration::from_millis(1);
+    let pings = Config::default().ping_interval(Some(1000 * MS)).pong_timeout(1000 * MS);
+    let is_idle = Config::default().idle_timeout(Some(2000 * MS));
+    const PONG: &[u8] = b"\x8a\x80\0\0\0\0";
+    const TEXT: &[u8] = b"\x81\x81\0\0\0\0a";
+    for (config, pings, received) in [(pings, 1, PONG), (pings, 1, TEXT), (is_idle, 0, TEXT)] {
+        for batch in [false, true] {
+            let (server, mut peer) = duplex(100);
+            let ws = WebSocket::from_parts(server, Connection::server(config), vec![]);
+            let (mut reader, mut writer) = ws.split_with(split);
+            // A Ping falls due, the answer to it comes, and then the caller is busy.
+            assert!(timeout(1500 * MS, reader.recv()).await.is_err());
+            writer.feed(&Message::from(&[7; 200][..])).unwrap();
+            peer.write_all(received).await.unwrap();
+            if batch {
+                assert!(reader.read().await.unwrap().unwrap().recv().is_some());
+            } else {
+                assert!(reader.recv().await.unwrap().is_some());
+            }
+            sleep(1000 * MS).await;
+            // The peer reads what it was sent when it is waited for.
+            let mut sent = vec![0; 2 * pings + 4 + 200];
+            let (flushed, read) = tokio::join!(writer.flush(), peer.read_exact(&mut sent));
+            assert!(flushed.is_ok() && read.is_ok(), "{flushed:?}");
+            assert_eq!(writer.state(), State::Open);
+        }
+    }
+}
+
+/// What a half has received keeps the connection from being idle when the halves are one again.
+#[tokio::test(start_paused = true)]
+async fn halves_that_are_put_together_know_what_was_received() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let (server, mut peer) = duplex(100);
+    let config = Config::default().idle_timeout(Some(4 * SECOND));
+    let (mut reader, writer) =
+        WebSocket::from_parts(server, Connection::server(config), vec![]).split_with(split);
+    assert!(timeout(3 * SECOND, reader.recv()).await.is_err());
+    peer.write_all(b"\x81\x81\0\0\0\0a").await.unwrap();
+    assert!(matches!(reader.recv().await, Ok(Some(Event::Message(_)))));
+    let mut ws = WebSocket::reunite_with(reader, writer, |read, write| Some(read.unsplit(write))).unwrap();
+    assert!(timeout(2 * SECOND, ws.recv()).await.is_err());
+    assert_eq!(ws.state(), State::Open);
 }
 
 #[tokio::test]
@@ -239,7 +288,7 @@ async fn a_peer_that_ends_sees_our_end() {
     let (mut stream, ..) = client.into_parts();
     stream.shutdown().await.unwrap();
     assert_eq!(reader.recv().await.unwrap(), Some(Event::Failed(ProtocolError::UnexpectedEof)));
-    let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0])).await;
+    let read = timeout(Duration::from_secs(20), stream.read(&mut [0])).await;
     assert_eq!(read.unwrap().unwrap(), 0);
     assert_eq!(reader.recv().await.unwrap(), None);
 }

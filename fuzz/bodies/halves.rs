@@ -19,6 +19,7 @@ use futures_sink::Sink;
 use sansocket::aio::Command;
 use sansocket::tokio::{ReadHalf, SharedSender, WebSocket, WriteHalf};
 use sansocket::{CloseCode, Config, Event, Message, ProtocolError, SendError};
+use tokio::time::Instant;
 
 use super::net::{arrived, judge_events};
 use super::scripted::{Direction, Io, Manner, Scripted, Shared};
@@ -188,6 +189,8 @@ enum Sent {
 #[derive(Default)]
 struct Told {
     seen: RefCell<Collector>,
+    /// When the last event was received.
+    last: Cell<Option<Instant>>,
     is_over: Cell<bool>,
     messages: RefCell<Vec<Said>>,
 }
@@ -197,6 +200,9 @@ impl Told {
         let mut seen = self.seen.borrow_mut();
         let is_over = matches!(seen.events.last(), Some(Seen::Failed(_) | Seen::Close(_)));
         assert!(!is_over, "I4: {event:?}");
+        let silence = self.last.replace(Some(Instant::now())).map(|last| last.elapsed());
+        let is_silent = silence.is_none_or(|silence| silence >= Config::default().get_pong_timeout());
+        assert!(*event != Event::Failed(ProtocolError::PongTimeout) || is_silent, "I14: after {silence:?}");
         seen.push(event);
     }
 

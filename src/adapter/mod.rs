@@ -1,6 +1,7 @@
 //! The parts shared by the adapters, independent of their streams.
 
 mod error;
+mod received;
 #[cfg(any(feature = "net", feature = "tokio"))]
 mod step;
 
@@ -12,6 +13,7 @@ use std::thread;
 
 pub use error::Error;
 pub(crate) use error::not_opened;
+pub(crate) use received::Received;
 #[cfg(any(
     all(feature = "net", not(feature = "tls")),
     all(feature = "tokio", not(feature = "tokio-tls"))

@@ -132,6 +132,10 @@ impl<'a, W: Write<T>, T> Writing<'a, W, T> {
         self.sender.state()
     }
 
+    pub(super) fn sender(&mut self) -> &mut Sender {
+        self.sender
+    }
+
     /// Returns who must be told what was written since the last call; `waited` bytes were waiting before.
     pub(super) fn told(&mut self, waited: usize) -> Told {
         let has_answered = mem::take(&mut self.outgoing.has_answered);

@@ -41,8 +41,8 @@ pub struct Receiver {
     /// What the sender has not been told: that bytes arrived, whether they contained part of a message, and
     /// the replies, whose memory is reused. A [`Connection`](super::Connection) tells it at once, so this is
     /// only used by a half in the hands of a caller.
-    heard_noticed: bool,
-    message_noticed: bool,
+    pub(crate) heard_noticed: bool,
+    pub(crate) message_noticed: bool,
     noticed: Option<Box<Notice>>,
 }
 

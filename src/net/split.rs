@@ -16,7 +16,7 @@
 //! | actor | sets | wakes |
 //! |---|---|---|
 //! | reader: notice with a reply (Ping, Close, failure) | output, perhaps the end | none: it writes, or the thread that has `Out` does |
-//! | reader: notice without a reply | deadlines, which only become later | none |
+//! | reader: notice without a reply | deadlines, which only become later: `received`, for a writer that looks at one | none |
 //! | writer: message, Ping | output | none: it writes, or the thread that has `Out` does |
 //! | writer: `close` | output, and a deadline | none: a reader that reads or writes looks again within `close_timeout`, and a separate thread writes what the stream does not take now, or while the reader writes |
 //! | thread that returns `Out` | room in the output | threads that wait for `Out`, by `returned` |
@@ -98,9 +98,10 @@ impl<S: Transport> WebSocket<S> {
             let _ = closing.join();
         }
         let ReadHalf { stream, receiver, buffer, ending, shared, .. } = reader;
-        let Shared { writing, clock, .. } = reunited(shared, writer.shared)?;
-        let Writing { sender, out, aborted, .. } =
+        let Shared { writing, received, clock, .. } = reunited(shared, writer.shared)?;
+        let Writing { mut sender, out, aborted, .. } =
             writing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        received.report(&mut sender);
         let mut pipe = Pipe::new(stream, clock);
         pipe.shut_down = aborted || out.is_some_and(|out| out.shut_down);
         let endpoint = Connection::reunite_cut_off(receiver, sender);
@@ -157,7 +158,7 @@ impl<S: Transport> ReadHalf<S> {
             let event = buffer.recv(|input| receiver.recv(input).map(Event::into_owned));
             if event.is_some() {
                 self.ending.note(event.as_ref());
-                self.shared.carry(&mut self.receiver);
+                self.shared.note(&mut self.receiver);
                 return Ok(event);
             }
             if !self.fill()? {
@@ -166,7 +167,7 @@ impl<S: Transport> ReadHalf<S> {
         }
         let Self { receiver, buffer, .. } = self;
         let event = buffer.recv(|input| receiver.recv(input));
-        self.shared.carry(receiver);
+        self.shared.note(receiver);
         Ok(event)
     }
 
@@ -180,7 +181,7 @@ impl<S: Transport> ReadHalf<S> {
             let event = buffer.recv(|input| receiver.recv_chunk(input).map(Event::into_owned));
             if event.is_some() {
                 self.ending.note(event.as_ref());
-                self.shared.carry(&mut self.receiver);
+                self.shared.note(&mut self.receiver);
                 return Ok(event);
             }
             if !self.fill()? {
@@ -251,7 +252,7 @@ impl<S: Transport> ReadHalf<S> {
             writing.sender.notice(self.receiver.take_notice());
             let is_late = self.late.reads_first(writing.sender.late(now).is_some());
             if !is_late {
-                writing.tick(now);
+                self.shared.tick(&mut writing, now);
             }
             let lost = writing.sender.lost();
             if lost == Some(ProtocolError::TransportFailed) {
@@ -276,6 +277,8 @@ impl<S: Transport> ReadHalf<S> {
             if self.reads_first == 0 || !wants_read || is_late {
                 let patience = if is_late { Some(NOW) } else { wants_read.then_some(TURN) };
                 match self.shared.write(patience, !wants_read && !is_late) {
+                    // Only a stream that does not block.
+                    Ok(Written::Blocked(error)) if !wants_read && !is_late => return Err(error),
                     Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,
                     Ok(Written::All | Written::Elsewhere) => {}
                     Err(_) if self.read_rest() => break,
@@ -396,6 +399,7 @@ impl<'b, S> ReadBatch<'b, S> {
         self.unread.left(&self.input);
         *self.fresh = event.is_some() && !self.input.is_empty();
         self.ending.note(event.as_ref());
+        self.shared.received.note(self.receiver);
         if self.receiver.has_reply() {
             self.shared.lock().sender.notice(self.receiver.take_notice());
         }

@@ -12,7 +12,7 @@
 //! | actor | sets | wakes |
 //! |---|---|---|
 //! | reader, a notice with a reply, at once | a Pong, a Close, the end, in the sender; writes it | the writer, if it is the end |
-//! | reader, any other notice, once per read | bytes or a message arrived: deadlines only become later | none |
+//! | reader, any other notice | bytes or a message arrived: `received`, for a writer that looks at a deadline, and once per read the sender's deadlines, which only become later | none |
 //! | writer, on every send, ping or close | output, perhaps an earlier deadline, a new state | the reader, for a deadline it does not know; all, for a new state |
 //! | either, after a write | room | the other writers: a stream may forget who waits once a write succeeds |
 //! | writer, after a write behind a Close, or one that left something | perhaps the end of our side; output | the reader, likewise |
@@ -40,7 +40,7 @@ use super::io::{Timer, Write};
 use super::wakers::{Side, Wakers, WriterId};
 use super::web_socket::WebSocket;
 use super::writing::{Fault, Outgoing, Writing};
-use crate::adapter::{not_halves, reunited};
+use crate::adapter::{Received, not_halves, reunited};
 use crate::connection::{Connection, Receiver, Sender, State};
 use crate::error::SendError;
 
@@ -60,7 +60,7 @@ impl<S, T: Timer> WebSocket<S, T> {
             known: None,
             is_read: true,
         };
-        let shared = Arc::new(Shared { side: Mutex::new(side), wakers });
+        let shared = Arc::new(Shared { side: Mutex::new(side), received: Received::default(), wakers });
         let reader = ReadHalf {
             stream: read,
             receiver,
@@ -90,9 +90,10 @@ impl<S, T: Timer> WebSocket<S, T> {
         let ReadHalf { stream, receiver, buffer, timer, turn, late, ending, shared, .. } = reader;
         let of_reader = Arc::clone(&shared.0);
         drop(shared);
-        let Shared { side, wakers } = reunited(of_reader, of_writer)?;
-        let WriteSide { stream: write, sender, outgoing, .. } =
+        let Shared { side, received, wakers } = reunited(of_reader, of_writer)?;
+        let WriteSide { stream: write, mut sender, outgoing, .. } =
             side.into_inner().unwrap_or_else(PoisonError::into_inner);
+        received.report(&mut sender);
         let stream = reunite(stream, write).ok_or_else(not_halves)?;
         let endpoint = Connection::reunite_cut_off(receiver, sender);
         let link = Link { stream, endpoint, timer, outgoing, turn, late, wakers: Some(wakers) };
@@ -105,6 +106,7 @@ struct Shared<W, T> {
     /// Held to queue, to write as much as the stream takes, and to check the state: never while anything
     /// waits.
     side: Mutex<WriteSide<W, T>>,
+    received: Received,
     wakers: Arc<Wakers>,
 }
 
@@ -166,9 +168,10 @@ impl<W, T> Shared<W, T> {
 }
 
 impl<W: Write<T>, T> Shared<W, T> {
-    /// Carries out the reply to the last event at once, and writes it, as far as the stream takes it now. An
-    /// error of the stream recurs when the reader checks.
-    fn reply(&self, receiver: &mut Receiver, both: &Waker) {
+    /// Records what the last event was made of, and carries out the reply to it at once, which is written as far as the
+    /// stream takes it now. An error of the stream recurs when the reader checks.
+    fn note(&self, receiver: &mut Receiver, both: &Waker) {
+        self.received.note(receiver);
         if !receiver.has_reply() {
             return;
         }
@@ -230,6 +233,7 @@ impl<W: Write<T>, T> Shared<W, T> {
                 break Poll::Pending;
             }
             let state = writing.state();
+            self.received.report(writing.sender());
             writing.handle_timeout(timer.now(), both);
             if writing.standing().is_over() || writing.state() != state {
                 // `poll` waited for something that may no longer happen; this call finds out.

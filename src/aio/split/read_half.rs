@@ -81,7 +81,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             Next::Borrowed => {
                 let receiver = &mut self.receiver;
                 let event = self.buffer.give(|input| receiver.recv(input));
-                self.shared.reply(receiver, &self.both);
+                self.shared.note(receiver, &self.both);
                 Ok(event)
             }
             Next::Owned(event) => Ok(Some(event)),
@@ -134,7 +134,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
             if let Some(event) = event {
                 self.turn.event(event.payload_len());
                 self.ending.note(Some(&event));
-                self.shared.reply(receiver, &self.both);
+                self.shared.note(receiver, &self.both);
                 return Poll::Ready(Ok(Next::Owned(event)));
             }
             if !ready!(self.poll_ready(cx))? {
@@ -221,6 +221,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let mut side = self.shared.lock();
         let WriteSide { stream, sender, outgoing, known, .. } = &mut *side;
         let (state, waited) = (sender.state(), sender.output_len());
+        self.shared.received.report(sender);
         sender.notice(self.receiver.take_notice());
         let now = self.timer.now();
         let deadline = sender.next_deadline();
@@ -298,7 +299,7 @@ impl<'b, W: Write<T>, T> ReadBatch<'b, W, T> {
         *self.fresh = event.is_some();
         self.turn.event(event.as_ref().map_or(0, Event::payload_len));
         self.ending.note(event.as_ref());
-        self.shared.reply(self.receiver, self.both);
+        self.shared.note(self.receiver, self.both);
         event
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::adapter::Received;
 use crate::connection::{Notice, Receiver, Segment, Sender, State};
 use crate::net::Transport;
 use crate::net::driver::TURN;
@@ -17,6 +18,7 @@ use crate::net::time::{AT_ONCE, Clock, Timeout, earlier, is_later, judges_later}
 pub(super) struct Shared<S> {
     /// Locked only briefly, by both halves.
     pub(super) writing: Mutex<Writing<S>>,
+    pub(super) received: Received,
     /// `Writing::out` is back; signalled by the thread that had it.
     pub(super) returned: Condvar,
     pub(super) clock: Clock,
@@ -63,28 +65,29 @@ impl<S> Shared<S> {
         let (timeout, segments) = Default::default();
         let out = Out { stream, timeout, segments, unflushed: 0, must_flush: true, shut_down };
         let writing = Writing { sender, out: Some(out), given_up: false, aborted: false };
-        Self { writing: Mutex::new(writing), returned: Condvar::new(), clock }
+        Self { writing: Mutex::new(writing), received: Received::default(), returned: Condvar::new(), clock }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Writing<S>> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Sets the time. If a deadline ends the connection, the writing side is given up.
+    pub(super) fn tick(&self, writing: &mut Writing<S>, now: Duration) {
+        let was_ended = writing.sender.is_ended();
+        self.received.report(&mut writing.sender);
+        writing.sender.handle_timeout(now);
+        writing.given_up |= !was_ended && writing.sender.is_ended();
+    }
 }
 
 impl<S> Writing<S> {
-    /// Sets the time. If a deadline ends the connection, the writing side is given up.
-    pub(super) fn tick(&mut self, now: Duration) {
-        let was_ended = self.sender.is_ended();
-        self.sender.handle_timeout(now);
-        self.given_up |= !was_ended && self.sender.is_ended();
-    }
-
     /// Returns how long a thread may block from now on: until the next deadline. If the connection `is_shared`, the
     /// other thread may start the deadline of closing meanwhile.
     pub(super) fn wait(&self, now: Duration, is_shared: bool) -> Option<Duration> {
         let due = self.sender.next_timeout().map(|due| due.saturating_sub(now));
         let closing = is_shared && self.sender.state() == State::Open;
-        earlier(due, closing.then(|| self.sender.close_timeout()))
+        earlier(due, closing.then(|| self.sender.close_timeout().max(TURN)))
     }
 
     /// Handles a broken stream.
@@ -105,8 +108,9 @@ impl<S: Transport> Writing<S> {
 }
 
 impl<S: Transport> Shared<S> {
-    /// Passes on the receiver's notice if it is a reply, and writes the reply.
-    pub(super) fn carry(&self, receiver: &mut Receiver) {
+    /// Records what the last event was made of. Passes on the receiver's notice if it is a reply, and writes the reply.
+    pub(super) fn note(&self, receiver: &mut Receiver) {
+        self.received.note(receiver);
         if receiver.has_reply() {
             self.reply(receiver.take_notice());
         }
@@ -129,7 +133,7 @@ impl<S: Transport> Shared<S> {
                 None if !wait => return Ok(Written::Elsewhere),
                 None => {
                     let now = self.clock.now();
-                    writing.tick(now);
+                    self.tick(&mut writing, now);
                     if writing.given_up || writing.sender.is_ended() {
                         return Ok(Written::All);
                     }
@@ -167,7 +171,7 @@ impl<S: Transport> Shared<S> {
         loop {
             let now = self.clock.now();
             if !judges_later(late, now) {
-                writing.tick(now);
+                self.tick(&mut writing, now);
             }
             if writing.given_up {
                 out.segments.clear();
@@ -194,7 +198,7 @@ impl<S: Transport> Shared<S> {
                         // The time that the peer has to answer a Close begins now, not when somebody looks at it.
                         let now = self.clock.now();
                         if writing.sender.state() != State::Open && !judges_later(late, now) {
-                            writing.tick(now);
+                            self.tick(&mut writing, now);
                         }
                         break;
                     }
