@@ -769,6 +769,71 @@ fn what_was_received_counts_for_a_writer_that_waits() {
     });
 }
 
+/// A Pong that a writer learns of belongs to the Ping before it, also when the reader's caller comes back after the next one.
+#[test]
+fn a_pong_answers_the_ping_before_it() {
+    const MS: Duration = Duration::from_millis(1);
+    let stream = Told::new([]);
+    let (mut reader, mut writer) = stream.halves_with(Config::default().ping_interval(Some(300 * MS)));
+    let peer = thread::spawn({
+        let stream = stream.clone();
+        move || {
+            stream.wait_until(|script| script.written == b"\x89\x00");
+            stream.tell(|script| script.reads.push_back(Ok(b"\x8a\x80\0\0\0\0".to_vec())));
+        }
+    });
+    assert!(matches!(reader.recv().unwrap(), Some(Event::Pong(_))));
+    peer.join().unwrap();
+    writer.send_text("a").unwrap();
+    let latency = writer.latency();
+    assert!(latency.is_some());
+    stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+    let peer = thread::spawn({
+        let stream = stream.clone();
+        move || {
+            thread::sleep(500 * MS);
+            stream.tell(|script| script.writes = None);
+        }
+    });
+    // The next Ping falls due meanwhile.
+    writer.send_text("b").unwrap();
+    peer.join().unwrap();
+    stream.tell(|script| script.reads.push_back(Ok(b"\x81\x81\0\0\0\0c".to_vec())));
+    assert_eq!(reader.recv().unwrap(), Some(Event::Message(Message::from("c"))));
+    assert_eq!(reader.latency(), latency);
+}
+
+/// A flush says that not everything was written, also behind the peer's Close.
+#[test]
+fn a_flush_tells_what_was_lost_behind_a_close() {
+    const MS: Duration = Duration::from_millis(1);
+    for (end, kind) in
+        [(None, ErrorKind::TimedOut), (Some(ErrorKind::ConnectionReset), ErrorKind::ConnectionReset)]
+    {
+        let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..])]);
+        stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+        let (mut reader, mut writer) = stream.halves_with(Config::default().close_timeout(300 * MS));
+        writer.feed(&Message::from("a")).unwrap();
+        assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+        if let Some(kind) = end {
+            stream.tell(|script| script.reads.push_back(Err(kind)));
+            assert_eq!(reader.recv().unwrap(), None);
+        }
+        assert_eq!(writer.flush().unwrap_err().kind(), kind);
+        stream.tell(|script| assert!(script.written.is_empty()));
+    }
+    // What was written is not lost.
+    for end in [None, Some(ErrorKind::ConnectionReset)] {
+        let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..])]);
+        stream.tell(|script| script.reads.extend(end.map(Err)));
+        let (mut reader, mut writer) = stream.halves_with(Config::default().close_timeout(100 * MS));
+        writer.feed(&Message::from("a")).unwrap();
+        assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+        assert_eq!(reader.recv().unwrap(), None);
+        writer.flush().unwrap();
+    }
+}
+
 /// All of it: a Close counts behind more than one read brings.
 #[test]
 fn all_that_arrived_in_time_counts() {

@@ -250,6 +250,55 @@ async fn what_was_received_counts_for_a_writer_that_waits() {
     }
 }
 
+/// A Pong that a writer learns of belongs to the Ping before it, also when the reader's caller comes back after the next one.
+#[tokio::test(start_paused = true)]
+async fn a_pong_answers_the_ping_before_it() {
+    const MS: Duration = Duration::from_millis(1);
+    let (server, mut peer) = duplex(100);
+    let config = Config::default().ping_interval(Some(1000 * MS)).pong_timeout(5000 * MS);
+    let (mut reader, mut writer) =
+        WebSocket::from_parts(server, Connection::server(config), vec![]).split_with(split);
+    assert!(timeout(1200 * MS, reader.recv()).await.is_err());
+    peer.write_all(b"\x8a\x80\0\0\0\0").await.unwrap();
+    assert!(matches!(reader.recv().await, Ok(Some(Event::Pong(_)))));
+    writer.feed(&Message::from(&[7; 200][..])).unwrap();
+    // The next Ping falls due meanwhile.
+    assert!(timeout(1500 * MS, writer.flush()).await.is_err());
+    let latency = writer.latency().unwrap();
+    assert!((200 * MS..210 * MS).contains(&latency), "{latency:?}");
+    peer.write_all(b"\x81\x81\0\0\0\0a").await.unwrap();
+    assert!(matches!(reader.recv().await, Ok(Some(Event::Message(_)))));
+    assert_eq!(reader.latency(), Some(latency));
+}
+
+/// A peer that has sent a Ping is alive: one of ours that had no room until then is not sent any more.
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_waits_is_not_sent_to_a_peer_that_was_heard() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let (server, mut peer) = duplex(100);
+    let config = Config::default().ping_interval(Some(SECOND)).pong_timeout(5 * SECOND).max_output(200);
+    let (mut reader, writer) =
+        WebSocket::from_parts(server, Connection::server(config), vec![]).split_with(split);
+    writer.feed(&Message::from(&[7; 196][..])).unwrap();
+    assert!(timeout(SECOND / 2, reader.recv()).await.is_err());
+    // As much as the stream has taken. Now the output is full.
+    writer.feed(&Message::from(&[7; 98][..])).unwrap();
+    assert!(timeout(SECOND, reader.recv()).await.is_err());
+    peer.write_all(b"\x89\x80\0\0\0\0").await.unwrap();
+    let mut sent = vec![0; 100];
+    {
+        let mut batch = reader.read().await.unwrap().unwrap();
+        peer.read_exact(&mut sent).await.unwrap();
+        assert!(matches!(batch.recv(), Some(Event::Ping(_))));
+    }
+    let _ = tokio::join!(timeout(SECOND / 2, reader.recv()), async {
+        sent.resize(4 + 196 + 2 + 98 + 2, 0);
+        peer.read_exact(&mut sent[100..]).await.unwrap();
+    });
+    assert!(sent.ends_with(b"\x07\x8A\0"), "{:02x?}", &sent[290..]);
+    assert!(timeout(SECOND / 10, peer.read(&mut [0])).await.is_err());
+}
+
 /// What a half has received keeps the connection from being idle when the halves are one again.
 #[tokio::test(start_paused = true)]
 async fn halves_that_are_put_together_know_what_was_received() {

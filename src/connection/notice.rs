@@ -29,13 +29,13 @@ use crate::frame::{CloseCode, ControlPayload};
 #[must_use = "the sender has to be told"]
 pub struct Notice {
     /// Bytes arrived: the peer is alive.
-    pub(super) heard: bool,
+    pub(crate) heard: bool,
     /// They contained a message or a piece of one: the connection is not idle.
-    pub(super) message: bool,
+    pub(crate) message: bool,
     /// The latest Ping to answer.
     pub(super) pong: Option<ControlPayload>,
     /// An empty Pong arrived, perhaps the reply to a keepalive Ping.
-    pub(super) ponged: bool,
+    pub(crate) ponged: bool,
     pub(super) end: Option<End>,
     /// The stream ended.
     pub(super) eof: bool,

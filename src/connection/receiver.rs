@@ -43,7 +43,7 @@ pub struct Receiver {
     /// only used by a half in the hands of a caller.
     pub(crate) heard_noticed: bool,
     pub(crate) message_noticed: bool,
-    noticed: Option<Box<Notice>>,
+    pub(crate) noticed: Option<Box<Notice>>,
 }
 
 /// An incomplete data message.

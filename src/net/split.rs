@@ -249,7 +249,7 @@ impl<S: Transport> ReadHalf<S> {
         while !self.buffer.fresh {
             let now = self.shared.clock.now();
             let mut writing = self.shared.lock();
-            writing.sender.notice(self.receiver.take_notice());
+            self.shared.received.report_all(&mut self.receiver, &mut writing.sender);
             let is_late = self.late.reads_first(writing.sender.late(now).is_some());
             if !is_late {
                 self.shared.tick(&mut writing, now);
@@ -352,7 +352,7 @@ impl<S: Transport> ReadHalf<S> {
             }
             return Ok(());
         }
-        writing.give_up();
+        writing.give_up(error.kind());
         writing.abort_if_given_up(&mut self.stream);
         drop(writing);
         self.broken(error)
@@ -401,7 +401,7 @@ impl<'b, S> ReadBatch<'b, S> {
         self.ending.note(event.as_ref());
         self.shared.received.note(self.receiver);
         if self.receiver.has_reply() {
-            self.shared.lock().sender.notice(self.receiver.take_notice());
+            self.shared.received.report_all(self.receiver, &mut self.shared.lock().sender);
         }
         event
     }
@@ -461,10 +461,13 @@ impl<S: Transport> WriteHalf<S> {
     /// Writes all waiting output.
     ///
     /// # Errors
-    /// Errors of the stream, or a [`ProtocolError`], as an [`io::Error`], if the peer was given up.
+    /// Errors of the stream, or a [`ProtocolError`], as an [`io::Error`], if the peer was given up; behind its Close, another
+    /// that says why not everything was written.
     pub fn flush(&mut self) -> io::Result<()> {
         self.write_out()?;
-        self.shared.lock().sender.lost().map_or(Ok(()), |error| Err(error.into()))
+        let writing = self.shared.lock();
+        let lost = writing.sender.lost().map(io::Error::from);
+        lost.or(writing.cut.map(io::Error::from)).map_or(Ok(()), Err)
     }
 
     /// Writes all waiting output, unless the peer is given up, which the [`ReadHalf`] reports.

@@ -178,7 +178,7 @@ impl<W: Write<T>, T> Shared<W, T> {
         let mut side = self.lock();
         let WriteSide { stream, sender, outgoing, .. } = &mut *side;
         let (state, waited) = (sender.state(), sender.output_len());
-        sender.notice(receiver.take_notice());
+        self.received.report_all(receiver, sender);
         let changed = sender.state() != state;
         let mut writing = Writing::new(stream, sender, outgoing);
         let _ = writing.poll_end(&mut Context::from_waker(both));

@@ -221,8 +221,7 @@ impl<R: Read<T>, W: Write<T>, T: Timer> ReadHalf<R, W, T> {
         let mut side = self.shared.lock();
         let WriteSide { stream, sender, outgoing, known, .. } = &mut *side;
         let (state, waited) = (sender.state(), sender.output_len());
-        self.shared.received.report(sender);
-        sender.notice(self.receiver.take_notice());
+        self.shared.received.report_all(&mut self.receiver, sender);
         let now = self.timer.now();
         let deadline = sender.next_deadline();
         let is_late = self.late.reads_first(deadline.is_some_and(|due| due <= now));

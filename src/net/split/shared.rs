@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::adapter::Received;
-use crate::connection::{Notice, Receiver, Segment, Sender, State};
+use crate::connection::{Receiver, Segment, Sender, State};
 use crate::net::Transport;
 use crate::net::driver::TURN;
 use crate::net::pipe::{NOW, SLICES, write_slices};
@@ -32,6 +32,8 @@ pub(super) struct Writing<S> {
     /// The connection is over early, as found by either thread. A thread with a handle of the stream then
     /// aborts it, so that both threads continue.
     pub(super) given_up: bool,
+    /// Why, if that was before everything was written.
+    pub(super) cut: Option<ErrorKind>,
     pub(super) aborted: bool,
 }
 
@@ -64,7 +66,7 @@ impl<S> Shared<S> {
     pub(super) fn new(sender: Sender, stream: S, shut_down: bool, clock: Clock) -> Self {
         let (timeout, segments) = Default::default();
         let out = Out { stream, timeout, segments, unflushed: 0, must_flush: true, shut_down };
-        let writing = Writing { sender, out: Some(out), given_up: false, aborted: false };
+        let writing = Writing { sender, out: Some(out), given_up: false, cut: None, aborted: false };
         Self { writing: Mutex::new(writing), received: Received::default(), returned: Condvar::new(), clock }
     }
 
@@ -74,10 +76,13 @@ impl<S> Shared<S> {
 
     /// Sets the time. If a deadline ends the connection, the writing side is given up.
     pub(super) fn tick(&self, writing: &mut Writing<S>, now: Duration) {
-        let was_ended = writing.sender.is_ended();
+        let (was_ended, waited) = (writing.sender.is_ended(), writing.sender.output_len() > 0);
         self.received.report(&mut writing.sender);
         writing.sender.handle_timeout(now);
-        writing.given_up |= !was_ended && writing.sender.is_ended();
+        if !was_ended && writing.sender.is_ended() {
+            writing.given_up = true;
+            writing.cut = waited.then_some(ErrorKind::TimedOut);
+        }
     }
 }
 
@@ -91,7 +96,10 @@ impl<S> Writing<S> {
     }
 
     /// Handles a broken stream.
-    pub(super) fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self, kind: ErrorKind) {
+        if self.sender.output_len() > 0 {
+            self.cut = Some(kind);
+        }
         self.sender.abort();
         self.given_up = true;
     }
@@ -112,14 +120,10 @@ impl<S: Transport> Shared<S> {
     pub(super) fn note(&self, receiver: &mut Receiver) {
         self.received.note(receiver);
         if receiver.has_reply() {
-            self.reply(receiver.take_notice());
+            self.received.report_all(receiver, &mut self.lock().sender);
+            // A broken stream will return its error again.
+            let _ = self.write(Some(NOW), false);
         }
-    }
-
-    pub(super) fn reply(&self, notice: Notice) {
-        self.lock().sender.notice(notice);
-        // A broken stream will return its error again.
-        let _ = self.write(Some(NOW), false);
     }
 
     /// Writes all waiting output, or as much as the stream takes within `patience`, and then ends the writing
@@ -150,8 +154,8 @@ impl<S: Transport> Shared<S> {
             Err(_) if writing.given_up => Ok(Written::All),
             result => result,
         };
-        if result.is_err() {
-            writing.give_up();
+        if let Err(error) = &result {
+            writing.give_up(error.kind());
         }
         writing.abort_if_given_up(&mut out.stream);
         writing.out = Some(out);
