@@ -803,10 +803,24 @@ fn a_pong_answers_the_ping_before_it() {
     assert_eq!(reader.latency(), latency);
 }
 
-/// A flush says that not everything was written, also behind the peer's Close.
+/// A flush says that not everything was written, also behind the peer's Close, of the halves or of what was or becomes one.
 #[test]
 fn a_flush_tells_what_was_lost_behind_a_close() {
     const MS: Duration = Duration::from_millis(1);
+    for end in [None, Some(ErrorKind::ConnectionReset)] {
+        let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..])]);
+        stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
+        let config = Config::default().close_timeout(300 * MS);
+        let mut ws = WebSocket::from_parts(stream.clone(), Connection::server(config), vec![]);
+        ws.feed(&Message::from("a")).unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Event::Close(None)));
+        if let Some(kind) = end {
+            stream.tell(|script| script.reads.push_back(Err(kind)));
+            assert_eq!(ws.recv().unwrap(), None);
+        }
+        assert_eq!(ws.flush().unwrap_err().kind(), end.unwrap_or(ErrorKind::TimedOut));
+        ws.flush().unwrap();
+    }
     for (end, kind) in
         [(None, ErrorKind::TimedOut), (Some(ErrorKind::ConnectionReset), ErrorKind::ConnectionReset)]
     {
@@ -820,6 +834,7 @@ fn a_flush_tells_what_was_lost_behind_a_close() {
             assert_eq!(reader.recv().unwrap(), None);
         }
         assert_eq!(writer.flush().unwrap_err().kind(), kind);
+        assert_eq!(WebSocket::reunite(reader, writer).unwrap().flush().unwrap_err().kind(), kind);
         stream.tell(|script| assert!(script.written.is_empty()));
     }
     // What was written is not lost.
@@ -993,6 +1008,16 @@ fn an_end_that_is_not_possible_now_comes_later() {
         assert_eq!(reader.recv().unwrap(), None);
     });
     stream.tell(|script| assert_eq!(script.aborts, 0));
+}
+
+/// However often it is not possible: the connection is over.
+#[test]
+fn an_end_that_is_never_possible_keeps_nobody() {
+    let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..]), Ok(b"")]);
+    stream.tell(|script| script.shutdown_errors = vec![ErrorKind::WouldBlock; 20]);
+    let (mut reader, _writer) = stream.halves();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+    assert_eq!(reader.recv().unwrap(), None);
 }
 
 /// The peer will not see our end, so there is no use in waiting for its own.

@@ -438,12 +438,17 @@ impl<S: Transport> WebSocket<S> {
     /// [`recv`](Self::recv) reports.
     ///
     /// # Errors
-    /// Errors of the stream. `WouldBlock` loses nothing.
+    /// Errors of the stream; `TimedOut` if that deadline was for the rest of the output behind the peer's Close, which nothing
+    /// else reports. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         match pipe.write(endpoint, None) {
-            Err(error) if is_later(&error) => Err(io::ErrorKind::WouldBlock.into()),
-            written => sent(pipe, endpoint, written),
+            Err(error) if is_later(&error) => return Err(io::ErrorKind::WouldBlock.into()),
+            written => sent(pipe, endpoint, written)?,
+        }
+        match endpoint.sender().lost() {
+            Some(_) => Ok(()),
+            None => pipe.failed.take().map_or(Ok(()), Err),
         }
     }
 }

@@ -99,10 +99,11 @@ impl<S: Transport> WebSocket<S> {
         }
         let ReadHalf { stream, receiver, buffer, ending, shared, .. } = reader;
         let Shared { writing, received, clock, .. } = reunited(shared, writer.shared)?;
-        let Writing { mut sender, out, aborted, .. } =
+        let Writing { mut sender, out, cut, aborted, .. } =
             writing.into_inner().unwrap_or_else(PoisonError::into_inner);
         received.report(&mut sender);
         let mut pipe = Pipe::new(stream, clock);
+        pipe.failed = cut.map(io::Error::from);
         pipe.shut_down = aborted || out.is_some_and(|out| out.shut_down);
         let endpoint = Connection::reunite_cut_off(receiver, sender);
         Ok(Self { ending, ..Self::over(Driver::over(pipe, endpoint, buffer)) })
@@ -274,12 +275,14 @@ impl<S: Transport> ReadHalf<S> {
             }
             // A reader that may not read waits for the write. Otherwise it does not wait, because the peer
             // may wait for a read: see `Driver::wait`.
+            let mut blocked = None;
             if self.reads_first == 0 || !wants_read || is_late {
                 let patience = if is_late { Some(NOW) } else { wants_read.then_some(TURN) };
                 match self.shared.write(patience, !wants_read && !is_late) {
-                    // Only a stream that does not block.
-                    Ok(Written::Blocked(error)) if !wants_read && !is_late => return Err(error),
-                    Ok(Written::Blocked(_)) => self.reads_first = READS_FIRST,
+                    Ok(Written::Blocked(error)) => {
+                        self.reads_first = READS_FIRST;
+                        blocked = Some(error);
+                    }
                     Ok(Written::All | Written::Elsewhere) => {}
                     Err(_) if self.read_rest() => break,
                     Err(error) => {
@@ -296,7 +299,11 @@ impl<S: Transport> ReadHalf<S> {
                 return Ok(false);
             }
             if !wants_read {
-                self.late.nothing_left();
+                match blocked.filter(|_| !is_late) {
+                    // Only of a stream that does not block.
+                    Some(error) => return Err(error),
+                    None => self.late.nothing_left(),
+                };
                 continue;
             }
             let now = self.shared.clock.now();
