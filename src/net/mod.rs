@@ -435,11 +435,11 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Writes all waiting output. If a deadline passes meanwhile, the connection is over, which
-    /// [`recv`](Self::recv) reports.
+    /// [`recv`](Self::recv) reports, unless a Close has arrived that it has yet to receive.
     ///
     /// # Errors
-    /// Errors of the stream; `TimedOut` if that deadline was for the rest of the output behind the peer's Close, which nothing
-    /// else reports. `WouldBlock` loses nothing.
+    /// Errors of the stream. If output was lost behind the peer's Close, or behind a failure, once why: `TimedOut`, or an
+    /// error of the stream that `recv` has met. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         match pipe.write(endpoint, None) {

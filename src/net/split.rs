@@ -159,7 +159,7 @@ impl<S: Transport> ReadHalf<S> {
             let event = buffer.recv(|input| receiver.recv(input).map(Event::into_owned));
             if event.is_some() {
                 self.ending.note(event.as_ref());
-                self.shared.note(&mut self.receiver);
+                self.shared.answer(&mut self.receiver);
                 return Ok(event);
             }
             if !self.fill()? {
@@ -168,7 +168,7 @@ impl<S: Transport> ReadHalf<S> {
         }
         let Self { receiver, buffer, .. } = self;
         let event = buffer.recv(|input| receiver.recv(input));
-        self.shared.note(receiver);
+        self.shared.answer(receiver);
         Ok(event)
     }
 
@@ -182,7 +182,7 @@ impl<S: Transport> ReadHalf<S> {
             let event = buffer.recv(|input| receiver.recv_chunk(input).map(Event::into_owned));
             if event.is_some() {
                 self.ending.note(event.as_ref());
-                self.shared.note(&mut self.receiver);
+                self.shared.answer(&mut self.receiver);
                 return Ok(event);
             }
             if !self.fill()? {
@@ -406,10 +406,7 @@ impl<'b, S> ReadBatch<'b, S> {
         self.unread.left(&self.input);
         *self.fresh = event.is_some() && !self.input.is_empty();
         self.ending.note(event.as_ref());
-        self.shared.received.note(self.receiver);
-        if self.receiver.has_reply() {
-            self.shared.received.report_all(self.receiver, &mut self.shared.lock().sender);
-        }
+        self.shared.note(self.receiver);
         event
     }
 

@@ -74,6 +74,16 @@ impl<S> Shared<S> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records what the last event was made of, and passes on the receiver's notice if it is a reply. Returns `true` then.
+    pub(super) fn note(&self, receiver: &mut Receiver) -> bool {
+        self.received.note(receiver);
+        let has_reply = receiver.has_reply();
+        if has_reply {
+            self.received.report_all(receiver, &mut self.lock().sender);
+        }
+        has_reply
+    }
+
     /// Sets the time. If a deadline ends the connection, the writing side is given up.
     pub(super) fn tick(&self, writing: &mut Writing<S>, now: Duration) {
         let (was_ended, waited) = (writing.sender.is_ended(), writing.sender.output_len() > 0);
@@ -116,11 +126,9 @@ impl<S: Transport> Writing<S> {
 }
 
 impl<S: Transport> Shared<S> {
-    /// Records what the last event was made of. Passes on the receiver's notice if it is a reply, and writes the reply.
-    pub(super) fn note(&self, receiver: &mut Receiver) {
-        self.received.note(receiver);
-        if receiver.has_reply() {
-            self.received.report_all(receiver, &mut self.lock().sender);
+    /// Like [`note`](Self::note), and writes the reply.
+    pub(super) fn answer(&self, receiver: &mut Receiver) {
+        if self.note(receiver) {
             // A broken stream will return its error again.
             let _ = self.write(Some(NOW), false);
         }
