@@ -1018,6 +1018,26 @@ fn what_was_read_is_received_though_a_send_misses_its_deadline() {
     }
     assert_eq!(ws.recv().unwrap(), Some(Event::Failed(ProtocolError::WriteTimeout)));
     assert_eq!(ws.recv().unwrap(), None);
+    ws.flush().unwrap();
+}
+
+/// A Close that was read before the deadline ends the connection in place of it, so nothing else tells that output was lost.
+#[test]
+fn a_flush_tells_of_a_deadline_that_a_close_has_hidden() {
+    let stream = Silent(|_| Err(ErrorKind::WouldBlock.into()));
+    let connection = Connection::server(Config::default().write_timeout(Some(50 * MS)));
+    let mut ws = WebSocket::from_parts(stream, connection, b"\x88\x80\0\0\0\0".to_vec());
+    ws.send_text("answer").unwrap();
+    let began = Instant::now();
+    while ws.state() == State::Open && began.elapsed() < AGES {
+        let _ = ws.flush();
+        thread::sleep(MS);
+    }
+    ws.flush().unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Close(None)));
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(ws.flush().unwrap_err().kind(), ErrorKind::TimedOut);
+    ws.flush().unwrap();
 }
 
 /// A loop that was busy with others, and sends several messages before it receives.

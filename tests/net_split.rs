@@ -807,7 +807,9 @@ fn a_pong_answers_the_ping_before_it() {
 #[test]
 fn a_flush_tells_what_was_lost_behind_a_close() {
     const MS: Duration = Duration::from_millis(1);
-    for end in [None, Some(ErrorKind::ConnectionReset)] {
+    for (end, is_split) in
+        [(None, false), (Some(ErrorKind::ConnectionReset), false), (Some(ErrorKind::ConnectionReset), true)]
+    {
         let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..])]);
         stream.tell(|script| script.writes = Some(ErrorKind::WouldBlock));
         let config = Config::default().close_timeout(300 * MS);
@@ -818,9 +820,35 @@ fn a_flush_tells_what_was_lost_behind_a_close() {
             stream.tell(|script| script.reads.push_back(Err(kind)));
             assert_eq!(ws.recv().unwrap(), None);
         }
+        if is_split {
+            let (_reader, mut writer) = ws.into_split().unwrap();
+            assert_eq!(writer.flush().unwrap_err().kind(), ErrorKind::ConnectionReset);
+            continue;
+        }
         assert_eq!(ws.flush().unwrap_err().kind(), end.unwrap_or(ErrorKind::TimedOut));
         ws.flush().unwrap();
     }
+    // The Close is read behind the error.
+    let told = || {
+        let stream = Told::new([Ok(&b"\x88\x80\0\0\0\0"[..])]);
+        stream.tell(|script| script.writes = Some(ErrorKind::BrokenPipe));
+        stream
+    };
+    let mut ws = WebSocket::from_parts(told(), Connection::server(Config::default()), vec![]);
+    ws.feed(&Message::from("a")).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Event::Close(None)));
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(ws.flush().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    ws.flush().unwrap();
+    let (mut reader, mut writer) = told().halves_with(Config::default());
+    writer.feed(&Message::from("a")).unwrap();
+    assert_eq!(reader.recv().unwrap(), Some(Event::Close(None)));
+    assert_eq!(reader.recv().unwrap(), None);
+    writer.flush().unwrap_err();
+    assert_eq!(
+        WebSocket::reunite(reader, writer).unwrap().flush().unwrap_err().kind(),
+        ErrorKind::BrokenPipe
+    );
     for (end, kind) in
         [(None, ErrorKind::TimedOut), (Some(ErrorKind::ConnectionReset), ErrorKind::ConnectionReset)]
     {

@@ -101,26 +101,32 @@ pub(crate) struct Ending(Option<Box<End>>);
 
 #[derive(Debug)]
 enum End {
-    /// The content of the peer's Close.
-    Close(CloseFrame),
+    /// The peer's Close, and its content.
+    Close(Option<CloseFrame>),
     /// The failure that `finish` has received, and returns at the end.
     Failed(ProtocolError),
 }
 
 impl Ending {
-    /// Records the content of the peer's Close.
+    /// Records the peer's Close.
     #[inline]
     pub(crate) fn note(&mut self, event: Option<&Event<'_>>) {
-        if let Some(Event::Close(Some(frame))) = event {
-            self.0 = Some(Box::new(End::Close(CloseFrame::clone(frame))));
+        if let Some(Event::Close(frame)) = event {
+            self.0 = Some(Box::new(End::Close(frame.as_deref().cloned())));
         }
     }
 
     pub(crate) fn close_frame(&self) -> Option<&CloseFrame> {
         match self.0.as_deref() {
-            Some(End::Close(frame)) => Some(frame),
+            Some(End::Close(frame)) => frame.as_ref(),
             _ => None,
         }
+    }
+
+    /// Returns `true` if the peer's Close was received.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_close(&self) -> bool {
+        matches!(self.0.as_deref(), Some(End::Close(_)))
     }
 
     pub(crate) fn fail(&mut self, error: ProtocolError) {

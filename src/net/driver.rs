@@ -146,12 +146,13 @@ impl<S: Transport, E: Endpoint> Driver<S, E> {
                     Some(error)
                 }
                 // What arrived before the write failed is received first.
-                Err(_)
+                Err(error)
                     if endpoint.may_have_input() && buffer.read_rest(&mut pipe.stream, &mut pipe.reading) =>
                 {
                     // A server that refuses a handshake may not read all of the request. The next write fails again.
                     if endpoint.connection().state() != State::Opening {
                         pipe.cut_off(endpoint);
+                        pipe.failed = Some(error);
                     }
                     continue;
                 }

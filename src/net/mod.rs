@@ -435,11 +435,11 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Writes all waiting output. If a deadline passes meanwhile, the connection is over, which
-    /// [`recv`](Self::recv) reports, unless a Close has arrived that it has yet to receive.
+    /// [`recv`](Self::recv) reports, unless it receives a Close that has arrived before.
     ///
     /// # Errors
-    /// Errors of the stream. If output was lost behind the peer's Close, or behind a failure, once why: `TimedOut`, or an
-    /// error of the stream that `recv` has met. `WouldBlock` loses nothing.
+    /// Errors of the stream. If output was lost and `recv` has told of a Close, or of another failure, in place of it, once
+    /// why: `TimedOut`, or an error of the stream that `recv` has met. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         match pipe.write(endpoint, None) {
@@ -447,8 +447,8 @@ impl<S: Transport> WebSocket<S> {
             written => sent(pipe, endpoint, written)?,
         }
         match endpoint.sender().lost() {
-            Some(_) => Ok(()),
-            None => pipe.failed.take().map_or(Ok(()), Err),
+            Some(_) if !self.ending.is_close() => Ok(()),
+            _ => pipe.failed.take().map_or(Ok(()), Err),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Pipe<S> {
     pub(super) shut_down: bool,
     /// Since when a caller that came late could not write: if it only writes, it is judged soon.
     late_since: Option<Duration>,
-    /// Why not everything was written, if no event reports it: the connection was over.
+    /// Why not everything was written, if no call has returned that as an error.
     pub(super) failed: Option<io::Error>,
 }
 

@@ -70,7 +70,8 @@ impl<S: Transport> WebSocket<S> {
         let Driver { mut pipe, mut endpoint, buffer, .. } = self.driver;
         pipe.forget_unflushed(&mut endpoint);
         let (receiver, sender) = endpoint.split();
-        let shared = Arc::new(Shared::new(sender, writing, pipe.shut_down, pipe.clock));
+        let cut = pipe.failed.map(|error| error.kind());
+        let shared = Arc::new(Shared::new(sender, writing, pipe.shut_down, cut, pipe.clock));
         let reader = ReadHalf {
             stream: pipe.stream,
             timeout: pipe.reading,

@@ -63,10 +63,16 @@ pub(super) enum Written {
 
 impl<S> Shared<S> {
     /// Creates the state; `stream` is the handle for writing.
-    pub(super) fn new(sender: Sender, stream: S, shut_down: bool, clock: Clock) -> Self {
+    pub(super) fn new(
+        sender: Sender,
+        stream: S,
+        shut_down: bool,
+        cut: Option<ErrorKind>,
+        clock: Clock,
+    ) -> Self {
         let (timeout, segments) = Default::default();
         let out = Out { stream, timeout, segments, unflushed: 0, must_flush: true, shut_down };
-        let writing = Writing { sender, out: Some(out), given_up: false, cut: None, aborted: false };
+        let writing = Writing { sender, out: Some(out), given_up: false, cut, aborted: false };
         Self { writing: Mutex::new(writing), received: Received::default(), returned: Condvar::new(), clock }
     }
 
