@@ -438,8 +438,8 @@ impl<S: Transport> WebSocket<S> {
     /// [`recv`](Self::recv) reports, unless it receives a Close that has arrived before.
     ///
     /// # Errors
-    /// Errors of the stream. If output was lost and `recv` has told of a Close, or of another failure, in place of it, once
-    /// why: `TimedOut`, or an error of the stream that `recv` has met. `WouldBlock` loses nothing.
+    /// Errors of the stream. If output was lost and `recv` has returned the peer's Close, or had returned a failure before,
+    /// once why: `TimedOut`, or an error of the stream that `recv` has met. `WouldBlock` loses nothing.
     pub fn flush(&mut self) -> io::Result<()> {
         let Driver { pipe, endpoint, .. } = &mut self.driver;
         match pipe.write(endpoint, None) {
